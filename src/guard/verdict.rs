@@ -1,0 +1,58 @@
+//! What the guard says of a statement.
+
+/// What the guard says of one query string.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Why it must not be forwarded; `None` lets it pass.
+    pub refusal: Option<Refusal>,
+    /// What it does to the session, when it is forwarded.
+    pub effects: Effects,
+}
+
+/// Why a statement is refused, ready for an ErrorResponse and the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The rule's name, such as `tenant-setting`.
+    pub rule: &'static str,
+    /// The SQLSTATE, five characters.
+    pub sqlstate: &'static str,
+    /// What was refused, in one sentence without a full stop.
+    pub message: String,
+    /// What the user can do instead.
+    pub hint: &'static str,
+}
+
+/// What a query string does to the session that outlives its transaction.
+/// The default is a string that does nothing of the kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Effects {
+    /// Session settings that it may change (not `SET LOCAL`).
+    pub settings: TouchedSettings,
+    /// It runs `RESET ALL` or `DISCARD ALL`, as its last statement: the tenant
+    /// and the client's settings must be attached again before the next message.
+    pub resets: bool,
+    /// It drops every prepared statement (`DISCARD ALL`, `DEALLOCATE ALL`).
+    pub drops_prepared: bool,
+    /// It is the single statement `DEALLOCATE name`, of this name.
+    pub deallocates: Option<Box<str>>,
+    /// It leaves objects in the session: temporary tables, cursors WITH HOLD,
+    /// PREPARE, LISTEN, session advisory locks, …
+    pub residue: bool,
+    /// It removes all such objects (`DISCARD ALL`).
+    pub clears_residue: bool,
+    /// It runs code that the guard cannot see into (DO, CALL, functions outside
+    /// pg_catalog): attach again before the connection's next use.
+    pub doubtful: bool,
+}
+
+/// Session settings that a statement may change.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum TouchedSettings {
+    /// None.
+    #[default]
+    None,
+    /// These, in lower case.
+    Named(Vec<Box<str>>),
+    /// Perhaps any.
+    Any,
+}

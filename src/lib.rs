@@ -1,0 +1,10 @@
+//! A tenant-aware proxy that speaks the PostgreSQL wire protocol.
+//!
+//! Data flows one way through the rooms: bytes → [`wire`] → [`login`] →
+//! Principal → [`tenant`] → Tenant → [`session`] → ([`guard`]) → [`pool`] →
+//! [`binding`] → [`server`] → bytes. Imports point downwards only.
+
+pub mod guard;
+pub mod login;
+pub mod settings;
+pub mod tenant;

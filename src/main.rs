@@ -1,0 +1,3 @@
+//! The `pgtenant` program: arguments, and which command they name.
+
+fn main() {}

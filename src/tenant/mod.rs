@@ -1,0 +1,31 @@
+//! Who a client is and where its data lives.
+//!
+//! A credential names a login, a login names one [`Tenant`], and a tenant has
+//! one [`Placement`]: the server, the database and the form in which the tenant
+//! is attached to a server connection. Nothing here is chosen by the client.
+
+mod directory;
+mod name;
+mod placement;
+
+pub use directory::{Directory, Principal};
+pub use name::{IsolationName, LoginName, ServerName, TenantId};
+pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
+
+use std::sync::Arc;
+
+/// One customer (organization) of the user's product.
+#[derive(Debug)]
+pub struct Tenant {
+    /// The id, as the database knows it.
+    pub id: TenantId,
+    /// A name for people; shown in logs, never sent to PostgreSQL.
+    pub name: String,
+    /// The isolation that the tenant uses, by its name in the configuration.
+    pub isolation: IsolationName,
+    /// Where its data is and how it is attached.
+    pub placement: Placement,
+}
+
+/// A tenant as everybody holds it: shared and immutable.
+pub type SharedTenant = Arc<Tenant>;

@@ -1,0 +1,71 @@
+//! Where a tenant's data is, and what must be attached to reach it.
+
+use super::ServerName;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a tenant's data is and how the tenant is attached.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    /// The server and database to connect to.
+    pub endpoint: Endpoint,
+    /// What makes a connection to it the tenant's.
+    pub attachment: Attachment,
+    /// Whom the server connection logs in as.
+    pub identity: Identity,
+}
+
+/// A database on a server: the unit that has a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// The server, by its name in the configuration.
+    pub server: ServerName,
+    /// The database's name.
+    pub database: Arc<str>,
+}
+
+/// What makes a server connection the tenant's.
+#[derive(Debug, Clone)]
+pub enum Attachment {
+    /// A session setting that row-level-security policies read.
+    Setting {
+        /// The setting's name, such as `session.current_organization_id`.
+        name: Arc<str>,
+        /// The tenant's value of it.
+        value: Arc<str>,
+    },
+    /// A schema of the tenant's own.
+    Schema {
+        /// The value of `search_path`, each element quoted.
+        search_path: Arc<str>,
+    },
+    /// A database of the tenant's own: being connected to it is all.
+    Database,
+}
+
+/// Whom a server connection logs in as.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// The user of the `[servers.NAME]` section, shared by tenants.
+    Server,
+    /// A role of the tenant's own.
+    Tenant(TenantRole),
+}
+
+/// A role that belongs to one tenant, and its password.
+#[derive(Clone)]
+pub struct TenantRole {
+    /// The role's name.
+    pub name: Arc<str>,
+    /// The password: HMAC-SHA256(role key, role name), as lower-case
+    /// hexadecimal digits.
+    pub password: Arc<str>,
+}
+
+impl fmt::Debug for TenantRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TenantRole")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
