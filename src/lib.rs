@@ -8,3 +8,4 @@ pub mod guard;
 pub mod login;
 pub mod settings;
 pub mod tenant;
+pub mod throwaway;

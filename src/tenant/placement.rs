@@ -1,7 +1,9 @@
 //! Where a tenant's data is, and what must be attached to reach it.
 
 use super::ServerName;
+use aws_lc_rs::hmac;
 use std::fmt;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Where a tenant's data is and how the tenant is attached.
@@ -60,6 +62,23 @@ pub struct TenantRole {
     /// The password: HMAC-SHA256(role key, role name), as lower-case
     /// hexadecimal digits.
     pub password: Arc<str>,
+}
+
+impl TenantRole {
+    /// The role `name`, its password derived from the role key.
+    #[must_use]
+    pub fn derive(key: &[u8], name: &str) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        let tag = hmac::sign(&key, name.as_bytes());
+        let mut password = String::with_capacity(64);
+        for byte in tag.as_ref() {
+            let _ = write!(password, "{byte:02x}");
+        }
+        Self {
+            name: Arc::from(name),
+            password: Arc::from(password),
+        }
+    }
 }
 
 impl fmt::Debug for TenantRole {
