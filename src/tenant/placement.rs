@@ -3,7 +3,6 @@
 use super::ServerName;
 use aws_lc_rs::hmac;
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Where a tenant's data is and how the tenant is attached.
@@ -65,13 +64,15 @@ pub struct TenantRole {
 }
 
 impl TenantRole {
-    /// The role `name`, its password derived from the role key.
+    /// The role of this name with the password that `key` derives for it.
     #[must_use]
     pub fn derive(key: &[u8], name: &str) -> Self {
+        use std::fmt::Write as _;
+
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-        let tag = hmac::sign(&key, name.as_bytes());
         let mut password = String::with_capacity(64);
-        for byte in tag.as_ref() {
+        for byte in hmac::sign(&key, name.as_bytes()).as_ref() {
+            // Writing to a String does not fail.
             let _ = write!(password, "{byte:02x}");
         }
         Self {
