@@ -1,6 +1,7 @@
 //! Where a tenant's data is, and what must be attached to reach it.
 
 use super::ServerName;
+use aws_lc_rs::hmac;
 use std::fmt;
 use std::sync::Arc;
 
@@ -60,6 +61,25 @@ pub struct TenantRole {
     /// The password: HMAC-SHA256(role key, role name), as lower-case
     /// hexadecimal digits.
     pub password: Arc<str>,
+}
+
+impl TenantRole {
+    /// The role of this name with the password that `key` derives for it.
+    #[must_use]
+    pub fn derive(key: &[u8], name: &str) -> Self {
+        use std::fmt::Write as _;
+
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        let mut password = String::with_capacity(64);
+        for byte in hmac::sign(&key, name.as_bytes()).as_ref() {
+            // Writing to a String does not fail.
+            let _ = write!(password, "{byte:02x}");
+        }
+        Self {
+            name: Arc::from(name),
+            password: Arc::from(password),
+        }
+    }
 }
 
 impl fmt::Debug for TenantRole {
