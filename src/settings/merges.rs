@@ -19,13 +19,11 @@ pub(super) fn check(placed: &[Placed<'_>], servers: &BTreeMap<ServerName, Server
         .collect();
     for one in placed {
         let at = place(one, servers);
-        if matches!(one.tenant.placement.attachment, Attachment::Database) {
-            if shared.contains(&at) {
-                one.section.refuse_section(format!(
-                    "tenant {one} would have {at} to itself, but tenants of another isolation \
+        if matches!(one.tenant.placement.attachment, Attachment::Database) && shared.contains(&at) {
+            one.section.refuse_section(format!(
+                "tenant {one} would have {at} to itself, but tenants of another isolation \
                      have their data in it"
-                ));
-            }
+            ));
         }
         for (i, schema) in one.schemas.iter().enumerate() {
             let claim = Claim::Schema(at.clone(), schema.clone());

@@ -143,7 +143,7 @@ impl<'a> Section<'a> {
             return Vec::new();
         };
         let Data::List(values) = entry.data else {
-            entry.refuse_hidden(&format!("must be a list of tables: write [[{key}]]"));
+            entry.refuse_hidden(format!("must be a list of tables: write [[{key}]]"));
             return Vec::new();
         };
         let items = values.iter().enumerate();
@@ -184,7 +184,7 @@ impl<'a> Section<'a> {
                 continue;
             }
             if let Some(entry) = self.entry(key) {
-                entry.refuse_hidden(&format!("unknown key; {}", suggestion(key, known())));
+                entry.refuse_hidden(format!("unknown key; {}", suggestion(key, known())));
             }
         }
     }
@@ -283,7 +283,7 @@ impl<'a> Entry<'a> {
     pub(super) fn integer(&self, range: RangeInclusive<u32>) -> Option<u32> {
         let number = match self.data {
             Data::Integer(n) => Some(*n),
-            Data::Text(text) if self.from_environment() => text.trim().parse().ok(),
+            Data::Text(text) if self.is_overridden() => text.trim().parse().ok(),
             _ => None,
         };
         let number = number
@@ -337,7 +337,7 @@ impl<'a> Entry<'a> {
     /// list is separated by commas.
     pub(super) fn texts(&self) -> Option<Vec<&'a str>> {
         let texts: Option<Vec<_>> = match self.data {
-            Data::Text(text) if self.from_environment() => text
+            Data::Text(text) if self.is_overridden() => text
                 .split(',')
                 .map(|t| self.usable(t.trim(), Self::refuse))
                 .collect(),
@@ -409,7 +409,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    fn from_environment(&self) -> bool {
+    fn is_overridden(&self) -> bool {
         matches!(self.origin, Origin::Environment(_))
     }
 }
