@@ -10,7 +10,7 @@ use pgtenant::tenant::{Attachment, Identity, IsolationName, ServerName, Tenant, 
 use proptest::prelude::*;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -518,7 +518,7 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
         (
             "isolation.wellness",
             "server = \"mian\"",
-            "isolation.wellness.server = \"mian\": there is no section [servers.mian]; did you mean `main`?",
+            "isolation.wellness.server = \"mian\": no section [servers.NAME] has this name; did you mean `main`?",
         ),
         (
             "isolation.wellness",
@@ -668,6 +668,45 @@ fn each_word_for_the_server_s_tls_verifies_what_it_says() {
         for (name, right) in [("localhost", right_name), ("example.com", other_name)] {
             let shaken = shake_hands(&settings, name);
             assert_eq!(shaken.is_ok(), right, "{tls} {ca} {name}: {shaken:?}");
+        }
+    }
+}
+
+#[test]
+fn whoever_has_the_certificate_but_not_its_key_is_not_the_server() {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    let folder = Folder::new();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let certificate = CertificateDer::from_pem_file(folder.path("server.crt")).unwrap();
+    let stolen = PrivateKeyDer::from_pem_file(folder.path("other.key")).unwrap();
+    let signing = provider.key_provider.load_private_key(stolen).unwrap();
+    let shown = rustls::sign::CertifiedKey::new(vec![certificate], signing);
+    for tls in ["verify-ca", "require"] {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let mut text = with(SMALL, "tls", "mode = \"allow\"");
+            text = with(&text, "tls", "certificate = \"server.crt\"");
+            text = with(&text, "tls", "key = \"server.key\"");
+            text = with(&text, "servers.main", &format!("tls = \"{tls}\""));
+            if tls == "verify-ca" {
+                text = with(&text, "servers.main", "ca = \"server-ca.crt\"");
+            }
+            let mut settings = folder.load(text).unwrap();
+            let ClientTls::Allow(own) = &mut settings.tls else {
+                panic!("TLS is not allowed")
+            };
+            let server = rustls::ServerConfig::builder_with_provider(provider.clone())
+                .with_protocol_versions(&[version])
+                .unwrap()
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(
+                    shown.clone(),
+                )));
+            own.config = Arc::new(server);
+            let shaken = shake_hands(&settings, "localhost").unwrap_err();
+            let signature = rustls::CertificateError::BadSignature;
+            assert_eq!(shaken, rustls::Error::InvalidCertificate(signature));
         }
     }
 }
@@ -845,7 +884,7 @@ fn wrong_isolations_tenants_and_logins_are_named_with_what_would_be_right() {
         ),
         (
             schemas(&tenant(&north.replace("\"bridge\"", "\"brigde\""))),
-            "tenants[0].isolation = \"brigde\": there is no section [isolation.brigde]; did you mean `bridge`?",
+            "tenants[0].isolation = \"brigde\": no section [isolation.NAME] has this name; did you mean `bridge`?",
         ),
         (
             schemas(&tenant(&north.replace("; region = \"eu\"", ""))),
@@ -924,7 +963,7 @@ fn wrong_isolations_tenants_and_logins_are_named_with_what_would_be_right() {
             login(&format!(
                 "user = \"u\"; tenant = \"fist\"; scram = \"{SCRAM}\""
             )),
-            "logins[0].tenant = \"fist\": there is no tenant with the id \"fist\"; did you mean `first`?",
+            "logins[0].tenant = \"fist\": no tenant has this id; did you mean `first`?",
         ),
         (
             login("user = \"u\"; tenant = \"first\""),
@@ -1232,6 +1271,57 @@ fn a_wrong_override_names_its_variable() {
         &[("PGTENANT__SERVERS__A_B__USER", "u")],
     );
     assert!(both[0].contains("may mean `A-b` or `a-B`"), "{both:#?}");
+}
+
+#[test]
+fn an_override_that_is_not_unicode_is_said_to_be_so() {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let folder = Folder::new();
+    folder.put(
+        "pgtenant.toml",
+        with(SMALL, "servers.main", "password_env = \"DB_PASSWORD\""),
+    );
+    let odd = || OsString::from_vec(vec![b'x', 0xff]);
+    let problems = load_with(
+        &folder.path("pgtenant.toml"),
+        [
+            ("PGTENANT__POOL__SIZE".into(), odd()),
+            ("DB_PASSWORD".into(), odd()),
+        ],
+    );
+    let said = problems.unwrap_err().to_string();
+    let lines: Vec<_> = said.lines().collect();
+    assert!(
+        lines[0].ends_with("pool.size: the value is not Unicode text"),
+        "{said}"
+    );
+    assert!(
+        lines[1].ends_with("the environment variable that it names is not Unicode text"),
+        "{said}"
+    );
+    assert_eq!(lines.len(), 2, "{said}");
+}
+
+#[test]
+fn deep_nesting_does_not_exhaust_the_stack() {
+    let folder = Folder::new();
+    let deep = 50_000;
+    for text in [
+        format!("a = {}", "[".repeat(deep)),
+        format!("a = {}", "{a=".repeat(deep)),
+        format!("a{} = 1", ".a".repeat(deep)),
+        format!("[a{}]", ".a".repeat(deep)),
+    ] {
+        assert!(!folder.load(text).unwrap_err().is_empty());
+    }
+    let name = format!("PGTENANT{}", "__A".repeat(deep));
+    assert!(
+        !folder
+            .load_with(SMALL, &[(&name, "1")])
+            .unwrap_err()
+            .is_empty()
+    );
 }
 
 #[test]

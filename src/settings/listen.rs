@@ -1,6 +1,7 @@
 //! `[listen]`
 
 use super::Listen;
+use super::problem::shown;
 use super::reader::{Entry, Section};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
@@ -41,9 +42,9 @@ fn addresses(entry: &Entry<'_>) -> Vec<SocketAddr> {
         match text.to_socket_addrs() {
             Ok(resolved) => addresses.extend(resolved),
             Err(e) => entry.refuse(format!(
-                "\"{}\" is not an address with a port, such as \"{DEFAULT_ADDRESS}\" or \
+                "{} is not an address with a port, such as \"{DEFAULT_ADDRESS}\" or \
                  \"[::]:6432\": {e}",
-                text.escape_debug()
+                shown(text)
             )),
         }
     }

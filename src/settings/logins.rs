@@ -1,6 +1,6 @@
 //! `[[logins]]`
 
-use super::problem::{shown, suggestion};
+use super::problem::suggestion;
 use super::reader::{Entry, Section};
 use super::tenants::Tenants;
 use crate::login::Verifier;
@@ -50,10 +50,7 @@ fn tenant_id(entry: &Entry<'_>, tenants: &Tenants) -> Option<TenantId> {
     if !tenants.declared.contains(&id) {
         let ids = tenants.declared.iter().map(TenantId::as_str);
         let near = suggestion(id.as_str(), ids);
-        entry.refuse(format!(
-            "there is no tenant with the id {}; {near}",
-            shown(id.as_str())
-        ));
+        entry.refuse(format!("no tenant has this id; {near}"));
         return None;
     }
     Some(id)

@@ -23,17 +23,20 @@ pub(super) fn read(mut section: Section<'_>) -> Pool {
         }
         chosen
     });
-    let size = section
-        .optional("size")
-        .and_then(|entry| entry.integer(1..=MOST_CONNECTIONS))
-        .unwrap_or(20);
+    let size = match section.optional("size") {
+        Some(entry) => entry.integer(1..=MOST_CONNECTIONS),
+        None => Some(20),
+    };
     let size_per_tenant = section.optional("size_per_tenant").and_then(|entry| {
         let most = entry.integer(1..=MOST_CONNECTIONS)?;
-        if most > size {
+        if let Some(size) = size
+            && most > size
+        {
             entry.refuse(format!("must be at most pool.size, which is {size}"));
         }
         Some(most)
     });
+    let size = size.unwrap_or(1);
     let pool = Pool {
         mode: mode.unwrap_or(PoolMode::Transaction),
         size: size as usize,

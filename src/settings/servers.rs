@@ -27,7 +27,7 @@ impl Servers {
         if !self.declared.contains(name) {
             let names = self.declared.iter().map(String::as_str);
             let near = super::problem::suggestion(name, names);
-            entry.refuse(format!("there is no section [servers.{name}]; {near}"));
+            entry.refuse(format!("no section [servers.NAME] has this name; {near}"));
             return None;
         }
         Some(ServerName::new(name))

@@ -12,6 +12,9 @@ const PREFIX: &str = "PGTENANT__";
 /// What separates the keys in them.
 const SEPARATOR: &str = "__";
 
+/// No key of the configuration has a longer path.
+const MOST_KEYS: usize = 4;
+
 /// A value and where it was read.
 pub(super) struct Value {
     pub(super) origin: Origin,
@@ -130,6 +133,9 @@ pub(super) fn overlay(root: &mut Table, environment: &Environment) -> Vec<Proble
         let keys = keys.to_lowercase();
         let keys: Vec<_> = keys.split(SEPARATOR).collect();
         let put = match text.to_str() {
+            _ if keys.len() > MOST_KEYS => {
+                Err("the name of the variable has too many parts".into())
+            }
             Some(text) => put(root, &keys, text, &origin),
             None => Err("the value is not Unicode text".into()),
         };
@@ -159,7 +165,11 @@ fn put(table: &mut Table, keys: &[&str], text: &str, origin: &Origin) -> Result<
     }
     let key = spelling(table, key)?;
     if rest.is_empty() {
-        return match table.get(&key).map(|value| &value.data) {
+        let old = table.get(&key);
+        if let Some(Origin::Environment(other)) = old.map(|value| &value.origin) {
+            return Err(format!("environment variable {other} sets it too"));
+        }
+        return match old.map(|value| &value.data) {
             Some(Data::Table(_)) => Err(format!("`{key}` is a section: name a key of it")),
             Some(Data::List(values)) if values.iter().any(|v| matches!(v.data, Data::Table(_))) => {
                 Err(format!(

@@ -145,7 +145,7 @@ fn isolation<'n>(section: &mut Section<'_>, isolations: &'n Isolations) -> Optio
     let found = isolations.declared.get(name);
     if found.is_none() {
         let near = suggestion(name, names());
-        entry.refuse(format!("there is no section [isolation.{name}]; {near}"));
+        entry.refuse(format!("no section [isolation.NAME] has this name; {near}"));
     }
     found.map(String::as_str)
 }
