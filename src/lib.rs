@@ -4,7 +4,13 @@
 //! Principal → [`tenant`] → Tenant → [`session`] → ([`guard`]) → [`pool`] →
 //! [`binding`] → [`server`] → bytes. Imports point downwards only.
 
+pub mod binding;
 pub mod guard;
 pub mod login;
+pub mod pool;
+pub mod server;
+pub mod session;
 pub mod settings;
 pub mod tenant;
+pub mod transport;
+pub mod wire;
