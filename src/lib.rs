@@ -5,6 +5,7 @@
 //! [`binding`] → [`server`] → bytes. Imports point downwards only.
 
 pub mod binding;
+pub mod gateway;
 pub mod guard;
 pub mod login;
 pub mod pool;

@@ -82,8 +82,22 @@ impl Guard {
         })
     }
 
+    /// What the guard was told.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.policy.options
+    }
+
     fn with_cache<T>(&self, work: impl FnOnce(&mut Cache) -> T) -> T {
         work(&mut self.cache.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
 }
 

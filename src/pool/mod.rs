@@ -8,7 +8,7 @@ mod greeting;
 mod retry;
 mod shelf;
 
-pub use greeting::Greeting;
+pub use greeting::{Greeting, Key as GreetingKey};
 
 use crate::binding::{Bound, Taken, base};
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
@@ -173,10 +173,7 @@ impl Pool {
 
     /// Opens a connection; tries again for as long as the server's
     /// `connect_timeout` while the failure is a passing one.
-    async fn open(
-        &self,
-        placement: &Placement,
-    ) -> Result<Connection<Unbound>, ConnectError> {
+    async fn open(&self, placement: &Placement) -> Result<Connection<Unbound>, ConnectError> {
         let flavor = self.flavor(placement);
         let base = base(&placement.attachment, flavor.dedicated);
         let target = Target {
@@ -229,12 +226,12 @@ impl Pool {
     /// What the server says at login to a client with these settings, if a
     /// login has found it out already.
     #[must_use]
-    pub fn greeting(&self, key: &greeting::Key) -> Option<Arc<Greeting>> {
+    pub fn greeting(&self, key: &GreetingKey) -> Option<Arc<Greeting>> {
         lock(&self.greetings).get(key)
     }
 
     /// Keeps what the server says at login.
-    pub fn remember_greeting(&self, key: greeting::Key, greeting: Arc<Greeting>) {
+    pub fn remember_greeting(&self, key: GreetingKey, greeting: Arc<Greeting>) {
         lock(&self.greetings).insert(key, greeting);
     }
 

@@ -33,7 +33,9 @@ struct Entry {
 
 impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Entry").field("running", &self.running).finish_non_exhaustive()
+        f.debug_struct("Entry")
+            .field("running", &self.running)
+            .finish_non_exhaustive()
     }
 }
 
@@ -85,7 +87,11 @@ impl Registry {
             let mut sessions = lock(&self.sessions);
             if pid != 0 && !sessions.contains_key(&pid) {
                 sessions.insert(pid, entry.clone());
-                return Ok(Registration { registry: self.clone(), entry, pid });
+                return Ok(Registration {
+                    registry: self.clone(),
+                    entry,
+                    pid,
+                });
             }
         }
     }
@@ -191,7 +197,11 @@ impl Registration {
     pub(super) fn done(&self) -> Aftermath {
         let mut running = lock(&self.entry.running);
         running.on = Activity::Idle;
-        if running.hit { Aftermath::Possible } else { Aftermath::None }
+        if running.hit {
+            Aftermath::Possible
+        } else {
+            Aftermath::None
+        }
     }
 
     /// What waits until no request is under way any more.

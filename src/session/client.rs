@@ -25,7 +25,12 @@ impl Client {
     /// what it has sent already.
     #[must_use]
     pub fn new(transport: Transport, input: Buffer) -> Self {
-        Self { transport, input, output: BytesMut::new(), scan: Scan::default() }
+        Self {
+            transport,
+            input,
+            output: BytesMut::new(),
+            scan: Scan::default(),
+        }
     }
 
     /// Queues a message.
@@ -43,7 +48,12 @@ impl Client {
     /// Sends what is queued.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.output.is_empty() {
-            ready!(transport::poll_send(&mut self.transport, &mut self.output, &[], cx))?;
+            ready!(transport::poll_send(
+                &mut self.transport,
+                &mut self.output,
+                &[],
+                cx
+            ))?;
         }
         self.transport.poll_flush(cx)
     }

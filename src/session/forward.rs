@@ -9,15 +9,15 @@ use crate::binding::Condition;
 use crate::guard::{TouchedSettings, Verdict};
 use crate::server::{Connection, PreparedId};
 use crate::settings::Pin;
+use crate::wire::ClientError;
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::frontend::{self, FrameError, HEADER, Header, Kind, LayoutError, Target};
-use crate::wire::ClientError;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend as write;
 use std::sync::Arc;
 
 /// Longest Query or Parse that is taken, in bytes.
-pub(super) const MAX_STATEMENT: usize = 8 << 20;
+pub const MAX_STATEMENT: usize = 8 << 20;
 /// Longest front of a Bind (its two names) that is taken, in bytes.
 const MAX_NAMES: usize = 16 << 10;
 /// Statements from this length on are judged on another thread, in bytes.
@@ -86,11 +86,14 @@ impl Session {
             Kind::Terminate => return Step::Terminate,
             Kind::Sync => {
                 self.skipping = false;
-                self.client.send(|out| backend::ready_for_query(out, TransactionStatus::Idle));
+                self.client
+                    .send(|out| backend::ready_for_query(out, TransactionStatus::Idle));
                 self.drop_local(header);
             }
             // Outside of COPY the server ignores these, too.
-            Kind::Flush | Kind::CopyData | Kind::CopyDone | Kind::CopyFail => self.drop_local(header),
+            Kind::Flush | Kind::CopyData | Kind::CopyDone | Kind::CopyFail => {
+                self.drop_local(header)
+            }
             Kind::FunctionCall => self.refuse_locally(header, &function_call()),
             Kind::Query => {
                 let verdict = match self.judge(header) {
@@ -137,11 +140,15 @@ impl Session {
                 Ok(Target::Statement(name)) => {
                     let name = name.to_vec();
                     self.statements.remove(&name);
-                    self.client.output.extend_from_slice(backend::CLOSE_COMPLETE);
+                    self.client
+                        .output
+                        .extend_from_slice(backend::CLOSE_COMPLETE);
                     self.drop_local(header);
                 }
                 Ok(Target::Portal(_)) => {
-                    self.client.output.extend_from_slice(backend::CLOSE_COMPLETE);
+                    self.client
+                        .output
+                        .extend_from_slice(backend::CLOSE_COMPLETE);
                     self.drop_local(header);
                 }
                 Err(error) => self.refuse_locally(header, &layout(error)),
@@ -155,7 +162,11 @@ impl Session {
     fn check_statement(&self, header: Header) -> Result<(), ClientError> {
         let body = self.body(header);
         let name = match header.kind {
-            Kind::Bind => frontend::bind_head(body).ok_or_else(|| layout(LayoutError))?.statement,
+            Kind::Bind => {
+                frontend::bind_head(body)
+                    .ok_or_else(|| layout(LayoutError))?
+                    .statement
+            }
             _ => match frontend::target(body).map_err(layout)? {
                 Target::Statement(name) => name,
                 Target::Portal(_) => return Ok(()),
@@ -311,11 +322,17 @@ impl Session {
         if !name.is_empty() && self.statements.get(&name).is_some() {
             return Err(ClientError::error(
                 "42P05",
-                format!("prepared statement \"{}\" already exists", String::from_utf8_lossy(&name)),
+                format!(
+                    "prepared statement \"{}\" already exists",
+                    String::from_utf8_lossy(&name)
+                ),
             ));
         }
         let prepared = self.interner.intern(parse.tail);
-        let statement = Statement { prepared: prepared.clone(), verdict };
+        let statement = Statement {
+            prepared: prepared.clone(),
+            verdict,
+        };
         if name.is_empty() {
             self.statements.set_unnamed(Some(statement));
             up.ledger.has_unnamed = true;
@@ -328,7 +345,9 @@ impl Session {
                 .hint("Close those that are no longer used (DEALLOCATE)."));
         }
         if !self.maps_names {
-            up.ledger.awaited.push_back(Awaited::Parse(Parsed::Named(name, None)));
+            up.ledger
+                .awaited
+                .push_back(Awaited::Parse(Parsed::Named(name, None)));
             self.pass(header);
             return Ok(());
         }
@@ -371,7 +390,9 @@ impl Session {
         }
         if effects.drops_prepared || effects.clears_residue {
             up.ledger.portals.retain(|(name, _)| *name != portal);
-            up.ledger.portals.push((portal.clone(), statement.verdict.clone()));
+            up.ledger
+                .portals
+                .push((portal.clone(), statement.verdict.clone()));
         } else if !up.ledger.portals.is_empty() {
             up.ledger.portals.retain(|(name, _)| *name != portal);
         }
@@ -476,7 +497,11 @@ impl Session {
     }
 
     /// Takes note of what a statement does to the session.
-    fn take_effects<S>(&mut self, verdict: &Verdict, up: &mut Upstream<'_, S>) -> Result<(), ClientError> {
+    fn take_effects<S>(
+        &mut self,
+        verdict: &Verdict,
+        up: &mut Upstream<'_, S>,
+    ) -> Result<(), ClientError> {
         let effects = &verdict.effects;
         match &effects.settings {
             TouchedSettings::None => {}
@@ -491,7 +516,9 @@ impl Session {
                     }
                 }
             }
-            TouchedSettings::Any => up.ledger.condition = up.ledger.condition.max(Condition::Doubtful),
+            TouchedSettings::Any => {
+                up.ledger.condition = up.ledger.condition.max(Condition::Doubtful)
+            }
         }
         if effects.doubtful {
             up.ledger.condition = up.ledger.condition.max(Condition::Doubtful);
@@ -516,7 +543,8 @@ impl Session {
     pub(super) fn refuse_locally(&mut self, header: Header, error: &ClientError) {
         self.client.send_error(error);
         if matches!(header.kind, Kind::Query | Kind::FunctionCall) {
-            self.client.send(|out| backend::ready_for_query(out, TransactionStatus::Idle));
+            self.client
+                .send(|out| backend::ready_for_query(out, TransactionStatus::Idle));
         } else {
             self.skipping = true;
         }
@@ -559,7 +587,8 @@ impl Session {
         if header.body > LONG_STATEMENT {
             return Err(Unjudged::Long);
         }
-        let sql = statement_text(header, self.body(header)).map_err(|error| Unjudged::Refused(layout(error)))?;
+        let sql = statement_text(header, self.body(header))
+            .map_err(|error| Unjudged::Refused(layout(error)))?;
         let verdict = self.guard.inspect(sql);
         self.admit(verdict).map_err(Unjudged::Refused)
     }
@@ -574,13 +603,22 @@ impl Session {
 
     /// The next message to be answered without a server connection.
     fn next_message(&mut self) -> Result<Next, FrameError> {
-        let rest = self.client.scan.rest(&mut self.client.input, &mut BytesMut::new());
-        next(rest, self.skipping)
+        let client = &mut self.client;
+        if !client.scan.advance(&mut client.input, &mut BytesMut::new()) {
+            return Ok(Next::Incomplete);
+        }
+        next(client.scan.unseen(&client.input), self.skipping)
     }
 
     fn next_message_to<S>(&mut self, up: &mut Upstream<'_, S>) -> Result<Next, FrameError> {
-        let rest = self.client.scan.rest(&mut self.client.input, up.connection.output());
-        next(rest, false)
+        let client = &mut self.client;
+        if !client
+            .scan
+            .advance(&mut client.input, up.connection.output())
+        {
+            return Ok(Next::Incomplete);
+        }
+        next(client.scan.unseen(&client.input), false)
     }
 
     /// What has arrived of the message's body.
@@ -591,22 +629,30 @@ impl Session {
     }
 
     fn pass(&mut self, header: Header) {
-        self.client.scan.pass(&self.client.input, HEADER + header.body);
+        self.client
+            .scan
+            .pass(&self.client.input, HEADER + header.body);
     }
 
     fn drop_next<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) {
         let output = up.connection.output();
-        self.client.scan.drop_next(&mut self.client.input, output, HEADER + header.body);
+        self.client
+            .scan
+            .drop_next(&mut self.client.input, output, HEADER + header.body);
     }
 
     fn drop_local(&mut self, header: Header) {
         let mut nothing = BytesMut::new();
-        self.client.scan.drop_next(&mut self.client.input, &mut nothing, HEADER + header.body);
+        self.client
+            .scan
+            .drop_next(&mut self.client.input, &mut nothing, HEADER + header.body);
     }
 
     /// Moves what passes into the output, so that something of ours can follow.
     pub(super) fn stage<S>(&mut self, up: &mut Upstream<'_, S>) {
-        self.client.scan.stage(&mut self.client.input, up.connection.output());
+        self.client
+            .scan
+            .stage(&mut self.client.input, up.connection.output());
     }
 }
 
@@ -641,7 +687,11 @@ impl<S> Upstream<'_, S> {
         output.extend_from_slice(prepared.tail());
         self.ledger.awaited.push_back(owed);
         if let Some(evicted) = evicted {
-            written(write::close(b'S', &evicted.to_string(), self.connection.output()));
+            written(write::close(
+                b'S',
+                &evicted.to_string(),
+                self.connection.output(),
+            ));
             self.ledger.awaited.push_back(Awaited::OurClose);
         }
         name
@@ -676,7 +726,9 @@ fn next(rest: &[u8], skipping: bool) -> Result<Next, FrameError> {
         Kind::CopyData | Kind::FunctionCall => 0,
         Kind::CopyDone | Kind::CopyFail | Kind::Flush | Kind::Sync | Kind::Terminate => 0,
         _ if skipping => 0,
-        Kind::Query | Kind::Parse if header.body > MAX_STATEMENT => return Ok(Next::TooLong(header)),
+        Kind::Query | Kind::Parse if header.body > MAX_STATEMENT => {
+            return Ok(Next::TooLong(header));
+        }
         Kind::Bind => {
             let body = rest.get(HEADER..).unwrap_or_default();
             if header.body > here && frontend::bind_head(body).is_none() {
@@ -723,12 +775,18 @@ fn no_statement(name: &[u8]) -> ClientError {
         return ClientError::error("26000", "unnamed prepared statement does not exist");
     }
     let name = String::from_utf8_lossy(name);
-    ClientError::error("26000", format!("prepared statement \"{name}\" does not exist"))
+    ClientError::error(
+        "26000",
+        format!("prepared statement \"{name}\" does not exist"),
+    )
 }
 
 fn too_long() -> ClientError {
-    ClientError::error("54000", format!("the statement is longer than {MAX_STATEMENT} bytes"))
-        .hint("Send values as parameters, or data with COPY.")
+    ClientError::error(
+        "54000",
+        format!("the statement is longer than {MAX_STATEMENT} bytes"),
+    )
+    .hint("Send values as parameters, or data with COPY.")
 }
 
 fn function_call() -> ClientError {
@@ -737,6 +795,9 @@ fn function_call() -> ClientError {
 }
 
 fn after_reset() -> ClientError {
-    ClientError::error("0A000", "no statement may follow RESET ALL or DISCARD ALL in one pipeline")
-        .hint("Send Sync after it, then go on.")
+    ClientError::error(
+        "0A000",
+        "no statement may follow RESET ALL or DISCARD ALL in one pipeline",
+    )
+    .hint("Send Sync after it, then go on.")
 }

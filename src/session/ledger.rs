@@ -94,21 +94,32 @@ impl Ledger {
         staged: &mut BytesMut,
     ) -> Result<(), FrameError> {
         loop {
-            let rest = self.scan.rest(connection.input_mut(), staged);
-            if !self.scan.is_within() && self.put_in_ours(connection, staged) {
+            if !self.scan.advance(connection.input_mut(), staged) {
+                return Ok(());
+            }
+            if self.put_in_ours(connection, staged) {
                 continue;
             }
+            let rest = self.scan.unseen(connection.input());
             let Some(header) = backend::header(rest)? else {
                 return Ok(());
             };
             let len = backend::HEADER + header.body;
             let whole = rest.get(backend::HEADER..len);
             if whole.is_none() && must_be_whole(header.tag) {
-                return if len > MAX_WHOLE { Err(FrameError) } else { Ok(()) };
+                return if len > MAX_WHOLE {
+                    Err(FrameError)
+                } else {
+                    Ok(())
+                };
             }
             let fate = match header.tag {
                 b'D' | b'd' | b't' | b'c' | b'V' | b'N' | b'A' | b'H' => Fate::Pass,
-                b'E' => self.take_error(whole.unwrap_or_default(), connection, statements),
+                b'E' => {
+                    let Report { severity, .. } = backend::report(whole.unwrap_or_default());
+                    self.server_ended = severity == "FATAL" || severity == "PANIC";
+                    self.take_error(connection, statements)
+                }
                 b'S' => {
                     let body = whole.unwrap_or_default().to_vec();
                     connection.parameters_mut().update(&body)?;
@@ -153,7 +164,9 @@ impl Ledger {
     ) -> Result<Fate, FrameError> {
         let front = self.awaited.front().ok_or(FrameError)?;
         let (over, fate) = match (tag, front) {
-            (b'1', Awaited::Parse(_)) | (b'2', Awaited::Bind) | (b'3', Awaited::Close) => (true, Fate::Pass),
+            (b'1', Awaited::Parse(_)) | (b'2', Awaited::Bind) | (b'3', Awaited::Close) => {
+                (true, Fate::Pass)
+            }
             (b'1', Awaited::OurParse(_) | Awaited::OurUnnamedParse) | (b'3', Awaited::OurClose) => {
                 (true, Fate::Drop)
             }
@@ -179,12 +192,9 @@ impl Ledger {
     /// server (protocol section "Extended Query").
     fn take_error<S>(
         &mut self,
-        body: &[u8],
         connection: &mut Connection<S>,
         statements: &mut Statements,
     ) -> Fate {
-        let Report { severity, .. } = backend::report(body);
-        self.server_ended = severity == "FATAL" || severity == "PANIC";
         self.failed = true;
         self.copy_in = false;
         let mut fate = Fate::Pass;

@@ -16,6 +16,7 @@ mod statements;
 
 pub use cancel::{Registration, Registry};
 pub use client::Client;
+pub use forward::MAX_STATEMENT;
 pub use statements::Interner;
 
 use crate::binding::{AttachError, Bound, Condition, OwnSettings, attach, reattach};
@@ -203,7 +204,11 @@ impl Session {
             match outcome {
                 Outcome::Over => {
                     self.finish(exchange).await?;
-                    return if self.leaving { Err(End::Terminated) } else { Ok(()) };
+                    return if self.leaving {
+                        Err(End::Terminated)
+                    } else {
+                        Ok(())
+                    };
                 }
                 Outcome::Judge => self.judge_long().await,
                 Outcome::Reset => exchange = self.attach_again(exchange).await?,
@@ -226,7 +231,10 @@ impl Session {
         let mut ledger = Ledger::new();
         self.registration.using(connection.key());
         if !connection.is_confirmed() {
-            match self.forward(&mut connection, &mut ledger).map_err(bad_frame)? {
+            match self
+                .forward(&mut connection, &mut ledger)
+                .map_err(bad_frame)?
+            {
                 Step::Terminate => self.leaving = true,
                 _ => {
                     let scan = &mut self.client.scan;
@@ -235,7 +243,11 @@ impl Session {
             }
         }
         match connection.confirm(TransactionStatus::Idle, |_| {}).await {
-            Ok(connection) => Ok(Some(Exchange { connection, slot, ledger })),
+            Ok(connection) => Ok(Some(Exchange {
+                connection,
+                slot,
+                ledger,
+            })),
             Err(error) => Err(self.not_attached(error)),
         }
     }
@@ -262,24 +274,40 @@ impl Session {
     /// Attaches the tenant and the client's startup settings again, after the
     /// client has reset everything.
     async fn attach_again(&mut self, exchange: Exchange) -> Result<Exchange, End> {
-        let Exchange { connection, slot, mut ledger } = exchange;
+        let Exchange {
+            connection,
+            slot,
+            mut ledger,
+        } = exchange;
         self.own = self.startup.clone();
         self.touched.clear();
         ledger.hold = ledger::Hold::No;
         let mut connection = reattach(connection, &self.own);
-        ledger.scan.stage(connection.input_mut(), &mut self.client.output);
+        ledger
+            .scan
+            .stage(connection.input_mut(), &mut self.client.output);
         let output = &mut self.client.output;
         // The client is told of its parameters' return.
-        let confirmed = connection.confirm(ledger.status, |frame| output.extend_from_slice(frame)).await;
+        let confirmed = connection
+            .confirm(ledger.status, |frame| output.extend_from_slice(frame))
+            .await;
         match confirmed {
-            Ok(connection) => Ok(Exchange { connection, slot, ledger }),
+            Ok(connection) => Ok(Exchange {
+                connection,
+                slot,
+                ledger,
+            }),
             Err(error) => Err(self.not_attached(error)),
         }
     }
 
     /// Gives the connection back, the client's settings read from it first.
     async fn finish(&mut self, exchange: Exchange) -> Result<(), End> {
-        let Exchange { mut connection, slot, ledger } = exchange;
+        let Exchange {
+            mut connection,
+            slot,
+            ledger,
+        } = exchange;
         if !self.touched.is_empty() && self.maps_names && !self.leaving {
             connection = match self.read_own(connection).await {
                 Ok(connection) => connection,
@@ -377,8 +405,11 @@ fn bad_frame(error: FrameError) -> End {
 }
 
 fn stopping() -> ClientError {
-    ClientError::fatal("57P01", "terminating connection because pgtenant is shutting down")
-        .hint("Connect again.")
+    ClientError::fatal(
+        "57P01",
+        "terminating connection because pgtenant is shutting down",
+    )
+    .hint("Connect again.")
 }
 
 fn server_gone() -> ClientError {

@@ -16,14 +16,19 @@ const MAX_ANSWER: usize = 1 << 20;
 impl Session {
     /// Asks the server for the settings that the transaction may have changed:
     /// its answer alone knows of rollbacks, savepoints and canonical values.
-    pub(super) async fn read_own(&mut self, mut connection: Connection<Bound>) -> io::Result<Connection<Bound>> {
+    pub(super) async fn read_own(
+        &mut self,
+        mut connection: Connection<Bound>,
+    ) -> io::Result<Connection<Bound>> {
         let names = std::mem::take(&mut self.touched);
         ask(connection.output(), &names)?;
         let mut values = None;
         exchange(&mut connection, |tag, body| {
             if tag == b'D' {
                 let row = backend::data_row(body).ok_or(FrameError)?;
-                let text = |value: &Option<&[u8]>| value.map(|value| String::from_utf8_lossy(value).into_owned());
+                let text = |value: &Option<&[u8]>| {
+                    value.map(|value| String::from_utf8_lossy(value).into_owned())
+                };
                 values = Some(row.iter().map(text).collect::<Vec<_>>());
             }
             Ok(())

@@ -41,14 +41,20 @@ impl Session {
         }
         match self.client.poll_fill(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0)) => Poll::Ready(Err(End::ClientGone(io::ErrorKind::UnexpectedEof.into()))),
+            Poll::Ready(Ok(0)) => {
+                Poll::Ready(Err(End::ClientGone(io::ErrorKind::UnexpectedEof.into())))
+            }
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(End::ClientGone(error))),
         }
     }
 
     /// Moves what can be moved; ready when something else must happen.
-    pub(super) fn poll_relay(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Poll<Outcome> {
+    pub(super) fn poll_relay(
+        &mut self,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Poll<Outcome> {
         loop {
             let up = match self.poll_up(exchange, cx) {
                 Ok(moved) => moved,
@@ -106,7 +112,9 @@ impl Session {
                     return Ok(true);
                 }
                 Poll::Ready(Ok(0)) => {
-                    return Err(Outcome::End(End::ClientGone(io::ErrorKind::UnexpectedEof.into())));
+                    return Err(Outcome::End(End::ClientGone(
+                        io::ErrorKind::UnexpectedEof.into(),
+                    )));
                 }
                 Poll::Ready(Ok(_)) => moved = true,
                 Poll::Ready(Err(error)) => return Err(Outcome::End(End::ClientGone(error))),
@@ -116,7 +124,11 @@ impl Session {
     }
 
     /// Sends what is approved. Says whether all is out.
-    fn poll_send_up(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Result<bool, Outcome> {
+    fn poll_send_up(
+        &mut self,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Outcome> {
         let connection = &mut exchange.connection;
         while !connection.output().is_empty() || self.client.scan.has_approved() {
             let run = self.client.scan.approved(&self.client.input);
@@ -129,13 +141,19 @@ impl Session {
             }
         }
         match connection.poll_flush(cx) {
-            Poll::Ready(Err(error)) if !is_gone(&error) => Err(Outcome::End(End::ServerGone(error))),
+            Poll::Ready(Err(error)) if !is_gone(&error) => {
+                Err(Outcome::End(End::ServerGone(error)))
+            }
             _ => Ok(true),
         }
     }
 
     /// From the server to the client. Says whether anything has moved.
-    fn poll_down(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Result<bool, Outcome> {
+    fn poll_down(
+        &mut self,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Outcome> {
         let mut moved = false;
         loop {
             if !self.poll_send_down(exchange, cx)? {
@@ -143,12 +161,18 @@ impl Session {
             }
             if exchange.ledger.server_ended && exchange.connection.input().is_empty() {
                 // It has been told by the server itself.
-                return Err(Outcome::End(End::ClientGone(io::ErrorKind::ConnectionAborted.into())));
+                return Err(Outcome::End(End::ClientGone(
+                    io::ErrorKind::ConnectionAborted.into(),
+                )));
             }
             let before = exchange.connection.input().len();
             exchange
                 .ledger
-                .take_answers(&mut exchange.connection, &mut self.statements, &mut self.client.output)
+                .take_answers(
+                    &mut exchange.connection,
+                    &mut self.statements,
+                    &mut self.client.output,
+                )
                 .map_err(|error| Outcome::End(End::ServerGone(io::Error::other(error))))?;
             let out = !self.client.output.is_empty() || exchange.ledger.scan.has_approved();
             if out || before != exchange.connection.input().len() {
@@ -157,7 +181,9 @@ impl Session {
             }
             match exchange.connection.poll_fill(cx) {
                 Poll::Ready(Ok(0)) => {
-                    return Err(Outcome::End(End::ServerGone(io::ErrorKind::UnexpectedEof.into())));
+                    return Err(Outcome::End(End::ServerGone(
+                        io::ErrorKind::UnexpectedEof.into(),
+                    )));
                 }
                 Poll::Ready(Ok(_)) => moved = true,
                 Poll::Ready(Err(error)) => return Err(Outcome::End(End::ServerGone(error))),
@@ -167,16 +193,22 @@ impl Session {
     }
 
     /// Sends the client what is for it. Says whether all is out.
-    fn poll_send_down(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Result<bool, Outcome> {
+    fn poll_send_down(
+        &mut self,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Outcome> {
         let scan = &mut exchange.ledger.scan;
         let connection = &mut exchange.connection;
         let gone = |error| Outcome::End(End::ClientGone(error));
         while !self.client.output.is_empty() || scan.has_approved() {
             let run = scan.approved(connection.input());
-            match transport::poll_send(&mut self.client.transport, &mut self.client.output, run, cx) {
+            match transport::poll_send(&mut self.client.transport, &mut self.client.output, run, cx)
+            {
                 Poll::Ready(sent) => scan.sent(connection.input_mut(), sent.map_err(gone)?),
                 Poll::Pending => {
-                    if exchange.ledger.awaited.is_empty() && self.client.output.len() < SLOW_CLIENT {
+                    if exchange.ledger.awaited.is_empty() && self.client.output.len() < SLOW_CLIENT
+                    {
                         // The last of the answers: a slow client need not keep
                         // the connection for it.
                         scan.stage(connection.input_mut(), &mut self.client.output);
@@ -210,7 +242,11 @@ impl Session {
         let idle = ledger.status == TransactionStatus::Idle && !self.client.scan.is_within();
         if self.leaving {
             // An open transaction ends with its connection.
-            return Some(if idle { Outcome::Over } else { Outcome::End(End::Terminated) });
+            return Some(if idle {
+                Outcome::Over
+            } else {
+                Outcome::End(End::Terminated)
+            });
         }
         if !idle {
             return None;
@@ -227,5 +263,8 @@ impl Session {
 const SLOW_CLIENT: usize = 256 << 10;
 
 fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }

@@ -20,9 +20,9 @@ impl Scan {
         buffer.bytes().get(..self.approved).unwrap_or_default()
     }
 
-    /// The bytes that have not been looked at, once what is known to pass or to
-    /// be dropped is dealt with; none while such bytes are still to come.
-    pub(super) fn rest<'a>(&mut self, buffer: &'a mut Buffer, staged: &mut BytesMut) -> &'a [u8] {
+    /// Deals with what is known to pass or to be dropped, as far as it has
+    /// arrived. Says whether a new message may begin.
+    pub(super) fn advance(&mut self, buffer: &mut Buffer, staged: &mut BytesMut) -> bool {
         let unseen = buffer.len() - self.approved;
         if self.passing > 0 {
             let n = self.passing.min(unseen);
@@ -34,10 +34,7 @@ impl Scan {
             buffer.consume(n);
             self.dropping -= n;
         }
-        if self.is_within() {
-            return &[];
-        }
-        buffer.bytes().get(self.approved..).unwrap_or_default()
+        !self.is_within()
     }
 
     /// The bytes behind the approved ones.
@@ -109,14 +106,14 @@ mod tests {
         scan.drop_next(&mut input, &mut staged, 4);
         assert_eq!((&staged[..], input.bytes()), (&b"aaaa"[..], &b"cc"[..]));
         scan.pass(&input, 5);
-        assert_eq!(scan.rest(&mut input, &mut staged), b"");
-        assert!(scan.is_within());
+        assert!(!scan.advance(&mut input, &mut staged));
         input.room()[..4].copy_from_slice(b"cccd");
         input.filled(4);
-        assert_eq!(scan.rest(&mut input, &mut staged), b"d");
+        assert!(scan.advance(&mut input, &mut staged));
+        assert_eq!(scan.unseen(&input), b"d");
         assert_eq!(scan.approved(&input), b"ccccc");
         scan.sent(&mut input, 5);
-        assert_eq!(scan.rest(&mut input, &mut staged), b"d");
+        assert_eq!(scan.unseen(&input), b"d");
     }
 
     #[test]
@@ -128,7 +125,8 @@ mod tests {
         assert!(scan.is_within() && input.is_empty());
         input.room()[..4].copy_from_slice(b"xxxy");
         input.filled(4);
-        assert_eq!(scan.rest(&mut input, &mut staged), b"y");
+        assert!(scan.advance(&mut input, &mut staged));
+        assert_eq!(scan.unseen(&input), b"y");
         assert!(staged.is_empty());
     }
 }

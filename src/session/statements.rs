@@ -87,11 +87,15 @@ impl Interner {
             return prepared;
         }
         if known.statements.len() >= known.sweep_at {
-            known.statements.retain(|_, prepared| prepared.strong_count() > 0);
+            known
+                .statements
+                .retain(|_, prepared| prepared.strong_count() > 0);
             known.sweep_at = (known.statements.len() * 2).max(1024);
         }
         let prepared = Prepared::new(tail);
-        known.statements.insert(tail.into(), Arc::downgrade(&prepared));
+        known
+            .statements
+            .insert(tail.into(), Arc::downgrade(&prepared));
         prepared
     }
 }

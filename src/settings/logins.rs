@@ -3,7 +3,7 @@
 use super::problem::suggestion;
 use super::reader::{Entry, Section};
 use super::tenants::Tenants;
-use crate::login::Verifier;
+use crate::tenant::Verifier;
 use crate::tenant::{Directory, LoginName, TenantId};
 use std::collections::BTreeMap;
 
