@@ -1,3 +1,9 @@
-//! The `pgtenant` program: arguments, and which command they name.
+//! The `pgtenant` program.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,78 @@
+//! `pgtenant demo`: a throwaway PostgreSQL, example tenants, and the proxy.
+
+mod configuration;
+mod guide;
+mod ready_file;
+mod site;
+
+use super::{Failure, print, serve};
+use pgtenant::settings;
+use site::Site;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+/// The host that certificates and connection strings name.
+const HOST: &str = "localhost";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The port of the proxy on 127.0.0.1; 0 takes any that is free
+    #[arg(long, default_value_t = 6432)]
+    port: u16,
+    /// Write addresses and passwords to this file, as JSON, once all is ready
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// The folder of PostgreSQL's server programs (initdb, postgres); by default
+    /// PATH, pg_config and the usual folders are searched
+    #[arg(long, value_name = "DIR")]
+    postgres_bin: Option<PathBuf>,
+    /// Put everything into this directory and leave it there when stopped; it
+    /// must be empty or not exist
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    check_port(arguments.port)?;
+    if let Some(file) = &arguments.ready_file {
+        ready_file::remove(file)?;
+    }
+    print("Starting PostgreSQL and loading the example …")?;
+    let site = Site::build(arguments)?;
+    let settings = settings::load(&site.config_file()).map_err(Failure::configuration)?;
+    let served = serve::serve(settings, |addresses| announce(&site, arguments, addresses));
+    if let Some(file) = &arguments.ready_file {
+        ready_file::remove(file)?;
+    }
+    let farewell = guide::farewell(&site);
+    drop(site);
+    served?;
+    print(farewell)
+}
+
+/// Says early, and by its number, that a port is taken.
+fn check_port(port: u16) -> Result<(), Failure> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Failure::run(format!(
+            "port {port} is taken by another program; choose another with --port, \
+             or let --port 0 find one"
+        ))),
+        Err(error) => Err(Failure::run(format!(
+            "cannot listen on port {port}: {error}"
+        ))),
+    }
+}
+
+/// Tells people and programs that clients can connect.
+fn announce(site: &Site, arguments: &Arguments, addresses: &[SocketAddr]) -> Result<(), Failure> {
+    let port = addresses.first().map_or(arguments.port, SocketAddr::port);
+    // The file is to name the port that was found, for those who read it.
+    site.write_configuration(port)?;
+    print(guide::welcome(site, port))?;
+    match &arguments.ready_file {
+        Some(file) => ready_file::write(file, &ready_file::text(site, port)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,156 @@
+//! Everything that the demo consists of: the server, its data and the files.
+
+use super::{Arguments, Failure, HOST, configuration};
+use pgtenant::tenant::Verifier;
+use pgtenant::throwaway::wellness::{self, COMPANIES, Company};
+use pgtenant::throwaway::{
+    Authority, CertifiedKey, Cluster, ClusterError, ClusterOptions, TlsOptions, random_hex,
+};
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+/// The demo's server and files. Dropping it stops the one and removes the other.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) cluster: Cluster,
+    pub(super) tenants: Vec<Tenant>,
+    pub(super) kept: bool,
+}
+
+/// A company and how it logs in.
+pub(super) struct Tenant {
+    pub(super) company: Company,
+    pub(super) password: String,
+    pub(super) verifier: String,
+}
+
+impl Site {
+    /// Starts the server, loads the data and writes the files.
+    pub(super) fn build(arguments: &Arguments) -> Result<Self, Failure> {
+        let authority = Authority::new("pgtenant demo CA").map_err(Failure::run)?;
+        let certificate = |names| authority.server(names).map_err(Failure::run);
+        let cluster = start(arguments, certificate(&[HOST, "127.0.0.1"])?)?;
+
+        let app_password = secret()?;
+        let role_key = secret()?;
+        wellness::load(&cluster, &app_password, role_key.as_bytes()).map_err(Failure::run)?;
+
+        let tenants = COMPANIES.into_iter().map(Tenant::new);
+        let site = Self {
+            tenants: tenants.collect::<Result<_, _>>()?,
+            kept: arguments.keep.is_some(),
+            cluster,
+        };
+        let proxy = certificate(&[HOST, "127.0.0.1", "::1"])?;
+        site.write("ca.crt", 0o644, &authority.certificate_pem())?;
+        site.write("proxy.crt", 0o644, &proxy.certificate_pem)?;
+        site.write("proxy.key", 0o600, &proxy.key_pem)?;
+        site.write("wellness_app.password", 0o600, &app_password)?;
+        site.write("role.key", 0o600, &role_key)?;
+        site.write_configuration(arguments.port)?;
+        Ok(site)
+    }
+
+    /// The authority that the proxy's and the server's certificates come from.
+    pub(super) fn ca_file(&self) -> PathBuf {
+        self.file("ca.crt")
+    }
+
+    pub(super) fn config_file(&self) -> PathBuf {
+        self.file("pgtenant.toml")
+    }
+
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.cluster.directory().join(name)
+    }
+
+    /// Writes the configuration of a proxy that listens on `port`.
+    pub(super) fn write_configuration(&self, port: u16) -> Result<(), Failure> {
+        self.write("pgtenant.toml", 0o600, &configuration::text(self, port))
+    }
+
+    /// Writes a file, readable as `mode` says from its first byte on.
+    fn write(&self, name: &str, mode: u32, text: &str) -> Result<(), Failure> {
+        let path = self.file(name);
+        let _ = fs::remove_file(&path);
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| Failure::run(format!("cannot write `{}`: {error}", path.display())))
+    }
+}
+
+impl Tenant {
+    fn new(company: Company) -> Result<Self, Failure> {
+        let password = random_hex(12).map_err(Failure::run)?;
+        Ok(Self {
+            company,
+            verifier: Verifier::derive(&password),
+            password,
+        })
+    }
+
+    /// The connection string for a client of the tenant.
+    pub(super) fn url(&self, site: &Site, port: u16) -> String {
+        format!(
+            "postgresql://{}:{}@{HOST}:{port}/{}?sslmode=verify-full&sslrootcert={}",
+            self.company.login,
+            self.password,
+            self.company.layout.database(),
+            percent_encode(&site.ca_file().to_string_lossy()),
+        )
+    }
+}
+
+impl std::fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tenant")
+            .field("company", &self.company)
+            .finish_non_exhaustive()
+    }
+}
+
+fn start(arguments: &Arguments, server: CertifiedKey) -> Result<Cluster, Failure> {
+    let options = ClusterOptions {
+        bin_dir: arguments.postgres_bin.clone(),
+        directory: arguments.keep.clone(),
+        keep: arguments.keep.is_some(),
+        tls: Some(TlsOptions {
+            server,
+            client_ca_pem: None,
+        }),
+        hba: Some(vec![
+            "hostssl all all 127.0.0.1/32 scram-sha-256".to_owned(),
+        ]),
+        ..ClusterOptions::default()
+    };
+    Cluster::start(&options).map_err(|error| match error {
+        ClusterError::ProgramsNotFound => Failure::missing(format!("{error} with --postgres-bin")),
+        ClusterError::NotAProgramFolder { .. } | ClusterError::Directory { .. } => {
+            Failure::configuration(format!("pgtenant: {error}"))
+        }
+        _ => Failure::run(error),
+    })
+}
+
+/// A password or key of 256 random bits.
+fn secret() -> Result<String, Failure> {
+    random_hex(32).map_err(Failure::run)
+}
+
+/// A path as it stands in the query of a connection string.
+fn percent_encode(path: &str) -> String {
+    path.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}

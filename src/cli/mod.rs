@@ -1,0 +1,114 @@
+//! The command line: arguments, and which command they name.
+
+#![allow(clippy::print_stderr)]
+
+mod check;
+mod demo;
+mod failure;
+mod run;
+mod serve;
+mod verifier;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A tenant-aware proxy for PostgreSQL.
+///
+/// Clients connect to pgtenant as they would to PostgreSQL. What a client logs in
+/// with decides which tenant it is; pgtenant attaches that tenant to every
+/// server connection that the client uses, and refuses statements that would
+/// change it. The tenants' data can be kept apart by row-level security, by
+/// schema or by database.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, or stopped in good order (Ctrl-C, SIGTERM)
+  1  failed while running
+  2  the configuration or the command line is wrong
+  3  a program that is needed is not installed
+
+`pgtenant demo` is the place to start. `pgtenant help COMMAND` tells more of a command.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the proxy
+    ///
+    /// Reads the configuration file, then serves clients until it is told to
+    /// stop with Ctrl-C or SIGTERM. Running transactions get `drain_timeout` to
+    /// end; a second signal ends them at once.
+    ///
+    /// Every key can be set from the environment too: PGTENANT__POOL__SIZE=40 is
+    /// `size = 40` in the section `[pool]`.
+    Run {
+        /// The configuration file (TOML)
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Try it: a PostgreSQL of its own, example tenants and the proxy
+    ///
+    /// Starts a throwaway PostgreSQL server, loads an example with six tenants in
+    /// three layouts, starts the proxy before it, and prints connection strings
+    /// to paste. Ctrl-C stops everything and removes it. Needs PostgreSQL's
+    /// server programs on this machine, but no running server.
+    Demo(demo::Arguments),
+    /// Check a configuration file without running the proxy
+    ///
+    /// Prints every problem, one a line, with the file, the key, the value and
+    /// what would be right. Nothing is connected to.
+    Check {
+        /// The configuration file (TOML)
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Make the text for `scram` in a `[[logins]]` section from a password
+    ///
+    /// Asks for the password twice without showing it; when standard input is
+    /// not a terminal, reads it from there as one line. Prints a SCRAM-SHA-256
+    /// verifier, from which the password cannot be computed. PostgreSQL takes it
+    /// as well: ALTER ROLE … PASSWORD '<verifier>'.
+    Verifier,
+}
+
+/// Runs the command that the arguments name.
+pub(crate) fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Run { config } => run::run(&config),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Check { config } => check::run(&config),
+        Command::Verifier => verifier::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// Prints a line to standard output, which may be closed or full.
+fn print(line: impl Display) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{line}")
+        .map_err(|error| Failure::run(format!("cannot write to standard output: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,115 @@
+//! The program's commands that need no server, and its exit codes.
+
+#![allow(clippy::unwrap_used)]
+
+use pgtenant::tenant::Verifier;
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+fn pgtenant(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that does not read its input may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn help_names_every_command_and_every_exit_code() {
+    let output = pgtenant(&["--help"], "");
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    for word in [
+        "run",
+        "demo",
+        "check",
+        "verifier",
+        "Exit codes",
+        "  0  ",
+        "  3  ",
+    ] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let text = stdout(&pgtenant(&["--version"], ""));
+    assert_eq!(text, concat!("pgtenant ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_wrong_command_line_is_a_usage_error() {
+    for arguments in [
+        &["frobnicate"][..],
+        &["run"],
+        &["demo", "--port", "70000"],
+        &[],
+    ] {
+        assert_eq!(
+            pgtenant(arguments, "").status.code(),
+            Some(2),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn verifier_prints_a_verifier_of_the_line_that_it_reads() {
+    let output = pgtenant(&["verifier"], "correct horse\r\nanother line\n");
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    text.trim_end().parse::<Verifier>().unwrap();
+    assert!(!text.contains("horse"));
+    // The salt is fresh each time.
+    assert_ne!(text, stdout(&pgtenant(&["verifier"], "correct horse\n")));
+}
+
+#[test]
+fn verifier_refuses_an_empty_password() {
+    for input in ["", "\n", "\r\n"] {
+        let output = pgtenant(&["verifier"], input);
+        assert_eq!(output.status.code(), Some(2), "{input:?}");
+        assert!(stdout(&output).is_empty());
+        assert!(stderr(&output).contains("the password is empty"));
+    }
+}
+
+#[test]
+fn check_reports_a_missing_file_as_a_configuration_error() {
+    let output = pgtenant(&["check", "--config", "/no/such/pgtenant.toml"], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("/no/such/pgtenant.toml"));
+}
+
+#[test]
+fn check_reports_all_problems_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pgtenant.toml");
+    std::fs::write(&file, "[pool]\nsize = \"many\"\nshrae = \"tenant\"\n").unwrap();
+    let output = pgtenant(&["check", "--config", file.to_str().unwrap()], "");
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    assert!(text.contains("pool.size"), "{text}");
+    assert!(text.contains("pool.shrae"), "{text}");
+    assert!(stdout(&output).is_empty());
+}
+
+#[test]
+fn run_refuses_a_configuration_that_check_refuses() {
+    let output = pgtenant(&["run", "--config", "/no/such/pgtenant.toml"], "");
+    assert_eq!(output.status.code(), Some(2));
+}
