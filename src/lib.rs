@@ -4,8 +4,16 @@
 //! Principal → [`tenant`] → Tenant → [`session`] → ([`guard`]) → [`pool`] →
 //! [`binding`] → [`server`] → bytes. Imports point downwards only.
 
+pub mod binding;
+pub mod gateway;
 pub mod guard;
 pub mod login;
+pub mod observe;
+pub mod pool;
+pub mod server;
+pub mod session;
 pub mod settings;
 pub mod tenant;
 pub mod throwaway;
+pub mod transport;
+pub mod wire;

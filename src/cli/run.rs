@@ -1,10 +1,22 @@
 //! `pgtenant run`
 
 use super::{Failure, serve};
-use pgtenant::settings;
+use pgtenant::guard::Mode;
+use pgtenant::{observe, settings};
 use std::path::Path;
+use tracing::{info, warn};
 
 pub(super) fn run(config: &Path) -> Result<(), Failure> {
     let settings = settings::load(config).map_err(Failure::configuration)?;
-    serve::serve(settings, |_addresses| Ok(()))
+    observe::start_log(&settings.log);
+    if settings.guard.mode == Mode::Report {
+        warn!("guard.mode = \"report\": statements that break isolation are logged, NOT refused");
+    }
+    let (tenants, logins) = (settings.tenants.len(), settings.directory.len());
+    serve::serve(settings, |addresses| {
+        for address in addresses {
+            info!(%address, tenants, logins, "listening");
+        }
+        Ok(())
+    })
 }

@@ -1,11 +1,15 @@
 //! Serving clients until the process is told to stop; `run` and `demo` share it.
 
 use super::Failure;
-use gateway::{Gateway, Stop};
+use pgtenant::gateway::{Gateway, Stop, StopHandle};
 use pgtenant::settings::Settings;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long running transactions get after SIGINT.
+const SHORT_DRAIN: Duration = Duration::from_secs(2);
 
 /// Serves clients until a signal tells to stop. `ready` is called once clients
 /// can connect, with the addresses that are listened on; when it fails, nothing
@@ -18,26 +22,23 @@ pub(super) fn serve(
         .enable_all()
         .build()
         .map_err(|error| Failure::run(format!("cannot start: {error}")))?;
-    runtime.block_on(async {
-        let mut signals = StopSignals::install()
+    let served = runtime.block_on(async {
+        let signals = StopSignals::install()
             .map_err(|error| Failure::run(format!("cannot handle signals: {error}")))?;
+        let drain = settings.listen.drain_timeout;
         let gateway = Gateway::bind(settings)
             .await
-            .map_err(|error| Failure::run(format!("cannot listen: {error}")))?;
+            .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;
         ready(&gateway.addresses())?;
         let (handle, stop) = Stop::new();
-        let serving = gateway.serve(stop);
-        tokio::pin!(serving);
-        tokio::select! {
-            ended = &mut serving => return ended.map_err(Failure::run),
-            () = signals.next() => handle.stop(),
-        }
-        tokio::select! {
-            ended = &mut serving => ended.map_err(Failure::run),
-            // Told twice: those who are still busy are not waited for.
-            () = signals.next() => Ok(()),
-        }
-    })
+        let stopping = tokio::spawn(signals.govern(handle, drain));
+        let ended = gateway.serve(stop).await.map_err(Failure::run);
+        stopping.abort();
+        ended
+    });
+    // Whatever still runs on other threads is not waited for.
+    runtime.shutdown_background();
+    served
 }
 
 /// The signals that tell to stop.
@@ -56,62 +57,24 @@ impl StopSignals {
         })
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
-    }
-}
-
-/// Stands in for `pgtenant::gateway` until that exists: it listens, and lets
-/// nobody in. To be replaced by `use pgtenant::gateway::{Gateway, Stop};`.
-mod gateway {
-    use pgtenant::settings::Settings;
-    use std::io;
-    use std::net::SocketAddr;
-    use tokio::net::TcpListener;
-    use tokio::sync::oneshot;
-
-    pub(super) struct Gateway {
-        listeners: Vec<TcpListener>,
-    }
-
-    pub(super) struct StopHandle(oneshot::Sender<()>);
-
-    pub(super) struct Stop(oneshot::Receiver<()>);
-
-    impl Stop {
-        pub(super) fn new() -> (StopHandle, Self) {
-            let (sender, receiver) = oneshot::channel();
-            (StopHandle(sender), Self(receiver))
-        }
-    }
-
-    impl StopHandle {
-        pub(super) fn stop(self) {
-            let _ = self.0.send(());
-        }
-    }
-
-    impl Gateway {
-        pub(super) async fn bind(settings: Settings) -> io::Result<Self> {
-            let mut listeners = Vec::new();
-            for address in settings.listen.addresses {
-                listeners.push(TcpListener::bind(address).await?);
+    /// SIGTERM drains for `drain`, SIGINT for a moment, a second of either ends
+    /// at once.
+    async fn govern(mut self, handle: StopHandle, drain: Duration) {
+        let patience = loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break drain,
+                _ = self.interrupt.recv() => break drain.min(SHORT_DRAIN),
+                _ = self.hangup.recv() => {
+                    tracing::warn!("SIGHUP: the configuration cannot be reloaded while running; restart instead");
+                }
             }
-            Ok(Self { listeners })
+        };
+        handle.drain();
+        tokio::select! {
+            () = tokio::time::sleep(patience) => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-
-        pub(super) fn addresses(&self) -> Vec<SocketAddr> {
-            let listeners = self.listeners.iter();
-            listeners.filter_map(|l| l.local_addr().ok()).collect()
-        }
-
-        pub(super) async fn serve(self, stop: Stop) -> io::Result<()> {
-            let _ = stop.0.await;
-            Ok(())
-        }
+        handle.now();
     }
 }

@@ -5,9 +5,127 @@
 //! with PostgreSQL's own grammar, walks every statement of it and says whether
 //! it may be forwarded, and what it does to the session if it is.
 
+mod cache;
+mod expression;
+mod functions;
+mod inspection;
+mod limits;
+mod policy;
+mod rules;
+mod settings;
+mod statement;
+mod tree;
 mod verdict;
 
+pub use policy::Policy;
+pub use rules::{Rule, Switch, rules};
 pub use verdict::{Effects, Refusal, TouchedSettings, Verdict};
+
+use cache::Cache;
+use inspection::Inspection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Judges the statements of one isolation. Cheap to ask again: verdicts are kept
+/// by the full text.
+pub struct Guard {
+    policy: Policy,
+    cache: Mutex<Cache>,
+    /// The verdict on most statements: it passes and does nothing that lasts.
+    harmless: Arc<Verdict>,
+}
+
+impl Guard {
+    /// A guard for one isolation; each worker has its own.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            cache: Mutex::new(Cache::new(policy.cache_size)),
+            policy,
+            harmless: Arc::default(),
+        }
+    }
+
+    /// What to do with a query string, and what it does to the session.
+    ///
+    /// `sql`: the bytes of a Query or Parse message without the terminating
+    /// zero. With [`Mode::Report`] the refusal is given all the same, and the
+    /// effects are those of the statement when it is forwarded.
+    #[must_use]
+    pub fn inspect(&self, sql: &[u8]) -> Arc<Verdict> {
+        if let Some(verdict) = self.with_cache(|cache| cache.get(sql)) {
+            return verdict;
+        }
+        let verdict = judge(&self.policy, sql);
+        let verdict = if verdict == *self.harmless {
+            Arc::clone(&self.harmless)
+        } else {
+            Arc::new(verdict)
+        };
+        self.with_cache(|cache| cache.insert(sql, Arc::clone(&verdict)));
+        verdict
+    }
+
+    /// Why a client may not set `name` to `value` in its startup packet or in
+    /// the packet's `options`; `None`: it may.
+    #[must_use]
+    pub fn startup_setting(&self, name: &str, value: &str) -> Option<Refusal> {
+        // PostgreSQL reads `-` as `_` in options.
+        let name = name.to_ascii_lowercase().replace('-', "_");
+        let change = settings::Change::Text(value);
+        let (rule, message) = settings::refusal(&self.policy, &name, change)?;
+        Some(Refusal {
+            rule: rule.name,
+            sqlstate: rule.sqlstate,
+            message,
+            hint: rule.hint,
+        })
+    }
+
+    /// What the guard was told.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.policy.options
+    }
+
+    fn with_cache<T>(&self, work: impl FnOnce(&mut Cache) -> T) -> T {
+        work(&mut self.cache.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+fn judge(policy: &Policy, sql: &[u8]) -> Verdict {
+    let inspection = Inspection::new(policy);
+    let text = match limits::check(policy, sql) {
+        Ok(text) => text,
+        Err((rule, message)) => return inspection.unreadable(rule, message),
+    };
+    // The parser's accessors panic on what they do not expect: refuse it.
+    let judged = catch_unwind(AssertUnwindSafe(|| match pg_raw_parse::parse(text) {
+        Ok(statements) => inspection.judge(&statements),
+        Err(error) => inspection.unreadable(&rules::SYNTAX, syntax_message(&error)),
+    }));
+    judged.unwrap_or_else(|_| {
+        let message = "pgtenant failed to inspect this statement".to_owned();
+        Inspection::new(policy).unreadable(&rules::INTERNAL, message)
+    })
+}
+
+/// The parser's own words: what PostgreSQL would have answered.
+fn syntax_message(error: &pg_raw_parse::Error) -> String {
+    let text = match error {
+        pg_raw_parse::Error::Parse(error) => error.to_string(),
+        other => other.to_string(),
+    };
+    settings::clip(&text).to_owned()
+}
 
 /// `[guard]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What the guard says of a statement.
 
 /// What the guard says of one query string.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {
     /// Why it must not be forwarded; `None` lets it pass.
     pub refusal: Option<Refusal>,

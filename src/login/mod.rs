@@ -1,5 +1,15 @@
 //! From a new TCP connection to an authenticated client.
+//!
+//! Each step is a type that consumes the one before: [`Arrived`] →
+//! [`Introduced`] → [`Authenticated`]. None can be left out, and a connection
+//! that failed a step is gone with it.
 
-mod verifier;
+mod arrive;
+mod authenticate;
+mod parameters;
+mod wire;
 
-pub use verifier::{Verifier, VerifierError};
+pub use arrive::{Arrival, Arrived, Failed, Introduced};
+pub use authenticate::{Authenticated, Authenticator};
+pub use parameters::settings_of;
+pub use wire::{LoginError, Wire};

@@ -5,13 +5,95 @@
 //! *all* the [`Problem`]s at once. Nothing that has been loaded needs to be
 //! checked again.
 
+mod isolation;
+mod listen;
+mod log;
+mod logins;
+mod merges;
+mod pem;
+mod pool;
+mod problem;
+mod reader;
+mod rules;
+mod server_certificate;
+mod servers;
+mod source;
+mod template;
+mod tenants;
+mod tls;
+
+pub use problem::{Origin, Problem, Problems};
+
 use crate::guard;
-use crate::tenant::{Directory, ServerName, SharedTenant};
+use crate::tenant::{Directory, IsolationName, ServerName, SharedTenant};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Loads the configuration file with the process's environment over it.
+///
+/// # Errors
+/// Every [`Problem`] that file and environment have.
+pub fn load(path: &Path) -> Result<Settings, Problems> {
+    load_with(path, std::env::vars_os())
+}
+
+/// Loads the configuration file with the given environment variables over it:
+/// `PGTENANT__POOL__SIZE=40` sets `pool.size`. The names' case does not matter,
+/// and `_` stands for a hyphen too.
+///
+/// # Errors
+/// Every [`Problem`] that file and environment have.
+pub fn load_with(
+    path: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Settings, Problems> {
+    let environment = source::Environment::new(environment);
+    let mut table = source::read(path).map_err(|problem| Problems::new(vec![problem]))?;
+    let overlaid = source::overlay(&mut table, &environment);
+    let reader = reader::Reader::new(path, environment, overlaid);
+    let settings = read(reader.root(&table));
+    match settings {
+        Some(settings) if reader.is_content() => Ok(settings),
+        _ => Err(Problems::new(reader.into_problems())),
+    }
+}
+
+/// Reads every section; `None` only after a problem was noted.
+fn read(mut root: reader::Section<'_>) -> Option<Settings> {
+    let listen = listen::read(root.section("listen"));
+    let tls = tls::read(root.section("tls"));
+    let servers = servers::read(&mut root);
+    let pool = pool::read(root.section("pool"));
+    let isolations = isolation::read(&mut root, &servers);
+    let guard = rules::read(root.section("guard"));
+    let tenants = tenants::read(&mut root, &isolations, &servers.valid);
+    let directory = logins::read(&mut root, &tenants);
+    let log = log::read(root.section("log"));
+    root.refuse(
+        "jwt",
+        "logging in with JWT is not available yet: remove the section",
+    );
+    root.refuse(
+        "certificates",
+        "logging in with client certificates is not available yet: remove the section",
+    );
+    root.finish();
+    Some(Settings {
+        listen,
+        tls: tls?,
+        servers: servers.valid,
+        pool,
+        isolations: isolations.describe(),
+        guard,
+        tenants: tenants.list(),
+        directory,
+        log,
+    })
+}
 
 /// Everything that the proxy is told.
 #[derive(Debug)]
@@ -24,6 +106,8 @@ pub struct Settings {
     pub servers: BTreeMap<ServerName, Server>,
     /// `[pool]`
     pub pool: Pool,
+    /// `[isolation.NAME]`
+    pub isolations: BTreeMap<IsolationName, Isolation>,
     /// `[guard]`
     pub guard: guard::Options,
     /// `[[tenants]]`, each with its isolation resolved.
@@ -148,6 +232,33 @@ pub enum Pin {
     Allow,
     /// The statement is refused.
     Reject,
+}
+
+/// `[isolation.NAME]`: how its tenants are kept apart. What that means for one
+/// tenant is the tenant's [`Placement`](crate::tenant::Placement).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Isolation {
+    /// The server of its tenants.
+    pub server: ServerName,
+    /// By what they are kept apart.
+    pub kind: IsolationKind,
+}
+
+/// By what the tenants of an isolation are kept apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IsolationKind {
+    /// By a session setting that row-level-security policies read.
+    Setting {
+        /// The setting's name in lower case; no client may change it.
+        setting: Arc<str>,
+    },
+    /// By a schema of each tenant's own.
+    Schema {
+        /// Whether each tenant has a role of its own too.
+        per_tenant_role: bool,
+    },
+    /// By a database of each tenant's own.
+    Database,
 }
 
 /// `[log]`

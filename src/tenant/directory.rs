@@ -1,7 +1,7 @@
 //! The directory: from a login to its tenant.
 
-use super::{LoginName, SharedTenant};
-use crate::login::Verifier;
+use super::{LoginName, SharedTenant, Verifier};
+
 use std::collections::HashMap;
 
 /// An authenticated client: the login it used, and the tenant that the login

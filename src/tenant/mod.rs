@@ -7,10 +7,12 @@
 mod directory;
 mod name;
 mod placement;
+mod verifier;
 
 pub use directory::{Directory, Principal};
 pub use name::{IsolationName, LoginName, ServerName, TenantId};
 pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
+pub use verifier::{Verifier, VerifierError};
 
 use std::sync::Arc;
 

@@ -10,10 +10,10 @@ use std::str::FromStr;
 /// the parts in base64). The password cannot be computed from it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Verifier {
-    pub(super) iterations: u32,
-    pub(super) salt: Vec<u8>,
-    pub(super) stored_key: [u8; 32],
-    pub(super) server_key: [u8; 32],
+    pub(crate) iterations: u32,
+    pub(crate) salt: Vec<u8>,
+    pub(crate) stored_key: [u8; 32],
+    pub(crate) server_key: [u8; 32],
 }
 
 /// Why a text is not a verifier.

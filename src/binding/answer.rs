@@ -1,0 +1,106 @@
+//! Reading the answers to what was sent ahead.
+
+use super::{AttachError, Attaching};
+use crate::server::Connection;
+use crate::wire::backend::{self, FrameError, Report, TransactionStatus};
+use std::sync::Arc;
+
+/// The longest message that an answer may have.
+const MAX_MESSAGE: usize = 1 << 20;
+
+/// What a request must be answered with, up to its ReadyForQuery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A command without rows.
+    Command,
+    /// One row, its content of no interest.
+    Row,
+    /// One row, and in it the tenant's value.
+    Tenant(Arc<str>),
+    /// One row; an error is the client's, not the attachment's.
+    Own,
+    /// An answer that has arrived; its ReadyForQuery is missing.
+    Done,
+    /// The same, and it was an error of the client's.
+    Failed(Report, Vec<u8>),
+}
+
+/// Takes answers as far as they have arrived. Returns the error that one of the
+/// client's own settings caused.
+pub(super) fn next(
+    connection: &mut Connection<Attaching>,
+    status: TransactionStatus,
+    report: &mut impl FnMut(&[u8]),
+) -> Result<Option<(Report, Vec<u8>)>, AttachError> {
+    while let Some(expected) = connection.state().answers.front().cloned() {
+        let bytes = connection.input().bytes();
+        let Some(header) = backend::header(bytes)? else {
+            return Ok(None);
+        };
+        if header.body > MAX_MESSAGE {
+            return Err(FrameError.into());
+        }
+        let end = backend::HEADER + header.body;
+        let (Some(frame), Some(body)) = (bytes.get(..end), bytes.get(backend::HEADER..end)) else {
+            return Ok(None);
+        };
+        let mut parameter = None;
+        let after = match header.tag {
+            b'S' => {
+                report(frame);
+                parameter = Some(body.to_vec());
+                expected
+            }
+            b'N' | b'1' | b'2' => expected,
+            b'E' => failed(&expected, body)?,
+            tag => advance(expected, tag, body, status)?,
+        };
+        connection.input_mut().consume(end);
+        if let Some(body) = parameter {
+            connection.parameters_mut().update(&body)?;
+        }
+        let answers = &mut connection.state_mut().answers;
+        if header.tag == b'Z' {
+            answers.pop_front();
+            if let Answer::Failed(report, body) = after {
+                return Ok(Some((report, body)));
+            }
+        } else if let Some(front) = answers.front_mut() {
+            *front = after;
+        }
+    }
+    Ok(None)
+}
+
+fn failed(expected: &Answer, body: &[u8]) -> Result<Answer, AttachError> {
+    let report = backend::report(body);
+    match expected {
+        Answer::Own if report.severity == "ERROR" => Ok(Answer::Failed(report, body.to_vec())),
+        _ => Err(AttachError::Refused(report)),
+    }
+}
+
+/// What is still missing once a message of this type has arrived.
+fn advance(
+    expected: Answer,
+    tag: u8,
+    body: &[u8],
+    status: TransactionStatus,
+) -> Result<Answer, AttachError> {
+    match (tag, expected) {
+        (b'D', Answer::Tenant(value)) => match backend::data_row(body).as_deref() {
+            Some([Some(got), ..]) if *got == value.as_bytes() => Ok(Answer::Row),
+            _ => Err(AttachError::Unconfirmed),
+        },
+        (b'D', expected @ (Answer::Row | Answer::Own)) => Ok(expected),
+        // A row without the tenant's value must not count as one with it.
+        (b'C', Answer::Command | Answer::Row | Answer::Own) => Ok(Answer::Done),
+        (b'Z', expected @ (Answer::Done | Answer::Failed(..)))
+            if TransactionStatus::decode(body)? == status =>
+        {
+            Ok(expected)
+        }
+        (b'C' | b'Z', _) => Err(AttachError::Unconfirmed),
+        _ => Err(FrameError.into()),
+    }
+}

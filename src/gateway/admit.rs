@@ -1,0 +1,273 @@
+//! One client from its arrival to its end.
+
+use super::Shared;
+use crate::binding::{AttachError, OwnSettings, attach};
+use crate::guard::Guard;
+use crate::login::{Arrival, Arrived, Authenticated, LoginError, Wire, settings_of};
+use crate::pool::{Greeting, GreetingKey, Pool};
+use crate::session::{Client, End, Parts, Session};
+use crate::tenant::{IsolationName, Principal};
+use crate::wire::ClientError;
+use crate::wire::backend::{self, TransactionStatus};
+use crate::wire::startup::Startup;
+use socket2::{SockRef, TcpKeepalive};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tracing::{Span, info, info_span, warn};
+
+type Guards = Arc<HashMap<IsolationName, Arc<Guard>>>;
+
+/// Lets a client in, if it may, and serves it to its end.
+pub(super) async fn admit(
+    stream: TcpStream,
+    address: SocketAddr,
+    has_place: bool,
+    shared: Arc<Shared>,
+    guards: Guards,
+    draining: Arc<AtomicBool>,
+) {
+    if prepare(&stream).is_err() {
+        return;
+    }
+    let session = match log_in(stream, address, has_place, &shared, &guards, draining).await {
+        Ok(Some(session)) => session,
+        Ok(None) => return,
+        Err((wire, error)) => {
+            warn!(target: "pgtenant::audit", event = "login_refused", client = %address, reason = %error);
+            if let Some(wire) = wire {
+                wire.refuse(&error).await;
+            }
+            return;
+        }
+    };
+    let Admitted { session, span } = session;
+    // Boxed: the task of a client keeps the size of the larger of its phases.
+    let end = Box::pin(session.serve()).await;
+    match &end {
+        End::Failed(error) => {
+            warn!(target: "pgtenant::audit", parent: &span, event = "session_failed", reason = %error);
+        }
+        End::ServerGone(error) => {
+            warn!(target: "pgtenant::server", parent: &span, %error, "the server connection is gone")
+        }
+        End::Terminated | End::ClientGone(_) | End::Stopped => {}
+    }
+    info!(target: "pgtenant::audit", parent: &span, event = "logout", reason = %end);
+}
+
+struct Admitted {
+    session: Session,
+    span: Span,
+}
+
+type Failed = (Option<Wire>, LoginError);
+
+async fn log_in(
+    stream: TcpStream,
+    address: SocketAddr,
+    has_place: bool,
+    shared: &Arc<Shared>,
+    guards: &Guards,
+    draining: Arc<AtomicBool>,
+) -> Result<Option<Admitted>, Failed> {
+    let deadline = Instant::now() + shared.login_timeout;
+    let arrived = Arrived::new(stream, deadline);
+    let introduced = match Box::pin(arrived.introduce(&shared.tls)).await? {
+        Arrival::Client(introduced) => introduced,
+        Arrival::Cancel(request) => {
+            shared.registry.cancel(&request).await;
+            return Ok(None);
+        }
+    };
+    if !has_place {
+        let error = ClientError::fatal("53300", "sorry, too many clients already")
+            .hint("The administrator can raise listen.max_clients.");
+        return Err((Some(introduced.wire), LoginError::told(error)));
+    }
+    let authenticated = shared
+        .authenticator
+        .authenticate(introduced, &shared.directory)
+        .await?;
+    Box::pin(welcome(authenticated, address, shared, guards, draining))
+        .await
+        .map(Some)
+}
+
+/// Tells an authenticated client that it is in, and what it needs to know.
+async fn welcome(
+    authenticated: Authenticated,
+    address: SocketAddr,
+    shared: &Arc<Shared>,
+    guards: &Guards,
+    draining: Arc<AtomicBool>,
+) -> Result<Admitted, Failed> {
+    let Authenticated {
+        mut wire,
+        startup,
+        principal,
+        answer,
+    } = authenticated;
+    let span = info_span!(
+        target: "pgtenant::client",
+        "client",
+        login = %principal.login,
+        tenant = %principal.tenant.id,
+        client = %address,
+    );
+    // The credential holds: whatever fails from here on follows that answer.
+    let outcome = prepare_session(&startup, &principal, shared, guards).await;
+    let prepared = match outcome {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let error = LoginError::told(error);
+            return match wire.send(&answer).await {
+                Ok(()) => Err((Some(wire), error)),
+                Err(lost) => Err((None, lost)),
+            };
+        }
+    };
+    let Prepared {
+        pool,
+        guard,
+        own,
+        greeting,
+    } = prepared;
+    let secret_len = if startup.minor >= 2 {
+        LONG_SECRET
+    } else {
+        SHORT_SECRET
+    };
+    let registration = match shared.registry.register(&pool, secret_len) {
+        Ok(registration) => registration,
+        Err(error) => {
+            let reason = error.to_string();
+            let error = ClientError::fatal("XX000", "no randomness for a cancellation key");
+            return Err((Some(wire), LoginError::Refused { error, reason }));
+        }
+    };
+    let mut out = answer;
+    for (name, value) in greeting.parameters.iter() {
+        backend::write_parameter_status(&mut out, name, value);
+    }
+    backend::write_backend_key_data(&mut out, registration.pid(), registration.secret());
+    backend::ready_for_query(&mut out, TransactionStatus::Idle);
+    if let Err(lost) = wire.send(&out).await {
+        return Err((None, lost));
+    }
+    let (transport, input) = wire.into_parts();
+    info!(target: "pgtenant::audit", parent: &span, event = "login", tls = transport.is_tls());
+    let session = Session::new(Parts {
+        client: Client::new(transport, input),
+        principal,
+        pool,
+        guard,
+        interner: shared.interner.clone(),
+        registration,
+        startup: own,
+        draining,
+        span: span.clone(),
+    });
+    Ok(Admitted { session, span })
+}
+
+/// Bytes of a cancellation key from protocol 3.2 on, as PostgreSQL 18 has it.
+const LONG_SECRET: usize = 32;
+/// Bytes of a cancellation key before.
+const SHORT_SECRET: usize = 4;
+
+struct Prepared {
+    pool: Arc<Pool>,
+    guard: Arc<Guard>,
+    own: OwnSettings,
+    greeting: Arc<Greeting>,
+}
+
+async fn prepare_session(
+    startup: &Startup,
+    principal: &Principal,
+    shared: &Shared,
+    guards: &Guards,
+) -> Result<Prepared, ClientError> {
+    let tenant = &principal.tenant;
+    let endpoint = &tenant.placement.endpoint;
+    let asked = startup
+        .parameters
+        .iter()
+        .find(|(name, _)| name == "database");
+    if let Some((_, asked)) = asked
+        && **asked != *endpoint.database
+    {
+        return Err(
+            ClientError::fatal("3D000", format!("database \"{asked}\" does not exist")).hint(
+                format!("This login is for the database \"{}\".", endpoint.database),
+            ),
+        );
+    }
+    let unknown = || ClientError::fatal("XX000", "the tenant's isolation is not configured");
+    let guard = guards.get(&tenant.isolation).ok_or_else(unknown)?.clone();
+    let own = settings_of(startup, &guard)?;
+    let pool = shared.pools.get(endpoint).ok_or_else(unknown)?;
+    let greeting = greeting(&pool, principal, &own).await?;
+    Ok(Prepared {
+        pool,
+        guard,
+        own,
+        greeting,
+    })
+}
+
+/// What the server reports at login under these settings: known from an earlier
+/// login, or asked for.
+async fn greeting(
+    pool: &Arc<Pool>,
+    principal: &Principal,
+    own: &OwnSettings,
+) -> Result<Arc<Greeting>, ClientError> {
+    let tenant = &principal.tenant;
+    let key = GreetingKey::new(&tenant.placement.attachment, own);
+    if let Some(known) = pool.greeting(&key) {
+        return Ok(known);
+    }
+    let (taken, slot) = pool
+        .checkout(tenant)
+        .await
+        .map_err(|error| error.to_client())?;
+    let attaching = attach(taken, tenant, own);
+    match attaching.confirm(TransactionStatus::Idle, |_| {}).await {
+        Ok(connection) => {
+            let greeting = Arc::new(Greeting {
+                parameters: connection.parameters().clone(),
+            });
+            pool.remember_greeting(key, greeting.clone());
+            slot.give_back(connection);
+            Ok(greeting)
+        }
+        Err(AttachError::OwnSetting {
+            report, connection, ..
+        }) => {
+            slot.give_back(*connection);
+            Err(ClientError::fatal("22023", report.message))
+        }
+        Err(error) => {
+            warn!(target: "pgtenant::server", tenant = %tenant.id, %error, "cannot attach the tenant");
+            Err(ClientError::fatal(
+                "08006",
+                "the tenant could not be attached to the server connection",
+            )
+            .hint("The log of pgtenant has the reason."))
+        }
+    }
+}
+
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(10));
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}

@@ -1,0 +1,199 @@
+//! The life of the process: listening, admitting clients, draining.
+
+mod admit;
+mod stop;
+mod watched;
+mod worker;
+
+pub use stop::{Stop, StopHandle};
+
+use crate::guard::Guard;
+use crate::login::Authenticator;
+use crate::pool::Pools;
+use crate::session::{Interner, Registry};
+use crate::settings::{ClientTls, IsolationKind, Settings};
+use crate::tenant::{Directory, IsolationName};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use worker::Workers;
+
+/// How often idle server connections are looked at.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Connections that the kernel may hold ready for us.
+const BACKLOG: i32 = 1024;
+
+/// A proxy that listens, and does not serve yet.
+#[derive(Debug)]
+pub struct Gateway {
+    listeners: Vec<TcpListener>,
+    shared: Arc<Shared>,
+    workers: usize,
+}
+
+/// What all clients share.
+#[derive(Debug)]
+struct Shared {
+    tls: ClientTls,
+    login_timeout: Duration,
+    authenticator: Authenticator,
+    directory: Directory,
+    pools: Pools,
+    registry: Arc<Registry>,
+    interner: Arc<Interner>,
+    places: Arc<Semaphore>,
+    policies: HashMap<IsolationName, crate::guard::Policy>,
+}
+
+impl Gateway {
+    /// Listens on the addresses of the settings.
+    ///
+    /// # Errors
+    /// If one of them cannot be listened on; the message names it.
+    pub async fn bind(settings: Settings) -> io::Result<Self> {
+        let mut listeners = Vec::new();
+        for address in &settings.listen.addresses {
+            let listener = listen(*address)
+                .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+            listeners.push(listener);
+        }
+        let workers = settings.listen.workers;
+        let shared = Arc::new(Shared::new(settings)?);
+        Ok(Self {
+            listeners,
+            shared,
+            workers,
+        })
+    }
+
+    /// The addresses that are listened on.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners
+            .iter()
+            .filter_map(|l| l.local_addr().ok())
+            .collect()
+    }
+
+    /// Serves clients until it is told to stop, and those that are in a
+    /// transaction have ended it or been given the time to.
+    ///
+    /// # Errors
+    /// If a worker thread cannot be started.
+    pub async fn serve(self, stop: Stop) -> io::Result<()> {
+        let Self {
+            listeners,
+            shared,
+            workers,
+        } = self;
+        let workers = Workers::start(workers, &shared, &stop)?;
+        let sweeper = tokio::spawn(sweep(shared.clone()));
+        let accepting: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| tokio::spawn(accept(listener, workers.clone())))
+            .collect();
+        stop.draining().await;
+        // Dropping the listeners makes the kernel refuse new clients.
+        for task in accepting {
+            task.abort();
+            let _ = task.await;
+        }
+        tracing::info!(target: "pgtenant::gateway", clients = workers.clients(), "draining");
+        let drained = tokio::select! {
+            biased;
+            () = workers.left() => true,
+            () = stop.immediate() => false,
+        };
+        sweeper.abort();
+        if drained {
+            shared.pools.close().await;
+        }
+        tracing::info!(target: "pgtenant::gateway", drained, "stopped");
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn new(settings: Settings) -> io::Result<Self> {
+        // Isolations can live in one database: each guard protects the
+        // settings of all.
+        let mut protected: Vec<String> = Vec::new();
+        for isolation in settings.isolations.values() {
+            if let IsolationKind::Setting { setting } = &isolation.kind {
+                protected.push(setting.to_string());
+            }
+        }
+        let policy = |kind: &IsolationKind| {
+            let path = matches!(kind, IsolationKind::Schema { .. }).then_some("search_path");
+            let names = protected.iter().map(String::as_str).chain(path);
+            let mut policy = crate::guard::Policy::new(settings.guard, names);
+            policy.max_length = crate::session::MAX_STATEMENT;
+            policy
+        };
+        let isolations = settings.isolations.iter();
+        let policies = isolations.map(|(name, isolation)| (name.clone(), policy(&isolation.kind)));
+        let policies = policies.collect();
+        Ok(Self {
+            authenticator: Authenticator::new(&settings.tls).map_err(io::Error::other)?,
+            tls: settings.tls,
+            login_timeout: settings.listen.login_timeout,
+            directory: settings.directory,
+            pools: Pools::new(settings.servers, settings.pool),
+            registry: Arc::default(),
+            interner: Arc::default(),
+            places: Arc::new(Semaphore::new(settings.listen.max_clients)),
+            policies,
+        })
+    }
+
+    /// A guard for each isolation, with caches of their own.
+    fn guards(&self) -> HashMap<IsolationName, Arc<Guard>> {
+        let guards = self.policies.iter();
+        guards
+            .map(|(name, policy)| (name.clone(), Arc::new(Guard::new(policy.clone()))))
+            .collect()
+    }
+}
+
+async fn accept(listener: TcpListener, workers: Workers) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => workers.assign(stream, address),
+            Err(error) => {
+                // Out of file descriptors, most often: others must leave first.
+                tracing::warn!(target: "pgtenant::gateway", %error, "cannot accept a client");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn sweep(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        shared.pools.sweep();
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // As PostgreSQL does: `[::]` does not take 0.0.0.0's place.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}

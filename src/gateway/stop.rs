@@ -1,0 +1,85 @@
+//! Telling everybody to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Running,
+    Draining,
+    Immediate,
+}
+
+/// Tells the proxy to stop.
+#[derive(Debug, Clone)]
+pub struct StopHandle {
+    level: Arc<watch::Sender<Level>>,
+    draining: Arc<AtomicBool>,
+}
+
+/// Learns that the proxy is to stop.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    level: watch::Receiver<Level>,
+    draining: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// The two ends.
+    #[must_use]
+    pub fn new() -> (StopHandle, Self) {
+        let (sender, level) = watch::channel(Level::Running);
+        let draining = Arc::new(AtomicBool::new(false));
+        let handle = StopHandle {
+            level: Arc::new(sender),
+            draining: draining.clone(),
+        };
+        (handle, Self { level, draining })
+    }
+
+    /// Completes when no new client is to be admitted.
+    pub async fn draining(&self) {
+        self.reached(Level::Draining).await;
+    }
+
+    /// Completes when nobody is to be waited for any more.
+    pub async fn immediate(&self) {
+        self.reached(Level::Immediate).await;
+    }
+
+    /// The same as a flag that costs nothing to look at.
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        self.draining.clone()
+    }
+
+    async fn reached(&self, level: Level) {
+        let mut receiver = self.level.clone();
+        if receiver.wait_for(|now| *now >= level).await.is_err() {
+            // The handle is gone: nobody will ever tell.
+            std::future::pending().await
+        }
+    }
+}
+
+impl StopHandle {
+    /// No new client is admitted; those in a transaction may end it.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.raise(Level::Draining);
+    }
+
+    /// Nobody is waited for.
+    pub fn now(&self) {
+        self.drain();
+        self.raise(Level::Immediate);
+    }
+
+    fn raise(&self, level: Level) {
+        self.level.send_if_modified(|now| {
+            let higher = level > *now;
+            *now = level.max(*now);
+            higher
+        });
+    }
+}

@@ -1,0 +1,175 @@
+//! Worker threads: each serves its share of the clients on a runtime of its
+//! own, so that no wake-up crosses threads.
+
+use super::admit::admit;
+use super::watched::watched;
+use super::{Shared, Stop};
+use crate::guard::Guard;
+use crate::tenant::IsolationName;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+
+/// The workers, as the listeners see them.
+#[derive(Debug, Clone)]
+pub(super) struct Workers {
+    shared: Arc<Shared>,
+    inboxes: Arc<[Inbox]>,
+    presence: Arc<Presence>,
+}
+
+#[derive(Debug)]
+struct Inbox {
+    sender: mpsc::UnboundedSender<Newcomer>,
+    clients: Arc<AtomicUsize>,
+}
+
+/// Counts the clients that are there.
+#[derive(Debug, Default)]
+struct Presence {
+    clients: AtomicUsize,
+    left: Notify,
+}
+
+/// A client on its way to a worker.
+#[derive(Debug)]
+struct Newcomer {
+    stream: std::net::TcpStream,
+    address: SocketAddr,
+    /// `None`: there are too many already.
+    place: Option<OwnedSemaphorePermit>,
+    here: Here,
+}
+
+/// A client's presence; it ends when this is dropped.
+#[derive(Debug)]
+struct Here {
+    presence: Arc<Presence>,
+    of_worker: Arc<AtomicUsize>,
+}
+
+impl Workers {
+    /// Starts the workers. The first shares the caller's runtime.
+    pub(super) fn start(count: usize, shared: &Arc<Shared>, stop: &Stop) -> io::Result<Self> {
+        let mut inboxes = Vec::with_capacity(count);
+        for n in 0..count {
+            let (sender, inbox) = mpsc::unbounded_channel();
+            let work = work(inbox, shared.clone(), shared.guards(), stop.clone());
+            if n == 0 {
+                tokio::spawn(work);
+            } else {
+                spawn_thread(n, work)?;
+            }
+            inboxes.push(Inbox {
+                sender,
+                clients: Arc::default(),
+            });
+        }
+        Ok(Self {
+            shared: shared.clone(),
+            inboxes: inboxes.into(),
+            presence: Arc::default(),
+        })
+    }
+
+    /// Gives a new client to the worker with the fewest.
+    pub(super) fn assign(&self, stream: TcpStream, address: SocketAddr) {
+        let fewest = self
+            .inboxes
+            .iter()
+            .min_by_key(|inbox| inbox.clients.load(Ordering::Relaxed));
+        let (Some(inbox), Ok(stream)) = (fewest, stream.into_std()) else {
+            return;
+        };
+        let newcomer = Newcomer {
+            stream,
+            address,
+            place: self.shared.places.clone().try_acquire_owned().ok(),
+            here: Here::new(&self.presence, &inbox.clients),
+        };
+        // A worker that has ended serves nobody; dropping closes the socket.
+        let _ = inbox.sender.send(newcomer);
+    }
+
+    /// How many clients there are.
+    pub(super) fn clients(&self) -> usize {
+        self.presence.clients.load(Ordering::Relaxed)
+    }
+
+    /// Completes when the last client has left.
+    pub(super) async fn left(&self) {
+        loop {
+            let left = self.presence.left.notified();
+            if self.clients() == 0 {
+                return;
+            }
+            left.await;
+        }
+    }
+}
+
+fn spawn_thread(n: usize, work: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name(format!("worker-{n}"))
+        .spawn(move || runtime.block_on(work))?;
+    Ok(())
+}
+
+async fn work(
+    mut inbox: mpsc::UnboundedReceiver<Newcomer>,
+    shared: Arc<Shared>,
+    guards: HashMap<IsolationName, Arc<Guard>>,
+    stop: Stop,
+) {
+    let guards = Arc::new(guards);
+    while let Some(newcomer) = inbox.recv().await {
+        let (shared, guards, stop) = (shared.clone(), guards.clone(), stop.clone());
+        tokio::spawn(async move {
+            let Newcomer {
+                stream,
+                address,
+                place,
+                here,
+            } = newcomer;
+            let Ok(stream) = TcpStream::from_std(stream) else {
+                return;
+            };
+            let client = admit(
+                stream,
+                address,
+                place.is_some(),
+                shared,
+                guards,
+                stop.flag(),
+            );
+            watched(&stop, client).await;
+            drop((place, here));
+        });
+    }
+}
+
+impl Here {
+    fn new(presence: &Arc<Presence>, of_worker: &Arc<AtomicUsize>) -> Self {
+        presence.clients.fetch_add(1, Ordering::Relaxed);
+        of_worker.fetch_add(1, Ordering::Relaxed);
+        Self {
+            presence: presence.clone(),
+            of_worker: of_worker.clone(),
+        }
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.of_worker.fetch_sub(1, Ordering::Relaxed);
+        self.presence.clients.fetch_sub(1, Ordering::Relaxed);
+        self.presence.left.notify_waiters();
+    }
+}

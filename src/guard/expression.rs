@@ -1,0 +1,222 @@
+//! What is judged wherever it stands: calls, names of columns that are calls,
+//! operators, relations.
+
+use super::functions::{self, Call};
+use super::inspection::{Inspection, Scope, Visit};
+use super::rules;
+use super::settings::{self, Change, clip};
+use pg_raw_parse::nodes::{FuncCall, RangeVar};
+use pg_raw_parse::{ConstValue, Node, list::NodeList};
+
+/// Judges a node of an expression or a query; `None`: it is neither.
+pub(super) fn visit(
+    inspection: &mut Inspection<'_>,
+    node: Node<'_>,
+    scope: Scope,
+) -> Option<Visit> {
+    match node {
+        Node::A_Const(_) | Node::String(_) | Node::ParamRef(_) | Node::A_Star(_) => {
+            return Some(Visit::Skip);
+        }
+        Node::ColumnRef(column) => {
+            let fields = column.fields();
+            if fields.len() > 1 {
+                attribute(inspection, last_name(fields));
+            }
+            return Some(Visit::Skip);
+        }
+        Node::RangeVar(relation) => {
+            reference(inspection, relation, scope);
+            return Some(Visit::Skip);
+        }
+        Node::ResTarget(_)
+        | Node::NodeList(_)
+        | Node::BoolExpr(_)
+        | Node::TypeCast(_)
+        | Node::TypeName(_) => {}
+        Node::FuncCall(call) => function(inspection, call, scope),
+        Node::A_Indirection(path) => {
+            for field in path.indirection() {
+                attribute(inspection, field.as_str());
+            }
+        }
+        Node::A_Expr(expression) => operator(inspection, expression.name()),
+        Node::SortBy(sort) => operator(inspection, sort.use_op()),
+        Node::SubLink(link) => operator(inspection, link.oper_name()),
+        Node::RangeTableSample(sample) => {
+            if !matches!(last_name(sample.method()), Some("bernoulli" | "system")) {
+                inspection.effects.doubtful = true;
+            }
+        }
+        Node::SelectStmt(select) => {
+            if let Some(into) = select.into_clause().and_then(|into| into.rel())
+                && is_temporary(into)
+            {
+                inspection.effects.residue = true;
+            }
+        }
+        Node::InsertStmt(statement) => target(inspection, statement.relation()),
+        Node::UpdateStmt(statement) => target(inspection, statement.relation()),
+        Node::DeleteStmt(statement) => target(inspection, statement.relation()),
+        Node::MergeStmt(statement) => target(inspection, statement.relation()),
+        _ => return None,
+    }
+    Some(Visit::Descend(scope))
+}
+
+/// Whether `relation` is created in, or named in, the temporary schema.
+pub(super) fn is_temporary(relation: &RangeVar) -> bool {
+    let temporary = u8::try_from(relation.relpersistence) == Ok(b't');
+    temporary || relation.schemaname().is_some_and(is_temporary_schema)
+}
+
+/// Whether `schema` names a temporary schema.
+pub(super) fn is_temporary_schema(schema: &str) -> bool {
+    schema.starts_with("pg_temp")
+}
+
+/// Refuses to write to pg_settings.
+pub(super) fn target(inspection: &mut Inspection<'_>, relation: Option<&RangeVar>) {
+    if relation
+        .and_then(RangeVar::relname)
+        .is_some_and(functions::is_pg_settings)
+    {
+        inspection.refuse(&rules::PG_SETTINGS, || {
+            "pg_settings cannot be changed through pgtenant".to_owned()
+        });
+    }
+}
+
+fn reference(inspection: &mut Inspection<'_>, relation: &RangeVar, scope: Scope) {
+    let Some(name) = relation.relname() else {
+        return;
+    };
+    if let Some(rule) = functions::relation(name) {
+        inspection.refuse(rule, || {
+            format!("access to {name} is not allowed through pgtenant")
+        });
+    }
+    if scope == Scope::View && functions::is_pg_settings(name) {
+        inspection.refuse(&rules::PG_SETTINGS, || {
+            "a view over pg_settings cannot be created through pgtenant".to_owned()
+        });
+    }
+}
+
+fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
+    let names = call.funcname();
+    let Some(name) = last_name(names) else {
+        return inspection.refuse(&rules::UNKNOWN, || "a function without a name".to_owned());
+    };
+    let schema = qualifier(names);
+    match functions::call(name) {
+        Some(Call::SetConfig) => set_config(inspection, call, scope),
+        Some(Call::Residue) => inspection.effects.residue = true,
+        // With three arguments it takes no text.
+        Some(Call::Caught(_)) if name == "ts_rewrite" && call.args().len() == 3 => {}
+        Some(Call::Caught(rule)) => inspection.refuse(rule, || not_allowed(name)),
+        None => {}
+    }
+    if let Some(rule) = schema.and_then(functions::schema) {
+        inspection.refuse(rule, || not_allowed(name));
+    }
+    if schema.is_some_and(|schema| schema != "pg_catalog") || !functions::is_builtin(name) {
+        inspection.effects.doubtful = true;
+    }
+}
+
+/// `x.f` calls the function `f` on `x` when `x` has no such column: no call
+/// stands in the tree.
+fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
+    let Some(name) = name else {
+        return;
+    };
+    match functions::call(name) {
+        Some(Call::SetConfig) => inspection.refuse(&rules::COMPUTED, || not_allowed(name)),
+        Some(Call::Residue) => inspection.effects.residue = true,
+        Some(Call::Caught(rule)) => inspection.refuse(rule, || not_allowed(name)),
+        None => {}
+    }
+}
+
+fn not_allowed(function: &str) -> String {
+    format!(
+        "function {} is not allowed through pgtenant",
+        clip(function)
+    )
+}
+
+fn operator(inspection: &mut Inspection<'_>, names: &NodeList) {
+    let Some(name) = last_name(names) else {
+        return;
+    };
+    let own = qualifier(names).is_some_and(|schema| schema != "pg_catalog");
+    // BETWEEN and its like are words.
+    let word = name.starts_with(|c: char| c.is_ascii_alphabetic());
+    if own || !(word || functions::is_builtin_operator(name)) {
+        inspection.effects.doubtful = true;
+    }
+}
+
+fn set_config(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
+    let args = call.args();
+    let name = match args.first().and_then(constant) {
+        Some(name) if args.len() == 3 && !call.func_variadic => name.to_ascii_lowercase(),
+        _ => {
+            inspection.effects.settings = super::TouchedSettings::Any;
+            return inspection.refuse(&rules::COMPUTED, || {
+                "the first argument of set_config is not a constant".to_owned()
+            });
+        }
+    };
+    if scope != Scope::Now {
+        inspection.refuse(&rules::DEFERRED, || {
+            "set_config cannot be called in a definition".to_owned()
+        });
+    }
+    let change = match args.get(1).and_then(constant) {
+        Some(value) => Change::Text(value),
+        None => Change::Computed,
+    };
+    if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
+        inspection.refuse(rule, || message);
+    }
+    if !args.get(2).is_some_and(is_true) {
+        inspection.touch(&name);
+    }
+}
+
+/// The text of a constant, also with a cast to text.
+fn constant(node: Node<'_>) -> Option<&str> {
+    match node {
+        Node::A_Const(value) => match value.val() {
+            Some(ConstValue::String(text)) => Some(text),
+            _ => None,
+        },
+        Node::TypeCast(cast) => {
+            let names = cast.type_name()?.names();
+            let plain = cast.type_name()?.array_bounds().is_empty();
+            let text = names.iter().last().and_then(|name| name.sval()) == Some("text");
+            match cast.arg() {
+                arg @ Node::A_Const(_) if text && plain => constant(arg),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn is_true(node: Node<'_>) -> bool {
+    match node {
+        Node::A_Const(value) => matches!(value.val(), Some(ConstValue::Boolean(true))),
+        _ => false,
+    }
+}
+
+fn last_name(names: &NodeList) -> Option<&str> {
+    names.get(names.len().checked_sub(1)?)?.as_str()
+}
+
+fn qualifier(names: &NodeList) -> Option<&str> {
+    names.get(names.len().checked_sub(2)?)?.as_str()
+}

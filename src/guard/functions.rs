@@ -1,0 +1,252 @@
+//! Functions and relations by name.
+//!
+//! A name counts in any schema: extensions can be installed anywhere, and a
+//! wrapper that bears the name of a dangerous function is hardly harmless.
+
+use super::rules::{self, Rule};
+
+/// What a call of a function means to the guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    /// `set_config`
+    SetConfig,
+    /// It leaves something in the session.
+    Residue,
+    /// A rule catches it.
+    Caught(&'static Rule),
+}
+
+/// What a call of the function `name` means, when it is not an ordinary one.
+pub(super) fn call(name: &str) -> Option<Call> {
+    if let Ok(at) = CALLS.binary_search_by(|(known, _)| (*known).cmp(name)) {
+        return CALLS.get(at).map(|(_, call)| *call);
+    }
+    let family = FAMILIES.iter().find(|(prefix, _)| name.starts_with(prefix));
+    family.map(|(_, rule)| Call::Caught(rule))
+}
+
+/// The rule for every function of an extension's `schema`.
+pub(super) fn schema(schema: &str) -> Option<&'static Rule> {
+    (schema == "cron").then_some(&rules::TEXT_AS_SQL)
+}
+
+/// Whether `name` is a function of pg_catalog in PostgreSQL 15 to 18.
+pub(super) fn is_builtin(name: &str) -> bool {
+    BUILTINS.binary_search(&name).is_ok()
+}
+
+/// Whether `name` is an operator of pg_catalog.
+pub(super) fn is_builtin_operator(name: &str) -> bool {
+    OPERATORS.binary_search(&name).is_ok()
+}
+
+/// The rule for reading or writing the relation `name`.
+pub(super) fn relation(name: &str) -> Option<&'static Rule> {
+    if !name.starts_with("pg_") {
+        return None;
+    }
+    let known = RELATIONS.binary_search_by(|(known, _)| (*known).cmp(name));
+    match known.ok().and_then(|at| RELATIONS.get(at)) {
+        Some((_, rule)) => Some(rule),
+        None => name
+            .starts_with("pg_stat_progress_")
+            .then_some(&rules::SESSIONS),
+    }
+}
+
+/// Whether `name` is the view whose UPDATE is a SET.
+pub(super) fn is_pg_settings(name: &str) -> bool {
+    name == "pg_settings"
+}
+
+const RELATIONS: &[(&str, &Rule)] = &[
+    ("pg_largeobject", &rules::LARGE_OBJECTS),
+    ("pg_largeobject_metadata", &rules::LARGE_OBJECTS),
+    ("pg_locks", &rules::SESSIONS),
+    ("pg_prepared_xacts", &rules::SESSIONS),
+    ("pg_replication_slots", &rules::SESSIONS),
+    ("pg_stat_activity", &rules::SESSIONS),
+    ("pg_stat_gssapi", &rules::SESSIONS),
+    ("pg_stat_monitor", &rules::SESSIONS),
+    ("pg_stat_replication", &rules::SESSIONS),
+    ("pg_stat_ssl", &rules::SESSIONS),
+    ("pg_stat_statements", &rules::SESSIONS),
+    ("pg_stat_statements_info", &rules::SESSIONS),
+    ("pg_stat_subscription", &rules::SESSIONS),
+    ("pg_stat_wal_receiver", &rules::SESSIONS),
+];
+
+/// Families of functions that share a prefix.
+const FAMILIES: &[(&str, &Rule)] = &[
+    ("binary_upgrade_", &rules::SERVER),
+    ("crosstab", &rules::TEXT_AS_SQL),
+    ("dblink", &rules::TEXT_AS_SQL),
+    ("lo_", &rules::LARGE_OBJECTS),
+    ("pg_backup_", &rules::SERVER),
+    ("pg_create_", &rules::SERVER),
+    ("pg_file_", &rules::FILES),
+    ("pg_logical_", &rules::SERVER),
+    ("pg_ls_", &rules::FILES),
+    ("pg_read_", &rules::FILES),
+    ("pg_replication_", &rules::SERVER),
+    ("pg_stat_get_backend_", &rules::SESSIONS),
+    ("pg_stat_reset", &rules::SERVER),
+    ("pg_stat_statements", &rules::SESSIONS),
+];
+
+const CALLS: &[(&str, Call)] = &[
+    ("connectby", Call::Caught(&rules::TEXT_AS_SQL)),
+    (
+        "create_distributed_function",
+        Call::Caught(&rules::TEXT_AS_SQL),
+    ),
+    ("cursor_to_xml", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("cursor_to_xmlschema", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("database_to_xml", Call::Caught(&rules::TEXT_AS_SQL)),
+    (
+        "database_to_xml_and_xmlschema",
+        Call::Caught(&rules::TEXT_AS_SQL),
+    ),
+    ("database_to_xmlschema", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("hypopg_create_index", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("lo_export", Call::Caught(&rules::FILES)),
+    ("lo_import", Call::Caught(&rules::FILES)),
+    ("loread", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lowrite", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("pg_advisory_lock", Call::Caught(&rules::ADVISORY)),
+    ("pg_advisory_lock_shared", Call::Caught(&rules::ADVISORY)),
+    ("pg_background_launch", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("pg_blocking_pids", Call::Caught(&rules::SESSIONS)),
+    ("pg_cancel_backend", Call::Caught(&rules::SESSIONS)),
+    ("pg_clear_attribute_stats", Call::Caught(&rules::SERVER)),
+    ("pg_clear_relation_stats", Call::Caught(&rules::SERVER)),
+    (
+        "pg_copy_logical_replication_slot",
+        Call::Caught(&rules::SERVER),
+    ),
+    (
+        "pg_copy_physical_replication_slot",
+        Call::Caught(&rules::SERVER),
+    ),
+    ("pg_current_logfile", Call::Caught(&rules::FILES)),
+    ("pg_drop_replication_slot", Call::Caught(&rules::SERVER)),
+    ("pg_hba_file_rules", Call::Caught(&rules::FILES)),
+    ("pg_ident_file_mappings", Call::Caught(&rules::FILES)),
+    ("pg_import_system_collations", Call::Caught(&rules::SERVER)),
+    (
+        "pg_isolation_test_session_is_blocked",
+        Call::Caught(&rules::SESSIONS),
+    ),
+    ("pg_lock_status", Call::Caught(&rules::SESSIONS)),
+    (
+        "pg_log_backend_memory_contexts",
+        Call::Caught(&rules::SESSIONS),
+    ),
+    ("pg_log_standby_snapshot", Call::Caught(&rules::SERVER)),
+    ("pg_nextoid", Call::Caught(&rules::SERVER)),
+    ("pg_notify", Call::Caught(&rules::NOTIFY)),
+    ("pg_prepared_xact", Call::Caught(&rules::SESSIONS)),
+    ("pg_promote", Call::Caught(&rules::SERVER)),
+    ("pg_reload_conf", Call::Caught(&rules::SERVER)),
+    ("pg_restore_attribute_stats", Call::Caught(&rules::SERVER)),
+    ("pg_restore_relation_stats", Call::Caught(&rules::SERVER)),
+    ("pg_rotate_logfile", Call::Caught(&rules::SERVER)),
+    ("pg_rotate_logfile_old", Call::Caught(&rules::SERVER)),
+    (
+        "pg_safe_snapshot_blocking_pids",
+        Call::Caught(&rules::SESSIONS),
+    ),
+    ("pg_show_all_file_settings", Call::Caught(&rules::FILES)),
+    (
+        "pg_show_replication_origin_status",
+        Call::Caught(&rules::SESSIONS),
+    ),
+    ("pg_stat_file", Call::Caught(&rules::FILES)),
+    ("pg_stat_get_activity", Call::Caught(&rules::SESSIONS)),
+    ("pg_stat_get_progress_info", Call::Caught(&rules::SESSIONS)),
+    ("pg_stat_get_wal_senders", Call::Caught(&rules::SESSIONS)),
+    ("pg_stat_monitor", Call::Caught(&rules::SESSIONS)),
+    (
+        "pg_stop_making_pinned_objects",
+        Call::Caught(&rules::SERVER),
+    ),
+    ("pg_switch_wal", Call::Caught(&rules::SERVER)),
+    ("pg_sync_replication_slots", Call::Caught(&rules::SERVER)),
+    ("pg_terminate_backend", Call::Caught(&rules::SESSIONS)),
+    ("pg_try_advisory_lock", Call::Residue),
+    ("pg_try_advisory_lock_shared", Call::Residue),
+    ("pg_wal_replay_pause", Call::Caught(&rules::SERVER)),
+    ("pg_wal_replay_resume", Call::Caught(&rules::SERVER)),
+    ("query_to_xml", Call::Caught(&rules::TEXT_AS_SQL)),
+    (
+        "query_to_xml_and_xmlschema",
+        Call::Caught(&rules::TEXT_AS_SQL),
+    ),
+    ("query_to_xmlschema", Call::Caught(&rules::TEXT_AS_SQL)),
+    (
+        "run_command_on_all_nodes",
+        Call::Caught(&rules::TEXT_AS_SQL),
+    ),
+    (
+        "run_command_on_colocated_placements",
+        Call::Caught(&rules::TEXT_AS_SQL),
+    ),
+    (
+        "run_command_on_coordinator",
+        Call::Caught(&rules::TEXT_AS_SQL),
+    ),
+    (
+        "run_command_on_placements",
+        Call::Caught(&rules::TEXT_AS_SQL),
+    ),
+    ("run_command_on_shards", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("run_command_on_workers", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("schema_to_xml", Call::Caught(&rules::TEXT_AS_SQL)),
+    (
+        "schema_to_xml_and_xmlschema",
+        Call::Caught(&rules::TEXT_AS_SQL),
+    ),
+    ("schema_to_xmlschema", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("set_config", Call::SetConfig),
+    ("setseed", Call::Residue),
+    ("table_to_xml", Call::Caught(&rules::TEXT_AS_SQL)),
+    (
+        "table_to_xml_and_xmlschema",
+        Call::Caught(&rules::TEXT_AS_SQL),
+    ),
+    ("table_to_xmlschema", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("ts_rewrite", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("ts_stat", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("xpath_table", Call::Caught(&rules::TEXT_AS_SQL)),
+];
+
+const OPERATORS: &[&str] = &[
+    "!!", "!=", "!~", "!~*", "!~~", "!~~*", "#", "##", "#-", "#>", "#>>", "%", "&", "&&", "&<",
+    "&<|", "&>", "*", "*<", "*<=", "*<>", "*=", "*>", "*>=", "+", "-", "->", "->>", "-|-", "/",
+    "<", "<->", "<<", "<<=", "<<|", "<=", "<>", "<@", "<^", "=", ">", ">=", ">>", ">>=", ">^", "?",
+    "?#", "?&", "?-", "?-|", "?|", "?||", "@", "@-@", "@>", "@?", "@@", "@@@", "^", "^@", "|",
+    "|&>", "|/", "|>>", "||", "||/", "~", "~*", "~<=~", "~<~", "~=", "~>=~", "~>~", "~~", "~~*",
+];
+
+/// The functions of pg_catalog, in byte order.
+const BUILTINS: &[&str] = include!("builtins.in");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_are_in_order() {
+        assert!(CALLS.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(RELATIONS.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(OPERATORS.is_sorted_by(|a, b| a < b));
+        assert!(BUILTINS.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn every_caught_function_of_postgresql_is_known_as_builtin() {
+        for name in ["set_config", "query_to_xml", "lo_get", "pg_read_file"] {
+            assert!(call(name).is_some() && is_builtin(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! One query string under inspection: what was found so far.
+
+use super::policy::Policy;
+use super::rules::{self, Rule, Switch};
+use super::settings;
+use super::tree::Stack;
+use super::verdict::{Effects, Refusal, TouchedSettings, Verdict};
+use super::{Permission, expression, statement};
+use pg_raw_parse::{Node, StmtList};
+
+/// When the code of a node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Scope {
+    /// With its statement.
+    Now,
+    /// With a later statement.
+    Later,
+    /// With a later statement, under another name that can be written to.
+    View,
+}
+
+/// Where a statement stands in its query string.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Nothing follows it.
+    pub(super) last: bool,
+    /// It is the only one.
+    pub(super) alone: bool,
+}
+
+/// What the visit of a node asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Visit {
+    /// Its children are visited in this scope.
+    Descend(Scope),
+    /// Its children do not matter.
+    Skip,
+}
+
+/// One query string under inspection.
+pub(super) struct Inspection<'p> {
+    pub(super) policy: &'p Policy,
+    pub(super) effects: Effects,
+    refusal: Option<Refusal>,
+}
+
+impl<'p> Inspection<'p> {
+    pub(super) fn new(policy: &'p Policy) -> Self {
+        Self {
+            policy,
+            effects: Effects::default(),
+            refusal: None,
+        }
+    }
+
+    /// The verdict on all statements of a query string.
+    pub(super) fn judge(mut self, statements: &StmtList) -> Verdict {
+        let count = statements.len();
+        let mut stack = Stack::default();
+        for (index, statement) in statements.stmts().enumerate() {
+            let place = Place {
+                last: index + 1 == count,
+                alone: count == 1,
+            };
+            stack.push(statement, Scope::Now);
+            self.walk(&mut stack, place);
+        }
+        Verdict {
+            refusal: self.refusal,
+            effects: self.effects,
+        }
+    }
+
+    /// The verdict on a text that cannot be inspected: when it is forwarded all
+    /// the same, it may do anything.
+    pub(super) fn unreadable(mut self, rule: &'static Rule, message: String) -> Verdict {
+        self.refuse(rule, || message);
+        self.effects.settings = TouchedSettings::Any;
+        self.effects.residue = true;
+        Verdict {
+            refusal: self.refusal,
+            effects: self.effects,
+        }
+    }
+
+    fn walk<'t>(&mut self, stack: &mut Stack<'t>, place: Place) {
+        while let Some((node, scope)) = stack.pop() {
+            let visit = match expression::visit(self, node, scope) {
+                Some(visit) => visit,
+                None => statement::visit(self, node, scope, place),
+            };
+            if let Visit::Descend(scope) = visit
+                && !stack.push_children(node, scope)
+            {
+                self.refuse(&rules::UNKNOWN, || unknown(node));
+            }
+        }
+    }
+
+    /// Records that `rule` catches something, unless it is opened.
+    pub(super) fn refuse(&mut self, rule: &'static Rule, message: impl FnOnce() -> String) {
+        let options = self.policy.options;
+        let permission = match rule.opened_by {
+            Some(Switch::Opaque) => options.opaque,
+            Some(Switch::Channels) => options.channels,
+            None => Permission::Reject,
+        };
+        // What is refused may still be forwarded when the guard only reports.
+        if permission == Permission::Reject || rule.opened_by == Some(Switch::Opaque) {
+            self.effects.doubtful = true;
+        }
+        if permission == Permission::Reject && self.refusal.is_none() {
+            self.refusal = Some(Refusal {
+                rule: rule.name,
+                sqlstate: rule.sqlstate,
+                message: message(),
+                hint: rule.hint,
+            });
+        }
+    }
+
+    /// Records that the session's setting `name` may change.
+    pub(super) fn touch(&mut self, name: &str) {
+        /// So many names are kept; more count as any.
+        const MOST: usize = 32;
+        match settings::kind(name) {
+            settings::Kind::Transaction => return,
+            settings::Kind::Residue => {
+                self.effects.residue = true;
+                return;
+            }
+            settings::Kind::Session => {}
+        }
+        match &mut self.effects.settings {
+            TouchedSettings::Any => {}
+            TouchedSettings::None => {
+                self.effects.settings = TouchedSettings::Named(vec![name.into()]);
+            }
+            TouchedSettings::Named(names) if names.iter().any(|known| &**known == name) => {}
+            TouchedSettings::Named(names) if names.len() < MOST => names.push(name.into()),
+            TouchedSettings::Named(_) => self.effects.settings = TouchedSettings::Any,
+        }
+    }
+}
+
+fn unknown(node: Node<'_>) -> String {
+    // The first word of the debug output is the node's type.
+    let mut name = TypeName::default();
+    let _ = std::fmt::write(&mut name, format_args!("{node:?}"));
+    format!("pgtenant does not know this statement ({})", name.0)
+}
+
+/// Takes the letters before the first bracket, then stops the formatting.
+#[derive(Default)]
+struct TypeName(String);
+
+impl std::fmt::Write for TypeName {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        match text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+            None => {
+                self.0.push_str(text);
+                Ok(())
+            }
+            Some(end) => {
+                self.0.push_str(text.get(..end).unwrap_or_default());
+                Err(std::fmt::Error)
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The rules, as one table that reads like a policy.
+
+use std::fmt;
+
+/// One rule: what it catches, why, and what the client is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// The name that errors, metrics and the audit log show.
+    pub name: &'static str,
+    /// What it catches.
+    pub catches: &'static str,
+    /// Why that must not pass.
+    pub why: &'static str,
+    /// The SQLSTATE of the error.
+    pub sqlstate: &'static str,
+    /// What the user can do instead.
+    pub hint: &'static str,
+    /// The key of `[guard]` that lets it pass; `None`: always refused.
+    pub opened_by: Option<Switch>,
+}
+
+/// A key of `[guard]` that opens rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// `opaque = "allow"`
+    Opaque,
+    /// `channels = "allow"`
+    Channels,
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Every rule, in the order of the documentation.
+#[must_use]
+pub fn rules() -> &'static [Rule] {
+    RULES
+}
+
+macro_rules! rules {
+    ($($id:ident = $name:literal $sqlstate:literal $([$switch:ident])?
+        catches $catches:literal
+        why $why:literal
+        hint $hint:literal)*) => {
+        $(pub(super) const $id: Rule = Rule {
+            name: $name,
+            catches: $catches,
+            why: $why,
+            sqlstate: $sqlstate,
+            hint: $hint,
+            opened_by: rules!(@switch $($switch)?),
+        };)*
+        const RULES: &[Rule] = &[$($id),*];
+    };
+    (@switch) => { None };
+    (@switch $switch:ident) => { Some(Switch::$switch) };
+}
+
+rules! {
+    // Text that the guard cannot read as the server would.
+
+    SYNTAX = "syntax" "42601"
+        catches "text that PostgreSQL's own grammar does not accept"
+        why "what cannot be parsed cannot be judged"
+        hint "pgtenant could not parse this statement and did not send it to the server."
+
+    TEXT = "text-encoding" "22021"
+        catches "text that is not UTF-8, or holds a zero byte"
+        why "the server would read other statements than the guard does"
+        hint "Send the statement as UTF-8."
+
+    LENGTH = "statement-length" "54000"
+        catches "a query string over the limit"
+        why "the work for one message must stay bounded"
+        hint "Send the data as parameters or with COPY instead of within the statement."
+
+    NESTING = "nesting" "54001"
+        catches "comments nested deeper than the limit"
+        why "the time to read them grows with the square of their depth"
+        hint "Nest comments less deeply."
+
+    UNKNOWN = "unknown-statement" "0A000"
+        catches "statements that the guard has no rule for"
+        why "what is not known to be harmless is refused"
+        hint "Run it over a direct connection to the server."
+
+    // The tenant's context.
+
+    TENANT = "tenant-setting" "42501"
+        catches "SET, RESET and set_config of a setting that carries the tenant"
+        why "the tenant follows from the credential alone"
+        hint "The tenant is chosen by the login: connect with the credential of the other tenant."
+
+    ROLE = "role" "42501"
+        catches "SET ROLE, SET SESSION AUTHORIZATION, and their settings by name"
+        why "the role of the server connection belongs to pgtenant"
+        hint "Connect with the login that has the rights that are needed."
+
+    ISOLATION = "isolation-setting" "42501"
+        catches "settings that row-level security and the loading of code rest on, such as row_security"
+        why "they change what isolates the tenants"
+        hint "Leave this setting at its default."
+
+    ENCODING = "client-encoding" "42501"
+        catches "a client_encoding other than UTF8"
+        why "in other encodings the server can see quotes where the guard sees letters"
+        hint "Use UTF8 and convert in the client."
+
+    STRINGS = "string-syntax" "42501"
+        catches "standard_conforming_strings = off"
+        why "strings would end elsewhere for the server than for the guard"
+        hint "Write E'...' where a string needs backslash escapes."
+
+    SEARCH_PATH = "search-path" "42501"
+        catches "a search_path that puts another schema before pg_catalog, or pg_temp first"
+        why "functions and operators of that schema would replace PostgreSQL's own"
+        hint "Leave pg_catalog out of search_path (it is then searched first), or list it first."
+
+    COMPUTED = "computed-setting" "42501"
+        catches "set_config with a name, or a guarded value, that is not a constant"
+        why "the name is known only when the statement runs"
+        hint "Write the setting's name as a constant."
+
+    DEFERRED = "deferred-setting" "42501"
+        catches "set_config inside a view, a default, a prepared statement, a cursor, ..."
+        why "it would run later, when nobody inspects it"
+        hint "Call set_config in a statement of its own."
+
+    PG_SETTINGS = "pg-settings" "42501"
+        catches "changes to the view pg_settings, and views over it"
+        why "an UPDATE of it is a SET of a computed name"
+        hint "Use SET."
+
+    RESET_ALL = "reset-not-last" "0A000"
+        catches "RESET ALL or DISCARD ALL followed by other statements in one query string"
+        why "the tenant is attached again after the query string, not within it"
+        hint "Send it by itself, or as the last statement of the query string."
+
+    STORED = "stored-setting" "42501"
+        catches "ALTER ROLE, ALTER DATABASE and ALTER SYSTEM with SET or RESET"
+        why "it would reach every later connection of every tenant"
+        hint "Use SET, or change it over a direct connection to the server."
+
+    // What isolates the tenants in the database.
+
+    POLICIES = "row-level-policies" "42501"
+        catches "CREATE, ALTER and DROP POLICY, ROW LEVEL SECURITY, OWNER TO"
+        why "they define the isolation itself"
+        hint "Change policies and owners over a direct connection to the server."
+
+    ROLES = "roles" "42501"
+        catches "roles, their passwords and memberships, default privileges, REASSIGN OWNED"
+        why "all tenants share them"
+        hint "Manage roles over a direct connection to the server."
+
+    DATABASE = "database-wide" "42501"
+        catches "databases, tablespaces, foreign servers, publications, subscriptions, security labels, ..."
+        why "they reach beyond the tenant"
+        hint "Do this over a direct connection to the server."
+
+    FILES = "server-files" "42501"
+        catches "COPY to or from files and programs, LOAD, functions that read the server's files"
+        why "the server's files belong to all tenants"
+        hint "Use COPY ... FROM STDIN or TO STDOUT."
+
+    SERVER = "server-control" "42501"
+        catches "functions that steer the server: replication, WAL, statistics, configuration"
+        why "they reach beyond the tenant"
+        hint "Do this over a direct connection to the server."
+
+    TWO_PHASE = "two-phase" "0A000"
+        catches "PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED"
+        why "a prepared transaction outlives the connection and is open to every tenant of the role"
+        hint "Use COMMIT."
+
+    // Code that the guard cannot see into.
+
+    OPAQUE = "opaque-code" "42501" [Opaque]
+        catches "DO, and definitions of functions, operators, domains, triggers, rules, casts, temporary views, ..."
+        why "such code can set the tenant where no guard sees it"
+        hint "Define it over a direct connection to the server, or set guard.opaque = \"allow\" when the context is sealed."
+
+    TEXT_AS_SQL = "text-as-sql" "42501" [Opaque]
+        catches "functions that run a text as SQL: query_to_xml, ts_stat, dblink, crosstab, ..."
+        why "the text is known only when the statement runs"
+        hint "Run the query itself, or set guard.opaque = \"allow\" when the context is sealed."
+
+    // Channels between tenants.
+
+    NOTIFY = "notify" "42501" [Channels]
+        catches "LISTEN, NOTIFY, pg_notify"
+        why "a channel spans the whole database: tenants would read each other's messages"
+        hint "Set guard.channels = \"allow\" to permit it."
+
+    LARGE_OBJECTS = "large-objects" "42501" [Channels]
+        catches "large objects and their catalogs"
+        why "they belong to the role that all tenants share"
+        hint "Use a bytea column, or set guard.channels = \"allow\" to permit it."
+
+    ADVISORY = "advisory-locks" "42501" [Channels]
+        catches "pg_advisory_lock and pg_advisory_lock_shared"
+        why "lock numbers span the whole database, and a session's lock outlives its transaction"
+        hint "Use pg_advisory_xact_lock or pg_try_advisory_lock, or set guard.channels = \"allow\"."
+
+    SESSIONS = "other-sessions" "42501" [Channels]
+        catches "pg_stat_activity and its kin, pg_terminate_backend, pg_cancel_backend"
+        why "they show and stop the sessions of other tenants"
+        hint "Cancel a query with a cancel request of the driver, or set guard.channels = \"allow\"."
+
+    TABLE_LOCKS = "table-locks" "42501" [Channels]
+        catches "LOCK TABLE in a mode stronger than ROW EXCLUSIVE"
+        why "it stops every tenant that uses the table"
+        hint "Use SELECT ... FOR UPDATE, or set guard.channels = \"allow\" to permit it."
+
+    // The net below all rules.
+
+    INTERNAL = "internal" "XX000"
+        catches "a statement on which the guard itself failed"
+        why "what cannot be judged is refused"
+        hint "Report the statement to the maintainers of pgtenant."
+}

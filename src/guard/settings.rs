@@ -1,0 +1,196 @@
+//! Settings by name: which may be changed, to what.
+
+use super::policy::Policy;
+use super::rules::{self, Rule};
+
+/// What a setting is to become.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Change<'a> {
+    /// Its reset value, which pgtenant chose when it connected.
+    Default,
+    /// The list of a SET statement, an item each.
+    List(&'a [String]),
+    /// One text that the server splits itself, as in set_config.
+    Text(&'a str),
+    /// Known only when the statement runs.
+    Computed,
+}
+
+/// Why `name`, in lower case, must not be changed so.
+pub(super) fn refusal(
+    policy: &Policy,
+    name: &str,
+    change: Change<'_>,
+) -> Option<(&'static Rule, String)> {
+    if policy.protects(name) {
+        let message = format!("setting \"{name}\" carries the tenant and cannot be changed");
+        return Some((&rules::TENANT, message));
+    }
+    if ROLE_SETTINGS.contains(&name) {
+        let message = format!("setting \"{name}\" cannot be changed through pgtenant");
+        return Some((&rules::ROLE, message));
+    }
+    if name == "search_path" {
+        return search_path(change);
+    }
+    let (_, rule, allowed) = PINNED.iter().find(|(pinned, ..)| *pinned == name)?;
+    allowed_only(name, rule, *allowed, change)
+}
+
+/// What `SET name` may leave changed in the session beside the setting itself.
+pub(super) fn kind(name: &str) -> Kind {
+    match name {
+        "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" => {
+            Kind::Transaction
+        }
+        "seed" => Kind::Residue,
+        _ => Kind::Session,
+    }
+}
+
+/// How long a change of a setting lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// As long as the session.
+    Session,
+    /// Until the transaction ends.
+    Transaction,
+    /// It is no value but an act whose result stays.
+    Residue,
+}
+
+/// Settings that are a change of role.
+const ROLE_SETTINGS: &[&str] = &["role", "session_authorization", "is_superuser"];
+
+/// The values that a pinned setting may be set to.
+type Allowed = fn(&str) -> bool;
+
+/// Settings that may only take some values.
+const PINNED: &[(&str, &Rule, Allowed)] = &[
+    ("client_encoding", &rules::ENCODING, is_utf8),
+    ("standard_conforming_strings", &rules::STRINGS, is_on),
+    ("row_security", &rules::ISOLATION, is_on),
+    ("session_replication_role", &rules::ISOLATION, is_origin),
+    ("lo_compat_privileges", &rules::ISOLATION, is_off),
+    ("allow_system_table_mods", &rules::ISOLATION, is_off),
+    ("local_preload_libraries", &rules::ISOLATION, never),
+    ("session_preload_libraries", &rules::ISOLATION, never),
+    ("shared_preload_libraries", &rules::ISOLATION, never),
+    ("dynamic_library_path", &rules::ISOLATION, never),
+    ("jit_provider", &rules::ISOLATION, never),
+];
+
+fn allowed_only(
+    name: &str,
+    rule: &'static Rule,
+    allowed: Allowed,
+    change: Change<'_>,
+) -> Option<(&'static Rule, String)> {
+    let value = match change {
+        Change::Default => return None,
+        Change::Text(value) => value,
+        Change::List([value]) => value,
+        Change::List(_) => "",
+        Change::Computed => return Some(computed(name)),
+    };
+    if allowed(value) {
+        return None;
+    }
+    let message = format!("setting \"{name}\" cannot be set to \"{}\"", clip(value));
+    Some((rule, message))
+}
+
+fn computed(name: &str) -> (&'static Rule, String) {
+    let message = format!("the value of setting \"{name}\" is not a constant");
+    (&rules::COMPUTED, message)
+}
+
+/// As PostgreSQL compares encoding names: letters and digits only.
+fn is_utf8(value: &str) -> bool {
+    let letters = value.bytes().filter(u8::is_ascii_alphanumeric);
+    let name: Vec<u8> = letters.map(|b| b.to_ascii_lowercase()).collect();
+    matches!(&*name, b"utf8" | b"unicode")
+}
+
+fn is_on(value: &str) -> bool {
+    ["on", "true", "yes", "1"].contains(&&*value.to_ascii_lowercase())
+}
+
+fn is_off(value: &str) -> bool {
+    ["off", "false", "no", "0"].contains(&&*value.to_ascii_lowercase())
+}
+
+fn is_origin(value: &str) -> bool {
+    value.eq_ignore_ascii_case("origin")
+}
+
+fn never(_: &str) -> bool {
+    false
+}
+
+fn search_path(change: Change<'_>) -> Option<(&'static Rule, String)> {
+    let schemas = match change {
+        Change::Default => return None,
+        Change::List(schemas) => schemas.to_vec(),
+        Change::Text(text) => split_identifiers(text),
+        Change::Computed => return Some(computed("search_path")),
+    };
+    let message = match schemas.iter().position(|schema| schema == "pg_catalog") {
+        Some(at) if at > 0 => "search_path must not list a schema before pg_catalog",
+        _ if schemas.first().is_some_and(|s| s.starts_with("pg_temp")) => {
+            "search_path must not begin with pg_temp"
+        }
+        _ => return None,
+    };
+    Some((&rules::SEARCH_PATH, message.to_owned()))
+}
+
+/// Splits as PostgreSQL's SplitIdentifierString does: unquoted names in lower
+/// case, quoted ones as they are. A text that it would reject comes out in some
+/// way: the server sets nothing then.
+fn split_identifiers(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut name = String::new();
+    let mut quoted = false;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.next_if_eq(&'"').is_some() => name.push('"'),
+            '"' => quoted = !quoted,
+            ',' if !quoted => names.push(std::mem::take(&mut name)),
+            c if quoted => name.push(c),
+            c if c.is_ascii_whitespace() || c == '\x0b' => {}
+            c => name.push(c.to_ascii_lowercase()),
+        }
+    }
+    names.push(name);
+    names
+}
+
+/// The beginning of a client's text, for a message.
+pub(super) fn clip(text: &str) -> &str {
+    const LONGEST: usize = 200;
+    let mut end = text.len().min(LONGEST);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_paths_split_as_postgresql_does() {
+        let cases: &[(&str, &[&str])] = &[
+            ("", &[""]),
+            ("a, B ,\"C,d\"", &["a", "b", "C,d"]),
+            ("\"a\"\"b\"", &["a\"b"]),
+            (" evil\n,\tPG_Catalog", &["evil", "pg_catalog"]),
+        ];
+        for (text, names) in cases {
+            assert_eq!(split_identifiers(text), *names, "{text}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A client's connection while it logs in: strict framing, a bound on bytes and
+//! a deadline.
+
+use crate::transport::{Buffer, Transport};
+use crate::wire::ClientError;
+use crate::wire::startup::{self, StartupError};
+use std::io;
+use tokio::time::Instant;
+
+/// Longest message that a client may send before it is in, in bytes.
+const MAX_MESSAGE: usize = 16 << 10;
+
+/// The connection of a client that is not logged in yet.
+#[derive(Debug)]
+pub struct Wire {
+    pub(super) transport: Transport,
+    pub(super) input: Buffer,
+    pub(super) deadline: Instant,
+}
+
+/// Why a client does not get in.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The connection broke, or the client closed it.
+    #[error("the connection was lost: {0}")]
+    Lost(#[from] io::Error),
+    /// TLS could not be established.
+    #[error("TLS: {0}")]
+    Tls(io::Error),
+    /// It took too long.
+    #[error("the login took too long")]
+    Timeout,
+    /// It is refused: what the client is told, and the reason that it is not.
+    #[error("{reason}")]
+    Refused {
+        /// What the client is told.
+        error: ClientError,
+        /// What the log is told.
+        reason: String,
+    },
+}
+
+impl LoginError {
+    /// A refusal that the client is told as it is.
+    #[must_use]
+    pub fn told(error: ClientError) -> Self {
+        Self::Refused {
+            reason: error.to_string(),
+            error,
+        }
+    }
+
+    /// What the client is told, if it can be told anything.
+    #[must_use]
+    pub fn to_client(&self) -> Option<ClientError> {
+        match self {
+            Self::Lost(_) | Self::Tls(_) => None,
+            Self::Timeout => Some(ClientError::fatal(
+                "57014",
+                "canceling authentication due to timeout",
+            )),
+            Self::Refused { error, .. } => Some(error.clone()),
+        }
+    }
+}
+
+impl From<StartupError> for LoginError {
+    fn from(error: StartupError) -> Self {
+        let sqlstate = match error {
+            StartupError::Version(..) => "0A000",
+            _ => "08P01",
+        };
+        Self::told(ClientError::fatal(sqlstate, error.to_string()))
+    }
+}
+
+impl Wire {
+    /// The connection and what has arrived on it, for the session.
+    #[must_use]
+    pub fn into_parts(self) -> (Transport, Buffer) {
+        (self.transport, self.input)
+    }
+
+    /// Reads one first packet, whole.
+    pub(super) async fn packet(&mut self) -> Result<Vec<u8>, LoginError> {
+        loop {
+            if let Some(len) = startup::packet_len(self.input.bytes())?
+                && let Some(packet) = self.input.bytes().get(..len)
+            {
+                let packet = packet.to_vec();
+                self.input.consume(len);
+                return Ok(packet);
+            }
+            self.read().await?;
+        }
+    }
+
+    /// Reads the body of one password or SASL message.
+    pub(super) async fn answer(&mut self) -> Result<Vec<u8>, LoginError> {
+        loop {
+            let bytes = self.input.bytes();
+            if bytes.first().is_some_and(|tag| *tag != b'p') {
+                return Err(LoginError::told(ClientError::protocol(
+                    "expected a password response",
+                )));
+            }
+            if let Some(len) = bytes.get(1..5).and_then(|len| len.try_into().ok()) {
+                let len = usize::try_from(u32::from_be_bytes(len)).unwrap_or(usize::MAX);
+                if !(4..=MAX_MESSAGE).contains(&len) {
+                    return Err(LoginError::told(ClientError::protocol(
+                        "invalid message length",
+                    )));
+                }
+                if let Some(body) = bytes.get(5..=len) {
+                    let body = body.to_vec();
+                    self.input.consume(len + 1);
+                    return Ok(body);
+                }
+            }
+            self.read().await?;
+        }
+    }
+
+    /// Sends bytes, within the deadline.
+    ///
+    /// # Errors
+    /// If the connection is lost, or the deadline passes.
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), LoginError> {
+        tokio::time::timeout_at(self.deadline, self.transport.write_all(bytes))
+            .await
+            .map_err(|_| LoginError::Timeout)?
+            .map_err(LoginError::Lost)
+    }
+
+    async fn read(&mut self) -> Result<(), LoginError> {
+        tokio::time::timeout_at(self.deadline, self.transport.read_some(&mut self.input))
+            .await
+            .map_err(|_| LoginError::Timeout)?
+            .map_err(LoginError::Lost)
+    }
+
+    /// Tells the client why it does not get in, and closes the connection.
+    pub async fn refuse(mut self, error: &LoginError) {
+        let goodbye = async {
+            if let Some(error) = error.to_client() {
+                let mut bytes = Vec::new();
+                error.encode(&mut bytes);
+                if self.transport.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            self.transport.shutdown().await;
+        };
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), goodbye).await;
+    }
+}

@@ -1,0 +1,9 @@
+//! What the process says of itself.
+//!
+//! Events go through `tracing`. Those of target `pgtenant::audit` are for the
+//! security team and have stable fields: `event`, `login`, `tenant`, `client`
+//! (address), `rule`, `sqlstate`, `reason`.
+
+mod log;
+
+pub use log::start as start_log;

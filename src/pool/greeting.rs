@@ -1,0 +1,72 @@
+//! What a server reports at login, kept so that a client's login need not ask.
+
+use crate::binding::OwnSettings;
+use crate::server::Parameters;
+use crate::tenant::Attachment;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Most greetings that a pool keeps.
+const MOST: usize = 256;
+
+/// The parameters that a client is told at login.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// As the server reports them under the client's settings.
+    pub parameters: Parameters,
+}
+
+/// What a greeting depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The client's own settings.
+    own: OwnSettings,
+    /// The search path, which PostgreSQL 18 reports.
+    search_path: Option<Arc<str>>,
+}
+
+impl Key {
+    /// The key for a client of this attachment with these settings.
+    #[must_use]
+    pub fn new(attachment: &Attachment, own: &OwnSettings) -> Self {
+        let search_path = match attachment {
+            Attachment::Schema { search_path } => Some(search_path.clone()),
+            Attachment::Setting { .. } | Attachment::Database => None,
+        };
+        Self {
+            own: own.clone(),
+            search_path,
+        }
+    }
+}
+
+/// Greetings by what they depend on.
+#[derive(Debug, Default)]
+pub(super) struct Greetings {
+    /// What the server last reported to a new connection.
+    server_version: Option<Box<str>>,
+    known: HashMap<Key, Arc<Greeting>>,
+}
+
+impl Greetings {
+    /// Takes note of a new connection: a server that has changed its version
+    /// invalidates what is known.
+    pub(super) fn meet(&mut self, parameters: &Parameters) {
+        let version = parameters.get("server_version").map(Box::from);
+        if self.server_version != version {
+            self.known.clear();
+            self.server_version = version;
+        }
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Greeting>> {
+        self.known.get(key).cloned()
+    }
+
+    pub(super) fn insert(&mut self, key: Key, greeting: Arc<Greeting>) {
+        if self.known.len() >= MOST {
+            self.known.clear();
+        }
+        self.known.insert(key, greeting);
+    }
+}

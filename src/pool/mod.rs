@@ -1,0 +1,332 @@
+//! Server connections, and who gets one.
+//!
+//! One [`Pool`] for each database of each server. A client's transaction takes
+//! a connection with [`Pool::checkout`] and gives it back through its [`Slot`];
+//! a slot that is dropped instead frees its place, and the connection is gone.
+
+mod greeting;
+mod retry;
+mod shelf;
+
+pub use greeting::{Greeting, Key as GreetingKey};
+
+use crate::binding::{Bound, Taken, base};
+use crate::server::{ConnectError, Connection, Target, Unbound, connect};
+use crate::settings::{self, Secret, Server, Share};
+use crate::tenant::{Endpoint, Identity, Placement, ServerName, SharedTenant};
+use crate::wire::ClientError;
+use greeting::Greetings;
+use retry::Retry;
+use shelf::{Grant, Shelf, Waiting};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// All pools, by what they connect to.
+#[derive(Debug)]
+pub struct Pools {
+    servers: BTreeMap<ServerName, Arc<Server>>,
+    settings: settings::Pool,
+    open: Mutex<HashMap<Endpoint, Arc<Pool>>>,
+}
+
+impl Pools {
+    /// No pool yet: each is made when its first client comes.
+    #[must_use]
+    pub fn new(servers: BTreeMap<ServerName, Server>, settings: settings::Pool) -> Self {
+        let servers = servers
+            .into_iter()
+            .map(|(name, server)| (name, Arc::new(server)));
+        Self {
+            servers: servers.collect(),
+            settings,
+            open: Mutex::default(),
+        }
+    }
+
+    /// The pool of a database; `None` if no server has its name.
+    pub fn get(&self, endpoint: &Endpoint) -> Option<Arc<Pool>> {
+        let mut open = lock(&self.open);
+        if let Some(pool) = open.get(endpoint) {
+            return Some(pool.clone());
+        }
+        let server = self.servers.get(&endpoint.server)?.clone();
+        let pool = Arc::new(Pool::new(endpoint.clone(), server, self.settings.clone()));
+        open.insert(endpoint.clone(), pool.clone());
+        Some(pool)
+    }
+
+    /// Closes connections that have been idle for too long, or that their
+    /// server has closed. To be called every now and then.
+    pub fn sweep(&self) {
+        let pools: Vec<_> = lock(&self.open).values().cloned().collect();
+        for pool in pools {
+            let stale = lock(&pool.shelf).sweep(pool.settings.idle_timeout);
+            retire(stale);
+        }
+    }
+
+    /// Closes every idle connection.
+    pub async fn close(&self) {
+        let pools: Vec<_> = lock(&self.open).values().cloned().collect();
+        for pool in pools {
+            let idle = lock(&pool.shelf).sweep(Duration::ZERO);
+            for connection in idle {
+                connection.close().await;
+            }
+        }
+    }
+}
+
+/// The connections to one database.
+#[derive(Debug)]
+pub struct Pool {
+    endpoint: Endpoint,
+    server: Arc<Server>,
+    settings: settings::Pool,
+    shelf: Mutex<Shelf>,
+    retry: Mutex<Retry>,
+    greetings: Mutex<Greetings>,
+}
+
+/// Why a client got no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// None became free in time.
+    #[error("no server connection became free within {0:?}")]
+    Timeout(Duration),
+    /// None could be opened.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+impl CheckoutError {
+    /// What the client is told.
+    #[must_use]
+    pub fn to_client(&self) -> ClientError {
+        match self {
+            Self::Timeout(limit) => ClientError::fatal(
+                "53300",
+                format!("no server connection became free within {}", humantime::format_duration(*limit)),
+            )
+            .hint("All connections of the pool are in use (pool.size, pool.size_per_tenant, pool.wait_timeout); end idle transactions or ask the administrator for more."),
+            Self::Connect(error) => error.to_client(),
+        }
+    }
+}
+
+impl Pool {
+    fn new(endpoint: Endpoint, server: Arc<Server>, settings: settings::Pool) -> Self {
+        let shelf = Shelf::new(settings.size, settings.size_per_tenant);
+        Self {
+            endpoint,
+            server,
+            settings,
+            shelf: Mutex::new(shelf),
+            retry: Mutex::default(),
+            greetings: Mutex::default(),
+        }
+    }
+
+    /// A connection that the tenant may use, once one is free: waits for at
+    /// most `wait_timeout`, tenants in turn.
+    ///
+    /// # Errors
+    /// If none becomes free in time, or none can be opened within the server's
+    /// `connect_timeout`.
+    pub async fn checkout(
+        self: &Arc<Self>,
+        tenant: &SharedTenant,
+    ) -> Result<(Taken, Slot), CheckoutError> {
+        let dedicated = self.is_dedicated(&tenant.placement);
+        let taken = lock(&self.shelf).take(self, tenant, dedicated);
+        let (grant, evicted) = match taken {
+            Ok(taken) => taken,
+            Err(waiting) => (self.wait(waiting).await?, Vec::new()),
+        };
+        retire(evicted);
+        match grant {
+            Grant::Idle(connection, slot) => Ok((Taken::Used(*connection), slot)),
+            Grant::Open(slot) => {
+                let connection = self.open(&tenant.placement).await?;
+                Ok((Taken::Fresh(connection), slot))
+            }
+        }
+    }
+
+    async fn wait(self: &Arc<Self>, waiting: Waiting) -> Result<Grant, CheckoutError> {
+        let limit = self.settings.wait_timeout;
+        let mut queued = Queued {
+            pool: self,
+            waiting: Some(waiting),
+        };
+        let Some(waiting) = &mut queued.waiting else {
+            return Err(CheckoutError::Timeout(limit));
+        };
+        let grant = tokio::time::timeout(limit, &mut waiting.grant).await;
+        if let Ok(Ok(grant)) = grant {
+            queued.waiting = None;
+            return Ok(grant);
+        }
+        Err(CheckoutError::Timeout(limit))
+    }
+
+    /// Opens a connection; tries again for as long as the server's
+    /// `connect_timeout` while the failure is a passing one.
+    async fn open(&self, placement: &Placement) -> Result<Connection<Unbound>, ConnectError> {
+        let flavor = self.flavor(placement);
+        let base = base(&placement.attachment, flavor.dedicated);
+        let target = Target {
+            server: &self.server,
+            database: &self.endpoint.database,
+            user: &flavor.user,
+            password: flavor.password.as_ref().map(Secret::reveal),
+            base: &base,
+        };
+        let deadline = Instant::now() + self.server.connect_timeout;
+        loop {
+            let pause = lock(&self.retry).pause();
+            tokio::time::sleep(pause).await;
+            match connect(&target).await {
+                Ok(connection) => {
+                    lock(&self.retry).succeeded();
+                    lock(&self.greetings).meet(connection.parameters());
+                    return Ok(connection);
+                }
+                Err(error) => {
+                    let next = lock(&self.retry).failed();
+                    tracing::warn!(
+                        target: "pgtenant::server",
+                        server = %self.endpoint.server,
+                        database = %self.endpoint.database,
+                        user = %flavor.user,
+                        %error,
+                        "cannot open a server connection"
+                    );
+                    if !error.is_passing() || Instant::now() + next > deadline {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The server that the pool connects to.
+    #[must_use]
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// The pool's settings.
+    #[must_use]
+    pub fn settings(&self) -> &settings::Pool {
+        &self.settings
+    }
+
+    /// What the server says at login to a client with these settings, if a
+    /// login has found it out already.
+    #[must_use]
+    pub fn greeting(&self, key: &GreetingKey) -> Option<Arc<Greeting>> {
+        lock(&self.greetings).get(key)
+    }
+
+    /// Keeps what the server says at login.
+    pub fn remember_greeting(&self, key: GreetingKey, greeting: Arc<Greeting>) {
+        lock(&self.greetings).insert(key, greeting);
+    }
+
+    /// Whether connections of this placement serve one tenant for their life.
+    fn is_dedicated(&self, placement: &Placement) -> bool {
+        self.settings.share == Share::Tenant || matches!(placement.identity, Identity::Tenant(_))
+    }
+
+    /// As whom, and for whom, the tenant's connections are opened.
+    fn flavor(&self, placement: &Placement) -> Flavor {
+        let dedicated = self.is_dedicated(placement);
+        match &placement.identity {
+            Identity::Tenant(role) => Flavor {
+                user: role.name.clone(),
+                password: Some(Secret::new(&role.password)),
+                dedicated,
+            },
+            Identity::Server => Flavor {
+                user: self.server.user.clone(),
+                password: self.server.password.clone(),
+                dedicated,
+            },
+        }
+    }
+}
+
+/// As whom, and for whom, a connection is opened.
+#[derive(Debug)]
+struct Flavor {
+    user: Arc<str>,
+    password: Option<Secret>,
+    /// It starts as its tenant's and can serve no other.
+    dedicated: bool,
+}
+
+/// A place in a pool, and with it the right to one connection.
+#[derive(Debug)]
+pub struct Slot {
+    pool: Arc<Pool>,
+    tenant: SharedTenant,
+    kept: bool,
+}
+
+impl Slot {
+    /// Gives the connection back for others to use.
+    pub fn give_back(mut self, mut connection: Connection<Bound>) {
+        self.kept = true;
+        connection.rest();
+        let dedicated = self.pool.is_dedicated(&self.tenant.placement);
+        let grants = lock(&self.pool.shelf).put(&self.pool, &self.tenant, connection, dedicated);
+        shelf::hand_out(grants);
+    }
+
+    /// The pool that it is a place in.
+    #[must_use]
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !self.kept {
+            let grants = lock(&self.pool.shelf).free(&self.pool, &self.tenant);
+            shelf::hand_out(grants);
+        }
+    }
+}
+
+/// Leaves the queue when the client gives up.
+struct Queued<'a> {
+    pool: &'a Arc<Pool>,
+    waiting: Option<Waiting>,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        if let Some(waiting) = self.waiting.take() {
+            lock(&self.pool.shelf).leave(&waiting);
+            // Dropped only now: a grant that came too late frees its slot,
+            // which takes the lock again.
+            drop(waiting);
+        }
+    }
+}
+
+/// Says goodbye to connections, without waiting for it.
+fn retire(connections: Vec<Connection<Bound>>) {
+    for connection in connections {
+        tokio::spawn(connection.close());
+    }
+}
+
+/// A panic elsewhere has not left these half-changed: no code of ours runs
+/// under the lock that could panic between two changes.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,277 @@
+//! The pool's book-keeping: which connections are idle, who holds how many,
+//! and who is next.
+
+use super::{Pool, Slot};
+use crate::binding::Bound;
+use crate::server::Connection;
+use crate::tenant::{SharedTenant, TenantId};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// What a client gets.
+#[derive(Debug)]
+pub(super) enum Grant {
+    /// A connection that was idle.
+    Idle(Box<Connection<Bound>>, Slot),
+    /// The right to open one.
+    Open(Slot),
+}
+
+/// A client's place in the queue.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    tenant: TenantId,
+    ticket: u64,
+    pub(super) grant: oneshot::Receiver<Grant>,
+}
+
+/// Grants on their way to those who waited for them. They must be handed out
+/// after the lock is released: one that nobody takes any more comes back.
+pub(super) type Grants = Vec<(oneshot::Sender<Grant>, Grant)>;
+
+/// Hands grants to those who waited; what a client that has gone does not take
+/// goes back to the pool.
+pub(super) fn hand_out(grants: Grants) {
+    for (waiter, grant) in grants {
+        if let Err(Grant::Idle(connection, slot)) = waiter.send(grant) {
+            slot.give_back(*connection);
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Shelf {
+    size: usize,
+    size_per_tenant: usize,
+    /// Connections that exist or are being opened.
+    open: usize,
+    /// Idle ones, the longest idle first.
+    idle: VecDeque<Idle>,
+    /// Connections in use, by tenant.
+    held: HashMap<TenantId, usize>,
+    /// Those who wait, by tenant, the first first.
+    queues: HashMap<TenantId, VecDeque<Waiter>>,
+    /// Tenants who wait, in the order in which they are served.
+    turns: VecDeque<TenantId>,
+    tickets: u64,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection<Bound>,
+    /// Whether it can serve its tenant alone.
+    dedicated: bool,
+    since: Instant,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: u64,
+    tenant: SharedTenant,
+    dedicated: bool,
+    grant: oneshot::Sender<Grant>,
+}
+
+/// Where a connection may come from.
+enum Source {
+    Idle(Connection<Bound>),
+    Room,
+}
+
+impl Shelf {
+    pub(super) fn new(size: usize, size_per_tenant: usize) -> Self {
+        Self {
+            size,
+            size_per_tenant,
+            open: 0,
+            idle: VecDeque::new(),
+            held: HashMap::new(),
+            queues: HashMap::new(),
+            turns: VecDeque::new(),
+            tickets: 0,
+        }
+    }
+
+    /// A connection at once, and those that had to make room for it; or a place
+    /// in the queue.
+    pub(super) fn take(
+        &mut self,
+        pool: &Arc<Pool>,
+        tenant: &SharedTenant,
+        dedicated: bool,
+    ) -> Result<(Grant, Vec<Connection<Bound>>), Waiting> {
+        let mut evicted = Vec::new();
+        // Whoever waits already comes first.
+        if !self.queues.contains_key(&tenant.id)
+            && let Some(source) = self.source(tenant, dedicated, &mut evicted)
+        {
+            return Ok((self.grant(pool, tenant, source), evicted));
+        }
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let (sender, grant) = oneshot::channel();
+        let waiter = Waiter {
+            ticket,
+            tenant: tenant.clone(),
+            dedicated,
+            grant: sender,
+        };
+        let queue = self.queues.entry(tenant.id.clone()).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(tenant.id.clone());
+        }
+        queue.push_back(waiter);
+        Err(Waiting {
+            tenant: tenant.id.clone(),
+            ticket,
+            grant,
+        })
+    }
+
+    /// Takes a connection back from `tenant`; returns what others get now.
+    pub(super) fn put(
+        &mut self,
+        pool: &Arc<Pool>,
+        tenant: &SharedTenant,
+        connection: Connection<Bound>,
+        dedicated: bool,
+    ) -> Grants {
+        self.release(&tenant.id);
+        self.idle.push_back(Idle {
+            connection,
+            dedicated,
+            since: Instant::now(),
+        });
+        self.serve(pool)
+    }
+
+    /// Notes that a connection of `tenant`'s is gone; returns what others get.
+    pub(super) fn free(&mut self, pool: &Arc<Pool>, tenant: &SharedTenant) -> Grants {
+        self.release(&tenant.id);
+        self.open -= 1;
+        self.serve(pool)
+    }
+
+    /// Takes a client out of the queue.
+    pub(super) fn leave(&mut self, waiting: &Waiting) {
+        if let Some(queue) = self.queues.get_mut(&waiting.tenant) {
+            queue.retain(|waiter| waiter.ticket != waiting.ticket);
+            self.drop_empty_queue(&waiting.tenant);
+        }
+    }
+
+    /// Takes out connections that have been idle for longer than `limit`, or
+    /// that their server has closed.
+    pub(super) fn sweep(&mut self, limit: Duration) -> Vec<Connection<Bound>> {
+        let (stale, fresh): (VecDeque<_>, _) = std::mem::take(&mut self.idle)
+            .into_iter()
+            .partition(|idle| idle.since.elapsed() >= limit || idle.connection.is_disturbed());
+        self.idle = fresh;
+        self.open -= stale.len();
+        stale.into_iter().map(|idle| idle.connection).collect()
+    }
+
+    fn release(&mut self, tenant: &TenantId) {
+        if let Some(held) = self.held.get_mut(tenant) {
+            *held -= 1;
+            if *held == 0 {
+                self.held.remove(tenant);
+            }
+        }
+    }
+
+    fn grant(&mut self, pool: &Arc<Pool>, tenant: &SharedTenant, source: Source) -> Grant {
+        *self.held.entry(tenant.id.clone()).or_default() += 1;
+        let slot = Slot {
+            pool: pool.clone(),
+            tenant: tenant.clone(),
+            kept: false,
+        };
+        match source {
+            Source::Idle(connection) => Grant::Idle(Box::new(connection), slot),
+            Source::Room => Grant::Open(slot),
+        }
+    }
+
+    /// Gives what there is to those who wait, one tenant after another.
+    fn serve(&mut self, pool: &Arc<Pool>) -> Grants {
+        let mut grants = Grants::new();
+        let mut evicted = Vec::new();
+        let mut refused = 0;
+        while refused < self.turns.len() {
+            let Some(id) = self.turns.pop_front() else {
+                break;
+            };
+            let first = self.queues.get(&id).and_then(VecDeque::front);
+            let Some((tenant, dedicated)) = first.map(|w| (w.tenant.clone(), w.dedicated)) else {
+                self.queues.remove(&id);
+                continue;
+            };
+            self.turns.push_back(id.clone());
+            let Some(source) = self.source(&tenant, dedicated, &mut evicted) else {
+                refused += 1;
+                continue;
+            };
+            refused = 0;
+            let grant = self.grant(pool, &tenant, source);
+            let queue = self.queues.get_mut(&id);
+            if let Some(waiter) = queue.and_then(VecDeque::pop_front) {
+                grants.push((waiter.grant, grant));
+            }
+            self.drop_empty_queue(&id);
+        }
+        super::retire(evicted);
+        grants
+    }
+
+    fn drop_empty_queue(&mut self, tenant: &TenantId) {
+        if self.queues.get(tenant).is_some_and(VecDeque::is_empty) {
+            self.queues.remove(tenant);
+            self.turns.retain(|id| id != tenant);
+        }
+    }
+
+    /// Finds a connection for the tenant: its own, a new one, another tenant's,
+    /// or the place of one that cannot serve it, in this order.
+    fn source(
+        &mut self,
+        tenant: &SharedTenant,
+        dedicated: bool,
+        evicted: &mut Vec<Connection<Bound>>,
+    ) -> Option<Source> {
+        if self
+            .held
+            .get(&tenant.id)
+            .is_some_and(|held| *held >= self.size_per_tenant)
+        {
+            return None;
+        }
+        // The one that was used last: its caches are the warmest, and the
+        // others grow old enough to be closed.
+        let is_its_own = |idle: &Idle| idle.connection.tenant().id == tenant.id;
+        while let Some(idle) = self
+            .idle
+            .iter()
+            .rposition(is_its_own)
+            .and_then(|at| self.idle.remove(at))
+        {
+            if !idle.connection.is_disturbed() {
+                return Some(Source::Idle(idle.connection));
+            }
+            self.open -= 1;
+            evicted.push(idle.connection);
+        }
+        if self.open < self.size {
+            self.open += 1;
+            return Some(Source::Room);
+        }
+        let idle = self.idle.pop_front()?;
+        if !dedicated && !idle.dedicated && !idle.connection.is_disturbed() {
+            return Some(Source::Idle(idle.connection));
+        }
+        evicted.push(idle.connection);
+        Some(Source::Room)
+    }
+}

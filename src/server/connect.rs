@@ -1,0 +1,149 @@
+//! Opening a connection, and reaching a server to cancel.
+
+use super::authenticate::authenticate;
+use super::connection::BackendKey;
+use super::secure::secure;
+use super::{Connection, Unbound};
+use crate::settings::Server;
+use crate::wire::ClientError;
+use crate::wire::backend::{FrameError, Report};
+use bytes::BytesMut;
+use postgres_protocol::message::frontend;
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// What to connect to, and as whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The server.
+    pub server: &'a Server,
+    /// The database.
+    pub database: &'a str,
+    /// The role that logs in.
+    pub user: &'a str,
+    /// Its password, where there is one.
+    pub password: Option<&'a str>,
+    /// Session settings that the connection starts with, and returns to at
+    /// every reset.
+    pub base: &'a [(&'a str, &'a str)],
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The server cannot be reached, or the connection broke.
+    #[error("cannot reach the server: {0}")]
+    Unreachable(#[from] io::Error),
+    /// It took longer than `connect_timeout`.
+    #[error("the server did not answer within {0:?}")]
+    Timeout(Duration),
+    /// TLS could not be established as asked.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The server refused the login.
+    #[error("the server refused: {} ({})", .0.message, .0.sqlstate)]
+    Refused(Report),
+    /// The server asks for an authentication that cannot be given.
+    #[error("the server asks for {0}")]
+    Authentication(&'static str),
+    /// The server proved not to know the password, or spoke SCRAM wrongly.
+    #[error("SCRAM: {0}")]
+    Scram(io::Error),
+    /// The server broke the protocol.
+    #[error(transparent)]
+    Protocol(#[from] FrameError),
+}
+
+impl ConnectError {
+    /// Whether it may pass by itself (the server is away, starting, or full),
+    /// so that trying again is of use.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Timeout(_) => true,
+            // Cannot connect now, too many connections, shutting down.
+            Self::Refused(report) => {
+                report.sqlstate == "57P03"
+                    || report.sqlstate == "53300"
+                    || report.sqlstate.starts_with("57P")
+            }
+            _ => false,
+        }
+    }
+
+    /// What a client is told: that the database is not there, and nothing of
+    /// addresses, roles or certificates.
+    #[must_use]
+    pub fn to_client(&self) -> ClientError {
+        match self {
+            Self::Refused(report) if report.sqlstate == "53300" => ClientError::fatal(
+                "53300",
+                "the database server has no connection left for pgtenant",
+            )
+            .hint("Try again later, or ask the administrator to lower pool.size or raise max_connections."),
+            error if error.is_passing() => {
+                ClientError::fatal("57P03", "the database server is not available")
+                    .hint("pgtenant keeps trying to reach it; try again later.")
+            }
+            _ => ClientError::fatal("08001", "pgtenant cannot log in to the database server")
+                .hint("This is an error of the proxy's configuration; its log has the reason."),
+        }
+    }
+}
+
+/// Connects, secures, logs in and waits for the first ReadyForQuery.
+///
+/// # Errors
+/// As [`ConnectError`] names them; the whole is bounded by the server's
+/// `connect_timeout`.
+pub async fn connect(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> {
+    let limit = target.server.connect_timeout;
+    tokio::time::timeout(limit, open(target))
+        .await
+        .map_err(|_| ConnectError::Timeout(limit))?
+}
+
+async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> {
+    let stream = dial(target.server).await?;
+    let secured = secure(stream, target.server).await?;
+    authenticate(secured, target).await
+}
+
+async fn dial(server: &Server) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((&*server.host, server.port)).await?;
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(10));
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    Ok(stream)
+}
+
+/// Asks the server to cancel what runs under `key`, and returns once the
+/// server has closed the request's connection: from then on the signal is sent.
+///
+/// # Errors
+/// If the server cannot be reached within its `connect_timeout`.
+pub async fn cancel(server: &Server, key: BackendKey) -> Result<(), ConnectError> {
+    let limit = server.connect_timeout;
+    let request = async {
+        let stream = dial(server).await?;
+        let mut secured = secure(stream, server).await?;
+        let mut packet = BytesMut::new();
+        frontend::cancel_request(
+            i32::from_be_bytes(key.pid.to_be_bytes()),
+            i32::from_be_bytes(key.secret),
+            &mut packet,
+        );
+        secured.transport.write_all(&packet).await?;
+        let mut byte = [0];
+        // Its end, in whatever form, is the answer.
+        let _ = std::future::poll_fn(|cx| secured.transport.poll_read(cx, &mut byte)).await;
+        Ok(())
+    };
+    tokio::time::timeout(limit, request)
+        .await
+        .map_err(|_| ConnectError::Timeout(limit))?
+}

@@ -1,0 +1,249 @@
+//! The connection itself: socket, buffers, and what the server said at login.
+
+use super::PreparedSet;
+use crate::tenant::ServerName;
+use crate::transport::{Buffer, Transport};
+use crate::wire::backend;
+use bytes::BytesMut;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+/// An authenticated connection to PostgreSQL. `S` says whose it is.
+#[derive(Debug)]
+pub struct Connection<S> {
+    inner: Box<Inner>,
+    state: S,
+}
+
+/// The state of a connection that belongs to no tenant: its session settings
+/// are those of its start, which are closed (no row is seen).
+#[derive(Debug)]
+pub struct Unbound(pub(super) ());
+
+/// Tells connections apart for the life of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnectionId(u64);
+
+#[derive(Debug)]
+struct Inner {
+    id: ConnectionId,
+    server: ServerName,
+    key: BackendKey,
+    transport: Transport,
+    input: Buffer,
+    output: BytesMut,
+    parameters: Parameters,
+    prepared: PreparedSet,
+    opened: Instant,
+}
+
+impl<S> Connection<S> {
+    /// Tells connections apart.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.inner.id
+    }
+
+    /// The server that it is connected to.
+    #[must_use]
+    pub fn server(&self) -> &ServerName {
+        &self.inner.server
+    }
+
+    /// What cancels the statement that runs on it.
+    #[must_use]
+    pub fn key(&self) -> BackendKey {
+        self.inner.key
+    }
+
+    /// Parameters as the server has reported them.
+    #[must_use]
+    pub fn parameters(&self) -> &Parameters {
+        &self.inner.parameters
+    }
+
+    /// The same, to be kept up to date.
+    pub fn parameters_mut(&mut self) -> &mut Parameters {
+        &mut self.inner.parameters
+    }
+
+    /// Statements that are prepared on it.
+    pub fn prepared(&mut self) -> &mut PreparedSet {
+        &mut self.inner.prepared
+    }
+
+    /// When it was opened.
+    #[must_use]
+    pub fn opened(&self) -> Instant {
+        self.inner.opened
+    }
+
+    /// What has arrived from the server.
+    #[must_use]
+    pub fn input(&self) -> &Buffer {
+        &self.inner.input
+    }
+
+    /// The same, to be consumed.
+    pub fn input_mut(&mut self) -> &mut Buffer {
+        &mut self.inner.input
+    }
+
+    /// Bytes that are to be sent to the server.
+    pub fn output(&mut self) -> &mut BytesMut {
+        &mut self.inner.output
+    }
+
+    /// Reads what has arrived: 0 at the end of the stream.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Inner {
+            transport, input, ..
+        } = &mut *self.inner;
+        let n = ready!(transport.poll_read(cx, input.room()))?;
+        input.filled(n);
+        Poll::Ready(Ok(n))
+    }
+
+    /// Sends the output, and behind it what it can of `run`: returns how much
+    /// of `run` was taken once the output is all sent.
+    pub fn poll_send(&mut self, cx: &mut Context<'_>, run: &[u8]) -> Poll<io::Result<usize>> {
+        let Inner {
+            transport, output, ..
+        } = &mut *self.inner;
+        crate::transport::poll_send(transport, output, run, cx)
+    }
+
+    /// Sends the output.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.inner.output.is_empty() {
+            ready!(self.poll_send(cx, &[]))?;
+        }
+        self.inner.transport.poll_flush(cx)
+    }
+
+    /// Whether something has arrived while the connection was idle. Makes no
+    /// system call. On an idle connection anything is a reason for care: the
+    /// server has closed it, or speaks unasked.
+    #[must_use]
+    pub fn is_disturbed(&self) -> bool {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        !self.inner.input.is_empty() || self.inner.transport.poll_readable(&mut cx).is_ready()
+    }
+
+    /// Gives back memory that an idle connection does not need.
+    pub fn rest(&mut self) {
+        self.inner.input.release();
+    }
+
+    /// Says goodbye to the server and closes the connection.
+    pub async fn close(mut self) {
+        let mut terminate = BytesMut::new();
+        postgres_protocol::message::frontend::terminate(&mut terminate);
+        if self.inner.transport.write_all(&terminate).await.is_ok() {
+            self.inner.transport.shutdown().await;
+        }
+    }
+
+    /// What is known of the connection.
+    pub(crate) fn state(&self) -> &S {
+        &self.state
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn state_mut(&mut self) -> &mut S {
+        &mut self.state
+    }
+
+    /// The connection without its state, and the state.
+    pub(crate) fn split(self) -> (Connection<()>, S) {
+        (
+            Connection {
+                inner: self.inner,
+                state: (),
+            },
+            self.state,
+        )
+    }
+
+    /// The connection in another state. What a state may follow is decided
+    /// where states are made.
+    pub(crate) fn with_state<T>(self, state: T) -> Connection<T> {
+        Connection {
+            inner: self.inner,
+            state,
+        }
+    }
+}
+
+impl Connection<Unbound> {
+    /// A connection that has just logged in.
+    pub(super) fn new(
+        server: ServerName,
+        transport: Transport,
+        key: BackendKey,
+        parameters: Parameters,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            inner: Box::new(Inner {
+                id: ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed)),
+                server,
+                key,
+                transport,
+                input: Buffer::new(),
+                output: BytesMut::new(),
+                parameters,
+                prepared: PreparedSet::default(),
+                opened: Instant::now(),
+            }),
+            state: Unbound(()),
+        }
+    }
+}
+
+/// What cancels the statement that runs on a connection (BackendKeyData).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BackendKey {
+    /// The server's process.
+    pub pid: u32,
+    pub(super) secret: [u8; 4],
+}
+
+impl fmt::Debug for BackendKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendKey")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Parameters that the server reports by itself (ParameterStatus).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parameters(BTreeMap<Box<str>, Box<str>>);
+
+impl Parameters {
+    /// Takes the body of a ParameterStatus.
+    ///
+    /// # Errors
+    /// If it is not one.
+    pub fn update(&mut self, body: &[u8]) -> Result<(), backend::FrameError> {
+        let (name, value) = backend::parameter_status(body).ok_or(backend::FrameError)?;
+        self.0.insert(name.into(), value.into());
+        Ok(())
+    }
+
+    /// Names and values, in the names' order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The value of one.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| &**value)
+    }
+}

@@ -1,0 +1,15 @@
+//! One authenticated connection to PostgreSQL.
+//!
+//! A [`Connection`] carries in its type what is known of it: a fresh or
+//! scrubbed one is [`Unbound`]; the states in which it belongs to a tenant are
+//! made by the room `binding` alone.
+
+mod authenticate;
+mod connect;
+mod connection;
+mod prepared;
+mod secure;
+
+pub use connect::{ConnectError, Target, cancel, connect};
+pub use connection::{BackendKey, Connection, ConnectionId, Parameters, Unbound};
+pub use prepared::{Prepared, PreparedId, PreparedSet, ServerName};

@@ -1,0 +1,141 @@
+//! Prepared statements that a server connection holds.
+
+use hashbrown::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Identifies a statement's text and parameter types within the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PreparedId(u64);
+
+/// A statement as a client prepared it, to be prepared again wherever the
+/// client's next transaction runs.
+#[derive(Debug)]
+pub struct Prepared {
+    id: PreparedId,
+    tail: Box<[u8]>,
+}
+
+impl Prepared {
+    /// Takes the part of a Parse message behind the name: the text, its NUL and
+    /// the parameter types.
+    #[must_use]
+    pub fn new(tail: &[u8]) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = PreparedId(NEXT.fetch_add(1, Ordering::Relaxed));
+        Arc::new(Self {
+            id,
+            tail: tail.into(),
+        })
+    }
+
+    /// What tells it from others.
+    #[must_use]
+    pub fn id(&self) -> PreparedId {
+        self.id
+    }
+
+    /// Text, NUL and parameter types.
+    #[must_use]
+    pub fn tail(&self) -> &[u8] {
+        &self.tail
+    }
+}
+
+/// The name that a statement has on one server connection. A number is never
+/// used twice on a connection, so that a statement that was believed gone
+/// cannot be met under a new one's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerName(u64);
+
+impl std::fmt::Display for ServerName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "pgtenant_{}", self.0)
+    }
+}
+
+/// The statements that are prepared on one server connection, bounded: the one
+/// unused for the longest time goes first.
+#[derive(Debug, Default)]
+pub struct PreparedSet {
+    known: HashMap<PreparedId, Entry, foldhash::fast::FixedState>,
+    clock: u64,
+    names: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    name: ServerName,
+    used: u64,
+}
+
+impl PreparedSet {
+    /// The statement's name here, if it is prepared.
+    pub fn find(&mut self, id: PreparedId) -> Option<ServerName> {
+        let entry = self.known.get_mut(&id)?;
+        self.clock += 1;
+        entry.used = self.clock;
+        Some(entry.name)
+    }
+
+    /// Gives the statement a name, to be prepared under it now.
+    pub fn add(&mut self, id: PreparedId) -> ServerName {
+        self.clock += 1;
+        self.names += 1;
+        let name = ServerName(self.names);
+        self.known.insert(
+            id,
+            Entry {
+                name,
+                used: self.clock,
+            },
+        );
+        name
+    }
+
+    /// Takes out the statement that has been unused for the longest time, if
+    /// there are more than `most`; it is to be closed.
+    pub fn evict(&mut self, most: usize) -> Option<ServerName> {
+        if self.known.len() <= most {
+            return None;
+        }
+        let (id, name) = self
+            .known
+            .iter()
+            .min_by_key(|(_, e)| e.used)
+            .map(|(id, e)| (*id, e.name))?;
+        self.known.remove(&id);
+        Some(name)
+    }
+
+    /// Forgets a statement: preparing it failed, or it was closed.
+    pub fn remove(&mut self, id: PreparedId) {
+        self.known.remove(&id);
+    }
+
+    /// Forgets all: the server has dropped them.
+    pub fn clear(&mut self) {
+        self.known.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_unused_goes_first_and_no_name_comes_twice() {
+        let mut set = PreparedSet::default();
+        let [a, b, c] = [b"a\0\0\0", b"b\0\0\0", b"c\0\0\0"].map(|tail| Prepared::new(tail));
+        let first = set.add(a.id());
+        let second = set.add(b.id());
+        assert_eq!(set.find(a.id()), Some(first));
+        let third = set.add(c.id());
+        assert_eq!(set.evict(2), Some(second));
+        assert_eq!(set.evict(2), None);
+        assert_eq!(set.find(b.id()), None);
+        set.clear();
+        let again = set.add(a.id());
+        assert!(again != first && again != third);
+    }
+}

@@ -1,0 +1,79 @@
+//! TLS towards a server, and what binds a login to it.
+
+use super::ConnectError;
+use crate::settings::{Server, ServerTls};
+use crate::transport::Transport;
+use aws_lc_rs::digest;
+use bytes::BytesMut;
+use postgres_protocol::message::frontend;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, TlsStream};
+use x509_certificate::{CapturedX509Certificate, SignatureAlgorithm};
+
+/// A secured connection, and the data for channel binding where there is some.
+pub(super) struct Secured {
+    pub(super) transport: Transport,
+    /// The `tls-server-end-point` hash of the server's certificate.
+    pub(super) end_point: Option<Vec<u8>>,
+}
+
+/// Secures the connection as the settings ask (protocol section "SSL Session
+/// Encryption").
+pub(super) async fn secure(
+    mut stream: TcpStream,
+    server: &Server,
+) -> Result<Secured, ConnectError> {
+    let ServerTls::On(config) = &server.tls else {
+        return Ok(Secured {
+            transport: Transport::Plain(stream),
+            end_point: None,
+        });
+    };
+    let mut request = BytesMut::new();
+    frontend::ssl_request(&mut request);
+    stream.write_all(&request).await?;
+    // One byte and no more: what follows must come through TLS.
+    match stream.read_u8().await? {
+        b'S' => {}
+        b'N' => return Err(ConnectError::Tls("the server does not offer TLS".into())),
+        _ => {
+            return Err(ConnectError::Tls(
+                "the server did not understand the request for TLS".into(),
+            ));
+        }
+    }
+    let name = ServerName::try_from(server.host.to_string())
+        .map_err(|_| ConnectError::Tls(format!("{:?} is not a host name", server.host)))?;
+    let stream = TlsConnector::from(config.clone())
+        .connect(name, stream)
+        .await
+        .map_err(|error| ConnectError::Tls(error.to_string()))?;
+    let end_point = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first())
+        .and_then(server_end_point);
+    Ok(Secured {
+        transport: Transport::Tls(Box::new(TlsStream::Client(stream))),
+        end_point,
+    })
+}
+
+/// The `tls-server-end-point` channel binding data (RFC 5929, section 4.1): the
+/// certificate's hash by the hash function of its signature, or SHA-256 where
+/// that is MD5 or SHA-1. `None` where the signature names no hash function.
+fn server_end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let parsed = CapturedX509Certificate::from_der(certificate.to_vec()).ok()?;
+    let algorithm = match parsed.signature_algorithm()? {
+        SignatureAlgorithm::RsaSha1
+        | SignatureAlgorithm::RsaSha256
+        | SignatureAlgorithm::EcdsaSha256 => &digest::SHA256,
+        SignatureAlgorithm::RsaSha384 | SignatureAlgorithm::EcdsaSha384 => &digest::SHA384,
+        SignatureAlgorithm::RsaSha512 => &digest::SHA512,
+        _ => return None,
+    };
+    Some(digest::digest(algorithm, certificate).as_ref().to_vec())
+}

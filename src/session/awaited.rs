@@ -1,0 +1,86 @@
+//! The answers that a server still owes, in their order.
+
+use crate::guard::Verdict;
+use crate::server::PreparedId;
+use crate::wire::backend;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// One owed answer, or one of ours that stands in the same line.
+#[derive(Debug)]
+pub(super) enum Awaited {
+    /// A Query: everything up to its ReadyForQuery.
+    Query(Arc<Verdict>),
+    /// A Query in place of one that was refused: its error becomes ours.
+    RefusedQuery(Box<[u8]>),
+    /// A Parse in place of a message that was refused: its error becomes ours.
+    Refused(Box<[u8]>),
+    /// The ParseComplete of a client's Parse.
+    Parse(Parsed),
+    /// The ParseComplete of a Parse of ours; the client does not see it.
+    OurParse(PreparedId),
+    /// The ParseComplete of our Parse of the unnamed statement.
+    OurUnnamedParse,
+    /// A BindComplete.
+    Bind,
+    /// What Describe is answered with, up to RowDescription or NoData.
+    Describe,
+    /// What Execute is answered with, up to the completion.
+    Execute(Option<Arc<Verdict>>),
+    /// The CloseComplete of a client's Close.
+    Close,
+    /// The CloseComplete of a Close of ours; the client does not see it.
+    OurClose,
+    /// A ReadyForQuery.
+    Sync,
+    /// The client has ended a COPY that the server may not have begun yet.
+    CopyEnd,
+    /// A ParseComplete of ours: the statement was prepared already.
+    ParsedBefore(Box<[u8]>),
+    /// A CloseComplete of ours.
+    ClosedHere,
+}
+
+/// A Parse of a client's.
+#[derive(Debug)]
+pub(super) enum Parsed {
+    /// Of the unnamed statement.
+    Unnamed,
+    /// Of a named one: the client's name, and what it is on the server.
+    Named(Box<[u8]>, Option<PreparedId>),
+}
+
+impl Awaited {
+    /// The bytes of an answer that needs no server.
+    pub(super) fn ours(&self) -> Option<&'static [u8]> {
+        match self {
+            Self::ParsedBefore(_) => Some(backend::PARSE_COMPLETE),
+            Self::ClosedHere => Some(backend::CLOSE_COMPLETE),
+            Self::CopyEnd => Some(&[]),
+            _ => None,
+        }
+    }
+
+    /// Whether the answer ends with a ReadyForQuery.
+    pub(super) fn is_cycle(&self) -> bool {
+        matches!(self, Self::Query(_) | Self::RefusedQuery(_) | Self::Sync)
+    }
+}
+
+/// The server has begun a COPY from the client: a Sync that was sent behind its
+/// statement, before the end of the copied data, is ignored by the server
+/// (protocol section "COPY Operations"). Returns whether the data are still to
+/// come to their end.
+pub(super) fn begin_copy_in(awaited: &mut VecDeque<Awaited>) -> bool {
+    let mut at = 1;
+    while let Some(next) = awaited.get(at) {
+        match next {
+            Awaited::CopyEnd => return false,
+            Awaited::Sync => {
+                awaited.remove(at);
+            }
+            _ => at += 1,
+        }
+    }
+    true
+}

@@ -1,0 +1,99 @@
+//! The client's side of a session: its socket, and what is on its way to it.
+
+use super::scan::Scan;
+use crate::transport::{self, Buffer, Transport};
+use crate::wire::ClientError;
+use bytes::BytesMut;
+use std::io;
+use std::task::{Context, Poll, ready};
+
+/// What a client may send ahead while it waits for a server connection, in
+/// bytes.
+const MOST_AHEAD: usize = 32 << 10;
+
+/// A logged-in client's connection.
+#[derive(Debug)]
+pub struct Client {
+    pub(super) transport: Transport,
+    pub(super) input: Buffer,
+    pub(super) output: BytesMut,
+    pub(super) scan: Scan,
+}
+
+impl Client {
+    /// Wraps the connection of a client that has just logged in. `input` is
+    /// what it has sent already.
+    #[must_use]
+    pub fn new(transport: Transport, input: Buffer) -> Self {
+        Self {
+            transport,
+            input,
+            output: BytesMut::new(),
+            scan: Scan::default(),
+        }
+    }
+
+    /// Queues a message.
+    pub(super) fn send(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut message = Vec::with_capacity(64);
+        write(&mut message);
+        self.output.extend_from_slice(&message);
+    }
+
+    /// Queues an error.
+    pub(super) fn send_error(&mut self, error: &ClientError) {
+        self.send(|out| error.encode(out));
+    }
+
+    /// Sends what is queued.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.output.is_empty() {
+            ready!(transport::poll_send(
+                &mut self.transport,
+                &mut self.output,
+                &[],
+                cx
+            ))?;
+        }
+        self.transport.poll_flush(cx)
+    }
+
+    /// Reads what has arrived: 0 at the end of the stream. Holds no memory
+    /// while it waits with an empty buffer.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let read = self.transport.poll_read(cx, self.input.room());
+        match read {
+            Poll::Ready(Ok(n)) => {
+                self.input.filled(n);
+                Poll::Ready(Ok(n))
+            }
+            other => {
+                self.input.release();
+                other
+            }
+        }
+    }
+
+    /// Ready when the client is gone. What it sends meanwhile is kept, up to a
+    /// bound.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        while self.input.len() < MOST_AHEAD {
+            match ready!(self.poll_fill(cx)) {
+                Ok(0) => return Poll::Ready(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(error),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Sends what is queued and closes the connection; gives up after a second.
+    pub(super) async fn close(mut self) {
+        let goodbye = async {
+            if std::future::poll_fn(|cx| self.poll_flush(cx)).await.is_ok() {
+                self.transport.shutdown().await;
+            }
+        };
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), goodbye).await;
+    }
+}

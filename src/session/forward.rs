@@ -1,0 +1,803 @@
+//! From the client to the server: each message is understood, judged, and
+//! passed, changed, answered or refused.
+
+use super::Session;
+use super::awaited::{Awaited, Parsed};
+use super::ledger::{Hold, Ledger};
+use super::statements::Statement;
+use crate::binding::Condition;
+use crate::guard::{TouchedSettings, Verdict};
+use crate::server::{Connection, PreparedId};
+use crate::settings::Pin;
+use crate::wire::ClientError;
+use crate::wire::backend::{self, TransactionStatus};
+use crate::wire::frontend::{self, FrameError, HEADER, Header, Kind, LayoutError, Target};
+use bytes::BytesMut;
+use postgres_protocol::message::frontend as write;
+use std::sync::Arc;
+
+/// Longest Query or Parse that is taken, in bytes.
+pub const MAX_STATEMENT: usize = 8 << 20;
+/// Longest front of a Bind (its two names) that is taken, in bytes.
+const MAX_NAMES: usize = 16 << 10;
+/// Statements from this length on are judged on another thread, in bytes.
+const LONG_STATEMENT: usize = 32 << 10;
+/// Once this much is staged for the server, it is sent before more is taken.
+const STAGED_ENOUGH: usize = 256 << 10;
+/// Prepared statements that one server connection keeps.
+const MOST_PREPARED: usize = 200;
+/// Most session settings of one client's own.
+const MOST_SETTINGS: usize = 256;
+/// What the server is sent in place of a refused statement: it is no SQL, so
+/// that the server's own state (a failed transaction, a skipped pipeline)
+/// becomes what a refusal by the server would have made of it.
+const NO_SQL: &str = "pgtenant_refused_this_statement";
+
+/// What became of the next message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It is dealt with.
+    Done,
+    /// More bytes must come first.
+    Incomplete,
+    /// It must wait.
+    Held,
+    /// It can only be dealt with once there is a server connection.
+    NeedsServer,
+    /// Its text is so long that it is to be judged elsewhere first.
+    Judge,
+    /// The client says goodbye.
+    Terminate,
+}
+
+/// One whole message, or the front of a long one, at the head of the buffer.
+enum Next {
+    Message(Header),
+    TooLong(Header),
+    Incomplete,
+}
+
+impl Session {
+    /// Deals with the client's messages that need no server connection, up to
+    /// the first that does.
+    pub(super) fn answer_locally(&mut self) -> Result<Step, FrameError> {
+        loop {
+            let header = match self.next_message()? {
+                Next::Incomplete => return Ok(Step::Incomplete),
+                Next::TooLong(header) if !self.skipping => {
+                    self.refuse_locally(header, &too_long());
+                    continue;
+                }
+                Next::Message(header) | Next::TooLong(header) => header,
+            };
+            match self.answer_one_locally(header) {
+                Step::Done => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    fn answer_one_locally(&mut self, header: Header) -> Step {
+        if self.skipping && !matches!(header.kind, Kind::Sync | Kind::Terminate) {
+            self.drop_local(header);
+            return Step::Done;
+        }
+        match header.kind {
+            Kind::Terminate => return Step::Terminate,
+            Kind::Sync => {
+                self.skipping = false;
+                self.client
+                    .send(|out| backend::ready_for_query(out, TransactionStatus::Idle));
+                self.drop_local(header);
+            }
+            // Outside of COPY the server ignores these, too.
+            Kind::Flush | Kind::CopyData | Kind::CopyDone | Kind::CopyFail => {
+                self.drop_local(header)
+            }
+            Kind::FunctionCall => self.refuse_locally(header, &function_call()),
+            Kind::Query => {
+                let verdict = match self.judge(header) {
+                    Ok(verdict) => verdict,
+                    Err(Unjudged::Long) => return Step::Judge,
+                    Err(Unjudged::Refused(error)) => {
+                        self.refuse_locally(header, &error);
+                        return Step::Done;
+                    }
+                };
+                if let Some(name) = verdict.effects.deallocates.as_deref()
+                    && self.maps_names
+                    && self.statements.get(name.as_bytes()).is_some()
+                {
+                    self.statements.remove(name.as_bytes());
+                    self.judged = None;
+                    self.client.send(|out| {
+                        backend::command_complete(out, "DEALLOCATE");
+                        backend::ready_for_query(out, TransactionStatus::Idle);
+                    });
+                    self.drop_local(header);
+                    return Step::Done;
+                }
+                self.judged = Some(verdict);
+                return Step::NeedsServer;
+            }
+            Kind::Parse => match self.judge(header) {
+                Ok(verdict) => {
+                    self.judged = Some(verdict);
+                    return Step::NeedsServer;
+                }
+                Err(Unjudged::Long) => return Step::Judge,
+                Err(Unjudged::Refused(error)) => self.refuse_locally(header, &error),
+            },
+            Kind::Bind | Kind::Describe => match self.check_statement(header) {
+                Ok(()) => return Step::NeedsServer,
+                Err(error) => self.refuse_locally(header, &error),
+            },
+            Kind::Execute => match frontend::execute(self.body(header)) {
+                Ok(()) => return Step::NeedsServer,
+                Err(error) => self.refuse_locally(header, &layout(error)),
+            },
+            Kind::Close => match frontend::target(self.body(header)) {
+                Ok(Target::Statement(name)) => {
+                    let name = name.to_vec();
+                    self.statements.remove(&name);
+                    self.client
+                        .output
+                        .extend_from_slice(backend::CLOSE_COMPLETE);
+                    self.drop_local(header);
+                }
+                Ok(Target::Portal(_)) => {
+                    self.client
+                        .output
+                        .extend_from_slice(backend::CLOSE_COMPLETE);
+                    self.drop_local(header);
+                }
+                Err(error) => self.refuse_locally(header, &layout(error)),
+            },
+        }
+        Step::Done
+    }
+
+    /// A statement that Bind or Describe names must exist, or the error is told
+    /// without a server.
+    fn check_statement(&self, header: Header) -> Result<(), ClientError> {
+        let body = self.body(header);
+        let name = match header.kind {
+            Kind::Bind => {
+                frontend::bind_head(body)
+                    .ok_or_else(|| layout(LayoutError))?
+                    .statement
+            }
+            _ => match frontend::target(body).map_err(layout)? {
+                Target::Statement(name) => name,
+                Target::Portal(_) => return Ok(()),
+            },
+        };
+        match self.statements.get(name) {
+            Some(_) => Ok(()),
+            None => Err(no_statement(name)),
+        }
+    }
+
+    /// Passes on the client's messages as far as they go.
+    pub(super) fn forward<S>(
+        &mut self,
+        connection: &mut Connection<S>,
+        ledger: &mut Ledger,
+    ) -> Result<Step, FrameError> {
+        loop {
+            if connection.output().len() > STAGED_ENOUGH {
+                return Ok(Step::Held);
+            }
+            match ledger.hold {
+                Hold::UntilAnswered if ledger.is_answered() => ledger.hold = Hold::No,
+                Hold::UntilAnswered | Hold::UntilReattached => return Ok(Step::Held),
+                Hold::No | Hold::Resetting => {}
+            }
+            let mut upstream = Upstream { connection, ledger };
+            let step = match self.next_message_to(&mut upstream)? {
+                Next::Incomplete => return Ok(Step::Incomplete),
+                Next::TooLong(header) => {
+                    self.refuse(header, &too_long(), &mut upstream);
+                    Step::Done
+                }
+                Next::Message(header) => self.forward_one(header, &mut upstream),
+            };
+            if step != Step::Done {
+                return Ok(step);
+            }
+        }
+    }
+
+    fn forward_one<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+        match header.kind {
+            Kind::Terminate => Step::Terminate,
+            Kind::Query => self.forward_query(header, up),
+            Kind::Parse => self.forward_parse(header, up),
+            Kind::Bind => self.forward_bind(header, up),
+            Kind::Describe => self.forward_describe(header, up),
+            Kind::Close => self.forward_close(header, up),
+            Kind::Execute => self.forward_execute(header, up),
+            Kind::Sync => {
+                if !up.ledger.copy_in {
+                    up.ledger.awaited.push_back(Awaited::Sync);
+                }
+                if up.ledger.hold == Hold::Resetting {
+                    up.ledger.hold = Hold::UntilReattached;
+                }
+                self.pass(header);
+                Step::Done
+            }
+            Kind::Flush | Kind::CopyData => {
+                self.pass(header);
+                Step::Done
+            }
+            Kind::CopyDone | Kind::CopyFail => {
+                if !std::mem::take(&mut up.ledger.copy_in) {
+                    up.ledger.awaited.push_back(Awaited::CopyEnd);
+                }
+                self.pass(header);
+                Step::Done
+            }
+            Kind::FunctionCall => {
+                self.refuse(header, &function_call(), up);
+                Step::Done
+            }
+        }
+    }
+
+    fn forward_query<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+        let verdict = match self.judge(header) {
+            Ok(verdict) => verdict,
+            Err(Unjudged::Long) => return Step::Judge,
+            Err(Unjudged::Refused(error)) => {
+                self.refuse(header, &error, up);
+                return Step::Done;
+            }
+        };
+        if let Some(name) = verdict.effects.deallocates.as_deref()
+            && self.maps_names
+            && self.statements.get(name.as_bytes()).is_some()
+        {
+            if !up.ledger.is_answered() {
+                up.ledger.hold = Hold::UntilAnswered;
+                self.judged = Some(verdict);
+                return Step::Held;
+            }
+            if up.ledger.status != TransactionStatus::Failed {
+                self.statements.remove(name.as_bytes());
+                let status = up.ledger.status;
+                self.client.send(|out| {
+                    backend::command_complete(out, "DEALLOCATE");
+                    backend::ready_for_query(out, status);
+                });
+                self.drop_next(header, up);
+                return Step::Done;
+            }
+        }
+        if let Err(error) = self.take_effects(&verdict, up) {
+            self.refuse(header, &error, up);
+            return Step::Done;
+        }
+        if verdict.effects.resets {
+            up.ledger.hold = Hold::UntilReattached;
+        }
+        // A simple query ends the unnamed statement.
+        self.statements.set_unnamed(None);
+        up.ledger.has_unnamed = false;
+        up.ledger.awaited.push_back(Awaited::Query(verdict));
+        self.pass(header);
+        Step::Done
+    }
+
+    fn forward_parse<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+        let verdict = match self.judge(header) {
+            Ok(verdict) => verdict,
+            Err(Unjudged::Long) => return Step::Judge,
+            Err(Unjudged::Refused(error)) => {
+                self.refuse(header, &error, up);
+                return Step::Done;
+            }
+        };
+        if up.ledger.hold == Hold::Resetting {
+            self.refuse(header, &after_reset(), up);
+            return Step::Done;
+        }
+        match self.add_statement(header, verdict, up) {
+            Ok(()) => {}
+            Err(error) => self.refuse(header, &error, up),
+        }
+        Step::Done
+    }
+
+    /// Enters the statement into the client's, and prepares it on the server
+    /// where it is not prepared already.
+    fn add_statement<S>(
+        &mut self,
+        header: Header,
+        verdict: Arc<Verdict>,
+        up: &mut Upstream<'_, S>,
+    ) -> Result<(), ClientError> {
+        let parse = frontend::parse(self.body(header)).map_err(layout)?;
+        let name: Box<[u8]> = parse.name.into();
+        if !name.is_empty() && self.statements.get(&name).is_some() {
+            return Err(ClientError::error(
+                "42P05",
+                format!(
+                    "prepared statement \"{}\" already exists",
+                    String::from_utf8_lossy(&name)
+                ),
+            ));
+        }
+        let prepared = self.interner.intern(parse.tail);
+        let statement = Statement {
+            prepared: prepared.clone(),
+            verdict,
+        };
+        if name.is_empty() {
+            self.statements.set_unnamed(Some(statement));
+            up.ledger.has_unnamed = true;
+            up.ledger.awaited.push_back(Awaited::Parse(Parsed::Unnamed));
+            self.pass(header);
+            return Ok(());
+        }
+        if !self.statements.insert(&name, statement) {
+            return Err(ClientError::error("54000", "too many prepared statements")
+                .hint("Close those that are no longer used (DEALLOCATE)."));
+        }
+        if !self.maps_names {
+            up.ledger
+                .awaited
+                .push_back(Awaited::Parse(Parsed::Named(name, None)));
+            self.pass(header);
+            return Ok(());
+        }
+        let failed = up.ledger.status == TransactionStatus::Failed;
+        if !failed && up.connection.prepared().find(prepared.id()).is_some() {
+            up.ledger.awaited.push_back(Awaited::ParsedBefore(name));
+        } else {
+            self.stage(up);
+            let id = prepared.id();
+            up.prepare(&prepared, Awaited::Parse(Parsed::Named(name, Some(id))));
+        }
+        self.drop_next(header, up);
+        Ok(())
+    }
+
+    fn forward_bind<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+        let Some(head) = frontend::bind_head(self.body(header)) else {
+            self.refuse(header, &layout(LayoutError), up);
+            return Step::Done;
+        };
+        let len = head.len;
+        let portal: Box<[u8]> = head.portal.into();
+        let Some(statement) = self.statements.get(head.statement).cloned() else {
+            let error = no_statement(head.statement);
+            self.refuse(header, &error, up);
+            return Step::Done;
+        };
+        let unnamed = head.statement.is_empty();
+        if up.ledger.hold == Hold::Resetting {
+            self.refuse(header, &after_reset(), up);
+            return Step::Done;
+        }
+        if let Err(error) = self.take_effects(&statement.verdict, up) {
+            self.refuse(header, &error, up);
+            return Step::Done;
+        }
+        let effects = &statement.verdict.effects;
+        if effects.resets {
+            up.ledger.hold = Hold::Resetting;
+        }
+        if effects.drops_prepared || effects.clears_residue {
+            up.ledger.portals.retain(|(name, _)| *name != portal);
+            up.ledger
+                .portals
+                .push((portal.clone(), statement.verdict.clone()));
+        } else if !up.ledger.portals.is_empty() {
+            up.ledger.portals.retain(|(name, _)| *name != portal);
+        }
+        if unnamed || !self.maps_names {
+            if unnamed && !up.ledger.has_unnamed {
+                self.stage(up);
+                up.parse_unnamed(&statement);
+            }
+            up.ledger.awaited.push_back(Awaited::Bind);
+            self.pass(header);
+            return Step::Done;
+        }
+        self.stage(up);
+        let name = up.name_of(&statement);
+        let output = up.connection.output();
+        output.extend_from_slice(b"B");
+        let names = portal.len() + name.len() + 2;
+        put_len(output, header.body - len + names);
+        for text in [&*portal, name.as_bytes()] {
+            output.extend_from_slice(text);
+            output.extend_from_slice(b"\0");
+        }
+        up.ledger.awaited.push_back(Awaited::Bind);
+        self.client.input.consume(HEADER + len);
+        self.client.scan.pass(&self.client.input, header.body - len);
+        Step::Done
+    }
+
+    fn forward_describe<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+        let statement = match frontend::target(self.body(header)) {
+            Ok(Target::Portal(_)) => None,
+            Ok(Target::Statement(name)) => match self.statements.get(name) {
+                Some(statement) => Some((statement.clone(), name.is_empty())),
+                None => {
+                    let error = no_statement(name);
+                    self.refuse(header, &error, up);
+                    return Step::Done;
+                }
+            },
+            Err(error) => {
+                self.refuse(header, &layout(error), up);
+                return Step::Done;
+            }
+        };
+        match statement {
+            Some((statement, true)) if !up.ledger.has_unnamed => {
+                self.stage(up);
+                up.parse_unnamed(&statement);
+            }
+            Some((statement, false)) if self.maps_names => {
+                self.stage(up);
+                let name = up.name_of(&statement);
+                written(write::describe(b'S', &name, up.connection.output()));
+                up.ledger.awaited.push_back(Awaited::Describe);
+                self.drop_next(header, up);
+                return Step::Done;
+            }
+            _ => {}
+        }
+        up.ledger.awaited.push_back(Awaited::Describe);
+        self.pass(header);
+        Step::Done
+    }
+
+    fn forward_close<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+        let name = match frontend::target(self.body(header)) {
+            Ok(Target::Statement(name)) => Some(name.to_vec()),
+            Ok(Target::Portal(_)) => None,
+            Err(error) => {
+                self.refuse(header, &layout(error), up);
+                return Step::Done;
+            }
+        };
+        if let Some(name) = name {
+            self.statements.remove(&name);
+            if name.is_empty() {
+                up.ledger.has_unnamed = false;
+            }
+            if self.maps_names {
+                up.ledger.awaited.push_back(Awaited::ClosedHere);
+                self.drop_next(header, up);
+                return Step::Done;
+            }
+        }
+        up.ledger.awaited.push_back(Awaited::Close);
+        self.pass(header);
+        Step::Done
+    }
+
+    fn forward_execute<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+        let body = self.body(header);
+        if let Err(error) = frontend::execute(body) {
+            self.refuse(header, &layout(error), up);
+            return Step::Done;
+        }
+        let portal = body.split(|b| *b == 0).next().unwrap_or_default();
+        let of_portal = up.ledger.portals.iter().find(|(name, _)| **name == *portal);
+        let verdict = of_portal.map(|(_, verdict)| verdict.clone());
+        up.ledger.awaited.push_back(Awaited::Execute(verdict));
+        self.pass(header);
+        Step::Done
+    }
+
+    /// Takes note of what a statement does to the session.
+    fn take_effects<S>(
+        &mut self,
+        verdict: &Verdict,
+        up: &mut Upstream<'_, S>,
+    ) -> Result<(), ClientError> {
+        let effects = &verdict.effects;
+        match &effects.settings {
+            TouchedSettings::None => {}
+            TouchedSettings::Named(names) => {
+                if self.own.len() + self.touched.len() + names.len() > MOST_SETTINGS {
+                    return Err(ClientError::error("54000", "too many session settings")
+                        .hint("A client can have 256 session settings of its own."));
+                }
+                for name in names {
+                    if !self.touched.contains(name) {
+                        self.touched.push(name.clone());
+                    }
+                }
+            }
+            TouchedSettings::Any => {
+                up.ledger.condition = up.ledger.condition.max(Condition::Doubtful)
+            }
+        }
+        if effects.doubtful {
+            up.ledger.condition = up.ledger.condition.max(Condition::Doubtful);
+        }
+        if effects.residue && self.maps_names {
+            if self.pool.settings().pin == Pin::Reject {
+                return Err(ClientError::error(
+                    "0A000",
+                    "the statement would leave an object in the session, which transaction pooling does not keep",
+                )
+                .hint("Use a transaction-scoped form (ON COMMIT DROP, a cursor without HOLD, pg_advisory_xact_lock), or ask the administrator for pool.pin = \"allow\"."));
+            }
+            up.ledger.pinned = true;
+        }
+        if effects.residue {
+            up.ledger.condition = Condition::Littered;
+        }
+        Ok(())
+    }
+
+    /// Refuses a message while there is no server connection.
+    pub(super) fn refuse_locally(&mut self, header: Header, error: &ClientError) {
+        self.client.send_error(error);
+        if matches!(header.kind, Kind::Query | Kind::FunctionCall) {
+            self.client
+                .send(|out| backend::ready_for_query(out, TransactionStatus::Idle));
+        } else {
+            self.skipping = true;
+        }
+        self.judged = None;
+        self.drop_local(header);
+    }
+
+    /// Refuses the message at the buffer's head, of whatever kind, while there
+    /// is no server connection.
+    pub(super) fn refuse_next(&mut self, error: &ClientError) -> Result<(), FrameError> {
+        if let Next::Message(header) | Next::TooLong(header) = self.next_message()? {
+            self.refuse_locally(header, error);
+        }
+        Ok(())
+    }
+
+    /// Refuses a message in the midst of others: the server is made to fail in
+    /// its place, and its error replaced.
+    fn refuse<S>(&mut self, header: Header, error: &ClientError, up: &mut Upstream<'_, S>) {
+        self.judged = None;
+        self.drop_next(header, up);
+        let mut ours = Vec::new();
+        error.encode(&mut ours);
+        let ours = ours.into_boxed_slice();
+        let output = up.connection.output();
+        if matches!(header.kind, Kind::Query | Kind::FunctionCall) {
+            written(write::query(NO_SQL, output));
+            up.ledger.awaited.push_back(Awaited::RefusedQuery(ours));
+        } else {
+            written(write::parse(NO_SQL, NO_SQL, [], output));
+            up.ledger.awaited.push_back(Awaited::Refused(ours));
+        }
+    }
+
+    /// The verdict on the statement of a Query or Parse at the buffer's head.
+    fn judge(&mut self, header: Header) -> Result<Arc<Verdict>, Unjudged> {
+        if let Some(verdict) = self.judged.take() {
+            return self.admit(verdict).map_err(Unjudged::Refused);
+        }
+        if header.body > LONG_STATEMENT {
+            return Err(Unjudged::Long);
+        }
+        let sql = statement_text(header, self.body(header))
+            .map_err(|error| Unjudged::Refused(layout(error)))?;
+        let verdict = self.guard.inspect(sql);
+        self.admit(verdict).map_err(Unjudged::Refused)
+    }
+
+    /// The statement at the buffer's head, to be judged elsewhere.
+    pub(super) fn long_statement(&self) -> Option<Vec<u8>> {
+        let bytes = self.client.scan.unseen(&self.client.input);
+        let header = frontend::header(bytes).ok()??;
+        let body = bytes.get(HEADER..HEADER + header.body)?;
+        statement_text(header, body).ok().map(<[u8]>::to_vec)
+    }
+
+    /// The next message to be answered without a server connection.
+    fn next_message(&mut self) -> Result<Next, FrameError> {
+        let client = &mut self.client;
+        if !client.scan.advance(&mut client.input, &mut BytesMut::new()) {
+            return Ok(Next::Incomplete);
+        }
+        next(client.scan.unseen(&client.input), self.skipping)
+    }
+
+    fn next_message_to<S>(&mut self, up: &mut Upstream<'_, S>) -> Result<Next, FrameError> {
+        let client = &mut self.client;
+        if !client
+            .scan
+            .advance(&mut client.input, up.connection.output())
+        {
+            return Ok(Next::Incomplete);
+        }
+        next(client.scan.unseen(&client.input), false)
+    }
+
+    /// What has arrived of the message's body.
+    fn body(&self, header: Header) -> &[u8] {
+        let bytes = self.client.scan.unseen(&self.client.input);
+        let end = bytes.len().min(HEADER + header.body);
+        bytes.get(HEADER..end).unwrap_or_default()
+    }
+
+    fn pass(&mut self, header: Header) {
+        self.client
+            .scan
+            .pass(&self.client.input, HEADER + header.body);
+    }
+
+    fn drop_next<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) {
+        let output = up.connection.output();
+        self.client
+            .scan
+            .drop_next(&mut self.client.input, output, HEADER + header.body);
+    }
+
+    fn drop_local(&mut self, header: Header) {
+        let mut nothing = BytesMut::new();
+        self.client
+            .scan
+            .drop_next(&mut self.client.input, &mut nothing, HEADER + header.body);
+    }
+
+    /// Moves what passes into the output, so that something of ours can follow.
+    pub(super) fn stage<S>(&mut self, up: &mut Upstream<'_, S>) {
+        self.client
+            .scan
+            .stage(&mut self.client.input, up.connection.output());
+    }
+}
+
+/// A server connection and what is owed on it.
+pub(super) struct Upstream<'a, S> {
+    pub(super) connection: &'a mut Connection<S>,
+    pub(super) ledger: &'a mut Ledger,
+}
+
+impl<S> Upstream<'_, S> {
+    /// The statement's name on the server, where it is prepared now if it was
+    /// not.
+    fn name_of(&mut self, statement: &Statement) -> String {
+        let id = statement.prepared.id();
+        match self.connection.prepared().find(id) {
+            Some(name) => name.to_string(),
+            None => self.prepare(&statement.prepared, Awaited::OurParse(id)),
+        }
+    }
+
+    /// Prepares a statement under a new name, and closes the one that has been
+    /// unused for the longest time if there are too many.
+    fn prepare(&mut self, prepared: &crate::server::Prepared, owed: Awaited) -> String {
+        let id: PreparedId = prepared.id();
+        let name = self.connection.prepared().add(id).to_string();
+        let evicted = self.connection.prepared().evict(MOST_PREPARED);
+        let output = self.connection.output();
+        output.extend_from_slice(b"P");
+        put_len(output, name.len() + 1 + prepared.tail().len());
+        output.extend_from_slice(name.as_bytes());
+        output.extend_from_slice(b"\0");
+        output.extend_from_slice(prepared.tail());
+        self.ledger.awaited.push_back(owed);
+        if let Some(evicted) = evicted {
+            written(write::close(
+                b'S',
+                &evicted.to_string(),
+                self.connection.output(),
+            ));
+            self.ledger.awaited.push_back(Awaited::OurClose);
+        }
+        name
+    }
+
+    /// Makes the server's unnamed statement the client's.
+    fn parse_unnamed(&mut self, statement: &Statement) {
+        let tail = statement.prepared.tail();
+        let output = self.connection.output();
+        output.extend_from_slice(b"P");
+        put_len(output, 1 + tail.len());
+        output.extend_from_slice(b"\0");
+        output.extend_from_slice(tail);
+        self.ledger.awaited.push_back(Awaited::OurUnnamedParse);
+        self.ledger.has_unnamed = true;
+    }
+}
+
+/// Why there is no verdict yet, or no passing one.
+enum Unjudged {
+    Long,
+    Refused(ClientError),
+}
+
+fn next(rest: &[u8], skipping: bool) -> Result<Next, FrameError> {
+    let Some(header) = frontend::header(rest)? else {
+        return Ok(Next::Incomplete);
+    };
+    let here = rest.len() - HEADER;
+    let needed = match header.kind {
+        // Content that is not looked at.
+        Kind::CopyData | Kind::FunctionCall => 0,
+        Kind::CopyDone | Kind::CopyFail | Kind::Flush | Kind::Sync | Kind::Terminate => 0,
+        _ if skipping => 0,
+        Kind::Query | Kind::Parse if header.body > MAX_STATEMENT => {
+            return Ok(Next::TooLong(header));
+        }
+        Kind::Bind => {
+            let body = rest.get(HEADER..).unwrap_or_default();
+            if header.body > here && frontend::bind_head(body).is_none() {
+                if here > MAX_NAMES {
+                    return Ok(Next::TooLong(header));
+                }
+                return Ok(Next::Incomplete);
+            }
+            0
+        }
+        _ => header.body,
+    };
+    if here < needed {
+        return Ok(Next::Incomplete);
+    }
+    Ok(Next::Message(header))
+}
+
+fn statement_text(header: Header, body: &[u8]) -> Result<&[u8], LayoutError> {
+    match header.kind {
+        Kind::Parse => frontend::parse(body).map(|parse| parse.sql),
+        _ => frontend::query(body),
+    }
+}
+
+/// The length word of a message with a body of `body` bytes.
+fn put_len(output: &mut BytesMut, body: usize) {
+    let len = u32::try_from(body + 4).unwrap_or(u32::MAX);
+    output.extend_from_slice(&len.to_be_bytes());
+}
+
+/// Our own messages into memory: the only failure is a NUL in a text, and ours
+/// have none.
+fn written(result: std::io::Result<()>) {
+    debug_assert!(result.is_ok());
+}
+
+fn layout(error: LayoutError) -> ClientError {
+    ClientError::error("08P01", error.to_string())
+}
+
+fn no_statement(name: &[u8]) -> ClientError {
+    if name.is_empty() {
+        return ClientError::error("26000", "unnamed prepared statement does not exist");
+    }
+    let name = String::from_utf8_lossy(name);
+    ClientError::error(
+        "26000",
+        format!("prepared statement \"{name}\" does not exist"),
+    )
+}
+
+fn too_long() -> ClientError {
+    ClientError::error(
+        "54000",
+        format!("the statement is longer than {MAX_STATEMENT} bytes"),
+    )
+    .hint("Send values as parameters, or data with COPY.")
+}
+
+fn function_call() -> ClientError {
+    ClientError::error("42501", "pgtenant does not forward FunctionCall messages")
+        .hint("Call the function in a SELECT.")
+}
+
+fn after_reset() -> ClientError {
+    ClientError::error(
+        "0A000",
+        "no statement may follow RESET ALL or DISCARD ALL in one pipeline",
+    )
+    .hint("Send Sync after it, then go on.")
+}

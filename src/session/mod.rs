@@ -1,0 +1,418 @@
+//! One client's session: which of its messages go where, and when.
+//!
+//! Between transactions a session holds no server connection. The first message
+//! that needs one takes it from the pool and attaches the tenant in front of
+//! the message; at the end of the transaction it goes back.
+
+mod awaited;
+mod cancel;
+mod client;
+mod forward;
+mod ledger;
+mod own;
+mod relay;
+mod scan;
+mod statements;
+
+pub use cancel::{Registration, Registry};
+pub use client::Client;
+pub use forward::MAX_STATEMENT;
+pub use statements::Interner;
+
+use crate::binding::{AttachError, Bound, Condition, OwnSettings, attach, reattach};
+use crate::guard::{self, Guard, Verdict};
+use crate::pool::{Pool, Slot};
+use crate::server::Connection;
+use crate::settings::PoolMode;
+use crate::tenant::Principal;
+use crate::wire::backend::TransactionStatus;
+use crate::wire::frontend::FrameError;
+use crate::wire::{ClientError, Severity};
+use cancel::Aftermath;
+use forward::Step;
+use ledger::Ledger;
+use relay::Outcome;
+use statements::Statements;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tracing::Span;
+
+/// What a session is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The logged-in client.
+    pub client: Client,
+    /// Who it is.
+    pub principal: Principal,
+    /// Where its server connections come from.
+    pub pool: Arc<Pool>,
+    /// What judges its statements.
+    pub guard: Arc<Guard>,
+    /// Statements that clients share.
+    pub interner: Arc<Interner>,
+    /// What a cancel request finds the session by.
+    pub registration: Registration,
+    /// The settings that it made at startup.
+    pub startup: OwnSettings,
+    /// Set once the proxy is to stop: the session ends at the next end of a
+    /// transaction. Whoever sets it wakes the session's task.
+    pub draining: Arc<AtomicBool>,
+    /// What its log events belong to.
+    pub span: Span,
+}
+
+/// Why a session is over.
+#[derive(Debug, thiserror::Error)]
+pub enum End {
+    /// The client said goodbye.
+    #[error("the client has left")]
+    Terminated,
+    /// The client's connection broke, or closed without a goodbye.
+    #[error("the client is gone: {0}")]
+    ClientGone(io::Error),
+    /// The server's connection broke, or the server ended it.
+    #[error("the server connection is gone: {0}")]
+    ServerGone(io::Error),
+    /// The proxy stops.
+    #[error("the proxy stops")]
+    Stopped,
+    /// It had to be ended, for this reason; the client has been told.
+    #[error("{0}")]
+    Failed(ClientError),
+}
+
+/// A client's session.
+#[derive(Debug)]
+pub struct Session {
+    client: Client,
+    principal: Principal,
+    pool: Arc<Pool>,
+    guard: Arc<Guard>,
+    interner: Arc<Interner>,
+    registration: Registration,
+    draining: Arc<AtomicBool>,
+    span: Span,
+    statements: Statements,
+    startup: OwnSettings,
+    own: OwnSettings,
+    /// Settings that the running transaction may have changed.
+    touched: Vec<Box<str>>,
+    /// The verdict on the statement at the head of the buffer.
+    judged: Option<Arc<Verdict>>,
+    /// After an error outside of a transaction: everything up to the Sync.
+    skipping: bool,
+    /// The client has said goodbye.
+    leaving: bool,
+    /// Names of prepared statements are the client's alone: the server knows
+    /// others. Not so in session mode.
+    maps_names: bool,
+}
+
+/// A server connection in use.
+#[derive(Debug)]
+struct Exchange {
+    connection: Connection<Bound>,
+    slot: Slot,
+    ledger: Ledger,
+}
+
+impl Session {
+    /// A session whose client has been told that it is in.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let maps_names = parts.pool.settings().mode == PoolMode::Transaction;
+        Self {
+            client: parts.client,
+            principal: parts.principal,
+            pool: parts.pool,
+            guard: parts.guard,
+            interner: parts.interner,
+            registration: parts.registration,
+            draining: parts.draining,
+            span: parts.span,
+            statements: Statements::default(),
+            own: parts.startup.clone(),
+            startup: parts.startup,
+            touched: Vec::new(),
+            judged: None,
+            skipping: false,
+            leaving: false,
+            maps_names,
+        }
+    }
+
+    /// Serves the client until it leaves, or has to.
+    pub async fn serve(mut self) -> End {
+        let end = loop {
+            match self.without_server().await {
+                Ok(()) => {}
+                Err(end) => break end,
+            }
+            match self.with_server().await {
+                Ok(()) => {}
+                Err(end) => break end,
+            }
+        };
+        match &end {
+            End::Terminated | End::ClientGone(_) => return end,
+            End::Failed(error) => self.client.send_error(error),
+            End::Stopped => self.client.send_error(&stopping()),
+            End::ServerGone(_) => self.client.send_error(&server_gone()),
+        }
+        self.client.close().await;
+        end
+    }
+
+    /// Answers what can be answered, until something needs a server connection.
+    async fn without_server(&mut self) -> Result<(), End> {
+        loop {
+            match self.answer_locally().map_err(bad_frame)? {
+                Step::NeedsServer => return Ok(()),
+                Step::Terminate => return Err(End::Terminated),
+                Step::Judge => self.judge_long().await,
+                Step::Incomplete | Step::Done | Step::Held => self.idle().await?,
+            }
+        }
+    }
+
+    /// Waits for the client.
+    async fn idle(&mut self) -> Result<(), End> {
+        std::future::poll_fn(|cx| self.poll_idle(cx)).await
+    }
+
+    /// Judges the statement at the buffer's head where it does not keep others
+    /// waiting.
+    async fn judge_long(&mut self) {
+        let Some(sql) = self.long_statement() else {
+            return;
+        };
+        let guard = self.guard.clone();
+        let verdict = tokio::task::spawn_blocking(move || guard.inspect(&sql)).await;
+        // Without a verdict the statement is judged again, and never passes
+        // without one.
+        self.judged = verdict.ok();
+    }
+
+    /// Serves one transaction, or as long as the client keeps the connection.
+    async fn with_server(&mut self) -> Result<(), End> {
+        let Some(mut exchange) = self.begin().await? else {
+            return Ok(());
+        };
+        loop {
+            let outcome = std::future::poll_fn(|cx| self.poll_relay(&mut exchange, cx)).await;
+            match outcome {
+                Outcome::Over => {
+                    self.finish(exchange).await?;
+                    return if self.leaving {
+                        Err(End::Terminated)
+                    } else {
+                        Ok(())
+                    };
+                }
+                Outcome::Judge => self.judge_long().await,
+                Outcome::Reset => exchange = self.attach_again(exchange).await?,
+                Outcome::End(end) => {
+                    self.registration.done();
+                    return Err(end);
+                }
+            }
+        }
+    }
+
+    /// Gets a server connection and makes it the tenant's, the client's first
+    /// messages in the same write. `None` if the client was told of an error
+    /// instead.
+    async fn begin(&mut self) -> Result<Option<Exchange>, End> {
+        let Some((taken, slot)) = self.checkout().await? else {
+            return Ok(None);
+        };
+        let mut connection = attach(taken, &self.principal.tenant, &self.own);
+        let mut ledger = Ledger::new();
+        self.registration.using(connection.key());
+        if !connection.is_confirmed() {
+            match self
+                .forward(&mut connection, &mut ledger)
+                .map_err(bad_frame)?
+            {
+                Step::Terminate => self.leaving = true,
+                _ => {
+                    let scan = &mut self.client.scan;
+                    scan.stage(&mut self.client.input, connection.output());
+                }
+            }
+        }
+        match connection.confirm(TransactionStatus::Idle, |_| {}).await {
+            Ok(connection) => Ok(Some(Exchange {
+                connection,
+                slot,
+                ledger,
+            })),
+            Err(error) => Err(self.not_attached(error)),
+        }
+    }
+
+    fn not_attached(&mut self, error: AttachError) -> End {
+        self.registration.done();
+        tracing::warn!(target: "pgtenant::server", parent: &self.span, %error, "cannot attach the tenant");
+        match error {
+            AttachError::Refused(report) if report.sqlstate == "57014" => {
+                End::Failed(ClientError::fatal("57014", "canceling statement due to user request"))
+            }
+            AttachError::OwnSetting { report, .. } => End::Failed(
+                ClientError::fatal("22023", report.message)
+                    .hint("One of the session's own settings could not be applied to the next server connection."),
+            ),
+            AttachError::Broken(error) => End::ServerGone(error),
+            _ => End::Failed(
+                ClientError::fatal("08006", "the tenant could not be attached to the server connection")
+                    .hint("The log of pgtenant has the reason."),
+            ),
+        }
+    }
+
+    /// Attaches the tenant and the client's startup settings again, after the
+    /// client has reset everything.
+    async fn attach_again(&mut self, exchange: Exchange) -> Result<Exchange, End> {
+        let Exchange {
+            connection,
+            slot,
+            mut ledger,
+        } = exchange;
+        self.own = self.startup.clone();
+        self.touched.clear();
+        ledger.hold = ledger::Hold::No;
+        let mut connection = reattach(connection, &self.own);
+        ledger
+            .scan
+            .stage(connection.input_mut(), &mut self.client.output);
+        let output = &mut self.client.output;
+        // The client is told of its parameters' return.
+        let confirmed = connection
+            .confirm(ledger.status, |frame| output.extend_from_slice(frame))
+            .await;
+        match confirmed {
+            Ok(connection) => Ok(Exchange {
+                connection,
+                slot,
+                ledger,
+            }),
+            Err(error) => Err(self.not_attached(error)),
+        }
+    }
+
+    /// Gives the connection back, the client's settings read from it first.
+    async fn finish(&mut self, exchange: Exchange) -> Result<(), End> {
+        let Exchange {
+            mut connection,
+            slot,
+            ledger,
+        } = exchange;
+        if !self.touched.is_empty() && self.maps_names && !self.leaving {
+            connection = match self.read_own(connection).await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    self.registration.done();
+                    return Err(End::ServerGone(error));
+                }
+            };
+        }
+        connection.worsen(ledger.condition);
+        if !std::mem::take(&mut self.touched).is_empty() {
+            connection.worsen(Condition::Doubtful);
+        }
+        if ledger.pinned || !self.maps_names {
+            connection.worsen(Condition::Littered);
+        }
+        match self.registration.done() {
+            Aftermath::None => slot.give_back(connection),
+            Aftermath::Possible => {
+                let settled = self.registration.settled();
+                tokio::spawn(async move {
+                    settled.await;
+                    // Once the server has answered again, a signal that was
+                    // sent before has struck.
+                    if let Ok(connection) = own::round_trip(connection).await {
+                        slot.give_back(connection);
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn checkout(&mut self) -> Result<Option<(crate::binding::Taken, Slot)>, End> {
+        self.registration.waiting();
+        let (pool, tenant) = (self.pool.clone(), self.principal.tenant.clone());
+        let taken = {
+            let checkout = std::pin::pin!(pool.checkout(&tenant));
+            let cancelled = std::pin::pin!(self.registration.cancelled());
+            let client = &mut self.client;
+            let gone = std::future::poll_fn(|cx| client.poll_gone(cx));
+            tokio::select! {
+                biased;
+                taken = checkout => taken.map_err(|error| {
+                    tracing::warn!(target: "pgtenant::pool", parent: &self.span, %error, "no server connection");
+                    error.to_client()
+                }),
+                () = cancelled => Err(ClientError::error("57014", "canceling statement due to user request")),
+                error = gone => {
+                    self.registration.idle();
+                    return Err(End::ClientGone(error));
+                }
+            }
+        };
+        match taken {
+            Ok(taken) => Ok(Some(taken)),
+            Err(mut error) => {
+                self.registration.idle();
+                error.severity = Severity::Error;
+                self.refuse_next(&error).map_err(bad_frame)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Turns a verdict into an admission, or an error for the client. Refusals
+    /// are audited.
+    fn admit(&self, verdict: Arc<Verdict>) -> Result<Arc<Verdict>, ClientError> {
+        let Some(refusal) = &verdict.refusal else {
+            return Ok(verdict);
+        };
+        let enforced = self.guard.options().mode == guard::Mode::Enforce;
+        tracing::warn!(
+            target: "pgtenant::audit",
+            parent: &self.span,
+            event = if enforced { "statement_refused" } else { "statement_would_be_refused" },
+            rule = refusal.rule,
+            sqlstate = refusal.sqlstate,
+            reason = %refusal.message,
+        );
+        if !enforced {
+            return Ok(verdict);
+        }
+        Err(ClientError::error(refusal.sqlstate, refusal.message.clone()).hint(refusal.hint))
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// The client's bytes cannot be told apart any more.
+fn bad_frame(error: FrameError) -> End {
+    End::Failed(ClientError::protocol(error.to_string()))
+}
+
+fn stopping() -> ClientError {
+    ClientError::fatal(
+        "57P01",
+        "terminating connection because pgtenant is shutting down",
+    )
+    .hint("Connect again.")
+}
+
+fn server_gone() -> ClientError {
+    ClientError::fatal("08006", "the connection to the database server was lost")
+        .hint("The transaction that was running has been rolled back; connect again.")
+}

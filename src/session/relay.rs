@@ -1,0 +1,270 @@
+//! Moving bytes both ways, in one task and without a copy where nothing is
+//! changed.
+
+use super::forward::Step;
+use super::ledger::Hold;
+use super::{End, Exchange, Session, bad_frame};
+use crate::settings::PoolMode;
+use crate::transport;
+use crate::wire::backend::TransactionStatus;
+use std::io;
+use std::task::{Context, Poll};
+
+/// What interrupts the relay.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The client does not need the connection any more.
+    Over,
+    /// A long statement is to be judged.
+    Judge,
+    /// The client has reset its settings: attach the tenant again.
+    Reset,
+    /// The session is over; the connection is to be closed.
+    End(End),
+}
+
+impl Session {
+    /// Waits, without a server connection, for the client's next bytes.
+    pub(super) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if let Poll::Ready(Err(error)) = self.client.poll_flush(cx) {
+            return Poll::Ready(Err(End::ClientGone(error)));
+        }
+        if self.client.output.is_empty() && self.client.output.capacity() > 0 {
+            self.client.output = bytes::BytesMut::new();
+        }
+        if self.is_draining() {
+            return Poll::Ready(Err(End::Stopped));
+        }
+        if !self.client.output.is_empty() && self.client.output.len() > SLOW_CLIENT {
+            // It sends without reading: nothing more is taken from it.
+            return Poll::Pending;
+        }
+        match self.client.poll_fill(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0)) => {
+                Poll::Ready(Err(End::ClientGone(io::ErrorKind::UnexpectedEof.into())))
+            }
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(End::ClientGone(error))),
+        }
+    }
+
+    /// Moves what can be moved; ready when something else must happen.
+    pub(super) fn poll_relay(
+        &mut self,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Poll<Outcome> {
+        loop {
+            let up = match self.poll_up(exchange, cx) {
+                Ok(moved) => moved,
+                Err(outcome) => return Poll::Ready(outcome),
+            };
+            let down = match self.poll_down(exchange, cx) {
+                Ok(moved) => moved,
+                Err(outcome) => return Poll::Ready(outcome),
+            };
+            if let Some(outcome) = self.at_rest(exchange) {
+                return Poll::Ready(outcome);
+            }
+            if !up && !down {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// From the client to the server. Says whether anything has moved.
+    fn poll_up(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Result<bool, Outcome> {
+        let mut moved = false;
+        loop {
+            if !self.poll_send_up(exchange, cx)? {
+                return Ok(moved);
+            }
+            if self.leaving {
+                return Ok(moved);
+            }
+            if !self.client.input.is_empty() {
+                let before = (self.client.input.len(), exchange.ledger.awaited.len());
+                let step = self
+                    .forward(&mut exchange.connection, &mut exchange.ledger)
+                    .map_err(|error| Outcome::End(bad_frame(error)))?;
+                if step == Step::Terminate {
+                    self.leaving = true;
+                }
+                if step == Step::Judge {
+                    // What came before it goes out first.
+                    self.poll_send_up(exchange, cx)?;
+                    return Err(Outcome::Judge);
+                }
+                let changed = before != (self.client.input.len(), exchange.ledger.awaited.len());
+                if self.client.scan.has_approved() || changed {
+                    moved = true;
+                    continue;
+                }
+                if step == Step::Held {
+                    return Ok(moved);
+                }
+            }
+            match self.client.poll_fill(cx) {
+                Poll::Ready(Ok(0)) if exchange.ledger.is_idle() => {
+                    // It has left nothing behind that its goodbye would end.
+                    self.leaving = true;
+                    return Ok(true);
+                }
+                Poll::Ready(Ok(0)) => {
+                    return Err(Outcome::End(End::ClientGone(
+                        io::ErrorKind::UnexpectedEof.into(),
+                    )));
+                }
+                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Ready(Err(error)) => return Err(Outcome::End(End::ClientGone(error))),
+                Poll::Pending => return Ok(moved),
+            }
+        }
+    }
+
+    /// Sends what is approved. Says whether all is out.
+    fn poll_send_up(
+        &mut self,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Outcome> {
+        let connection = &mut exchange.connection;
+        while !connection.output().is_empty() || self.client.scan.has_approved() {
+            let run = self.client.scan.approved(&self.client.input);
+            match connection.poll_send(cx, run) {
+                Poll::Ready(Ok(n)) => self.client.scan.sent(&mut self.client.input, n),
+                // Its last words may still be there to be read.
+                Poll::Ready(Err(error)) if is_gone(&error) => return Ok(false),
+                Poll::Ready(Err(error)) => return Err(Outcome::End(End::ServerGone(error))),
+                Poll::Pending => return Ok(false),
+            }
+        }
+        match connection.poll_flush(cx) {
+            Poll::Ready(Err(error)) if !is_gone(&error) => {
+                Err(Outcome::End(End::ServerGone(error)))
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// From the server to the client. Says whether anything has moved.
+    fn poll_down(
+        &mut self,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Outcome> {
+        let mut moved = false;
+        loop {
+            if !self.poll_send_down(exchange, cx)? {
+                return Ok(moved);
+            }
+            if exchange.ledger.server_ended && exchange.connection.input().is_empty() {
+                // It has been told by the server itself.
+                return Err(Outcome::End(End::ClientGone(
+                    io::ErrorKind::ConnectionAborted.into(),
+                )));
+            }
+            let before = exchange.connection.input().len();
+            exchange
+                .ledger
+                .take_answers(
+                    &mut exchange.connection,
+                    &mut self.statements,
+                    &mut self.client.output,
+                )
+                .map_err(|error| Outcome::End(End::ServerGone(io::Error::other(error))))?;
+            let out = !self.client.output.is_empty() || exchange.ledger.scan.has_approved();
+            if out || before != exchange.connection.input().len() {
+                moved = true;
+                continue;
+            }
+            match exchange.connection.poll_fill(cx) {
+                Poll::Ready(Ok(0)) => {
+                    return Err(Outcome::End(End::ServerGone(
+                        io::ErrorKind::UnexpectedEof.into(),
+                    )));
+                }
+                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Ready(Err(error)) => return Err(Outcome::End(End::ServerGone(error))),
+                Poll::Pending => return Ok(moved),
+            }
+        }
+    }
+
+    /// Sends the client what is for it. Says whether all is out.
+    fn poll_send_down(
+        &mut self,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Outcome> {
+        let scan = &mut exchange.ledger.scan;
+        let connection = &mut exchange.connection;
+        let gone = |error| Outcome::End(End::ClientGone(error));
+        while !self.client.output.is_empty() || scan.has_approved() {
+            let run = scan.approved(connection.input());
+            match transport::poll_send(&mut self.client.transport, &mut self.client.output, run, cx)
+            {
+                Poll::Ready(sent) => scan.sent(connection.input_mut(), sent.map_err(gone)?),
+                Poll::Pending => {
+                    if exchange.ledger.awaited.is_empty() && self.client.output.len() < SLOW_CLIENT
+                    {
+                        // The last of the answers: a slow client need not keep
+                        // the connection for it.
+                        scan.stage(connection.input_mut(), &mut self.client.output);
+                    }
+                    return Ok(false);
+                }
+            }
+        }
+        match self.client.transport.poll_flush(cx) {
+            Poll::Ready(Err(error)) => Err(gone(error)),
+            _ => Ok(true),
+        }
+    }
+
+    /// Whether the exchange has come to a point at which it is over or must be
+    /// seen to.
+    fn at_rest(&mut self, exchange: &mut Exchange) -> Option<Outcome> {
+        let ledger = &mut exchange.ledger;
+        let answered = ledger.is_answered() && !ledger.scan.has_approved();
+        if !answered || exchange.connection.output().len() > 0 || self.client.scan.has_approved() {
+            return None;
+        }
+        if ledger.hold == Hold::UntilReattached {
+            if ledger.status != TransactionStatus::Failed {
+                return Some(Outcome::Reset);
+            }
+            // The reset is undone with its transaction.
+            ledger.hold = Hold::No;
+            ledger.condition = ledger.condition.max(crate::binding::Condition::Doubtful);
+        }
+        let idle = ledger.status == TransactionStatus::Idle && !self.client.scan.is_within();
+        if self.leaving {
+            // An open transaction ends with its connection.
+            return Some(if idle {
+                Outcome::Over
+            } else {
+                Outcome::End(End::Terminated)
+            });
+        }
+        if !idle {
+            return None;
+        }
+        if self.is_draining() {
+            return Some(Outcome::End(End::Stopped));
+        }
+        let keeps = ledger.pinned || self.pool.settings().mode == PoolMode::Session;
+        (!keeps && exchange.connection.input().is_empty()).then_some(Outcome::Over)
+    }
+}
+
+/// What may wait for a slow client, in bytes.
+const SLOW_CLIENT: usize = 256 << 10;
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
+}

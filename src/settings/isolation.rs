@@ -1,0 +1,302 @@
+//! `[isolation.NAME]`
+
+use super::problem::shown;
+use super::reader::{Entry, Section};
+use super::servers::Servers;
+use super::template::{Template, check_identifier, check_role, check_schema};
+use super::{Isolation, IsolationKind};
+use crate::tenant::{IsolationName, ServerName};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The fewest bytes of a key that roles' passwords are derived from.
+const LEAST_KEY_BYTES: usize = 32;
+
+/// The isolations, and the names of those too that have a problem.
+#[derive(Default)]
+pub(super) struct Isolations {
+    pub(super) declared: BTreeSet<String>,
+    pub(super) valid: BTreeMap<String, Plan>,
+}
+
+impl Isolations {
+    /// What others need to know of them.
+    pub(super) fn describe(&self) -> BTreeMap<IsolationName, Isolation> {
+        let describe = |(name, plan): (&String, &Plan)| {
+            let isolation = Isolation {
+                server: plan.server.clone(),
+                kind: match &plan.kind {
+                    Kind::Setting { setting, .. } => IsolationKind::Setting {
+                        setting: Arc::clone(setting),
+                    },
+                    Kind::Schema { role, .. } => IsolationKind::Schema {
+                        per_tenant_role: role.is_some(),
+                    },
+                    Kind::Database { .. } => IsolationKind::Database,
+                },
+            };
+            (IsolationName::new(name), isolation)
+        };
+        self.valid.iter().map(describe).collect()
+    }
+}
+
+/// How tenants of an isolation are placed.
+pub(super) struct Plan {
+    pub(super) server: ServerName,
+    pub(super) kind: Kind,
+}
+
+pub(super) enum Kind {
+    Setting {
+        database: Arc<str>,
+        setting: Arc<str>,
+    },
+    Schema {
+        database: Arc<str>,
+        search_path: Vec<Template>,
+        role: Option<RolePlan>,
+    },
+    Database {
+        database: Template,
+    },
+}
+
+/// The role of each tenant, and the key of their passwords.
+pub(super) struct RolePlan {
+    pub(super) name: Template,
+    pub(super) key: Vec<u8>,
+}
+
+impl Plan {
+    /// The names that the templates take from a tenant's own keys.
+    pub(super) fn placeholders(&self) -> BTreeSet<&str> {
+        let templates: Vec<&Template> = match &self.kind {
+            Kind::Setting { .. } => Vec::new(),
+            Kind::Schema {
+                search_path, role, ..
+            } => {
+                let role = role.iter().map(|role| &role.name);
+                search_path.iter().chain(role).collect()
+            }
+            Kind::Database { database } => vec![database],
+        };
+        let names = templates.into_iter().flat_map(Template::placeholders);
+        names
+            .filter(|name| !matches!(*name, "id" | "name"))
+            .collect()
+    }
+}
+
+pub(super) fn read(root: &mut Section<'_>, servers: &Servers) -> Isolations {
+    let mut isolations = Isolations::default();
+    for (name, section) in root.sections("isolation") {
+        if let Some(plan) = section.and_then(|section| plan(section, servers)) {
+            isolations.valid.insert(name.clone(), plan);
+        }
+        isolations.declared.insert(name);
+    }
+    isolations
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Word {
+    Setting,
+    Schema,
+    Database,
+}
+
+const KINDS: [(&str, Word); 3] = [
+    ("setting", Word::Setting),
+    ("schema", Word::Schema),
+    ("database", Word::Database),
+];
+
+/// The keys that only one kind has.
+const KEYS_OF_ONE_KIND: [(&str, Word); 6] = [
+    ("setting", Word::Setting),
+    ("seal", Word::Setting),
+    ("seal_key_file", Word::Setting),
+    ("search_path", Word::Schema),
+    ("role", Word::Schema),
+    ("role_key_file", Word::Schema),
+];
+
+fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
+    let word = section
+        .required("kind", "one of \"setting\", \"schema\", \"database\"")
+        .and_then(|entry| entry.choice(&KINDS));
+    let server = section
+        .required("server", "the NAME of a section [servers.NAME]")
+        .and_then(|entry| servers.find(&entry));
+    let database = section.required("database", "the name of the database");
+    for (key, owner) in KEYS_OF_ONE_KIND {
+        match word {
+            // Without a kind it is not known which keys are right.
+            None => drop(section.optional(key)),
+            Some(word) if word != owner => {
+                let (name, _) = KINDS.into_iter().find(|(_, word)| *word == owner)?;
+                section.refuse(
+                    key,
+                    &format!("belongs to kind = \"{name}\" alone: remove it"),
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    let kind = word.and_then(|word| match word {
+        Word::Setting => {
+            let setting = setting(&mut section);
+            Some(Kind::Setting {
+                database: database_name(&database?)?,
+                setting: setting?,
+            })
+        }
+        Word::Schema => {
+            let search_path = search_path(&mut section);
+            let role = role(&mut section);
+            Some(Kind::Schema {
+                database: database_name(&database?)?,
+                search_path: search_path?,
+                role: role.ok()?,
+            })
+        }
+        Word::Database => Some(Kind::Database {
+            database: template(&database?, check_identifier)?,
+        }),
+    });
+    section.finish();
+    Some(Plan {
+        server: server?,
+        kind: kind?,
+    })
+}
+
+fn database_name(entry: &Entry<'_>) -> Option<Arc<str>> {
+    let name = entry.text()?;
+    if let Err(reason) = check_identifier(name) {
+        entry.refuse(reason);
+        return None;
+    }
+    if name.contains(['{', '}']) {
+        entry.refuse("can have {…} in kind = \"database\" alone");
+        return None;
+    }
+    Some(Arc::from(name))
+}
+
+/// A template; one without placeholders is checked at once.
+fn template(entry: &Entry<'_>, check: Check) -> Option<Template> {
+    let parsed = parse(entry.text()?, check);
+    parsed.map_err(|reason| entry.refuse(reason)).ok()
+}
+
+type Check = fn(&str) -> Result<(), String>;
+
+fn parse(text: &str, check: Check) -> Result<Template, String> {
+    let template = Template::parse(text)?;
+    if template.placeholders().next().is_none() {
+        check(text).map_err(|reason| format!("{} {reason}", shown(text)))?;
+    }
+    Ok(template)
+}
+
+fn setting(section: &mut Section<'_>) -> Option<Arc<str>> {
+    section.refuse(
+        "seal_key_file",
+        "sealing is not available yet: remove the key",
+    );
+    let sealed = section.optional("seal").and_then(|entry| {
+        let available = entry.choice(&[("off", true), ("token", false), ("carrier", false)])?;
+        if !available {
+            entry.refuse("is not available yet: use \"off\"");
+        }
+        Some(available)
+    });
+    let entry = section.required(
+        "setting",
+        "the setting that the policies read, such as \"session.current_organization_id\"",
+    )?;
+    let name = entry.text()?;
+    if !is_custom_setting(name) {
+        entry.refuse(
+            "must be the name of a custom setting: two or more parts with dots between, each of \
+             ASCII letters, digits, `_` and `$`, at most 63 bytes and not beginning with a digit, \
+             such as \"session.current_organization_id\"",
+        );
+        return None;
+    }
+    (sealed != Some(false)).then(|| Arc::from(name.to_ascii_lowercase()))
+}
+
+/// PostgreSQL's `valid_custom_variable_name` (guc.c), for ASCII alone. Parts
+/// are no longer than what the SQL grammar leaves of an identifier.
+fn is_custom_setting(name: &str) -> bool {
+    let part = |part: &str| {
+        part.len() <= 63
+            && part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$')
+    };
+    name.contains('.') && name.split('.').all(part)
+}
+
+fn search_path(section: &mut Section<'_>) -> Option<Vec<Template>> {
+    let entry = section.required(
+        "search_path",
+        "the schemas of a tenant, such as [\"{schema}\"]",
+    )?;
+    let texts = entry.texts()?;
+    let parse = |text| parse(text, check_schema).map_err(|reason| entry.refuse(reason));
+    let templates: Vec<_> = texts.into_iter().map(parse).collect();
+    templates.into_iter().collect::<Result<_, _>>().ok()
+}
+
+/// The plan of roles; an error after a problem.
+fn role(section: &mut Section<'_>) -> Result<Option<RolePlan>, ()> {
+    let (role, file) = (section.optional("role"), section.optional("role_key_file"));
+    match (role, file) {
+        (None, None) => Ok(None),
+        (None, Some(file)) => {
+            file.refuse("has no meaning without `role`");
+            Err(())
+        }
+        (Some(role), None) => {
+            template(&role, check_role);
+            section.missing(
+                "role_key_file",
+                "the file with the key that the passwords of the roles are derived from; make one \
+                 with `openssl rand -hex 32`",
+            );
+            Err(())
+        }
+        (Some(role), Some(file)) => {
+            let (name, key) = (template(&role, check_role), role_key(&file));
+            Ok(Some(RolePlan {
+                name: name.ok_or(())?,
+                key: key.ok_or(())?,
+            }))
+        }
+    }
+}
+
+fn role_key(entry: &Entry<'_>) -> Option<Vec<u8>> {
+    let (path, mut bytes) = entry.file()?;
+    while bytes
+        .last()
+        .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
+    {
+        bytes.pop();
+    }
+    if bytes.len() < LEAST_KEY_BYTES {
+        entry.refuse(format!(
+            "{} has {} bytes; a key needs at least {LEAST_KEY_BYTES}: make one with \
+             `openssl rand -hex 32`",
+            path.display(),
+            bytes.len()
+        ));
+        return None;
+    }
+    Some(bytes)
+}

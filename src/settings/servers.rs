@@ -1,0 +1,226 @@
+//! `[servers.NAME]`
+
+use super::reader::{Entry, Section};
+use super::{Secret, Server, ServerTls};
+use super::{pem, server_certificate};
+use crate::tenant::ServerName;
+use rustls::crypto::aws_lc_rs;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+const PASSWORDS: [&str; 3] = ["password", "password_file", "password_env"];
+
+/// The servers, and the names of those too that have a problem.
+#[derive(Default)]
+pub(super) struct Servers {
+    pub(super) declared: BTreeSet<String>,
+    pub(super) valid: BTreeMap<ServerName, Server>,
+}
+
+impl Servers {
+    /// The server of this name, for a value that must name one.
+    pub(super) fn find(&self, entry: &Entry<'_>) -> Option<ServerName> {
+        let name = entry.text()?;
+        if !self.declared.contains(name) {
+            let names = self.declared.iter().map(String::as_str);
+            let near = super::problem::suggestion(name, names);
+            entry.refuse(format!("no section [servers.NAME] has this name; {near}"));
+            return None;
+        }
+        Some(ServerName::new(name))
+    }
+}
+
+pub(super) fn read(root: &mut Section<'_>) -> Servers {
+    let mut servers = Servers::default();
+    for (name, section) in root.sections("servers") {
+        if let Some(server) = section.and_then(|section| server(&name, section)) {
+            servers.valid.insert(server.name.clone(), server);
+        }
+        servers.declared.insert(name);
+    }
+    servers
+}
+
+fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
+    let host = section.required("host", "the host name or address of the server");
+    let host = host.and_then(|entry| host_name(&entry));
+    let port = match section.optional("port") {
+        Some(entry) => entry.integer(1..=65535).and_then(|n| u16::try_from(n).ok()),
+        None => Some(5432),
+    };
+    let tls = tls(&mut section);
+    let user = section.required("user", "the role that the proxy logs in as");
+    let user = user.and_then(|entry| entry.text());
+    let password = password(&mut section);
+    let connect_timeout = match section.optional("connect_timeout") {
+        Some(entry) => entry.duration(Duration::from_millis(100)..=Duration::from_secs(600)),
+        None => Some(Duration::from_secs(5)),
+    };
+    section.finish();
+    Some(Server {
+        name: ServerName::new(name),
+        host: Arc::from(host?),
+        port: port?,
+        tls: tls?,
+        user: Arc::from(user?),
+        password,
+        connect_timeout: connect_timeout?,
+    })
+}
+
+fn host_name<'a>(entry: &Entry<'a>) -> Option<&'a str> {
+    let host = entry.text()?;
+    if rustls::pki_types::ServerName::try_from(host).is_err() {
+        entry.refuse(
+            "must be a host name or an address alone, such as \"db.example.com\" or \"10.0.0.5\"; \
+             the port has a key of its own, and Unix sockets are not supported",
+        );
+        return None;
+    }
+    Some(host)
+}
+
+#[derive(Clone, Copy)]
+enum Verify {
+    Full,
+    Chain,
+    Nothing,
+    Off,
+}
+
+fn tls(section: &mut Section<'_>) -> Option<ServerTls> {
+    let verify = match section.optional("tls") {
+        Some(entry) => entry.choice(&[
+            ("verify-full", Verify::Full),
+            ("verify-ca", Verify::Chain),
+            ("require", Verify::Nothing),
+            ("off", Verify::Off),
+        ]),
+        None => Some(Verify::Full),
+    };
+    let ca = section.optional("ca");
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = match (verify?, ca) {
+        (Verify::Off, None) => return Some(ServerTls::Off),
+        (Verify::Nothing, None) => server_certificate::none(&provider),
+        (Verify::Off, Some(ca)) => {
+            ca.refuse("has no meaning with tls = \"off\": remove it, or verify the server");
+            return None;
+        }
+        (Verify::Nothing, Some(ca)) => {
+            ca.refuse(
+                "has no meaning with tls = \"require\", which verifies no certificate: use \
+                 \"verify-full\" or \"verify-ca\"",
+            );
+            return None;
+        }
+        (Verify::Full | Verify::Chain, None) => {
+            section.missing(
+                "ca",
+                "the PEM file with the certificates that the server's is verified against (or set \
+                 tls to \"require\" or \"off\", which verify nothing)",
+            );
+            return None;
+        }
+        (Verify::Full, Some(ca)) => server_certificate::full(roots(&ca)?, &provider)?,
+        (Verify::Chain, Some(ca)) => server_certificate::chain(roots(&ca)?, &provider),
+    };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .ok()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    Some(ServerTls::On(Arc::new(config)))
+}
+
+fn roots(ca: &Entry<'_>) -> Option<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in pem::certificates(ca)? {
+        if let Err(e) = roots.add(certificate) {
+            ca.refuse(format!("a certificate in the file cannot be used: {e}"));
+            return None;
+        }
+    }
+    Some(roots)
+}
+
+fn password(section: &mut Section<'_>) -> Option<Secret> {
+    let [text, file, variable] = PASSWORDS.map(|key| section.optional(key));
+    let given: Vec<_> = PASSWORDS
+        .into_iter()
+        .filter(|key| section.has(key))
+        .collect();
+    if given.len() > 1 {
+        section.refuse_section(format!("has {}: keep one of them", given.join(" and ")));
+        return None;
+    }
+    let password = if let Some(entry) = text {
+        entry.secret()?.to_owned()
+    } else if let Some(entry) = file {
+        password_in_file(&entry)?
+    } else {
+        password_in_environment(&variable?)?
+    };
+    Some(Secret::new(&password))
+}
+
+fn password_in_file(entry: &Entry<'_>) -> Option<String> {
+    let (path, bytes) = entry.file()?;
+    let text = String::from_utf8(bytes).ok();
+    let password = text.as_deref().map(|text| {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        text.strip_suffix('\r').unwrap_or(text)
+    });
+    match password {
+        Some(password) if !password.is_empty() && !password.contains(char::is_control) => {
+            Some(password.to_owned())
+        }
+        Some("") => {
+            entry.refuse(format!("{} is empty", path.display()));
+            None
+        }
+        _ => {
+            entry.refuse(format!(
+                "{} must have the password alone, one line of UTF-8 text",
+                path.display()
+            ));
+            None
+        }
+    }
+}
+
+fn password_in_environment(entry: &Entry<'_>) -> Option<String> {
+    // Somebody may have put the password itself here.
+    let name = entry.secret()?;
+    let value = entry.reader().environment().get(name);
+    match value.map(|value| value.to_str()) {
+        Some(Some(password)) if !password.is_empty() && !password.contains('\0') => {
+            Some(password.to_owned())
+        }
+        Some(Some("")) => {
+            entry.refuse_hidden("the environment variable that it names is empty");
+            None
+        }
+        Some(_) => {
+            entry.refuse_hidden("the environment variable that it names is not Unicode text");
+            None
+        }
+        None => {
+            let variable = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+            if name.chars().all(variable) && name.contains('_') {
+                entry.refuse("there is no such environment variable");
+            } else {
+                entry.refuse_hidden(
+                    "must be the name of an environment variable that is set (not shown: it may \
+                     be the password itself, which belongs into the key `password`)",
+                );
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! `[[tenants]]`
+
+use super::isolation::{Isolations, Kind, Plan, RolePlan};
+use super::merges;
+use super::problem::{shown, suggestion};
+use super::reader::{Entry, Section};
+use super::template::{Template, check_identifier, check_role, check_schema, quote};
+use crate::settings::Server;
+use crate::tenant::{
+    Attachment, Endpoint, Identity, IsolationName, Placement, ServerName, SharedTenant, Tenant,
+    TenantId, TenantRole,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// PostgreSQL has no such limit for settings; it keeps logs readable.
+const MOST_ID_BYTES: usize = 255;
+
+/// The tenants, and the ids of those too that have a problem.
+#[derive(Default)]
+pub(super) struct Tenants {
+    pub(super) declared: BTreeSet<TenantId>,
+    pub(super) valid: BTreeMap<TenantId, SharedTenant>,
+}
+
+impl Tenants {
+    /// All of them, in the order of their ids.
+    pub(super) fn list(&self) -> Vec<SharedTenant> {
+        self.valid.values().cloned().collect()
+    }
+}
+
+/// A tenant that was read, and what it is said to have of its own.
+pub(super) struct Placed<'a> {
+    pub(super) section: Section<'a>,
+    pub(super) tenant: Tenant,
+    /// The schemas of its search path, its own and those it shares.
+    pub(super) schemas: Vec<String>,
+    /// Which of them is its own.
+    pub(super) own_schema: usize,
+}
+
+pub(super) fn read(
+    root: &mut Section<'_>,
+    isolations: &Isolations,
+    servers: &BTreeMap<ServerName, Server>,
+) -> Tenants {
+    let mut declared = BTreeMap::new();
+    let mut placed = Vec::new();
+    for mut section in root.tables("tenants") {
+        let id = id(&mut section, &mut declared);
+        let Some(one) = place(id, section, isolations) else {
+            continue;
+        };
+        placed.push(one);
+    }
+    merges::check(&placed, servers);
+    let valid = placed.into_iter().map(|placed| {
+        let id = placed.tenant.id.clone();
+        (id, Arc::new(placed.tenant))
+    });
+    Tenants {
+        valid: valid.collect(),
+        declared: declared.into_keys().collect(),
+    }
+}
+
+/// The tenant's id, which no other one has.
+fn id(section: &mut Section<'_>, declared: &mut BTreeMap<TenantId, String>) -> Option<TenantId> {
+    let entry = section.required("id", "the tenant's id, as the database knows it")?;
+    let text = entry.text()?;
+    if text.len() > MOST_ID_BYTES {
+        entry.refuse(format!("must have at most {MOST_ID_BYTES} bytes"));
+        return None;
+    }
+    if text.trim() != text {
+        entry.refuse("must not begin or end with a space");
+        return None;
+    }
+    let id = TenantId::parse(text);
+    if let Some(other) = declared.get(&id) {
+        entry.refuse(format!("is the id of {other} already"));
+        return None;
+    }
+    declared.insert(id.clone(), section.path().to_owned());
+    Some(id)
+}
+
+fn place<'a>(
+    id: Option<TenantId>,
+    mut section: Section<'a>,
+    isolations: &'a Isolations,
+) -> Option<Placed<'a>> {
+    let name = match section.optional("name") {
+        Some(entry) => entry.text(),
+        None => id.as_ref().map(TenantId::as_str),
+    }
+    .map(str::to_owned);
+    let isolation = isolation(&mut section, isolations)?;
+    let plan = isolations.valid.get(isolation)?;
+    let values = values(&mut section, isolation, plan);
+    section.finish();
+    let filled = Filled {
+        isolation,
+        id: id?,
+        name: name?,
+        values: values?,
+    };
+    let (placement, schemas, own_schema) = filled.placement(plan, &section)?;
+    Some(Placed {
+        section,
+        tenant: Tenant {
+            id: filled.id,
+            name: filled.name,
+            isolation: IsolationName::new(isolation),
+            placement,
+        },
+        schemas,
+        own_schema,
+    })
+}
+
+/// The name of the tenant's isolation.
+fn isolation<'n>(section: &mut Section<'_>, isolations: &'n Isolations) -> Option<&'n str> {
+    let names = || isolations.declared.iter().map(String::as_str);
+    let Some(entry) = section.optional("isolation") else {
+        let mut all = names();
+        return match (all.next(), all.next()) {
+            (Some(only), None) => Some(only),
+            (None, _) => {
+                section.missing("isolation", "add a section [isolation.NAME] and name it");
+                None
+            }
+            (Some(_), Some(_)) => {
+                let names: Vec<_> = names().map(|name| format!("\"{name}\"")).collect();
+                section.missing(
+                    "isolation",
+                    &format!("there are several; name one of {}", names.join(", ")),
+                );
+                None
+            }
+        };
+    };
+    let name = entry.text()?;
+    let found = isolations.declared.get(name);
+    if found.is_none() {
+        let near = suggestion(name, names());
+        entry.refuse(format!("no section [isolation.NAME] has this name; {near}"));
+    }
+    found.map(String::as_str)
+}
+
+/// A tenant's own values and the isolation that they fill.
+struct Filled<'a> {
+    isolation: &'a str,
+    id: TenantId,
+    name: String,
+    /// What the isolation's placeholders name, beside `id` and `name`.
+    values: BTreeMap<&'a str, (&'a str, Entry<'a>)>,
+}
+
+/// The values that the isolation's placeholders name.
+fn values<'a>(
+    section: &mut Section<'a>,
+    isolation: &str,
+    plan: &'a Plan,
+) -> Option<BTreeMap<&'a str, (&'a str, Entry<'a>)>> {
+    let what = format!("[isolation.{isolation}] fills {{…}} with it");
+    let values: Vec<_> = plan
+        .placeholders()
+        .into_iter()
+        .map(|name| {
+            let entry = section.required(name, &what)?;
+            Some((name, (entry.text()?, entry)))
+        })
+        .collect();
+    values.into_iter().collect()
+}
+
+impl Filled<'_> {
+    /// Where the tenant's data is, with the schemas of its search path and
+    /// which of them is its own.
+    fn placement(
+        &self,
+        plan: &Plan,
+        section: &Section<'_>,
+    ) -> Option<(Placement, Vec<String>, usize)> {
+        let endpoint = |database| Endpoint {
+            server: plan.server.clone(),
+            database,
+        };
+        let placement = match &plan.kind {
+            Kind::Setting { database, setting } => Placement {
+                endpoint: endpoint(Arc::clone(database)),
+                attachment: Attachment::Setting {
+                    name: Arc::clone(setting),
+                    value: Arc::from(self.id.as_str()),
+                },
+                identity: Identity::Server,
+            },
+            Kind::Schema {
+                database,
+                search_path,
+                role,
+            } => {
+                let schemas: Vec<_> = search_path
+                    .iter()
+                    .map(|template| self.fill(section, template, "schema", check_schema))
+                    .collect();
+                let identity = self.identity(section, role.as_ref());
+                let schemas: Vec<String> = schemas.into_iter().collect::<Option<_>>()?;
+                let quoted: Vec<_> = schemas.iter().map(|schema| quote(schema)).collect();
+                let placement = Placement {
+                    endpoint: endpoint(Arc::clone(database)),
+                    attachment: Attachment::Schema {
+                        search_path: Arc::from(quoted.join(", ")),
+                    },
+                    identity: identity?,
+                };
+                let own = search_path
+                    .iter()
+                    .position(|template| template.placeholders().next().is_some());
+                return Some((placement, schemas, own.unwrap_or(0)));
+            }
+            Kind::Database { database } => {
+                let name = self.fill(section, database, "database", check_identifier)?;
+                Placement {
+                    endpoint: endpoint(Arc::from(name)),
+                    attachment: Attachment::Database,
+                    identity: Identity::Server,
+                }
+            }
+        };
+        Some((placement, Vec::new(), 0))
+    }
+
+    fn identity(&self, section: &Section<'_>, role: Option<&RolePlan>) -> Option<Identity> {
+        let Some(role) = role else {
+            return Some(Identity::Server);
+        };
+        let name = self.fill(section, &role.name, "role", check_role)?;
+        Some(Identity::Tenant(TenantRole::derive(&role.key, &name)))
+    }
+
+    /// Fills the template and checks what it makes.
+    fn fill(
+        &self,
+        section: &Section<'_>,
+        template: &Template,
+        what: &str,
+        check: fn(&str) -> Result<(), String>,
+    ) -> Option<String> {
+        let made = template.fill(|key| match key {
+            "id" => Some(self.id.as_str()),
+            "name" => Some(self.name.as_str()),
+            key => self.values.get(key).map(|(text, _)| *text),
+        })?;
+        let Err(reason) = check(&made) else {
+            return Some(made);
+        };
+        let reason = format!(
+            "{what} {} (from {} of [isolation.{}]) {reason}",
+            shown(&made),
+            shown(template.as_str()),
+            self.isolation
+        );
+        let culprit = template.placeholders().find_map(|key| self.values.get(key));
+        match culprit {
+            Some((_, entry)) => entry.refuse(reason),
+            None => section.refuse_section(reason),
+        }
+        None
+    }
+}

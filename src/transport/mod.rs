@@ -1,0 +1,144 @@
+//! Byte streams, in clear text or TLS, and the buffers that stand before them.
+
+mod buffer;
+
+pub use buffer::Buffer;
+
+use bytes::{Buf as _, BytesMut};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
+
+/// Sends `staged`, and behind it what it can of `run`, in one system call where
+/// the socket takes it. Ready once nothing is staged, with the bytes of `run`
+/// that were taken.
+pub fn poll_send(
+    transport: &mut Transport,
+    staged: &mut BytesMut,
+    run: &[u8],
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        let slices = [IoSlice::new(staged), IoSlice::new(run)];
+        let n = match (staged.is_empty(), run.is_empty()) {
+            (true, true) => return Poll::Ready(Ok(0)),
+            (true, false) => transport.poll_write(cx, &slices[1..]),
+            (false, true) => transport.poll_write(cx, &slices[..1]),
+            (false, false) => transport.poll_write(cx, &slices),
+        };
+        let n = ready!(n)?;
+        if n == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        let of_staged = n.min(staged.len());
+        staged.advance(of_staged);
+        if staged.is_empty() {
+            return Poll::Ready(Ok(n - of_staged));
+        }
+    }
+}
+
+/// A TCP connection, in clear text or TLS.
+#[derive(Debug)]
+pub enum Transport {
+    /// Clear text.
+    Plain(TcpStream),
+    /// TLS, of either side.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Transport {
+    /// Reads what has arrived into `into`: 0 bytes at the end of the stream.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buf = ReadBuf::new(into);
+        ready!(match self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, &mut buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buf),
+        })?;
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+
+    /// Writes `slices` in order, as much as goes without waiting.
+    pub fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    /// Sends on what a TLS layer holds back.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    /// Whether something has arrived (data, or the end of the stream), as far
+    /// as the reactor knows: no system call is made.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => stream.poll_read_ready(cx),
+            Self::Tls(stream) => stream.get_ref().0.poll_read_ready(cx),
+        }
+    }
+
+    /// Writes all of `bytes` and flushes.
+    ///
+    /// # Errors
+    /// As the socket has them.
+    pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let n = std::future::poll_fn(|cx| self.poll_write(cx, &[IoSlice::new(bytes)])).await?;
+            if n == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = bytes.get(n..).unwrap_or_default();
+        }
+        std::future::poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Reads at least one byte into `buffer`.
+    ///
+    /// # Errors
+    /// As the socket has them; `UnexpectedEof` at the end of the stream.
+    pub async fn read_some(&mut self, buffer: &mut Buffer) -> io::Result<()> {
+        let n = std::future::poll_fn(|cx| self.poll_read(cx, buffer.room())).await?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        buffer.filled(n);
+        Ok(())
+    }
+
+    /// Says goodbye (TLS close_notify, TCP FIN). Errors do not matter any more.
+    pub async fn shutdown(&mut self) {
+        let _ = std::future::poll_fn(|cx| match self {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        })
+        .await;
+    }
+
+    /// Whether the bytes are encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// The TCP connection below.
+    #[must_use]
+    pub fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}

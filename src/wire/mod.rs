@@ -1,0 +1,29 @@
+//! Frames and messages of the PostgreSQL frontend/backend protocol, version 3
+//! (PostgreSQL documentation, "Frontend/Backend Protocol"). Pure: bytes in,
+//! values out, no I/O.
+//!
+//! Decoding is strict: a message is taken only with an exact length, a known
+//! type and its terminators in place. What does not fit is an error, never a
+//! guess.
+
+pub mod backend;
+pub mod error;
+pub mod frontend;
+pub mod options;
+pub mod startup;
+
+pub use error::{ClientError, Severity};
+
+/// Reads a big-endian `u32` at `at`.
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let slice = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_be_bytes(slice.try_into().ok()?))
+}
+
+/// Splits a NUL-terminated text off the front: the text without its NUL, and
+/// what follows.
+fn split_cstr(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|b| *b == 0)?;
+    let (text, rest) = bytes.split_at_checked(end)?;
+    Some((text, rest.get(1..)?))
+}

@@ -1,0 +1,1665 @@
+//! The configuration: what loads, and what is said about what does not.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use pgtenant::guard;
+use pgtenant::settings::{
+    ClientTls, IsolationKind, LogFormat, Origin, Pin, PoolMode, Problems, ServerTls, Settings,
+    Share, load_with,
+};
+use pgtenant::tenant::{Attachment, Identity, IsolationName, ServerName, Tenant, TenantRole};
+use proptest::prelude::*;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
+const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
+const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2E=$\
+                     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\
+                     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+/// The least that loads: everything else has its default.
+const SMALL: &str = r#"
+[tls]
+mode = "off"
+
+[servers.main]
+host = "127.0.0.1"
+tls = "off"
+user = "wellness_app"
+
+[isolation.wellness]
+kind = "setting"
+server = "main"
+database = "wellness_corp_db"
+setting = "session.current_organization_id"
+"#;
+
+/// Tenants and logins that go with `SMALL`.
+fn people() -> String {
+    format!(
+        r#"
+[[tenants]]
+id = "{INNOVATE}"
+name = "Innovate Inc."
+
+[[tenants]]
+id = "{SYNERGY}"
+
+[[logins]]
+user = "innovate"
+tenant = "{INNOVATE}"
+scram = "{SCRAM}"
+"#
+    )
+}
+
+/// A folder with certificates, keys and other files that a configuration may
+/// name.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        let ca_key = rcgen::KeyPair::generate().unwrap();
+        let mut ca = rcgen::CertificateParams::new([]).unwrap();
+        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        folder.put("server-ca.crt", ca.self_signed(&ca_key).unwrap().pem());
+        let issuer = rcgen::Issuer::new(ca, ca_key);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let server = rcgen::CertificateParams::new(["localhost".into()]).unwrap();
+        folder.put("server.crt", server.signed_by(&key, &issuer).unwrap().pem());
+        folder.put_secret("server.key", &key.serialize_pem());
+        let other = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
+        folder.put("other.crt", other.cert.pem());
+        folder.put_secret("other.key", &other.signing_key.serialize_pem());
+        folder.put_secret("role.key", &format!("{}\n", "k".repeat(32)));
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn put(&self, name: &str, text: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn put_secret(&self, name: &str, text: &str) {
+        self.put(name, text);
+        self.chmod(name, 0o600);
+    }
+
+    fn chmod(&self, name: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(self.path(name), mode).unwrap();
+    }
+
+    fn load(&self, text: impl AsRef<[u8]>) -> Result<Settings, Problems> {
+        self.load_with(text, &[])
+    }
+
+    fn load_with(
+        &self,
+        text: impl AsRef<[u8]>,
+        environment: &[(&str, &str)],
+    ) -> Result<Settings, Problems> {
+        self.put("pgtenant.toml", text);
+        let variables = environment.iter();
+        let variables =
+            variables.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        load_with(&self.path("pgtenant.toml"), variables)
+    }
+
+    /// What is said about it, without the folder's name.
+    fn problems(&self, text: impl AsRef<[u8]>) -> Vec<String> {
+        self.problems_with(text, &[])
+    }
+
+    fn problems_with(&self, text: impl AsRef<[u8]>, environment: &[(&str, &str)]) -> Vec<String> {
+        let problems = self.load_with(text, environment).unwrap_err();
+        let folder = format!("{}/", self.0.path().display());
+        let text = problems.to_string().replace(&folder, "");
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), problems.len(), "one problem per line: {text}");
+        lines
+    }
+
+    /// The one thing that is said about it.
+    fn problem(&self, text: impl AsRef<[u8]>) -> String {
+        let mut lines = self.problems(text);
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        lines.remove(0)
+    }
+}
+
+/// `text` with the line that begins with `key` in section `[name]` replaced or
+/// added.
+fn with(text: &str, section: &str, line: &str) -> String {
+    let key = line.split('=').next().unwrap().trim();
+    let header = format!("[{section}]");
+    let mut inside = false;
+    let mut lines = Vec::new();
+    let mut found = false;
+    for old in text.lines() {
+        if old.starts_with('[') {
+            inside = old == header;
+        }
+        if inside && old.split('=').next().unwrap().trim() == key {
+            continue;
+        }
+        lines.push(old);
+        if old == header {
+            found = true;
+            lines.push(line);
+        }
+    }
+    if !found {
+        lines.extend([header.as_str(), line]);
+    }
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn what_is_not_written_has_its_default() {
+    let settings = Folder::new().load(SMALL).unwrap();
+
+    let listen = &settings.listen;
+    assert_eq!(listen.addresses, ["127.0.0.1:6432".parse().unwrap()]);
+    assert_eq!(listen.max_clients, 10_000);
+    assert_eq!(listen.login_timeout, Duration::from_secs(10));
+    assert_eq!(listen.drain_timeout, Duration::from_secs(30));
+    assert_eq!(listen.workers, 1);
+
+    let server = &settings.servers[&ServerName::new("main")];
+    assert_eq!(server.port, 5432);
+    assert_eq!(server.connect_timeout, Duration::from_secs(5));
+    assert!(server.password.is_none());
+
+    let pool = &settings.pool;
+    assert_eq!(pool.mode, PoolMode::Transaction);
+    assert_eq!((pool.size, pool.size_per_tenant), (20, 20));
+    assert_eq!(pool.share, Share::Scrubbed);
+    assert_eq!(pool.pin, Pin::Allow);
+    assert_eq!(pool.wait_timeout, Duration::from_secs(30));
+    assert_eq!(pool.idle_timeout, Duration::from_secs(600));
+
+    assert_eq!(settings.guard.mode, guard::Mode::Enforce);
+    assert_eq!(settings.guard.opaque, guard::Permission::Reject);
+    assert_eq!(settings.guard.channels, guard::Permission::Reject);
+
+    assert_eq!(settings.log.format, LogFormat::Text);
+    assert_eq!(settings.log.filter, "info");
+    assert!(settings.tenants.is_empty());
+    assert!(settings.directory.is_empty());
+}
+
+#[test]
+fn tls_is_required_and_the_server_verified_by_default() {
+    let folder = Folder::new();
+    let text = SMALL
+        .replace("mode = \"off\"\n", "")
+        .replace("tls = \"off\"\n", "");
+    let lines = folder.problems(&text).join("\n");
+    assert!(lines.contains("tls.certificate: is missing"), "{lines}");
+    assert!(lines.contains("tls.key: is missing"), "{lines}");
+    assert!(lines.contains("servers.main.ca: is missing"), "{lines}");
+
+    let text = with(&text, "tls", "certificate = \"server.crt\"");
+    let text = with(&text, "tls", "key = \"server.key\"");
+    let text = with(&text, "servers.main", "ca = \"server-ca.crt\"");
+    let settings = folder.load(&text).unwrap();
+    let ClientTls::Require(shown) = &settings.tls else {
+        panic!("{:?}", settings.tls)
+    };
+    assert_eq!(shown.config.alpn_protocols, [b"postgresql"]);
+    assert_eq!(shown.key, folder.path("server.key"));
+    let pem = std::fs::read_to_string(folder.path("server.crt")).unwrap();
+    let chain = String::from_utf8(shown.chain_pem.to_vec()).unwrap();
+    assert_eq!(chain, pem.replace("\r\n", "\n"));
+    let ServerTls::On(config) = &settings.servers[&ServerName::new("main")].tls else {
+        panic!("TLS is off")
+    };
+    assert!(config.alpn_protocols.is_empty());
+}
+
+#[test]
+fn the_three_kinds_resolve_to_placements() {
+    let text = format!(
+        r#"{SMALL}
+[isolation.bridge]
+kind = "schema"
+server = "main"
+database = "bridge_db"
+search_path = ["{{schema}}", "shared"]
+role = "{{schema}}_app"
+role_key_file = "role.key"
+
+[isolation.plain]
+kind = "schema"
+server = "main"
+database = "plain_db"
+search_path = ["t_{{id}}"]
+
+[isolation.silo]
+kind = "database"
+server = "main"
+database = "db_{{db-name}}"
+
+[[tenants]]
+id = "{{11111111-1111-1111-1111-111111111111}}"
+isolation = "wellness"
+
+[[tenants]]
+id = "north"
+isolation = "bridge"
+schema = 'nor"th'
+
+[[tenants]]
+id = "south"
+isolation = "plain"
+
+[[tenants]]
+id = "west"
+isolation = "silo"
+db-name = "west"
+"#
+    );
+    let settings = Folder::new().load(text).unwrap();
+    let tenant = |id: &str| -> &Tenant {
+        let found = settings.tenants.iter().find(|t| t.id.as_str() == id);
+        found.unwrap()
+    };
+
+    let pool = tenant(INNOVATE);
+    assert_eq!(pool.name, INNOVATE);
+    let Attachment::Setting { name, value } = &pool.placement.attachment else {
+        panic!("{pool:?}")
+    };
+    assert_eq!(&**name, "session.current_organization_id");
+    assert_eq!(&**value, INNOVATE);
+    assert!(matches!(pool.placement.identity, Identity::Server));
+
+    let bridge = tenant("north");
+    let Attachment::Schema { search_path } = &bridge.placement.attachment else {
+        panic!("{bridge:?}")
+    };
+    assert_eq!(&**search_path, r#""nor""th", "shared""#);
+    let Identity::Tenant(role) = &bridge.placement.identity else {
+        panic!("{bridge:?}")
+    };
+    assert_eq!(&*role.name, r#"nor"th_app"#);
+    let derived = TenantRole::derive("k".repeat(32).as_bytes(), r#"nor"th_app"#);
+    assert_eq!(role.password, derived.password);
+
+    let plain = tenant("south");
+    assert!(matches!(plain.placement.identity, Identity::Server));
+    assert_eq!(&*tenant("west").placement.endpoint.database, "db_west");
+
+    let kind = |name: &str| settings.isolations[&IsolationName::new(name)].kind.clone();
+    let setting = "session.current_organization_id".into();
+    assert_eq!(kind("wellness"), IsolationKind::Setting { setting });
+    assert_eq!(
+        kind("bridge"),
+        IsolationKind::Schema {
+            per_tenant_role: true
+        }
+    );
+    assert_eq!(
+        kind("plain"),
+        IsolationKind::Schema {
+            per_tenant_role: false
+        }
+    );
+    assert_eq!(kind("silo"), IsolationKind::Database);
+}
+
+#[test]
+fn the_password_of_a_role_is_the_hmac_of_its_name() {
+    // RFC 4231, test case 2.
+    let role = TenantRole::derive(b"Jefe", "what do ya want for nothing?");
+    let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+    assert_eq!(&*role.password, expected);
+}
+
+#[test]
+fn the_name_of_a_setting_becomes_lower_case() {
+    let text = with(SMALL, "isolation.wellness", "setting = \"Session.Org_Id\"");
+    let settings = Folder::new().load(text).unwrap();
+    let kind = &settings.isolations[&IsolationName::new("wellness")].kind;
+    let setting = "session.org_id".into();
+    assert_eq!(*kind, IsolationKind::Setting { setting });
+}
+
+#[test]
+fn a_login_leads_to_its_tenant_in_any_spelling_of_the_id() {
+    let spelled = "11111111111111111111111111111111";
+    let text = format!("{SMALL}{}", people());
+    let text = text.replace(
+        &format!("tenant = \"{INNOVATE}"),
+        &format!("tenant = \"{spelled}"),
+    );
+    let settings = Folder::new().load(text).unwrap();
+    let (_, principal) = settings.directory.find("innovate").unwrap();
+    assert_eq!(principal.tenant.id.as_str(), INNOVATE);
+    assert_eq!(principal.tenant.name, "Innovate Inc.");
+}
+
+/// One wrong line in an otherwise right file, and what must be said of it.
+#[test]
+fn every_wrong_value_is_named_with_what_would_be_right() {
+    let folder = Folder::new();
+    folder.put("empty.pem", "");
+    folder.put(
+        "garbage.crt",
+        "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n",
+    );
+    folder.put("short.key", "too short\n");
+    for (section, line, said) in [
+        (
+            "listen",
+            "address = \"nowhere\"",
+            "listen.address = \"nowhere\": \"nowhere\" is not an address with a port, such as \"127.0.0.1:6432\"",
+        ),
+        (
+            "listen",
+            "address = []",
+            "listen.address: must not be an empty list",
+        ),
+        (
+            "listen",
+            "address = [\"127.0.0.1:1\", 7]",
+            "listen.address[1] = 7: must be text in quotes",
+        ),
+        (
+            "listen",
+            "max_clients = 0",
+            "listen.max_clients = 0: must be a whole number from 1 to 1000000",
+        ),
+        (
+            "listen",
+            "max_clients = \"5\"",
+            "listen.max_clients = \"5\": must be a whole number from 1 to 1000000",
+        ),
+        (
+            "listen",
+            "max_clients = 1.5",
+            "listen.max_clients = 1.5: must be a whole number",
+        ),
+        (
+            "listen",
+            "login_timeout = 5",
+            "listen.login_timeout = 5: must be a length of time with its unit, such as \"5s\", from 1s to 10m",
+        ),
+        (
+            "listen",
+            "login_timeout = \"5\"",
+            "must be a length of time with its unit",
+        ),
+        (
+            "listen",
+            "login_timeout = \"11min\"",
+            "listen.login_timeout = \"11min\": must be a length of time",
+        ),
+        (
+            "listen",
+            "workers = 257",
+            "listen.workers = 257: must be a whole number from 1 to 256",
+        ),
+        (
+            "listen",
+            "adress = \"x\"",
+            "listen.adress: unknown key; did you mean `address`?",
+        ),
+        (
+            "tls",
+            "mode = \"requires\"",
+            "tls.mode = \"requires\": must be one of \"require\", \"allow\", \"off\"; did you mean \"require\"?",
+        ),
+        (
+            "tls",
+            "client_ca = \"ca.crt\"",
+            "tls.client_ca: logging in with client certificates is not available yet",
+        ),
+        (
+            "servers.main",
+            "host = \"db:5432\"",
+            "servers.main.host = \"db:5432\": must be a host name or an address alone",
+        ),
+        (
+            "servers.main",
+            "host = \"/run/postgresql\"",
+            "Unix sockets are not supported",
+        ),
+        (
+            "servers.main",
+            "host = \"\"",
+            "servers.main.host = \"\": must not be empty",
+        ),
+        (
+            "servers.main",
+            "port = 65536",
+            "servers.main.port = 65536: must be a whole number from 1 to 65535",
+        ),
+        (
+            "servers.main",
+            "user = 7",
+            "servers.main.user = 7: must be text in quotes",
+        ),
+        (
+            "servers.main",
+            "tls = \"on\"",
+            "servers.main.tls = \"on\": must be one of \"verify-full\", \"verify-ca\", \"require\", \"off\"",
+        ),
+        (
+            "servers.main",
+            "tls = \"verify-ca\"",
+            "servers.main.ca: is missing",
+        ),
+        (
+            "servers.main",
+            "ca = \"server-ca.crt\"",
+            "servers.main.ca = \"server-ca.crt\": has no meaning with tls = \"off\"",
+        ),
+        (
+            "servers.main",
+            "password_file = \"none\"",
+            "servers.main.password_file = \"none\": cannot read none: No such file",
+        ),
+        (
+            "servers.main",
+            "password_file = \"empty.pem\"",
+            "servers.main.password_file = \"empty.pem\": empty.pem is empty",
+        ),
+        (
+            "servers.main",
+            "password_env = \"NO_SUCH\"",
+            "servers.main.password_env = \"NO_SUCH\": there is no such environment variable",
+        ),
+        (
+            "servers.main",
+            "connect_timeout = true",
+            "servers.main.connect_timeout = true: must be a length of time",
+        ),
+        (
+            "pool",
+            "mode = \"statement\"",
+            "pool.mode = \"statement\": statement pooling is not offered: it cannot keep transactions",
+        ),
+        ("pool", "mode = 5", "pool.mode = 5: must be one of"),
+        (
+            "pool",
+            "size = -1",
+            "pool.size = -1: must be a whole number from 1 to 10000",
+        ),
+        (
+            "pool",
+            "size_per_tenant = 21",
+            "pool.size_per_tenant = 21: must be at most pool.size, which is 20",
+        ),
+        (
+            "pool",
+            "share = \"all\"",
+            "pool.share = \"all\": must be one of \"scrubbed\", \"tenant\"",
+        ),
+        (
+            "pool",
+            "pin = \"no\"",
+            "pool.pin = \"no\": must be one of \"allow\", \"reject\"",
+        ),
+        (
+            "isolation.wellness",
+            "kind = \"settings\"",
+            "isolation.wellness.kind = \"settings\": must be one of \"setting\", \"schema\", \"database\"; did you mean \"setting\"?",
+        ),
+        (
+            "isolation.wellness",
+            "server = \"mian\"",
+            "isolation.wellness.server = \"mian\": no section [servers.NAME] has this name; did you mean `main`?",
+        ),
+        (
+            "isolation.wellness",
+            "database = \"{x}\"",
+            "isolation.wellness.database = \"{x}\": can have {…} in kind = \"database\" alone",
+        ),
+        (
+            "isolation.wellness",
+            "setting = \"organization\"",
+            "isolation.wellness.setting = \"organization\": must be the name of a custom setting",
+        ),
+        (
+            "isolation.wellness",
+            "setting = \"a.1b\"",
+            "must be the name of a custom setting",
+        ),
+        (
+            "isolation.wellness",
+            "setting = \"a.b c\"",
+            "must be the name of a custom setting",
+        ),
+        (
+            "isolation.wellness",
+            "setting = \"a..b\"",
+            "must be the name of a custom setting",
+        ),
+        (
+            "isolation.wellness",
+            "seal = \"token\"",
+            "isolation.wellness.seal = \"token\": is not available yet",
+        ),
+        (
+            "isolation.wellness",
+            "seal_key_file = \"x\"",
+            "isolation.wellness.seal_key_file: sealing is not available yet",
+        ),
+        (
+            "isolation.wellness",
+            "search_path = [\"x\"]",
+            "isolation.wellness.search_path: belongs to kind = \"schema\" alone",
+        ),
+        (
+            "guard",
+            "mode = \"off\"",
+            "guard.mode = \"off\": must be one of \"enforce\", \"report\"",
+        ),
+        (
+            "guard",
+            "opaque = \"deny\"",
+            "guard.opaque = \"deny\": must be one of \"reject\", \"allow\"",
+        ),
+        (
+            "log",
+            "format = \"xml\"",
+            "log.format = \"xml\": must be one of \"text\", \"json\"",
+        ),
+        (
+            "log",
+            "filter = \"a=b=c\"",
+            "log.filter = \"a=b=c\": must be a filter such as",
+        ),
+        (
+            "jwt.google",
+            "issuer = \"x\"",
+            "jwt: logging in with JWT is not available yet",
+        ),
+        (
+            "pools",
+            "size = 3",
+            "pools: unknown key; did you mean `pool`?",
+        ),
+    ] {
+        let said_of_it = folder.problem(with(SMALL, section, line));
+        assert!(said_of_it.starts_with("pgtenant.toml: "), "{said_of_it}");
+        assert!(
+            said_of_it.contains(said),
+            "[{section}] {line}: {said_of_it}"
+        );
+    }
+}
+
+#[test]
+fn every_missing_key_is_named_and_odd_names_are_quoted() {
+    let text = format!("{SMALL}[servers.\"a b\"]\n[isolation.x]\n");
+    let lines = Folder::new().problems(text);
+    let keys: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let key = line.strip_prefix("pgtenant.toml: ").unwrap();
+            key.split_once(": is missing: ").unwrap().0
+        })
+        .collect();
+    let expected = [
+        "servers.\"a b\".host",
+        "servers.\"a b\".ca",
+        "servers.\"a b\".user",
+        "isolation.x.kind",
+        "isolation.x.server",
+        "isolation.x.database",
+    ];
+    assert_eq!(keys, expected);
+}
+
+/// Shakes hands as a client of `[servers.main]` with the proxy's own server
+/// side, which has a certificate of `server-ca.crt` for `localhost`.
+fn shake_hands(settings: &Settings, name: &'static str) -> Result<(), rustls::Error> {
+    let ServerTls::On(client) = &settings.servers[&ServerName::new("main")].tls else {
+        panic!("TLS is off")
+    };
+    let ClientTls::Allow(shown) = &settings.tls else {
+        panic!("TLS is not allowed")
+    };
+    let name = name.try_into().unwrap();
+    let mut client = rustls::ClientConnection::new(client.clone(), name)?;
+    let mut server = rustls::ServerConnection::new(shown.config.clone())?;
+    while client.is_handshaking() || server.is_handshaking() {
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).unwrap();
+        server.read_tls(&mut bytes.as_slice()).unwrap();
+        server.process_new_packets()?;
+        bytes.clear();
+        server.write_tls(&mut bytes).unwrap();
+        client.read_tls(&mut bytes.as_slice()).unwrap();
+        client.process_new_packets()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn each_word_for_the_server_s_tls_verifies_what_it_says() {
+    let folder = Folder::new();
+    for (tls, ca, right_name, other_name) in [
+        ("verify-full", "server-ca.crt", true, false),
+        ("verify-full", "other.crt", false, false),
+        ("verify-ca", "server-ca.crt", true, true),
+        ("verify-ca", "other.crt", false, false),
+        ("require", "", true, true),
+    ] {
+        let mut text = with(SMALL, "tls", "mode = \"allow\"");
+        text = with(&text, "tls", "certificate = \"server.crt\"");
+        text = with(&text, "tls", "key = \"server.key\"");
+        text = with(&text, "servers.main", &format!("tls = \"{tls}\""));
+        if !ca.is_empty() {
+            text = with(&text, "servers.main", &format!("ca = \"{ca}\""));
+        }
+        let settings = folder.load(text).unwrap();
+        for (name, right) in [("localhost", right_name), ("example.com", other_name)] {
+            let shaken = shake_hands(&settings, name);
+            assert_eq!(shaken.is_ok(), right, "{tls} {ca} {name}: {shaken:?}");
+        }
+    }
+}
+
+#[test]
+fn whoever_has_the_certificate_but_not_its_key_is_not_the_server() {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    let folder = Folder::new();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let certificate = CertificateDer::from_pem_file(folder.path("server.crt")).unwrap();
+    let stolen = PrivateKeyDer::from_pem_file(folder.path("other.key")).unwrap();
+    let signing = provider.key_provider.load_private_key(stolen).unwrap();
+    let shown = rustls::sign::CertifiedKey::new(vec![certificate], signing);
+    for tls in ["verify-ca", "require"] {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let mut text = with(SMALL, "tls", "mode = \"allow\"");
+            text = with(&text, "tls", "certificate = \"server.crt\"");
+            text = with(&text, "tls", "key = \"server.key\"");
+            text = with(&text, "servers.main", &format!("tls = \"{tls}\""));
+            if tls == "verify-ca" {
+                text = with(&text, "servers.main", "ca = \"server-ca.crt\"");
+            }
+            let mut settings = folder.load(text).unwrap();
+            let ClientTls::Allow(own) = &mut settings.tls else {
+                panic!("TLS is not allowed")
+            };
+            let server = rustls::ServerConfig::builder_with_provider(provider.clone())
+                .with_protocol_versions(&[version])
+                .unwrap()
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(
+                    shown.clone(),
+                )));
+            own.config = Arc::new(server);
+            let shaken = shake_hands(&settings, "localhost").unwrap_err();
+            let signature = rustls::CertificateError::BadSignature;
+            assert_eq!(shaken, rustls::Error::InvalidCertificate(signature));
+        }
+    }
+}
+
+#[test]
+fn wrong_files_of_certificates_and_keys_are_named_by_their_key() {
+    let folder = Folder::new();
+    folder.put_secret("empty.pem", "");
+    let garbage = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n";
+    folder.put_secret(
+        "garbage.pem",
+        &garbage.replace("CERTIFICATE", "PRIVATE KEY"),
+    );
+    folder.put("garbage.crt", garbage);
+    folder.put(
+        "text.crt",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+    folder.put("cut.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n");
+    folder.put("large.crt", vec![b'x'; (1 << 20) + 1]);
+    std::fs::copy(folder.path("server.key"), folder.path("open.key")).unwrap();
+    folder.chmod("open.key", 0o644);
+
+    for (certificate, key, said) in [
+        (
+            "none.crt",
+            "server.key",
+            "tls.certificate = \"none.crt\": cannot read none.crt: No such file",
+        ),
+        (
+            "empty.pem",
+            "server.key",
+            "tls.certificate = \"empty.pem\": empty.pem has no certificate",
+        ),
+        ("server.key", "server.key", "server.key has no certificate"),
+        (
+            "garbage.crt",
+            "server.key",
+            "tls.certificate = \"garbage.crt\": garbage.crt is damaged: a PEM section is not base64",
+        ),
+        (
+            "cut.crt",
+            "server.key",
+            "cut.crt is damaged: a PEM section has no end",
+        ),
+        (
+            "text.crt",
+            "server.key",
+            "tls.certificate = \"text.crt\": cannot be used together with tls.key",
+        ),
+        ("large.crt", "server.key", "large.crt is larger than 1 MiB"),
+        (".", "server.key", "tls.certificate = \".\": cannot read"),
+        (
+            "server.crt",
+            "none.key",
+            "tls.key = \"none.key\": cannot read none.key",
+        ),
+        (
+            "server.crt",
+            "empty.pem",
+            "tls.key = \"empty.pem\": empty.pem has no private key",
+        ),
+        (
+            "server.crt",
+            "garbage.pem",
+            "tls.key = \"garbage.pem\": garbage.pem is damaged",
+        ),
+        (
+            "server.crt",
+            "other.key",
+            "tls.key = \"other.key\": is not the private key of the certificate",
+        ),
+        (
+            "server.crt",
+            "open.key",
+            "tls.key = \"open.key\": every user of this machine can read the private key: chmod 600 open.key",
+        ),
+    ] {
+        let text = with(SMALL, "tls", "mode = \"allow\"");
+        let text = with(&text, "tls", &format!("certificate = \"{certificate}\""));
+        let text = with(&text, "tls", &format!("key = \"{key}\""));
+        let said_of_it = folder.problem(text);
+        assert!(
+            said_of_it.contains(said),
+            "{certificate}, {key}: {said_of_it}"
+        );
+    }
+    let text = with(SMALL, "servers.main", "tls = \"verify-full\"");
+    let text = with(&text, "servers.main", "ca = \"garbage.crt\"");
+    let said = folder.problem(text);
+    assert!(
+        said.contains("servers.main.ca = \"garbage.crt\": garbage.crt is damaged"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_key_that_the_group_may_read_is_right() {
+    let folder = Folder::new();
+    folder.chmod("server.key", 0o640);
+    let text = with(SMALL, "tls", "mode = \"allow\"");
+    let text = with(&text, "tls", "certificate = \"server.crt\"");
+    let text = with(&text, "tls", "key = \"server.key\"");
+    let settings = folder.load(text).unwrap();
+    assert!(matches!(settings.tls, ClientTls::Allow(_)));
+}
+
+/// `SMALL` with a schema isolation, tenants and logins after it.
+fn schemas(rest: &str) -> String {
+    format!(
+        "{SMALL}\n[isolation.bridge]\nkind = \"schema\"\nserver = \"main\"\n\
+         database = \"bridge_db\"\nsearch_path = [\"{{schema}}\", \"{{region}}\"]\n{rest}"
+    )
+}
+
+fn tenant(keys: &str) -> String {
+    format!("\n[[tenants]]\n{}\n", keys.replace("; ", "\n"))
+}
+
+#[test]
+fn wrong_isolations_tenants_and_logins_are_named_with_what_would_be_right() {
+    let folder = Folder::new();
+    folder.put("short.key", "too short\n");
+    let north = "id = \"north\"; isolation = \"bridge\"; schema = \"n\"; region = \"eu\"";
+    let role = "role = \"{schema}_app\"\n";
+    let key = "role_key_file = \"role.key\"\n";
+    let first = format!("{SMALL}{}", tenant("id = \"first\""));
+    let login = |keys: &str| format!("{first}[[logins]]\n{}\n", keys.replace("; ", "\n"));
+    let setting = |text: &str| format!("{SMALL}{text}");
+    for (text, said) in [
+        (schemas(role), "isolation.bridge.role_key_file: is missing"),
+        (
+            schemas(key),
+            "isolation.bridge.role_key_file = \"role.key\": has no meaning without `role`",
+        ),
+        (
+            schemas(&format!("{role}role_key_file = \"short.key\"\n")),
+            "short.key has 9 bytes; a key needs at least 32",
+        ),
+        (
+            schemas("setting = \"a.b\"\n"),
+            "isolation.bridge.setting: belongs to kind = \"setting\" alone",
+        ),
+        (
+            schemas("seal_key_file = \"x\"\n"),
+            "isolation.bridge.seal_key_file: belongs to kind = \"setting\" alone",
+        ),
+        (
+            schemas("").replace("{region}", "{region"),
+            "a brace `{` is not closed",
+        ),
+        (
+            schemas("").replace("{region}", "region}"),
+            "a brace `}` has no opening one",
+        ),
+        (
+            schemas("").replace("{region}", "{re gion}"),
+            "\"{re gion}\" is not the name of a tenant's key",
+        ),
+        (
+            schemas("").replace("{region}", "{isolation}"),
+            "{isolation} is not a value of the tenant's own",
+        ),
+        (
+            schemas("").replace("{region}", "pg_catalog"),
+            "\"pg_catalog\" is a schema of PostgreSQL itself",
+        ),
+        (
+            schemas("").replace("{region}", "$user"),
+            "\"$user\" means the role's own schema",
+        ),
+        (
+            schemas(&tenant("id = \"x\"")),
+            "tenants[0].isolation: is missing: there are several; name one of \"bridge\", \"wellness\"",
+        ),
+        (
+            schemas(&tenant(&north.replace("\"bridge\"", "\"brigde\""))),
+            "tenants[0].isolation = \"brigde\": no section [isolation.NAME] has this name; did you mean `bridge`?",
+        ),
+        (
+            schemas(&tenant(&north.replace("; region = \"eu\"", ""))),
+            "tenants[0].region: is missing: [isolation.bridge] fills {…} with it",
+        ),
+        (
+            schemas(
+                &tenant(&north.replace("region", "regoin"))
+                    .replace("schema", "region = \"eu\"\nschema"),
+            ),
+            "tenants[0].regoin: unknown key; did you mean `region`?",
+        ),
+        (
+            schemas(&tenant(&north.replace("\"n\"", "7"))),
+            "tenants[0].schema = 7: must be text in quotes",
+        ),
+        (
+            schemas(&tenant(&north.replace("\"n\"", "\"\""))),
+            "tenants[0].schema = \"\": must not be empty",
+        ),
+        (
+            schemas(&tenant(&north.replace("\"n\"", "\"a\\u0000b\""))),
+            "must not have control characters",
+        ),
+        (
+            schemas(&tenant(&north.replace("\"n\"", "\"pg_temp\""))),
+            "tenants[0].schema = \"pg_temp\": schema \"pg_temp\" (from \"{schema}\" of [isolation.bridge]) is a schema of PostgreSQL itself",
+        ),
+        (
+            schemas(&tenant(&north.replace("\"n\"", "\"information_schema\""))),
+            "is a schema of PostgreSQL itself",
+        ),
+        (
+            schemas(&tenant(
+                &north.replace("\"n\"", &format!("\"{}\"", "é".repeat(32))),
+            )),
+            "is longer than PostgreSQL's limit for a name of 63 bytes",
+        ),
+        (
+            setting(&tenant("name = \"x\"")),
+            "tenants[0].id: is missing",
+        ),
+        (
+            setting(&tenant("id = \"\"")),
+            "tenants[0].id = \"\": must not be empty",
+        ),
+        (
+            setting(&tenant("id = \"a\\u0000\"")),
+            "tenants[0].id = \"a\\0\": must not have control characters",
+        ),
+        (
+            setting(&tenant("id = \" a\"")),
+            "must not begin or end with a space",
+        ),
+        (
+            setting(&tenant(&format!("id = \"{}\"", "x".repeat(256)))),
+            "must have at most 255 bytes",
+        ),
+        (
+            setting(&tenant("id = \"x\"; schema = \"y\"")),
+            "tenants[0].schema: unknown key; there are: `id`, `name`, `isolation`",
+        ),
+        (
+            setting("[tenants]\nid = \"x\"\n"),
+            "tenants: must be a list of tables: write [[tenants]]",
+        ),
+        (
+            format!("tenants = [1]\n{SMALL}"),
+            "tenants[0]: must be a section",
+        ),
+        (
+            login(&format!("tenant = \"first\"; scram = \"{SCRAM}\"")),
+            "logins[0].user: is missing",
+        ),
+        (
+            login(&format!(
+                "user = \"u\"; tenant = \"fist\"; scram = \"{SCRAM}\""
+            )),
+            "logins[0].tenant = \"fist\": no tenant has this id; did you mean `first`?",
+        ),
+        (
+            login("user = \"u\"; tenant = \"first\""),
+            "logins[0].scram: is missing: the SCRAM-SHA-256 verifier of the password; make one with `pgtenant verifier`",
+        ),
+        (
+            login("user = \"u\"; tenant = \"first\"; scram = \"hunter2\""),
+            "logins[0].scram: not a SCRAM-SHA-256 verifier: it does not begin with `SCRAM-SHA-256$`; make one with `pgtenant verifier`",
+        ),
+        (
+            login(&format!(
+                "user = \"u\"; tenant = \"first\"; password = \"x\"; scram = \"{SCRAM}\""
+            )),
+            "logins[0].password: unknown key; there are: `user`, `tenant`, `scram`",
+        ),
+        (
+            setting("[[certificates]]\nmatch = \"CN=x\"\n"),
+            "certificates: logging in with client certificates is not available yet",
+        ),
+        (
+            "[tls]\nmode = \"off\"\n[[tenants]]\nid = \"x\"\n".into(),
+            "tenants[0].isolation: is missing: add a section [isolation.NAME]",
+        ),
+        (
+            format!("servers = 5\n{SMALL}")
+                .replace("[servers.main]", "[listen]")
+                .replace(
+                    "host = \"127.0.0.1\"\ntls = \"off\"\nuser = \"wellness_app\"\n",
+                    "",
+                ),
+            "servers: must be a section",
+        ),
+    ] {
+        let problems = folder.problems(&text);
+        assert!(
+            problems.iter().any(|problem| problem.contains(said)),
+            "{said}\n{problems:#?}"
+        );
+        // Only a missing section makes what refers to it wrong too.
+        let most = if said.starts_with("servers:") { 2 } else { 1 };
+        assert!(problems.len() <= most, "{said}\n{problems:#?}");
+    }
+}
+
+#[test]
+fn two_tenants_never_turn_out_to_be_one() {
+    let folder = Folder::new();
+    let two = |a: &str, b: &str| tenant(a) + &tenant(b);
+    let bridge = |id: &str, schema: &str, region: &str| {
+        format!(
+            "id = \"{id}\"; isolation = \"bridge\"; schema = \"{schema}\"; region = \"{region}\""
+        )
+    };
+    let role = "role = \"app_{region}\"\nrole_key_file = \"role.key\"\n";
+    let silo = "[servers.again]\nhost = \"127.0.0.1\"\ntls = \"off\"\nuser = \"x\"\n\
+                [isolation.silo]\nkind = \"database\"\nserver = \"again\"\ndatabase = \"{db}\"\n";
+    let own = |id: &str, db: &str| format!("id = \"{id}\"; isolation = \"silo\"; db = \"{db}\"");
+    for (text, said) in [
+        (
+            format!("{SMALL}{}", two("id = \"a\"", "id = \"a\"")),
+            "tenants[1].id = \"a\": is the id of tenants[0] already",
+        ),
+        (
+            format!(
+                "{SMALL}{}",
+                two(
+                    &format!("id = \"{INNOVATE}\""),
+                    "id = \"{11111111-1111-1111-1111-111111111111}\""
+                )
+            ),
+            "is the id of tenants[0] already",
+        ),
+        (
+            format!("{SMALL}{}", two("id = \"7\"", "id = \"007\"")),
+            "tenants[1]: tenant \"007\" (tenants[1]) would have session.current_organization_id = \"7\" in database \"wellness_corp_db\" on 127.0.0.1:5432, but it is the one of tenant \"7\" (tenants[0])",
+        ),
+        (
+            format!(
+                "{SMALL}{}",
+                two(
+                    &format!("id = \"{INNOVATE}\""),
+                    "id = \"1111-1111-1111-1111-1111-1111-1111-1111\""
+                )
+            ),
+            "two tenants must not share it",
+        ),
+        (
+            schemas(&two(&bridge("a", "s", "r1"), &bridge("b", "s", "r2"))),
+            "tenant \"b\" (tenants[1]) would have schema \"s\" in database \"bridge_db\" on 127.0.0.1:5432, but it is the one of tenant \"a\" (tenants[0])",
+        ),
+        (
+            schemas(&two(&bridge("a", "s", "r"), &bridge("b", "t", "s"))),
+            "tenant \"b\" (tenants[1]) has schema \"s\" in database \"bridge_db\" on 127.0.0.1:5432 in its search_path, but it is the one of tenant \"a\"",
+        ),
+        (
+            schemas(&format!(
+                "{role}{}",
+                two(&bridge("a", "s", "r"), &bridge("b", "t", "r"))
+            )),
+            "tenant \"b\" (tenants[1]) would have role \"app_r\" on 127.0.0.1:5432, but it is the one of tenant \"a\"",
+        ),
+        (
+            schemas(&format!(
+                "{}{}",
+                role.replace("app_{region}", "{region}"),
+                tenant(&bridge("a", "s", "wellness_app"))
+            )),
+            "but it is the user of [servers.main], which tenants share",
+        ),
+        (
+            format!("{SMALL}{silo}{}", two(&own("a", "x"), &own("b", "x"))),
+            "tenant \"b\" (tenants[1]) would have database \"x\" on 127.0.0.1:5432, but it is the one of tenant \"a\"",
+        ),
+        (
+            format!(
+                "{SMALL}{silo}{}",
+                two(
+                    &own("a", "wellness_corp_db"),
+                    "id = \"b\"; isolation = \"wellness\""
+                )
+            ),
+            "tenant \"a\" (tenants[0]) would have database \"wellness_corp_db\" on 127.0.0.1:5432 to itself, but tenants of another isolation have their data in it",
+        ),
+        (
+            format!(
+                "{SMALL}{}[[logins]]\nuser = \"u\"\ntenant = \"a\"\nscram = \"{SCRAM}\"\n[[logins]]\nuser = \"u\"\ntenant = \"b\"\nscram = \"{SCRAM}\"\n",
+                two("id = \"a\"", "id = \"b\"")
+            ),
+            "logins[1].user = \"u\": is the user of logins[0] already",
+        ),
+    ] {
+        let said_of_it = folder.problem(text);
+        assert!(said_of_it.contains(said), "{said}\n{said_of_it}");
+    }
+    let shared = schemas(&two(&bridge("a", "s", "r"), &bridge("b", "t", "r")));
+    assert_eq!(folder.load(shared).unwrap().tenants.len(), 2);
+}
+
+#[test]
+fn all_mistakes_are_said_at_once() {
+    let text = format!(
+        r#"
+[listen]
+max_clients = "many"
+[tls]
+mode = "of"
+[servers.main]
+tls = "off"
+user = "u"
+[pool]
+size = 0
+colour = "red"
+[isolation.wellness]
+kind = "setting"
+server = "main"
+database = "d"
+setting = "nodot"
+[guard]
+mode = "never"
+[[tenants]]
+[[tenants]]
+id = "b"
+isolation = "wellnes"
+[[logins]]
+user = "u"
+tenant = "nobody"
+scram = "{SCRAM}"
+"#
+    );
+    let problems = Folder::new().problems(text);
+    let keys = [
+        "listen.max_clients",
+        "tls.mode",
+        "servers.main.host",
+        "pool.size",
+        "pool.colour",
+        "isolation.wellness.setting",
+        "guard.mode",
+        "tenants[0].id",
+        "tenants[1].isolation",
+        "logins[0].tenant",
+    ];
+    let said: Vec<_> = problems
+        .iter()
+        .map(|line| line.split([' ', '=']).nth(1).unwrap().trim_end_matches(':'))
+        .collect();
+    assert_eq!(said, keys, "{problems:#?}");
+}
+
+#[test]
+fn an_error_of_syntax_names_line_and_column_and_not_the_line_itself() {
+    let folder = Folder::new();
+    let said = folder.problem("[tls]\nmode = \"off\"\npassword = \"hunter2\n");
+    assert!(said.starts_with("pgtenant.toml:3:"), "{said}");
+    assert!(said.contains("not valid TOML: "), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    let twice = folder.problem("[tls]\nmode = \"off\"\nmode = \"off\"\n");
+    assert_eq!(twice, "pgtenant.toml:3:1: not valid TOML: duplicate key");
+    let bytes = folder.problem(b"[tls]\nmode = \"\xff\"\n");
+    assert_eq!(bytes, "pgtenant.toml:2:1: the line is not UTF-8 text");
+}
+
+#[test]
+fn a_missing_file_is_said_to_be_missing() {
+    let folder = Folder::new();
+    let path = folder.path("nothing.toml");
+    let problems = load_with(&path, []).unwrap_err();
+    let said = problems.to_string();
+    let start = format!(
+        "{}: cannot read the configuration file: No such file",
+        path.display()
+    );
+    assert!(said.starts_with(&start), "{said}");
+    assert_eq!(
+        problems.iter().next().unwrap().origin,
+        Origin::File(path.into())
+    );
+}
+
+#[test]
+fn the_environment_comes_before_the_file() {
+    let folder = Folder::new();
+    let text = with(SMALL, "pool", "size = 5") + "[servers.My-Reports]\nhost = \"x\"\n";
+    let settings = folder
+        .load_with(
+            text,
+            &[
+                ("PGTENANT__POOL__SIZE", "40"),
+                ("PGTENANT__LISTEN__ADDRESS", "127.0.0.1:1, [::1]:2"),
+                ("PGTENANT__SERVERS__MAIN__PASSWORD", "s3cret"),
+                ("PGTENANT__SERVERS__MY_REPORTS__HOST", "reports.example.com"),
+                ("PGTENANT__SERVERS__MY_REPORTS__USER", "r"),
+                ("PGTENANT__SERVERS__MY_REPORTS__TLS", "off"),
+                ("PGTENANT__SERVERS__NEW__HOST", "new.example.com"),
+                ("PGTENANT__SERVERS__NEW__USER", "n"),
+                ("PGTENANT__SERVERS__NEW__TLS", "require"),
+                ("PGTENANT_CONFIG", "another program's"),
+                ("POOL__SIZE", "1"),
+            ],
+        )
+        .unwrap();
+    assert_eq!(settings.pool.size, 40);
+    let addresses = ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()];
+    assert_eq!(settings.listen.addresses, addresses);
+    let server = |name| &settings.servers[&ServerName::new(name)];
+    assert_eq!(server("main").password.as_ref().unwrap().reveal(), "s3cret");
+    assert_eq!(&*server("My-Reports").host, "reports.example.com");
+    assert_eq!(&*server("new").user, "n");
+}
+
+#[test]
+fn a_wrong_override_names_its_variable() {
+    let folder = Folder::new();
+    let text = format!(
+        "{SMALL}{}[servers.Two]\nhost = \"h\"\n[servers.two]\nhost = \"h\"\n",
+        people()
+    );
+    for (name, value, said) in [
+        (
+            "PGTENANT__POOL__SIZE",
+            "x",
+            "environment variable PGTENANT__POOL__SIZE: pool.size = \"x\": must be a whole number from 1 to 10000",
+        ),
+        (
+            "PGTENANT__POOL__SIZ",
+            "5",
+            "environment variable PGTENANT__POOL__SIZ: pool.siz: unknown key; did you mean `size`?",
+        ),
+        (
+            "PGTENANT__SERVERS__MAIN",
+            "5",
+            "PGTENANT__SERVERS__MAIN: servers.main: `main` is a section: name a key of it",
+        ),
+        (
+            "PGTENANT__TENANTS",
+            "x",
+            "`tenants` is a list of tables: change it in the file",
+        ),
+        (
+            "PGTENANT__TENANTS__0__ID",
+            "x",
+            "`tenants` is a list: change it in the file",
+        ),
+        ("PGTENANT__POOL____SIZE", "5", "has an empty part"),
+        ("PGTENANT__TLS__MODE__X", "5", "`mode` is not a section"),
+        (
+            "PGTENANT__SERVERS__TWO__USER",
+            "u",
+            "servers.Two.user: is missing",
+        ),
+        (
+            "PGTENANT__LISTEN__LOGIN_TIMEOUT",
+            "5",
+            "PGTENANT__LISTEN__LOGIN_TIMEOUT: listen.login_timeout = \"5\": must be a length of time",
+        ),
+    ] {
+        let problems = folder.problems_with(&text, &[(name, value)]);
+        assert!(
+            problems.iter().any(|p| p.contains(said)),
+            "{name}: {problems:#?}"
+        );
+    }
+    let both = folder.problems_with(
+        format!("{SMALL}[servers.A-b]\n[servers.a-B]\n"),
+        &[("PGTENANT__SERVERS__A_B__USER", "u")],
+    );
+    assert!(both[0].contains("may mean `A-b` or `a-B`"), "{both:#?}");
+}
+
+#[test]
+fn an_override_that_is_not_unicode_is_said_to_be_so() {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let folder = Folder::new();
+    folder.put(
+        "pgtenant.toml",
+        with(SMALL, "servers.main", "password_env = \"DB_PASSWORD\""),
+    );
+    let odd = || OsString::from_vec(vec![b'x', 0xff]);
+    let problems = load_with(
+        &folder.path("pgtenant.toml"),
+        [
+            ("PGTENANT__POOL__SIZE".into(), odd()),
+            ("DB_PASSWORD".into(), odd()),
+        ],
+    );
+    let said = problems.unwrap_err().to_string();
+    let lines: Vec<_> = said.lines().collect();
+    assert!(
+        lines[0].ends_with("pool.size: the value is not Unicode text"),
+        "{said}"
+    );
+    assert!(
+        lines[1].ends_with("the environment variable that it names is not Unicode text"),
+        "{said}"
+    );
+    assert_eq!(lines.len(), 2, "{said}");
+}
+
+#[test]
+fn deep_nesting_does_not_exhaust_the_stack() {
+    let folder = Folder::new();
+    let deep = 50_000;
+    for text in [
+        format!("a = {}", "[".repeat(deep)),
+        format!("a = {}", "{a=".repeat(deep)),
+        format!("a{} = 1", ".a".repeat(deep)),
+        format!("[a{}]", ".a".repeat(deep)),
+    ] {
+        assert!(!folder.load(text).unwrap_err().is_empty());
+    }
+    let name = format!("PGTENANT{}", "__A".repeat(deep));
+    assert!(
+        !folder
+            .load_with(SMALL, &[(&name, "1")])
+            .unwrap_err()
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_password_comes_from_one_of_three_places() {
+    let folder = Folder::new();
+    folder.put_secret("password", "from file \n");
+    folder.put_secret("lines", "one\ntwo\n");
+    let main = ServerName::new("main");
+    let environment = [("DB_PASSWORD", "from environment"), ("DB_EMPTY", "")];
+    for (line, password) in [
+        ("password = \"from text\"", "from text"),
+        ("password_file = \"password\"", "from file "),
+        ("password_env = \"DB_PASSWORD\"", "from environment"),
+    ] {
+        let text = with(SMALL, "servers.main", line);
+        let settings = folder.load_with(text, &environment).unwrap();
+        let found = settings.servers[&main].password.as_ref().unwrap();
+        assert_eq!(found.reveal(), password);
+    }
+    for (lines, said) in [
+        (
+            "password = \"x\"\npassword_env = \"DB_PASSWORD\"",
+            "servers.main: has password and password_env: keep one of them",
+        ),
+        (
+            "password_env = \"DB_EMPTY\"",
+            "servers.main.password_env: the environment variable that it names is empty",
+        ),
+        (
+            "password_file = \"lines\"",
+            "lines must have the password alone",
+        ),
+        (
+            "password = \"\"",
+            "servers.main.password: must not be empty",
+        ),
+        (
+            "password = 5",
+            "servers.main.password: must be text in quotes",
+        ),
+    ] {
+        let text = with(SMALL, "servers.main", lines);
+        let problems = folder.problems_with(text, &environment);
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(problems[0].contains(said), "{problems:#?}");
+    }
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let folder = Folder::new();
+    let planted = "hunter2";
+    folder.put_secret("password", planted);
+    folder.put_secret("role.key", &planted.repeat(9));
+    folder.put_secret("lines", "hunter2\nhunter2\n");
+    folder.put_secret("bad.key", "hunter2");
+    let good = schemas(&format!(
+        "role = \"{{schema}}_app\"\nrole_key_file = \"role.key\"\n{}{}",
+        tenant("id = \"n\"; isolation = \"bridge\"; schema = \"n\"; region = \"r\""),
+        format_args!("[[logins]]\nuser = \"u\"\ntenant = \"n\"\nscram = \"{SCRAM}\"\n"),
+    ));
+    let good = with(&good, "tls", "mode = \"require\"");
+    let good = with(&good, "tls", "certificate = \"both.pem\"");
+    let good = with(&good, "tls", "key = \"both.pem\"");
+    let read = |name| std::fs::read_to_string(folder.path(name)).unwrap();
+    folder.put_secret("both.pem", &(read("server.crt") + &read("server.key")));
+    for line in [
+        "password = \"hunter2\"",
+        "password_file = \"password\"",
+        "password_env = \"DB_PASSWORD\"",
+    ] {
+        let text = with(&good, "servers.main", line);
+        let settings = folder.load_with(text, &[("DB_PASSWORD", planted)]).unwrap();
+        let shown = format!("{settings:?} {settings:#?}");
+        assert!(!shown.contains(planted));
+        assert!(!shown.contains("AAAAAAAA"), "the verifier's keys");
+        let role = TenantRole::derive(planted.repeat(9).as_bytes(), "n_app");
+        assert!(shown.contains("n_app") && !shown.contains(&*role.password));
+        // The file has both; only the certificate is kept.
+        let ClientTls::Require(tls) = &settings.tls else {
+            panic!("TLS is not required")
+        };
+        let kept = String::from_utf8(tls.chain_pem.to_vec()).unwrap();
+        assert!(kept.contains("BEGIN CERTIFICATE") && !kept.contains("PRIVATE KEY"));
+    }
+
+    let pem = "\"\"\"-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\"\"\"";
+    for (section, line) in [
+        ("servers.main", "password = [\"hunter2\"]"),
+        ("servers.main", "password = { hunter = \"hunter2\" }"),
+        ("servers.main", "password = \"hunter2\\u0000\""),
+        ("servers.main", "passwd = \"hunter2\""),
+        ("servers.main", "password = \"hunter2"),
+        ("servers.main", "password_env = \"hunter2\""),
+        ("servers.main", "password_file = \"lines\""),
+        ("servers.main", "host = \"postgres://me:hunter2@db/x\""),
+        ("servers", "main = \"hunter2\""),
+        ("tls", &format!("key = {pem}")),
+        ("tls", "key = \"bad.key\""),
+        ("tls", "certificate = \"bad.key\""),
+        ("isolation.bridge", &format!("role_key_file = {pem}")),
+        ("isolation.bridge", "role_key_file = \"bad.key\""),
+        ("isolation.bridge", "role_key = \"hunter2\""),
+        ("isolation.wellness", "seal_key_file = \"hunter2\""),
+        ("jwt.x", "key_file = \"hunter2\""),
+        ("log", "format = \"SCRAM-SHA-256$hunter2\""),
+    ] {
+        let problems = folder.load(with(&good, section, line)).unwrap_err();
+        let shown = format!("{problems} {problems:?} {problems:#?}");
+        assert!(!shown.contains(planted), "{section} {line}: {problems}");
+    }
+    for scram in [
+        "\"hunter2\"",
+        "\"SCRAM-SHA-256$4096:hunter2\"",
+        "7",
+        "[\"hunter2\"]",
+    ] {
+        let text = good.replace(&format!("\"{SCRAM}\""), scram);
+        let problems = folder.load(text).unwrap_err();
+        assert!(
+            !format!("{problems} {problems:?}").contains(planted),
+            "{problems}"
+        );
+    }
+    for name in [
+        "PGTENANT__SERVERS__MAIN__PASWORD",
+        "PGTENANT__SERVERS__MAIN",
+        "PGTENANT__SERVERS__MAIN__PASSWORD__X",
+        "PGTENANT__LOGINS__0__SCRAM",
+        "PGTENANT__PASSWORD",
+        "PGTENANT__",
+    ] {
+        let problems = folder.load_with(&good, &[(name, planted)]).unwrap_err();
+        assert!(
+            !format!("{problems} {problems:?}").contains(planted),
+            "{name}: {problems}"
+        );
+    }
+}
+
+#[test]
+fn the_example_loads() {
+    let folder = Folder::new();
+    let example = include_str!("../config/pgtenant.toml");
+    let environment = [("WELLNESS_APP_PASSWORD", "x")];
+    let settings = folder.load_with(example, &environment).unwrap();
+    let names: Vec<_> = settings.tenants.iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(names, ["Innovate Inc.", "Synergy Corp"]);
+    assert_eq!(settings.directory.len(), 2);
+    assert!(matches!(settings.tls, ClientTls::Require(_)));
+}
+
+#[test]
+fn the_example_s_comments_load_too() {
+    let folder = Folder::new();
+    folder.put_secret("reports_app.password", "x");
+    let example = include_str!("../config/pgtenant.toml");
+    // A commented key or section: `# key = …`, `# [section]`, `# # …` stays one.
+    let key = |line: &str| {
+        let Some(rest) = line.strip_prefix("# ") else {
+            return false;
+        };
+        let word = rest.split(" = ").next().unwrap();
+        let bare = |c: char| c.is_ascii_lowercase() || c == '_';
+        (rest.contains(" = ") && word.chars().all(bare))
+            || (rest.starts_with('[') && rest.ends_with(']'))
+    };
+    let lines = example
+        .lines()
+        .filter(|line| !line.contains("password = \"…\""));
+    let lines = lines.filter(|line| !line.contains("\"wellness_app.password\""));
+    let text: Vec<_> = lines
+        .map(|line| {
+            if key(line) {
+                line.trim_start_matches("# ")
+            } else {
+                line
+            }
+        })
+        .collect();
+    let environment = [("WELLNESS_APP_PASSWORD", "x")];
+    let settings = folder.load_with(text.join("\n"), &environment).unwrap();
+    assert_eq!(settings.tenants.len(), 4);
+    assert_eq!(settings.isolations.len(), 3);
+    assert_eq!(settings.servers.len(), 2);
+    // What the comments call defaults are the defaults.
+    let plain = folder.load_with(example, &environment).unwrap();
+    assert_eq!(format!("{:?}", settings.pool), format!("{:?}", plain.pool));
+    assert_eq!(
+        format!("{:?}", settings.listen),
+        format!("{:?}", plain.listen)
+    );
+    assert_eq!(
+        format!("{:?}", settings.guard),
+        format!("{:?}", plain.guard)
+    );
+    assert_eq!(format!("{:?}", settings.log), format!("{:?}", plain.log));
+}
+
+/// One folder for all cases of the property tests; each case writes a file of
+/// its own.
+static FOLDER: LazyLock<Folder> = LazyLock::new(Folder::new);
+
+fn load_case(text: &[u8], environment: &[(&str, &str)]) -> Result<Settings, Problems> {
+    let file = tempfile::Builder::new()
+        .tempfile_in(FOLDER.0.path())
+        .unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let variables = environment.iter();
+    let variables = variables.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    load_with(file.path(), variables)
+}
+
+/// Either settings, or at least one problem with at least one word.
+fn check(result: &Result<Settings, Problems>) {
+    if let Err(problems) = result {
+        assert!(!problems.is_empty());
+        for line in problems.to_string().lines() {
+            assert!(!line.trim().is_empty());
+        }
+        assert_eq!(problems.to_string().lines().count(), problems.len());
+    }
+}
+
+fn full() -> String {
+    let kinds = schemas("role = \"{schema}_app\"\nrole_key_file = \"role.key\"\n");
+    let silo = "[isolation.silo]\nkind = \"database\"\nserver = \"main\"\ndatabase = \"{db}\"\n";
+    let north = tenant("id = \"n\"; isolation = \"bridge\"; schema = \"n\"; region = \"r\"");
+    let west = tenant("id = \"w\"; isolation = \"silo\"; db = \"west\"");
+    let pool = "[listen]\naddress = [\"127.0.0.1:0\"]\n[pool]\nsize = 4\nwait_timeout = \"5s\"\n";
+    let people = people().replace("[[tenants]]", "[[tenants]]\nisolation = \"wellness\"");
+    format!("{pool}{kinds}{silo}{north}{west}{people}")
+}
+
+#[test]
+fn the_text_that_is_mutated_below_is_valid() {
+    load_case(full().as_bytes(), &[]).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn text_that_looks_like_toml_never_panics(
+        text in r#"([\[\]{}"'=.,# \n\\]|pool|tenants|isolation|servers|kind|id|[a-z0-9_é\x00]{0,3}){0,60}"#
+    ) {
+        check(&load_case(text.as_bytes(), &[]));
+    }
+
+    #[test]
+    fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        check(&load_case(&bytes, &[]));
+    }
+
+    #[test]
+    fn a_valid_configuration_with_any_damage_never_panics(
+        cuts in proptest::collection::vec(
+            (any::<proptest::sample::Index>(), 0..20_usize, r#"[\[\]{}"=.\n é\x00a-z0-9]{0,6}"#),
+            1..4,
+        )
+    ) {
+        let mut text: Vec<char> = full().chars().collect();
+        for (at, length, put) in cuts {
+            let at = at.index(text.len());
+            let end = (at + length).min(text.len());
+            text.splice(at..end, put.chars());
+        }
+        let text: String = text.into_iter().collect();
+        check(&load_case(text.as_bytes(), &[]));
+    }
+
+    #[test]
+    fn any_value_of_any_key_never_panics(
+        line in any::<proptest::sample::Index>(),
+        value in prop_oneof![
+            "-?[0-9]{1,19}", "-?[0-9]{1,9}\\.[0-9]{1,9}", "true|false|inf|nan|1979-05-27",
+            "\\[\\]|\\{\\}|\\[\\[\\]\\]|\\[1, \"a\"\\]|\\{ a = 1 \\}", "\"[ -!#-\\[\\]-~é]{0,70}\"",
+            "\"\\{[a-z]{0,6}\\}\"",
+        ]
+    ) {
+        let text = full();
+        let keys: Vec<_> = text.lines().enumerate().filter(|(_, l)| l.contains(" = ")).collect();
+        let (chosen, _) = keys[line.index(keys.len())];
+        let lines = text.lines().enumerate().map(|(i, line)| {
+            let key = line.split(" = ").next().unwrap();
+            if i == chosen { format!("{key} = {value}") } else { line.to_owned() }
+        });
+        let lines: Vec<_> = lines.collect();
+        check(&load_case(lines.join("\n").as_bytes(), &[]));
+    }
+
+    #[test]
+    fn any_environment_never_panics(
+        name in "(PGTENANT__)?(POOL|SERVERS|TENANTS|[A-Z_a-zé]{0,4})(__[A-Za-z_0-9é]{0,5}){0,3}",
+        value in "\\PC{0,20}",
+    ) {
+        check(&load_case(full().as_bytes(), &[(&name, &value)]));
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_loaded(
+        size in 1..=10_000_usize,
+        share in 1..=10_000_usize,
+        clients in 1..=1_000_000_usize,
+        milliseconds in 1..=3_600_000_u64,
+        port in 1..=65535_u16,
+        session: bool,
+        names in proptest::collection::btree_set("[ -~é]{1,20}", 1..6),
+        password in "[ -~é]{1,40}",
+    ) {
+        let quote = |text: &str| serde_json::to_string(text).unwrap();
+        let share = share.min(size);
+        let mode = if session { "session" } else { "transaction" };
+        let tenants: Vec<String> = names.iter().enumerate().map(|(i, name)| format!(
+            "[[tenants]]\nid = \"t{i}\"\nname = {0}\n\
+             [[logins]]\nuser = {0}\ntenant = \"t{i}\"\nscram = \"{SCRAM}\"\n",
+            quote(name),
+        )).collect();
+        let text = format!(
+            "{SMALL}\n[listen]\nmax_clients = {clients}\naddress = \"[::1]:{port}\"\n\
+             [pool]\nmode = \"{mode}\"\nsize = {size}\nsize_per_tenant = {share}\n\
+             wait_timeout = \"{milliseconds}ms\"\n{}",
+            tenants.concat(),
+        );
+        let text = with(&text, "servers.main", &format!("password = {}", quote(&password)));
+        let settings = load_case(text.as_bytes(), &[]).unwrap();
+        prop_assert_eq!(settings.pool.size, size);
+        prop_assert_eq!(settings.pool.size_per_tenant, share);
+        prop_assert_eq!(settings.pool.mode == PoolMode::Session, session);
+        prop_assert_eq!(settings.pool.wait_timeout, Duration::from_millis(milliseconds));
+        prop_assert_eq!(settings.listen.max_clients, clients);
+        prop_assert_eq!(settings.listen.addresses[0].port(), port);
+        let server = &settings.servers[&ServerName::new("main")];
+        prop_assert_eq!(server.password.as_ref().unwrap().reveal(), &password);
+        for (i, name) in names.iter().enumerate() {
+            let (_, principal) = settings.directory.find(name).unwrap();
+            prop_assert_eq!(&principal.tenant.name, name);
+            prop_assert_eq!(principal.tenant.id.as_str(), format!("t{i}"));
+        }
+    }
+}
