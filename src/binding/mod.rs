@@ -241,7 +241,7 @@ impl Connection<Bound> {
 /// every reset: closed for a connection that tenants share, the tenant's own
 /// for one that belongs to a tenant for its life.
 #[must_use]
-pub fn base<'a>(attachment: &'a Attachment, dedicated: bool) -> Vec<(&'a str, &'a str)> {
+pub fn base(attachment: &Attachment, dedicated: bool) -> Vec<(&str, &str)> {
     let mut base = vec![
         ("client_encoding", "UTF8"),
         ("standard_conforming_strings", "on"),

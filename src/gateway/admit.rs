@@ -3,7 +3,7 @@
 use super::Shared;
 use crate::binding::{AttachError, OwnSettings, attach};
 use crate::guard::Guard;
-use crate::login::{Arrival, Arrived, Authenticated, LoginError, Wire, settings_of};
+use crate::login::{Arrival, Arrived, Authenticated, Failed, LoginError, settings_of};
 use crate::pool::{Greeting, GreetingKey, Pool};
 use crate::session::{Client, End, Parts, Session};
 use crate::tenant::{IsolationName, Principal};
@@ -53,7 +53,7 @@ pub(super) async fn admit(
             warn!(target: "pgtenant::audit", parent: &span, event = "session_failed", reason = %error);
         }
         End::ServerGone(error) => {
-            warn!(target: "pgtenant::server", parent: &span, %error, "the server connection is gone")
+            warn!(target: "pgtenant::server", parent: &span, %error, "the server connection is gone");
         }
         End::Terminated | End::ClientGone(_) | End::Stopped => {}
     }
@@ -64,8 +64,6 @@ struct Admitted {
     session: Session,
     span: Span,
 }
-
-type Failed = (Option<Wire>, LoginError);
 
 async fn log_in(
     stream: TcpStream,
@@ -87,7 +85,7 @@ async fn log_in(
     if !has_place {
         let error = ClientError::fatal("53300", "sorry, too many clients already")
             .hint("The administrator can raise listen.max_clients.");
-        return Err((Some(introduced.wire), LoginError::told(error)));
+        return Err((Some(Box::new(introduced.wire)), LoginError::told(error)));
     }
     let authenticated = shared
         .authenticator
@@ -126,7 +124,7 @@ async fn welcome(
         Err(error) => {
             let error = LoginError::told(error);
             return match wire.send(&answer).await {
-                Ok(()) => Err((Some(wire), error)),
+                Ok(()) => Err((Some(Box::new(wire)), error)),
                 Err(lost) => Err((None, lost)),
             };
         }
@@ -147,7 +145,7 @@ async fn welcome(
         Err(error) => {
             let reason = error.to_string();
             let error = ClientError::fatal("XX000", "no randomness for a cancellation key");
-            return Err((Some(wire), LoginError::Refused { error, reason }));
+            return Err((Some(Box::new(wire)), LoginError::Refused { error, reason }));
         }
     };
     let mut out = answer;

@@ -92,7 +92,7 @@ impl Session {
             }
             // Outside of COPY the server ignores these, too.
             Kind::Flush | Kind::CopyData | Kind::CopyDone | Kind::CopyFail => {
-                self.drop_local(header)
+                self.drop_local(header);
             }
             Kind::FunctionCall => self.refuse_locally(header, &function_call()),
             Kind::Query => {
@@ -445,7 +445,7 @@ impl Session {
             Some((statement, false)) if self.maps_names => {
                 self.stage(up);
                 let name = up.name_of(&statement);
-                written(write::describe(b'S', &name, up.connection.output()));
+                written(&write::describe(b'S', &name, up.connection.output()));
                 up.ledger.awaited.push_back(Awaited::Describe);
                 self.drop_next(header, up);
                 return Step::Done;
@@ -517,7 +517,7 @@ impl Session {
                 }
             }
             TouchedSettings::Any => {
-                up.ledger.condition = up.ledger.condition.max(Condition::Doubtful)
+                up.ledger.condition = up.ledger.condition.max(Condition::Doubtful);
             }
         }
         if effects.doubtful {
@@ -571,10 +571,10 @@ impl Session {
         let ours = ours.into_boxed_slice();
         let output = up.connection.output();
         if matches!(header.kind, Kind::Query | Kind::FunctionCall) {
-            written(write::query(NO_SQL, output));
+            written(&write::query(NO_SQL, output));
             up.ledger.awaited.push_back(Awaited::RefusedQuery(ours));
         } else {
-            written(write::parse(NO_SQL, NO_SQL, [], output));
+            written(&write::parse(NO_SQL, NO_SQL, [], output));
             up.ledger.awaited.push_back(Awaited::Refused(ours));
         }
     }
@@ -687,7 +687,7 @@ impl<S> Upstream<'_, S> {
         output.extend_from_slice(prepared.tail());
         self.ledger.awaited.push_back(owed);
         if let Some(evicted) = evicted {
-            written(write::close(
+            written(&write::close(
                 b'S',
                 &evicted.to_string(),
                 self.connection.output(),
@@ -762,7 +762,7 @@ fn put_len(output: &mut BytesMut, body: usize) {
 
 /// Our own messages into memory: the only failure is a NUL in a text, and ours
 /// have none.
-fn written(result: std::io::Result<()>) {
+fn written(result: &std::io::Result<()>) {
     debug_assert!(result.is_ok());
 }
 

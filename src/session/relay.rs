@@ -228,7 +228,8 @@ impl Session {
     fn at_rest(&mut self, exchange: &mut Exchange) -> Option<Outcome> {
         let ledger = &mut exchange.ledger;
         let answered = ledger.is_answered() && !ledger.scan.has_approved();
-        if !answered || exchange.connection.output().len() > 0 || self.client.scan.has_approved() {
+        if !answered || !exchange.connection.output().is_empty() || self.client.scan.has_approved()
+        {
             return None;
         }
         if ledger.hold == Hold::UntilReattached {
