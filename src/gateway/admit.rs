@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tracing::{Span, info, info_span, warn};
+use tracing::{Span, error_span, info, warn};
 
 type Guards = Arc<HashMap<IsolationName, Arc<Guard>>>;
 
@@ -55,7 +55,7 @@ pub(super) async fn admit(
         End::ServerGone(error) => {
             warn!(target: "pgtenant::server", parent: &span, %error, "the server connection is gone");
         }
-        End::Terminated | End::ClientGone(_) | End::Stopped => {}
+        End::Terminated | End::ClientGone(_) | End::ServerEnded | End::Stopped => {}
     }
     info!(target: "pgtenant::audit", parent: &span, event = "logout", reason = %end);
 }
@@ -110,7 +110,8 @@ async fn welcome(
         principal,
         answer,
     } = authenticated;
-    let span = info_span!(
+    // Of the highest level, so that no filter takes it from the events in it.
+    let span = error_span!(
         target: "pgtenant::client",
         "client",
         login = %principal.login,

@@ -1,10 +1,10 @@
 //! From the client to the server: each message is understood, judged, and
 //! passed, changed, answered or refused.
 
-use super::Session;
 use super::awaited::{Awaited, Parsed};
 use super::ledger::{Hold, Ledger};
 use super::statements::Statement;
+use super::{Judged, Session};
 use crate::binding::Condition;
 use crate::guard::{TouchedSettings, Verdict};
 use crate::server::{Connection, PreparedId};
@@ -117,12 +117,12 @@ impl Session {
                     self.drop_local(header);
                     return Step::Done;
                 }
-                self.judged = Some(verdict);
+                self.judged = Some(Judged::Admitted(verdict));
                 return Step::NeedsServer;
             }
             Kind::Parse => match self.judge(header) {
                 Ok(verdict) => {
-                    self.judged = Some(verdict);
+                    self.judged = Some(Judged::Admitted(verdict));
                     return Step::NeedsServer;
                 }
                 Err(Unjudged::Long) => return Step::Judge,
@@ -223,6 +223,8 @@ impl Session {
                 }
                 if up.ledger.hold == Hold::Resetting {
                     up.ledger.hold = Hold::UntilReattached;
+                } else if !up.ledger.portals.is_empty() {
+                    up.ledger.hold = Hold::UntilAnswered;
                 }
                 self.pass(header);
                 Step::Done
@@ -260,7 +262,7 @@ impl Session {
         {
             if !up.ledger.is_answered() {
                 up.ledger.hold = Hold::UntilAnswered;
-                self.judged = Some(verdict);
+                self.judged = Some(Judged::Admitted(verdict));
                 return Step::Held;
             }
             if up.ledger.status != TransactionStatus::Failed {
@@ -274,12 +276,19 @@ impl Session {
                 return Step::Done;
             }
         }
+        if up.ledger.hold == Hold::Resetting {
+            self.refuse(header, &after_reset(), up);
+            return Step::Done;
+        }
         if let Err(error) = self.take_effects(&verdict, up) {
             self.refuse(header, &error, up);
             return Step::Done;
         }
         if verdict.effects.resets {
             up.ledger.hold = Hold::UntilReattached;
+        } else if verdict.effects.drops_prepared {
+            // What is still prepared is known once it has run.
+            up.ledger.hold = Hold::UntilAnswered;
         }
         // A simple query ends the unnamed statement.
         self.statements.set_unnamed(None);
@@ -503,6 +512,12 @@ impl Session {
         up: &mut Upstream<'_, S>,
     ) -> Result<(), ClientError> {
         let effects = &verdict.effects;
+        if verdict.refusal.is_some() {
+            // It passes because refusals are only reported: it can have done
+            // anything to the session.
+            up.ledger.condition = Condition::Littered;
+            return Ok(());
+        }
         match &effects.settings {
             TouchedSettings::None => {}
             TouchedSettings::Named(names) => {
@@ -581,8 +596,10 @@ impl Session {
 
     /// The verdict on the statement of a Query or Parse at the buffer's head.
     fn judge(&mut self, header: Header) -> Result<Arc<Verdict>, Unjudged> {
-        if let Some(verdict) = self.judged.take() {
-            return self.admit(verdict).map_err(Unjudged::Refused);
+        match self.judged.take() {
+            Some(Judged::Admitted(verdict)) => return Ok(verdict),
+            Some(Judged::Raw(verdict)) => return self.admit(verdict).map_err(Unjudged::Refused),
+            None => {}
         }
         if header.body > LONG_STATEMENT {
             return Err(Unjudged::Long);

@@ -160,10 +160,7 @@ impl Session {
                 return Ok(moved);
             }
             if exchange.ledger.server_ended && exchange.connection.input().is_empty() {
-                // It has been told by the server itself.
-                return Err(Outcome::End(End::ClientGone(
-                    io::ErrorKind::ConnectionAborted.into(),
-                )));
+                return Err(Outcome::End(End::ServerEnded));
             }
             let before = exchange.connection.input().len();
             exchange
