@@ -196,7 +196,7 @@ fn constant(node: Node<'_>) -> Option<&str> {
         Node::TypeCast(cast) => {
             let names = cast.type_name()?.names();
             let plain = cast.type_name()?.array_bounds().is_empty();
-            let text = names.iter().last().and_then(|name| name.sval()) == Some("text");
+            let text = names.iter().next_back().and_then(|name| name.sval()) == Some("text");
             match cast.arg() {
                 arg @ Node::A_Const(_) if text && plain => constant(arg),
                 _ => None,

@@ -18,11 +18,45 @@ pub(super) enum Call {
 
 /// What a call of the function `name` means, when it is not an ordinary one.
 pub(super) fn call(name: &str) -> Option<Call> {
+    if !may_be_known(name) {
+        return None;
+    }
     if let Ok(at) = CALLS.binary_search_by(|(known, _)| (*known).cmp(name)) {
         return CALLS.get(at).map(|(_, call)| *call);
     }
     let family = FAMILIES.iter().find(|(prefix, _)| name.starts_with(prefix));
     family.map(|(_, rule)| Call::Caught(rule))
+}
+
+/// A quick first look: whether any known name begins with the same two letters.
+fn may_be_known(name: &str) -> bool {
+    match name.as_bytes() {
+        [first, second, ..] => FIRST_LETTERS[letter(*first)] & (1 << letter(*second)) != 0,
+        _ => false,
+    }
+}
+
+/// For each first letter the second letters of [`CALLS`] and [`FAMILIES`].
+const FIRST_LETTERS: [u32; 32] = {
+    let mut letters = [0; 32];
+    let mut at = 0;
+    while at < CALLS.len() {
+        let name = CALLS[at].0.as_bytes();
+        letters[letter(name[0])] |= 1 << letter(name[1]);
+        at += 1;
+    }
+    at = 0;
+    while at < FAMILIES.len() {
+        let name = FAMILIES[at].0.as_bytes();
+        letters[letter(name[0])] |= 1 << letter(name[1]);
+        at += 1;
+    }
+    letters
+};
+
+/// Letters, and some other bytes that share a number with them.
+const fn letter(byte: u8) -> usize {
+    (byte & 31) as usize
 }
 
 /// The rule for every function of an extension's `schema`.
@@ -241,6 +275,17 @@ mod tests {
         assert!(RELATIONS.is_sorted_by(|a, b| a.0 < b.0));
         assert!(OPERATORS.is_sorted_by(|a, b| a < b));
         assert!(BUILTINS.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn the_first_look_misses_no_known_name() {
+        for (name, _) in CALLS {
+            assert!(call(name).is_some(), "{name}");
+        }
+        for (prefix, _) in FAMILIES {
+            assert!(call(prefix).is_some(), "{prefix}");
+        }
+        assert_eq!(call("created_at"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::settings;
 use super::tree::Stack;
 use super::verdict::{Effects, Refusal, TouchedSettings, Verdict};
 use super::{Permission, expression, statement};
-use pg_raw_parse::{Node, StmtList};
+use pg_raw_parse::StmtList;
 
 /// When the code of a node runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +92,9 @@ impl<'p> Inspection<'p> {
             if let Visit::Descend(scope) = visit
                 && !stack.push_children(node, scope)
             {
-                self.refuse(&rules::UNKNOWN, || unknown(node));
+                self.refuse(&rules::UNKNOWN, || {
+                    "pgtenant has no rule for this kind of statement".to_owned()
+                });
             }
         }
     }
@@ -139,32 +141,6 @@ impl<'p> Inspection<'p> {
             TouchedSettings::Named(names) if names.iter().any(|known| &**known == name) => {}
             TouchedSettings::Named(names) if names.len() < MOST => names.push(name.into()),
             TouchedSettings::Named(_) => self.effects.settings = TouchedSettings::Any,
-        }
-    }
-}
-
-fn unknown(node: Node<'_>) -> String {
-    // The first word of the debug output is the node's type.
-    let mut name = TypeName::default();
-    let _ = std::fmt::write(&mut name, format_args!("{node:?}"));
-    format!("pgtenant does not know this statement ({})", name.0)
-}
-
-/// Takes the letters before the first bracket, then stops the formatting.
-#[derive(Default)]
-struct TypeName(String);
-
-impl std::fmt::Write for TypeName {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        match text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
-            None => {
-                self.0.push_str(text);
-                Ok(())
-            }
-            Some(end) => {
-                self.0.push_str(text.get(..end).unwrap_or_default());
-                Err(std::fmt::Error)
-            }
         }
     }
 }
