@@ -1,6 +1,6 @@
 //! What is judged by the type of the statement.
 
-use super::expression::{is_temporary, is_temporary_schema, target};
+use super::expression::{is_temporary, is_temporary_schema, qualifier, target};
 use super::inspection::{Inspection, Place, Scope, Visit};
 use super::rules::{self, Rule};
 use super::settings::{self, Change};
@@ -22,6 +22,7 @@ pub(super) fn visit(
         inspection.refuse(rule, || {
             format!("{statement} is not allowed through pgtenant")
         });
+        inspection.effects.residue |= leaves_residue(node);
         return match node {
             // What can be seen of it is judged all the same.
             Node::CreateFunctionStmt(_)
@@ -54,6 +55,7 @@ pub(super) fn visit(
         }
         Node::ViewStmt(statement) => {
             if statement.view().is_some_and(is_temporary) {
+                effects.residue = true;
                 inspection.refuse(&rules::OPAQUE, || {
                     "CREATE TEMPORARY VIEW is not allowed through pgtenant".to_owned()
                 });
@@ -106,6 +108,18 @@ pub(super) fn visit(
         // Their children decide, or they are unknown to the tree as well.
         _ => Visit::Descend(scope),
     }
+}
+
+/// What a statement that is refused by its type leaves in the session, where
+/// it is let through.
+fn leaves_residue(node: Node<'_>) -> bool {
+    let schema = match node {
+        Node::ListenStmt(_) | Node::LoadStmt(_) => return true,
+        Node::CreateDomainStmt(statement) => schema_of(statement.domainname()),
+        Node::CreateFunctionStmt(statement) => qualifier(statement.funcname()),
+        _ => None,
+    };
+    schema.is_some_and(is_temporary_schema)
 }
 
 /// The statements that are refused by their type alone.
@@ -356,6 +370,8 @@ fn define(inspection: &mut Inspection<'_>, statement: &DefineStmt) -> Visit {
                 ObjectType::OBJECT_TYPE => "CREATE TYPE",
                 _ => "a definition of this kind",
             };
+            let schema = schema_of(statement.defnames());
+            inspection.effects.residue |= schema.is_some_and(is_temporary_schema);
             inspection.refuse(&rules::OPAQUE, || {
                 format!("{name} is not allowed through pgtenant")
             });
@@ -367,6 +383,7 @@ fn define(inspection: &mut Inspection<'_>, statement: &DefineStmt) -> Visit {
 /// A type in pg_temp hides PostgreSQL's own type of that name.
 fn new_type(inspection: &mut Inspection<'_>, schema: Option<&str>) {
     if schema.is_some_and(is_temporary_schema) {
+        inspection.effects.residue = true;
         inspection.refuse(&rules::OPAQUE, || {
             "a temporary type is not allowed through pgtenant".to_owned()
         });
