@@ -66,12 +66,22 @@ pub(super) fn schema(schema: &str) -> Option<&'static Rule> {
 
 /// Whether `name` is a function of pg_catalog in PostgreSQL 15 to 18.
 pub(super) fn is_builtin(name: &str) -> bool {
-    BUILTINS.binary_search(&name).is_ok()
+    let mut slot = hash(name.as_bytes()) % SLOTS;
+    while let Some(known) = SLOT_OF
+        .get(slot)
+        .and_then(|at| BUILTINS.get(usize::from(*at)))
+    {
+        if *known == name {
+            return true;
+        }
+        slot = (slot + 1) % SLOTS;
+    }
+    false
 }
 
 /// Whether `name` is an operator of pg_catalog.
 pub(super) fn is_builtin_operator(name: &str) -> bool {
-    OPERATORS.binary_search(&name).is_ok()
+    matches!(name, "=" | "<" | ">" | "+" | "-") || OPERATORS.binary_search(&name).is_ok()
 }
 
 /// The rule for reading or writing the relation `name`.
@@ -276,7 +286,38 @@ const OPERATORS: &[&str] = &[
 ];
 
 /// The functions of pg_catalog, in byte order.
-const BUILTINS: &[&str] = include!("builtins.in");
+static BUILTINS: &[&str] = include!("builtins.in");
+
+/// Three times the names, and a power of two.
+const SLOTS: usize = 8192;
+
+/// A hash table over [`BUILTINS`] with open addressing, made at compile time:
+/// the places of the names; no place of one in an empty slot.
+static SLOT_OF: [u16; SLOTS] = {
+    assert!(BUILTINS.len() < SLOTS / 2);
+    let mut slots = [u16::MAX; SLOTS];
+    let mut at: u16 = 0;
+    while (at as usize) < BUILTINS.len() {
+        let mut slot = hash(BUILTINS[at as usize].as_bytes()) % SLOTS;
+        while slots[slot] != u16::MAX {
+            slot = (slot + 1) % SLOTS;
+        }
+        slots[slot] = at;
+        at += 1;
+    }
+    slots
+};
+
+/// FNV-1a.
+const fn hash(name: &[u8]) -> usize {
+    let mut hash: u32 = 0x811c_9dc5;
+    let mut at = 0;
+    while at < name.len() {
+        hash = (hash ^ name[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    hash as usize
+}
 
 #[cfg(test)]
 mod tests {
@@ -299,6 +340,15 @@ mod tests {
             assert!(call(prefix).is_some(), "{prefix}");
         }
         assert_eq!(call("created_at"), None);
+    }
+
+    #[test]
+    fn the_hash_table_holds_the_builtins_and_no_other_name() {
+        for name in BUILTINS {
+            assert!(is_builtin(name), "{name}");
+            assert!(!is_builtin(&format!("{name}_x")), "{name}_x");
+        }
+        assert!(!is_builtin(""));
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl<'p> Inspection<'p> {
     /// The verdict on all statements of a query string.
     pub(super) fn judge(mut self, statements: &StmtList) -> Verdict {
         let count = statements.len();
-        let mut stack = Stack::default();
+        let mut stack = Stack::new();
         for (index, statement) in statements.stmts().enumerate() {
             let place = Place {
                 last: index + 1 == count,

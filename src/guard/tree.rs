@@ -7,12 +7,17 @@ use super::inspection::Scope;
 use pg_raw_parse::Node;
 
 /// The nodes that are still to be visited.
-#[derive(Default)]
 pub(super) struct Stack<'t> {
     nodes: Vec<(Node<'t>, Scope)>,
 }
 
 impl<'t> Stack<'t> {
+    pub(super) fn new() -> Self {
+        Self {
+            nodes: Vec::with_capacity(32),
+        }
+    }
+
     pub(super) fn push(&mut self, node: impl Into<Node<'t>>, scope: Scope) {
         match node.into() {
             Node::None => {}
@@ -371,7 +376,7 @@ mod tests {
 
     /// `false`: the statement is judged by its type alone.
     fn reaches_all(statement: Node<'_>, sql: &str) -> bool {
-        let mut stack = Stack::default();
+        let mut stack = Stack::new();
         if !stack.push_children(statement, Scope::Now) {
             return false;
         }
