@@ -221,7 +221,8 @@ fn is_true(node: Node<'_>) -> bool {
     }
 }
 
-fn last_name(names: &NodeList) -> Option<&str> {
+/// The last part of a name.
+pub(super) fn last_name(names: &NodeList) -> Option<&str> {
     names.get(names.len().checked_sub(1)?)?.as_str()
 }
 

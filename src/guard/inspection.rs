@@ -22,7 +22,7 @@ pub(super) enum Scope {
 /// Where a statement stands in its query string.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    /// Nothing follows it.
+    /// What follows it sees no data.
     pub(super) last: bool,
     /// It is the only one.
     pub(super) alone: bool,
@@ -56,10 +56,17 @@ impl<'p> Inspection<'p> {
     /// The verdict on all statements of a query string.
     pub(super) fn judge(mut self, statements: &StmtList) -> Verdict {
         let count = statements.len();
+        let mut backwards = statements.iter().rev();
+        let quiet = match count {
+            0 | 1 => count,
+            _ => backwards
+                .position(|s| !statement::is_quiet(s.stmt()))
+                .unwrap_or(count),
+        };
         let mut stack = Stack::new();
         for (index, statement) in statements.stmts().enumerate() {
             let place = Place {
-                last: index + 1 == count,
+                last: index + 1 + quiet >= count,
                 alone: count == 1,
             };
             stack.push(statement, Scope::Now);

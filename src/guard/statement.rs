@@ -1,13 +1,15 @@
 //! What is judged by the type of the statement.
 
-use super::expression::{is_temporary, is_temporary_schema, qualifier, target};
+use super::expression::{is_temporary, is_temporary_schema, last_name, qualifier, target};
 use super::inspection::{Inspection, Place, Scope, Visit};
 use super::rules::{self, Rule};
 use super::settings::{self, Change};
+use super::tree::Stack;
 use pg_raw_parse::nodes::{
     AlterTableCmd, AlterTableType, CopyStmt, CreateStmt, CreateTableAsStmt, DeclareCursorStmt,
     DefineStmt, DiscardMode, DiscardStmt, DropStmt, GrantStmt, LockStmt, ObjectType,
-    OnCommitAction, TransactionStmt, TransactionStmtKind, VariableSetKind, VariableSetStmt,
+    OnCommitAction, SelectStmt, TransactionStmt, TransactionStmtKind, VariableSetKind,
+    VariableSetStmt,
 };
 use pg_raw_parse::{ConstValue, Node, list::CastNodeList, nodes};
 
@@ -211,6 +213,10 @@ fn variable_set(
         VariableSetKind::VAR_RESET_ALL if scope != Scope::Now => {}
         VariableSetKind::VAR_RESET_ALL => reset_all(inspection, "RESET ALL", place),
         VariableSetKind::VAR_SET_MULTI => set_transaction(inspection, set),
+        // DISCARD ALL does the same.
+        kind if returns_to_default(set, kind) && scope == Scope::Now => {
+            reset_all(inspection, "SET SESSION AUTHORIZATION DEFAULT", place);
+        }
         kind => {
             let name = set.name().unwrap_or_default().to_ascii_lowercase();
             let values;
@@ -232,6 +238,53 @@ fn variable_set(
     Visit::Skip
 }
 
+/// `SET SESSION AUTHORIZATION DEFAULT` or `RESET SESSION AUTHORIZATION`.
+fn returns_to_default(set: &VariableSetStmt, kind: VariableSetKind::Type) -> bool {
+    matches!(
+        kind,
+        VariableSetKind::VAR_SET_DEFAULT | VariableSetKind::VAR_RESET
+    ) && !set.is_local
+        && set.name() == Some("session_authorization")
+}
+
+/// Whether a statement sees no data and changes no setting but to its default:
+/// what drivers send behind RESET ALL when they clean a connection.
+pub(super) fn is_quiet(node: Node<'_>) -> bool {
+    match node {
+        Node::ClosePortalStmt(_)
+        | Node::DeallocateStmt(_)
+        | Node::DiscardStmt(_)
+        | Node::UnlistenStmt(_) => true,
+        Node::VariableSetStmt(set) => matches!(
+            set.kind,
+            VariableSetKind::VAR_RESET
+                | VariableSetKind::VAR_RESET_ALL
+                | VariableSetKind::VAR_SET_DEFAULT
+        ),
+        Node::SelectStmt(select) => is_unlock_all(select),
+        _ => false,
+    }
+}
+
+/// Exactly `SELECT pg_advisory_unlock_all()`.
+fn is_unlock_all(select: &SelectStmt) -> bool {
+    let mut stack = Stack::new();
+    let known = stack.push_children(Node::SelectStmt(select), Scope::Now);
+    let (Some((Node::ResTarget(item), _)), None) = (stack.pop(), stack.pop()) else {
+        return false;
+    };
+    let Node::FuncCall(call) = item.val() else {
+        return false;
+    };
+    let names = call.funcname();
+    known
+        && call.args().is_empty()
+        && call.agg_order().is_empty()
+        && matches!((call.agg_filter(), call.over()), (Node::None, None))
+        && matches!(qualifier(names), None | Some("pg_catalog"))
+        && last_name(names) == Some("pg_advisory_unlock_all")
+}
+
 /// One item of a SET statement's list, as text.
 fn value(node: Node<'_>) -> String {
     match node {
@@ -249,7 +302,7 @@ fn reset_all(inspection: &mut Inspection<'_>, statement: &str, place: Place) {
     inspection.effects.resets = true;
     if !place.last {
         inspection.refuse(&rules::RESET_ALL, || {
-            format!("{statement} must be the last statement of its query string")
+            format!("{statement} must stand at the end of its query string")
         });
     }
 }

@@ -148,6 +148,13 @@ fn effects_tell_what_outlives_the_transaction() {
         ("RESET ALL", resets.clone()),
         (
             "SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;",
+            resets.clone(),
+        ),
+        ("SET SESSION AUTHORIZATION DEFAULT", resets.clone()),
+        ("RESET SESSION AUTHORIZATION", resets.clone()),
+        // Npgsql cleans a connection that has prepared statements so.
+        (
+            "SET SESSION AUTHORIZATION DEFAULT;RESET ALL;CLOSE ALL;UNLISTEN *;SELECT pg_advisory_unlock_all();DISCARD SEQUENCES;DISCARD TEMP",
             resets,
         ),
         ("DISCARD ALL", discards),
