@@ -119,12 +119,7 @@ impl<'p> Inspection<'p> {
             self.effects.doubtful = true;
         }
         if permission == Permission::Reject && self.refusal.is_none() {
-            self.refusal = Some(Refusal {
-                rule: rule.name,
-                sqlstate: rule.sqlstate,
-                message: message(),
-                hint: rule.hint,
-            });
+            self.refusal = Some(rule.refusal(message()));
         }
     }
 

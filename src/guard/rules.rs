@@ -1,5 +1,6 @@
 //! The rules, as one table that reads like a policy.
 
+use super::verdict::Refusal;
 use std::fmt;
 
 /// One rule: what it catches, why, and what the client is told.
@@ -31,6 +32,18 @@ pub enum Switch {
 impl fmt::Debug for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
+    }
+}
+
+impl Rule {
+    /// The refusal of what it caught.
+    pub(super) fn refusal(&self, message: String) -> Refusal {
+        Refusal {
+            rule: self.name,
+            sqlstate: self.sqlstate,
+            message,
+            hint: self.hint,
+        }
     }
 }
 
