@@ -40,12 +40,12 @@ pub(super) fn visit(
     let effects = &mut inspection.effects;
     match node {
         Node::VariableSetStmt(set) => variable_set(inspection, set, scope, place),
-        Node::DiscardStmt(discard_) => discard(inspection, discard_, place),
+        Node::DiscardStmt(statement) => discard(inspection, statement, place),
         Node::TransactionStmt(statement) => transaction(inspection, statement),
         Node::CopyStmt(statement) => copy(inspection, statement, scope),
         Node::LockStmt(statement) => lock(inspection, statement, scope),
         Node::GrantStmt(statement) => grant(inspection, statement),
-        Node::DropStmt(statement) => drop(inspection, statement),
+        Node::DropStmt(statement) => drop_objects(inspection, statement),
         Node::DefineStmt(statement) => define(inspection, statement),
         Node::AlterTableStmt(_) | Node::IndexStmt(_) | Node::CreateStatsStmt(_) => later,
         Node::AlterTableCmd(command) => alter_table(inspection, command, scope),
@@ -393,7 +393,7 @@ fn grant(inspection: &mut Inspection<'_>, statement: &GrantStmt) -> Visit {
     Visit::Skip
 }
 
-fn drop(inspection: &mut Inspection<'_>, statement: &DropStmt) -> Visit {
+fn drop_objects(inspection: &mut Inspection<'_>, statement: &DropStmt) -> Visit {
     let rule = match statement.remove_type {
         ObjectType::OBJECT_POLICY => &rules::POLICIES,
         ObjectType::OBJECT_ACCESS_METHOD
