@@ -37,6 +37,11 @@ impl OwnSettings {
         };
     }
 
+    /// Their names, in lower case.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|name| &**name)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
