@@ -245,7 +245,7 @@ impl Raw {
 /// Sends a cancel request and waits until it has been dealt with.
 pub fn cancel(port: u16, pid: u32, secret: &[u8]) {
     let mut raw = Raw::open(port);
-    let len = 12 + secret.len() as u32;
+    let len = 12 + u32::try_from(secret.len()).unwrap();
     let mut packet = len.to_be_bytes().to_vec();
     packet.extend_from_slice(&80_877_102_u32.to_be_bytes());
     packet.extend_from_slice(&pid.to_be_bytes());
