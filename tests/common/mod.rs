@@ -1,0 +1,38 @@
+//! What the tests of the running proxy share: a PostgreSQL server with the
+//! WellnessCorp data ([`Site`]), the real program in front of it ([`Proxy`]),
+//! and a client that speaks the protocol message by message ([`Raw`]).
+//!
+//! One server serves all tests of a binary ([`site`]). It is stopped when the
+//! test process ends: a static is never dropped, but the watcher process that
+//! every throwaway server has notices. A test that changes data or looks at all
+//! sessions of its database takes a database of its own
+//! ([`Site::fresh_database`]).
+
+#![allow(dead_code, unreachable_pub, unused_imports)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stderr)]
+
+pub mod pipeline;
+pub mod proxy;
+pub mod raw;
+pub mod site;
+
+pub use pipeline::Pipeline;
+pub use proxy::{Options, Proxy};
+pub use raw::{Answer, Fields, Message, Raw};
+pub use site::{Site, site};
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Most time for anything to happen.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for a state of another process of which nothing tells but looking.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

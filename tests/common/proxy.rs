@@ -1,0 +1,405 @@
+//! The proxy as a process of its own: the program that users run.
+
+use super::site::{Site, company};
+use super::{PATIENCE, Raw, wait_until};
+use pgtenant::throwaway::wellness::{APP_ROLE, COMPANIES, Layout, SCHEMA_DATABASE, SETTING};
+use std::fmt::Write as _;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Instant;
+
+/// What differs from one test's proxy to another's. Texts stand in the
+/// configuration file as they are.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The database of the setting kind.
+    pub database: String,
+    /// `tls.mode`; without `"off"` there is a certificate.
+    pub tls: &'static str,
+    /// `listen.max_clients`
+    pub max_clients: usize,
+    /// `listen.login_timeout`
+    pub login_timeout: &'static str,
+    /// `listen.drain_timeout`
+    pub drain_timeout: &'static str,
+    /// `listen.workers`
+    pub workers: usize,
+    /// `pool.mode`
+    pub mode: &'static str,
+    /// `pool.size`
+    pub size: usize,
+    /// `pool.size_per_tenant`
+    pub size_per_tenant: Option<usize>,
+    /// `pool.share`
+    pub share: &'static str,
+    /// `pool.pin`
+    pub pin: &'static str,
+    /// `pool.wait_timeout`
+    pub wait_timeout: &'static str,
+    /// `pool.idle_timeout`
+    pub idle_timeout: &'static str,
+    /// `servers.main.connect_timeout`
+    pub connect_timeout: &'static str,
+    /// `guard.mode`
+    pub guard: &'static str,
+    /// `guard.opaque`
+    pub opaque: &'static str,
+    /// `guard.channels`
+    pub channels: &'static str,
+    /// `log.filter`; must let the event through that tells the address.
+    pub log: &'static str,
+    /// More text at the end of the file, such as `[[logins]]`.
+    pub more: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            database: pgtenant::throwaway::wellness::SETTING_DATABASE.to_owned(),
+            tls: "allow",
+            max_clients: 1000,
+            login_timeout: "10s",
+            drain_timeout: "30s",
+            workers: 1,
+            mode: "transaction",
+            size: 10,
+            size_per_tenant: None,
+            share: "scrubbed",
+            pin: "allow",
+            wait_timeout: "30s",
+            idle_timeout: "10min",
+            connect_timeout: "5s",
+            guard: "enforce",
+            opaque: "reject",
+            channels: "reject",
+            log: "info",
+            more: String::new(),
+        }
+    }
+}
+
+/// A running proxy. Dropping it kills it; if its test failed, its log is shown.
+pub struct Proxy {
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+    /// The password of every login.
+    pub password: String,
+    database: String,
+    psql: PathBuf,
+    process: Child,
+    log: Arc<Log>,
+}
+
+impl Proxy {
+    /// Starts a proxy in front of the server that all tests share.
+    pub fn start(options: &Options) -> Self {
+        Self::start_before(super::site(), options)
+    }
+
+    /// Starts a proxy in front of `site` and waits until it listens.
+    pub fn start_before(site: &Site, options: &Options) -> Self {
+        let config = site.write_new(".toml", &configuration(site, options));
+        let mut process = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
+            .arg("run")
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Log::default());
+        let stderr = process.stderr.take().unwrap();
+        let keeper = log.clone();
+        thread::spawn(move || keeper.keep(BufReader::new(stderr)));
+        let mut proxy = Self {
+            port: 0,
+            password: site.login_password.clone(),
+            psql: site.cluster.client_program("psql"),
+            database: options.database.clone(),
+            process,
+            log,
+        };
+        // It listens before it says so: no need to try.
+        let line = proxy.wait_for_log("listening address=127.0.0.1:");
+        let (_, rest) = line.split_once("address=127.0.0.1:").unwrap();
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+        proxy.port = digits.parse().unwrap();
+        proxy
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends it a signal: `"TERM"`, `"INT"`, …
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args(["-s", name, &self.pid().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Tells it to stop, as service managers do.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        wait_until("the proxy has ended", || {
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.state.lock().unwrap().lines.join("\n")
+    }
+
+    /// Waits for a line of the log that contains `text`, and returns it.
+    pub fn wait_for_log(&self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.log.state.lock().unwrap();
+        loop {
+            if let Some(line) = state.lines.iter().find(|line| line.contains(text)) {
+                return line.clone();
+            }
+            let all = || state.lines.join("\n");
+            assert!(!state.over, "the proxy ended without {text:?}:\n{}", all());
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no {text:?} in the log:\n{}", all());
+            state = self.log.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
+    /// The most memory that it has ever had, in kB (VmHWM).
+    pub fn peak_memory(&self) -> usize {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.unwrap().trim().trim_end_matches(" kB");
+        number.parse().unwrap()
+    }
+
+    /// The database that a login belongs to.
+    pub fn database(&self, login: &str) -> String {
+        match company(login).layout {
+            Layout::Setting => self.database.clone(),
+            other => other.database().to_owned(),
+        }
+    }
+
+    /// A connection string, in clear text.
+    pub fn url(&self, login: &str) -> String {
+        format!(
+            "postgresql://{login}:{}@127.0.0.1:{}/{}?sslmode=disable",
+            self.password,
+            self.port,
+            self.database(login),
+        )
+    }
+
+    /// Connects a driver, in clear text.
+    pub async fn connect(&self, login: &str) -> tokio_postgres::Client {
+        self.try_connect(login).await.unwrap()
+    }
+
+    /// The same, where it may fail.
+    pub async fn try_connect(
+        &self,
+        login: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let url = self.url(login);
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// Logs in a client that speaks message by message.
+    pub fn raw(&self, login: &str) -> Raw {
+        self.raw_with(login, &[])
+    }
+
+    /// The same, with more parameters in the startup packet.
+    pub fn raw_with(&self, login: &str, parameters: &[(&str, &str)]) -> Raw {
+        let password = &self.password;
+        let database = self.database(login);
+        let mut all = vec![("user", login), ("database", &database)];
+        all.extend_from_slice(parameters);
+        match Raw::log_in(self.port, password, &all) {
+            Ok(raw) => raw,
+            Err(error) => panic!("{login} cannot log in: {error:?}"),
+        }
+    }
+
+    /// Runs statements through `psql`, one after another.
+    pub fn psql(&self, login: &str, sql: &[&str]) -> Output {
+        let mut command = Command::new(&self.psql);
+        command.env("PGCONNECT_TIMEOUT", "10");
+        command.args(["-X", "-A", "-t", "-v", "VERBOSITY=verbose"]);
+        command.args(["-d", &self.url(login)]);
+        for statement in sql {
+            command.args(["-c", statement]);
+        }
+        command.output().unwrap()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if thread::panicking() {
+            eprintln!("log of the proxy:\n{}", self.log());
+        }
+    }
+}
+
+/// What the proxy writes to its standard error.
+#[derive(Default)]
+struct Log {
+    state: Mutex<Lines>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Lines {
+    lines: Vec<String>,
+    over: bool,
+}
+
+impl Log {
+    fn keep(&self, input: impl std::io::BufRead) {
+        for line in input.lines() {
+            let Ok(line) = line else { break };
+            self.state.lock().unwrap().lines.push(line);
+            self.changed.notify_all();
+        }
+        self.state.lock().unwrap().over = true;
+        self.changed.notify_all();
+    }
+}
+
+/// The text of the configuration file.
+pub fn configuration(site: &Site, options: &Options) -> String {
+    let path = |name| format!("{:?}", site.file(name));
+    let certificate = match options.tls {
+        "off" => String::new(),
+        _ => format!(
+            "certificate = {}\nkey = {}\n",
+            path("proxy.crt"),
+            path("proxy.key")
+        ),
+    };
+    let size_per_tenant = match options.size_per_tenant {
+        Some(size) => format!("size_per_tenant = {size}\n"),
+        None => String::new(),
+    };
+    let Options {
+        database,
+        tls,
+        max_clients,
+        login_timeout,
+        drain_timeout,
+        workers,
+        mode,
+        size,
+        share,
+        pin,
+        wait_timeout,
+        idle_timeout,
+        connect_timeout,
+        guard,
+        opaque,
+        channels,
+        log,
+        ..
+    } = options;
+    let mut text = format!(
+        r#"[listen]
+address = "127.0.0.1:0"
+max_clients = {max_clients}
+login_timeout = "{login_timeout}"
+drain_timeout = "{drain_timeout}"
+workers = {workers}
+[tls]
+mode = "{tls}"
+{certificate}
+[servers.main]
+host = "127.0.0.1"
+port = {port}
+tls = "verify-full"
+ca = {ca}
+user = "{APP_ROLE}"
+password_file = {password}
+connect_timeout = "{connect_timeout}"
+[pool]
+mode = "{mode}"
+size = {size}
+{size_per_tenant}share = "{share}"
+pin = "{pin}"
+wait_timeout = "{wait_timeout}"
+idle_timeout = "{idle_timeout}"
+[isolation.setting]
+kind = "setting"
+server = "main"
+database = "{database}"
+setting = "{SETTING}"
+[isolation.schema]
+kind = "schema"
+server = "main"
+database = "{SCHEMA_DATABASE}"
+search_path = ["{{schema}}"]
+role = "{{schema}}_app"
+role_key_file = {role_key}
+[isolation.database]
+kind = "database"
+server = "main"
+database = "{{database}}"
+[guard]
+mode = "{guard}"
+opaque = "{opaque}"
+channels = "{channels}"
+[log]
+filter = "{log}"
+"#,
+        port = site.cluster.port(),
+        ca = path("ca.crt"),
+        password = path("app.password"),
+        role_key = path("role.key"),
+    );
+    for company in COMPANIES {
+        let values = match company.layout {
+            Layout::Setting => String::new(),
+            Layout::Schema(schema) => format!("schema = {schema:?}\n"),
+            Layout::Database(database) => format!("database = {database:?}\n"),
+        };
+        let _ = write!(
+            text,
+            "[[tenants]]\nid = {:?}\nname = {:?}\nisolation = {:?}\n{values}\
+             [[logins]]\nuser = {:?}\ntenant = {:?}\nscram = {:?}\n",
+            company.id,
+            company.name,
+            company.layout.kind(),
+            company.login,
+            company.id,
+            site.login_verifier,
+        );
+    }
+    text.push_str(&options.more);
+    text
+}
