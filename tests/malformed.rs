@@ -509,6 +509,29 @@ fn copy_messages_out_of_place_are_ignored() {
     serves_others(&proxy);
 }
 
+#[test]
+fn a_pipeline_without_its_sync_keeps_its_connection_and_its_transaction() {
+    let proxy = Proxy::start(&Options { size: 1, wait_timeout: "200ms", ..with_database() });
+    let count = "SELECT count(*) FROM wellness_entries WHERE entry_type = 'malformed'";
+    let mut raw = proxy.raw("innovate");
+    let mut other = proxy.raw("innovate");
+    // What ran is not committed, and nobody else runs in it.
+    raw.send(Pipeline::new().statement(INSERT).flush().bytes());
+    raw.until(b'C').ok();
+    assert_eq!(other.error(count).code(), "53300");
+    assert_eq!(raw.run(&Pipeline::new().statement(count).sync()).ok().value(), "1");
+    assert_eq!(other.value(count), "1");
+    // What failed is skipped up to its Sync, and nobody else is.
+    for more in [Pipeline::new(), Pipeline::new().statement(INSERT), Pipeline::new().query("SELECT 1"), Pipeline::new().bind("", "unknown", &[])] {
+        raw.send(Pipeline::new().statement(INSERT).statement("SELECT 1/0").flush().bytes());
+        raw.until(b'E');
+        assert_eq!(other.error(count).code(), "53300");
+        raw.send(more.bytes());
+        assert_eq!(raw.run(&Pipeline::new().sync()).tags(), "Z");
+        assert_eq!(other.value(count), "1");
+    }
+}
+
 // ------------------------------------------------------------------------- floods
 
 #[test]
