@@ -602,11 +602,11 @@ impl Session {
             Some(Judged::Raw(verdict)) => return self.admit(verdict).map_err(Unjudged::Refused),
             None => {}
         }
+        let sql = statement_text(header, self.body(header))
+            .map_err(|error| Unjudged::Refused(layout(error)))?;
         if header.body > LONG_STATEMENT {
             return Err(Unjudged::Long);
         }
-        let sql = statement_text(header, self.body(header))
-            .map_err(|error| Unjudged::Refused(layout(error)))?;
         let verdict = self.guard.inspect(sql);
         self.admit(verdict).map_err(Unjudged::Refused)
     }
