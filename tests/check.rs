@@ -1,14 +1,14 @@
 //! What `pgtenant check` finds in databases with known gaps, and that its SQL
 //! closes them.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use pgtenant::tenant::Verifier;
 use pgtenant::throwaway::wellness::{self, SCHEMA_DATABASE, SETTING, SETTING_DATABASE};
 use pgtenant::throwaway::{Cluster, ClusterOptions};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const APP: &str = "wellness_app";
@@ -73,7 +73,7 @@ impl Lab {
     }
 
     /// Checks as the superuser.
-    fn check(&self, configuration: &PathBuf) -> Report {
+    fn check(&self, configuration: &Path) -> Report {
         Report::of(&run(&[
             "--config",
             configuration.to_str().unwrap(),
@@ -85,7 +85,7 @@ impl Lab {
 
     /// Runs every fix that is SQL, check by check, and asserts that what it
     /// fixes is not found any more.
-    fn fix(&self, configuration: &PathBuf, database: &str) -> Report {
+    fn fix(&self, configuration: &Path, database: &str) -> Report {
         let mut report = self.check(configuration);
         let ids: BTreeSet<_> = report.ids();
         for id in ids {
@@ -334,7 +334,18 @@ fn what_a_role_must_not_be_is_found_and_taken_away() {
          ALTER TABLE app.shared ENABLE ROW LEVEL SECURITY;
          CREATE POLICY org ON app.shared USING (organization_id IS NULL OR organization_id =
              (SELECT current_setting('session.current_organization_id'))::uuid);
-         GRANT SELECT ON app.shared TO wellness_app;",
+         GRANT SELECT ON app.shared TO wellness_app;
+         CREATE OPERATOR app.<<< (LEFTARG = text, RIGHTARG = text, FUNCTION = app.set_pref);
+         CREATE AGGREGATE app.setting (text, boolean) (SFUNC = set_config, STYPE = text);
+         CREATE FUNCTION app.as_other() RETURNS bigint LANGUAGE sql
+             SET session.current_organization_id = 'bbbbbbbb-0000-4000-8000-000000000002'
+             AS 'SELECT count(*) FROM public.users';
+         CREATE TABLE app.by_list (organization_id text, note text);
+         ALTER TABLE app.by_list ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY org ON app.by_list USING (organization_id IN
+             (SELECT current_setting('session.current_organization_id')));
+         CREATE TABLE app.by_text (organization_id text, note text);
+         GRANT SELECT ON app.by_list, app.by_text TO wellness_app;",
     );
     let configuration = lab.setting("tenantlab");
     let report = lab.check(&configuration);
@@ -346,9 +357,13 @@ fn what_a_role_must_not_be_is_found_and_taken_away() {
         "PGT106 role wellness_app",
         "PGT107 role wellness_app",
         "PGT107 database tenantlab",
+        "PGT201 table app.by_text",
         "PGT205 foreign table gaps.remote",
         "PGT304 policy org on app.shared",
         "PGT406 function app.helper()",
+        "PGT408 function app.as_other()",
+        "PGT413 operator app.<<<(text,text)",
+        "PGT413 aggregate app.setting(text,boolean)",
         "PGT411 foreign server elsewhere",
         "PGT602 schema app",
         "PGT602 database tenantlab",

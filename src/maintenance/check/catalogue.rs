@@ -240,7 +240,10 @@ static DIRECTORY: Check = Check {
     why: "Who is a customer, and under which id, is not for other customers. Where clients may \
           write to it, one tenant can rename or delete another, and a foreign key with ON \
           DELETE CASCADE deletes all of its rows: policies do not stop that.",
-    heuristic: Some("It is the table that tenant columns refer to."),
+    heuristic: Some(
+        "It is the table that tenant columns refer to, whose primary key a policy \
+          compares with the setting, or whose name fits (organizations for organization_id).",
+    ),
     kind: Setting,
     sql: Some(include_str!("sql/directory.sql")),
 };
@@ -450,9 +453,9 @@ static TEXT_FUNCTION: Check = Check {
     why: "Through it a client may set the tenant's setting: the guard sees a harmless call. \
           Only the seal, or roles or databases of the tenants' own, hold against this.",
     heuristic: Some(
-        "By its source: set_config, SET, EXECUTE, functions that run text, \
-          languages that are not trusted. Whether the text can be chosen by the caller is not \
-          considered.",
+        "By its source: set_config, SET (also as a clause of the function), \
+          EXECUTE, functions that run text, languages that are not trusted. Whether the text \
+          can be chosen by the caller is not considered.",
     ),
     kind: Setting,
     sql: Some(include_str!("sql/text_function.sql")),
@@ -499,6 +502,17 @@ static STAT_STATEMENTS: Check = Check {
     heuristic: None,
     kind: Roles,
     sql: Some(include_str!("sql/stat_statements.sql")),
+};
+
+static TEXT_OPERATOR: Check = Check {
+    id: "PGT413",
+    severity: Error,
+    title: "an operator, aggregate or cast changes settings or runs text",
+    why: "A statement that uses it calls the function behind it without naming it: no guard \
+          that reads statements can see that. Only the seal holds against this.",
+    heuristic: Some("As for functions, by the source of what is behind it."),
+    kind: Setting,
+    sql: Some(include_str!("sql/text_operator.sql")),
 };
 
 static UNIQUE_KEYS: Check = Check {
@@ -633,7 +647,7 @@ static ROLE_OF_OTHER: Check = Check {
 };
 
 /// All checks, by id.
-pub static CHECKS: [&Check; 52] = [
+pub static CHECKS: [&Check; 53] = [
     &GUARD_REPORTS,
     &OPAQUE,
     &SERVER_CLEAR_TEXT,
@@ -674,6 +688,7 @@ pub static CHECKS: [&Check; 52] = [
     &EXTENSION,
     &FOREIGN_SERVER,
     &STAT_STATEMENTS,
+    &TEXT_OPERATOR,
     &UNIQUE_KEYS,
     &PRIMARY_KEY,
     &FOREIGN_KEY,

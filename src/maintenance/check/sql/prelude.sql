@@ -83,17 +83,19 @@ compared AS (
          AND d.refobjsubid = a.attnum,
     LATERAL (SELECT regexp_replace(a.attname, '\W', '.', 'g') AS word,
                     coalesce(p.qual, '') || ' ' || coalesce(p.checks, '') AS expression) w,
-    LATERAL (SELECT string_agg(regexp_replace(reader, '[^\w.]', '.', 'g'), '|') AS any_reader
-             FROM (SELECT given.setting UNION ALL SELECT proname || '\(' FROM readers) s (reader)) s
+    LATERAL (SELECT '(=|IN|IS DISTINCT FROM)' AS equals,
+                    string_agg(regexp_replace(reader, '\W', '.', 'g'), '|') AS any_reader
+             FROM (SELECT given.setting UNION ALL SELECT proname || '(' FROM readers) s (reader)) s
     WHERE (p.qual_reads OR p.checks_read)
-      AND (w.expression ~* ('\m' || w.word || '\M[^=<>]* = [^=]*(' || s.any_reader || ')')
-           OR w.expression ~* ('(' || s.any_reader || ')[^=]* = [^=<>]*\m' || w.word || '\M'))
+      AND (w.expression ~* ('\m' || w.word || '\M[^=<>]* ' || s.equals || ' [^=]*(' || s.any_reader || ')')
+           OR w.expression ~* ('(' || s.any_reader || ')[^=]* ' || s.equals || ' [^=<>]*\m' || w.word || '\M'))
 ),
 primary_keys AS (
     SELECT conrelid, conkey FROM pg_constraint WHERE contype = 'p'
 ),
--- The table whose rows are the tenants: what tenant columns refer to, or where
--- a policy compares the primary key itself.
+-- The table whose rows are the tenants: what tenant columns refer to, where a
+-- policy compares the primary key itself, or by its name: organizations for
+-- organization_id.
 directories AS (
     SELECT c.confrelid AS relid, c.confkey[p.position] AS attnum
     FROM compared t
@@ -103,6 +105,14 @@ directories AS (
     UNION
     SELECT t.attrelid, t.attnum FROM compared t
     JOIN primary_keys k ON k.conrelid = t.attrelid AND k.conkey = ARRAY[t.attnum]
+    UNION
+    SELECT r.oid, a.attnum
+    FROM (SELECT DISTINCT attname, atttypid FROM compared WHERE attname ~ '_id$') t
+    CROSS JOIN LATERAL (SELECT left(t.attname, -3) AS stem) s
+    JOIN relations r ON r.relkind IN ('r', 'p')
+         AND r.relname IN (stem, stem || 's', regexp_replace(stem, 'y$', 'ies'))
+    JOIN primary_keys k ON k.conrelid = r.oid AND cardinality(k.conkey) = 1
+    JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = k.conkey[1] AND a.atttypid = t.atttypid
 ),
 learnt AS (
     SELECT DISTINCT t.attname, t.atttypid FROM compared t
@@ -202,22 +212,23 @@ unsealed AS (
 ),
 -- Functions that can change settings, or run text that can. By their source.
 text_runners AS (
-    SELECT r.*, CASE
+    SELECT r.*, h.how FROM given, routines r,
+    LATERAL (SELECT CASE
+        WHEN r.lanname = 'internal' AND r.body = 'set_config_by_name'
+            THEN 'it is set_config under another name'
+        WHEN EXISTS (SELECT FROM unnest(r.proconfig) AS c WHERE given.setting <> ''
+                       AND split_part(lower(c), '=', 1) IN (given.setting, 'role'))
+            THEN 'it runs with a setting of its own that says who the tenant is'
+        WHEN r.of_extension OR r.lanname IN ('internal', 'c') THEN NULL
+        WHEN NOT r.lanpltrusted THEN 'its language is not trusted: it can do anything'
         WHEN r.body ~ '\mset_config\M\s*\(' THEN 'it calls set_config'
         WHEN r.body ~ '(^|;|\mbegin\M|\mthen\M|\melse\M|\mloop\M)\s*set\s+(session\s+|local\s+)?[a-z_"]'
             THEN 'it has a SET command'
         WHEN r.lanname = 'plpgsql' AND r.body ~ '\mexecute\M' THEN 'it runs text with EXECUTE'
-        WHEN NOT r.lanpltrusted THEN 'its language is not trusted: it can do anything'
         WHEN r.lanname IN ('plperl', 'pltcl', 'plv8') AND r.body ~ '(spi_|plv8\.execute)'
             THEN 'it runs SQL text'
-        ELSE 'it runs text through a function that does'
-    END AS how
-    FROM routines r
-    WHERE NOT r.of_extension AND r.lanname NOT IN ('internal', 'c')
-      AND (r.body ~ '\mset_config\M\s*\('
-        OR r.body ~ '(^|;|\mbegin\M|\mthen\M|\melse\M|\mloop\M)\s*set\s+(session\s+|local\s+)?[a-z_"]'
-        OR (r.lanname = 'plpgsql' AND r.body ~ '\mexecute\M')
-        OR NOT r.lanpltrusted
-        OR (r.lanname IN ('plperl', 'pltcl', 'plv8') AND r.body ~ '(spi_|plv8\.execute)')
-        OR r.body ~ '\m(query_to_xml\w*|cursor_to_xml\w*|ts_stat|dblink\w*|crosstab\w*|connectby)\M\s*\(')
+        WHEN r.body ~ '\m(query_to_xml\w*|cursor_to_xml\w*|ts_stat|dblink\w*|crosstab\w*|connectby)\M\s*\('
+            THEN 'it runs text through a function that does'
+        END AS how) h
+    WHERE h.how IS NOT NULL
 )
