@@ -7,7 +7,6 @@ use pgtenant::tenant::Verifier;
 use pgtenant::throwaway::wellness::{self, SCHEMA_DATABASE, SETTING, SETTING_DATABASE};
 use pgtenant::throwaway::{Cluster, ClusterOptions};
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -83,28 +82,31 @@ impl Lab {
         ]))
     }
 
-    /// Runs every fix that is SQL, check by check, and asserts that what it
-    /// fixes is not found any more.
+    /// Runs the SQL of all findings in the order of the report, and asserts that
+    /// none of what it fixes is found any more; again, until there is no SQL left.
     fn fix(&self, configuration: &Path, database: &str) -> Report {
         let mut report = self.check(configuration);
-        let ids: BTreeSet<_> = report.ids();
-        for id in ids {
+        for _ in 0..3 {
             let mut fixed = Vec::new();
-            for finding in report.of_check(&id) {
+            for finding in report.findings() {
                 let Some(fix) = finding["fix"].as_str() else {
                     continue;
                 };
                 self.cluster
                     .psql(database, fix)
                     .unwrap_or_else(|error| panic!("{finding:#}: {error}"));
-                fixed.push(finding["object"].clone());
+                fixed.push((finding["id"].clone(), finding["object"].clone()));
+            }
+            if fixed.is_empty() {
+                return report;
             }
             report = self.check(configuration);
-            for finding in report.of_check(&id) {
-                assert!(!fixed.contains(&finding["object"]), "still: {finding:#}");
+            for finding in report.findings() {
+                let key = (finding["id"].clone(), finding["object"].clone());
+                assert!(!fixed.contains(&key), "still: {finding:#}");
             }
         }
-        report
+        panic!("each fix makes another one needed: {:#?}", report.list());
     }
 }
 
@@ -146,12 +148,6 @@ impl Report {
     fn of_check(&self, id: &str) -> Vec<Value> {
         let findings = self.findings().iter().cloned();
         findings.filter(|finding| finding["id"] == id).collect()
-    }
-
-    fn ids(&self) -> BTreeSet<String> {
-        let ids = self.findings().iter();
-        ids.map(|finding| finding["id"].as_str().unwrap().to_owned())
-            .collect()
     }
 
     /// `PGT201 table public.users`, in the order of the report.
@@ -345,7 +341,19 @@ fn what_a_role_must_not_be_is_found_and_taken_away() {
          CREATE POLICY org ON app.by_list USING (organization_id IN
              (SELECT current_setting('session.current_organization_id')));
          CREATE TABLE app.by_text (organization_id text, note text);
-         GRANT SELECT ON app.by_list, app.by_text TO wellness_app;",
+         GRANT SELECT ON app.by_list, app.by_text TO wellness_app;
+         CREATE UNIQUE INDEX notes_once ON wellness_entries (lower(note)) WHERE note <> '';
+         ALTER TABLE wellness_entries ADD COLUMN seen_by uuid REFERENCES users ON DELETE SET NULL
+             DEFERRABLE;
+         CREATE FUNCTION app.never(value text) RETURNS boolean LANGUAGE plpgsql
+             AS $$ BEGIN RAISE EXCEPTION 'ran'; END $$;
+         CREATE DOMAIN app.word AS text CHECK (app.never(value));
+         CREATE TABLE app.words (organization_id uuid, word app.word);
+         ALTER TABLE app.words ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY org ON app.words USING
+             (coalesce(current_setting('session.current_organization_id', true), '') = '' OR
+              organization_id = current_setting('session.current_organization_id')::uuid);
+         GRANT SELECT ON app.words TO wellness_app;",
     );
     let configuration = lab.setting("tenantlab");
     let report = lab.check(&configuration);
@@ -359,16 +367,31 @@ fn what_a_role_must_not_be_is_found_and_taken_away() {
         "PGT107 database tenantlab",
         "PGT201 table app.by_text",
         "PGT205 foreign table gaps.remote",
+        "PGT302 policy org on app.words",
         "PGT304 policy org on app.shared",
         "PGT406 function app.helper()",
         "PGT408 function app.as_other()",
         "PGT413 operator app.<<<(text,text)",
         "PGT413 aggregate app.setting(text,boolean)",
         "PGT411 foreign server elsewhere",
+        "PGT501 index public.notes_once",
+        "PGT503 constraint wellness_entries_seen_by_fkey on public.wellness_entries",
         "PGT602 schema app",
         "PGT602 database tenantlab",
     ]);
+    let log = std::fs::read_to_string(lab.cluster.log_path()).unwrap();
+    assert!(!log.contains("ERROR:  ran"), "{log}");
     lab.fix(&configuration, "tenantlab");
+    let keys = "SELECT pg_get_constraintdef(oid) FROM pg_constraint \
+                WHERE conrelid = 'wellness_entries'::regclass AND conname ~ 'seen_by'; \
+                SELECT indexdef FROM pg_indexes WHERE indexname = 'notes_once'";
+    assert_eq!(
+        lab.sql("tenantlab", keys),
+        "FOREIGN KEY (organization_id, seen_by) REFERENCES users(organization_id, id) \
+         ON DELETE SET NULL (seen_by) DEFERRABLE\n\
+         CREATE UNIQUE INDEX notes_once ON public.wellness_entries USING btree \
+         (organization_id, lower(note)) WHERE (note <> ''::text)\n"
+    );
 
     lab.sql("postgres", "ALTER ROLE wellness_app BYPASSRLS");
     assert_eq!(lab.check(&configuration).of_check("PGT102").len(), 1);

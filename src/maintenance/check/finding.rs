@@ -4,6 +4,12 @@ use super::catalogue::Check;
 use serde_json::{Value, json};
 use std::fmt;
 
+/// The checks whose fixes replace conditions of a policy.
+const REWRITES_POLICY: [&str; 4] = ["PGT301", "PGT302", "PGT303", "PGT304"];
+
+/// The check that is about a policy's speed.
+const SPEED_OF_POLICY: &str = "PGT305";
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -96,10 +102,29 @@ impl Report {
         self.findings.iter().filter(of).count()
     }
 
-    /// Puts the findings in their order, each once.
+    /// Puts the findings in their order, each once, so that their fixes can be
+    /// run one after another.
     pub(super) fn arrange(&mut self) {
+        self.leave_out_what_is_rewritten();
         self.findings.sort_by(|a, b| key(a).cmp(&key(b)));
         self.findings.dedup_by(|a, b| key(a) == key(b));
+    }
+
+    /// How fast a policy is does not matter while it must be rewritten: the fix
+    /// for its speed has the condition as it stands now.
+    fn leave_out_what_is_rewritten(&mut self) {
+        let rewritten: Vec<_> = self
+            .findings
+            .iter()
+            .filter(|finding| REWRITES_POLICY.contains(&finding.check.id))
+            .map(|finding| (finding.place.clone(), finding.object.clone()))
+            .collect();
+        self.findings.retain(|finding| {
+            finding.check.id != SPEED_OF_POLICY
+                || !rewritten
+                    .iter()
+                    .any(|(place, object)| (place, object) == (&finding.place, &finding.object))
+        });
     }
 
     /// The report for programs. `version` is that of this form: keys are added

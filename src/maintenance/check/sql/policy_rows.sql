@@ -7,7 +7,9 @@ SELECT format('policy %I on %s', p.polname, t.name), p.qual,
                    WHERE d.classid = 'pg_policy'::regclass
                      AND (q.oid = p.oid OR (q.polrelid = t.oid AND NOT q.polpermissive))
                      AND (d.refclassid, d.refobjid) NOT IN (('pg_class'::regclass, t.oid))
-                     AND d.refobjid >= 16384),
+                     AND d.refobjid >= 16384)
+       -- Nor in a condition of a type: a value of a domain runs the domain's.
+       AND NOT c.nested_domain,
        format('SELECT (%s) IS TRUE FROM (SELECT %s) AS %I', w.qual, c.samples, t.relname),
        format('SELECT (%s) IS TRUE FROM (SELECT %s) AS %I', w.qual, c.nulls, t.relname),
        NOT EXISTS (SELECT FROM walls WHERE walls.polrelid = t.oid AND walls.polcmd IN ('*', p.polcmd))
@@ -19,15 +21,20 @@ LATERAL (
     FROM walls WHERE walls.polrelid = t.oid AND walls.polcmd IN ('*', p.polcmd)
 ) w,
 LATERAL (
-    SELECT string_agg(format('NULL::%s AS %I', format_type(a.atttypid, a.atttypmod), a.attname),
+    SELECT string_agg(format('NULL::%s AS %I', b.type, a.attname),
                       ', ' ORDER BY a.attnum) AS nulls,
            string_agg(format('%s::%s AS %I', CASE
-                   WHEN a.atttypid = 'uuid'::regtype THEN '''00000000-0000-4000-8000-000000000000'''
+                   WHEN y.oid = 'uuid'::regtype THEN '''00000000-0000-4000-8000-000000000000'''
                    WHEN y.typtype = 'b' AND y.typcategory = 'N' THEN '''7'''
                    WHEN y.typtype = 'b' AND y.typcategory = 'S' THEN '''x'''
-                   ELSE 'NULL' END, format_type(a.atttypid, a.atttypmod), a.attname),
-                      ', ' ORDER BY a.attnum) AS samples
-    FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
+                   ELSE 'NULL' END, b.type, a.attname),
+                      ', ' ORDER BY a.attnum) AS samples,
+           bool_or(y.typtype = 'd') AS nested_domain
+    FROM pg_attribute a
+    JOIN pg_type declared ON declared.oid = a.atttypid
+    JOIN pg_type y ON y.oid = coalesce(nullif(declared.typbasetype, 0), declared.oid),
+    LATERAL (SELECT format_type(y.oid, CASE declared.typbasetype WHEN 0 THEN a.atttypmod
+                                       ELSE declared.typtypmod END) AS type) b
     WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
 ) c
 WHERE p.polpermissive AND p.polcmd <> 'a' AND p.qual_reads AND p.applies
