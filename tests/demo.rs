@@ -85,12 +85,12 @@ impl Demo {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Tells it to stop and gives its exit code.
-    fn stop(&mut self) -> Option<i32> {
+    /// Tells it to stop, with a signal, and gives its exit code.
+    fn stop(&mut self, signal: &str) -> Option<i32> {
         let pid = self.process.id().to_string();
         assert!(
             Command::new("kill")
-                .args(["-TERM", &pid])
+                .args([signal, &pid])
                 .status()
                 .unwrap()
                 .success()
@@ -169,13 +169,17 @@ fn every_tenant_sees_its_own_rows_and_nothing_is_left_behind() {
     // The tenant cannot be changed, and the refusal costs nothing else.
     let set = "SET session.current_organization_id = '22222222-2222-2222-2222-222222222222'";
     let refused = demo.psql("Innovate Inc.", &[set, count]);
-    assert!(stderr(&refused).contains("session.current_organization_id"));
+    let said = stderr(&refused);
+    assert!(
+        said.contains("42501") && said.contains("session.current_organization_id"),
+        "{said}"
+    );
     assert_eq!(String::from_utf8_lossy(&refused.stdout), "10\n");
 
     let superuser = demo.text("/postgres/superuser_url").to_owned();
     assert!(psql(&superuser, &["SELECT 1"]).status.success());
     let directory = demo.directory();
-    assert_eq!(demo.stop(), Some(0));
+    assert_eq!(demo.stop("-TERM"), Some(0));
     assert!(!directory.exists());
     assert!(!demo.ready_file.exists());
     assert!(!psql(&superuser, &["SELECT 1"]).status.success());
@@ -223,7 +227,7 @@ fn the_ready_file_and_the_configuration_describe_the_demo() {
     let sql =
         "SELECT count(*) FROM pg_hba_file_rules WHERE user_name = '{all}' AND type <> 'hostssl'";
     assert_eq!(psql(&superuser, &[sql]).stdout, b"0\n");
-    assert_eq!(demo.stop(), Some(0));
+    assert_eq!(demo.stop("-HUP"), Some(0));
 }
 
 #[test]
@@ -233,7 +237,7 @@ fn what_is_to_be_kept_stays() {
     fs::set_permissions(parent.path(), everybody).unwrap();
     let directory = parent.path().join("kept");
     let mut demo = Demo::start(&["--port", "0", "--keep", directory.to_str().unwrap()]);
-    assert_eq!(demo.stop(), Some(0));
+    assert_eq!(demo.stop("-INT"), Some(0));
     assert!(directory.join("pgtenant.toml").exists());
     assert!(directory.join("data/PG_VERSION").exists());
     assert!(!directory.join("data/postmaster.pid").exists());

@@ -32,6 +32,7 @@ pub struct Bound {
 pub struct Attaching {
     bound: Bound,
     answers: VecDeque<Answer>,
+    hasty: bool,
 }
 
 /// What may be left in a connection's session, from least to most.
@@ -94,12 +95,13 @@ pub fn attach(taken: Taken, tenant: &SharedTenant, own: &OwnSettings) -> Connect
             let state = connection.state();
             let same = state.tenant.id == tenant.id;
             let applied = state.own.clone();
-            match (same, state.condition) {
+            let condition = state.condition;
+            let mut attaching = match (same, condition) {
                 (true, Condition::Clean) => {
                     let mut queue = prelude::Queue::new(&mut connection);
                     queue.own(&applied, own);
                     let answers = queue.answers();
-                    attaching(connection, tenant, own, answers)
+                    queued(connection, tenant, own, answers)
                 }
                 (true, Condition::Doubtful) => begin(connection, tenant, own, |queue| {
                     queue.reset_all();
@@ -113,9 +115,23 @@ pub fn attach(taken: Taken, tenant: &SharedTenant, own: &OwnSettings) -> Connect
                         queue.reseed();
                     })
                 }
-            }
+            };
+            let hasty = applied.has_timeout() || condition > Condition::Clean;
+            attaching.state_mut().hasty = hasty && !attaching.is_confirmed();
+            attaching
         }
     }
+}
+
+/// The same connection again, as one that needs nothing to be its tenant's.
+#[must_use]
+pub fn attach_same(connection: Connection<Bound>) -> Connection<Attaching> {
+    let (connection, bound) = connection.split();
+    connection.with_state(Attaching {
+        bound,
+        answers: VecDeque::new(),
+        hasty: false,
+    })
 }
 
 /// Queues the attachment again, in the midst of a client's session: after the
@@ -138,10 +154,10 @@ fn begin<S>(
     fill(&mut queue);
     queue.own(&OwnSettings::default(), own);
     let answers = queue.answers();
-    attaching(connection, tenant, own, answers)
+    queued(connection, tenant, own, answers)
 }
 
-fn attaching<S>(
+fn queued<S>(
     connection: Connection<S>,
     tenant: &SharedTenant,
     own: &OwnSettings,
@@ -152,7 +168,11 @@ fn attaching<S>(
         own: own.clone(),
         condition: Condition::Clean,
     };
-    connection.with_state(Attaching { bound, answers })
+    connection.with_state(Attaching {
+        bound,
+        answers,
+        hasty: false,
+    })
 }
 
 impl Connection<Attaching> {
@@ -161,6 +181,14 @@ impl Connection<Attaching> {
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
         self.state().answers.is_empty()
+    }
+
+    /// Whether what is queued may fail for what the last client has left, such
+    /// as a `statement_timeout` of a millisecond: nothing of this client must
+    /// be sent before it is answered, so that another connection can be used.
+    #[must_use]
+    pub fn is_hasty(&self) -> bool {
+        self.state().hasty
     }
 
     /// Sends what is queued and reads the answers to the attachment, no byte
@@ -241,7 +269,7 @@ impl Connection<Bound> {
 /// every reset: closed for a connection that tenants share, the tenant's own
 /// for one that belongs to a tenant for its life.
 #[must_use]
-pub fn base<'a>(attachment: &'a Attachment, dedicated: bool) -> Vec<(&'a str, &'a str)> {
+pub fn base(attachment: &Attachment, dedicated: bool) -> Vec<(&str, &str)> {
     let mut base = vec![
         ("client_encoding", "UTF8"),
         ("standard_conforming_strings", "on"),

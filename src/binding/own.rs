@@ -42,6 +42,11 @@ impl OwnSettings {
         self.0.keys().map(|name| &**name)
     }
 
+    /// Whether there is one that makes statements fail by time.
+    pub(super) fn has_timeout(&self) -> bool {
+        self.0.keys().any(|name| name.ends_with("_timeout"))
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

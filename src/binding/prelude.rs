@@ -41,7 +41,7 @@ impl<'a> Queue<'a> {
     }
 
     fn query(&mut self, sql: &str) {
-        written(frontend::query(sql, self.output));
+        written(&frontend::query(sql, self.output));
         self.answers.push_back(Answer::Command);
     }
 
@@ -107,17 +107,17 @@ impl<'a> Queue<'a> {
                 None => IsNull::Yes,
             })
         };
-        written(frontend::parse("", sql, [], self.output));
+        written(&frontend::parse("", sql, [], self.output));
         if frontend::bind("", "", [], values, serialize, [], self.output).is_err() {
-            written(Err(std::io::ErrorKind::InvalidInput.into()));
+            written(&Err(std::io::ErrorKind::InvalidInput.into()));
         }
-        written(frontend::execute("", 0, self.output));
+        written(&frontend::execute("", 0, self.output));
         frontend::sync(self.output);
     }
 }
 
 /// A message that cannot be written is left out; its answer will be missing,
 /// and the connection never confirmed.
-fn written(result: std::io::Result<()>) {
+fn written(result: &std::io::Result<()>) {
     debug_assert!(result.is_ok(), "the texts are ours and hold no NUL");
 }

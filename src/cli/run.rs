@@ -1,6 +1,7 @@
 //! `pgtenant run`
 
-use super::{Failure, serve};
+use super::Failure;
+use super::serve::{self, Hangup};
 use pgtenant::guard::Mode;
 use pgtenant::{observe, settings};
 use std::path::Path;
@@ -13,7 +14,7 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
         warn!("guard.mode = \"report\": statements that break isolation are logged, NOT refused");
     }
     let (tenants, logins) = (settings.tenants.len(), settings.directory.len());
-    serve::serve(settings, |addresses| {
+    serve::serve(settings, Hangup::Ignore, |addresses| {
         for address in addresses {
             info!(%address, tenants, logins, "listening");
         }

@@ -11,11 +11,21 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// How long running transactions get after SIGINT.
 const SHORT_DRAIN: Duration = Duration::from_secs(2);
 
+/// What SIGHUP, the end of the terminal, means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hangup {
+    /// Nothing but a warning.
+    Ignore,
+    /// The same as SIGINT.
+    Stop,
+}
+
 /// Serves clients until a signal tells to stop. `ready` is called once clients
 /// can connect, with the addresses that are listened on; when it fails, nothing
 /// is served.
 pub(super) fn serve(
     settings: Settings,
+    hangup: Hangup,
     ready: impl FnOnce(&[SocketAddr]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -31,7 +41,7 @@ pub(super) fn serve(
             .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;
         ready(&gateway.addresses())?;
         let (handle, stop) = Stop::new();
-        let stopping = tokio::spawn(signals.govern(handle, drain));
+        let stopping = tokio::spawn(signals.govern(handle, drain, hangup));
         let ended = gateway.serve(stop).await.map_err(Failure::run);
         stopping.abort();
         ended
@@ -59,12 +69,15 @@ impl StopSignals {
 
     /// SIGTERM drains for `drain`, SIGINT for a moment, a second of either ends
     /// at once.
-    async fn govern(mut self, handle: StopHandle, drain: Duration) {
+    async fn govern(mut self, handle: StopHandle, drain: Duration, hangup: Hangup) {
         let patience = loop {
             tokio::select! {
                 _ = self.terminate.recv() => break drain,
                 _ = self.interrupt.recv() => break drain.min(SHORT_DRAIN),
                 _ = self.hangup.recv() => {
+                    if hangup == Hangup::Stop {
+                        break drain.min(SHORT_DRAIN);
+                    }
                     tracing::warn!("SIGHUP: the configuration cannot be reloaded while running; restart instead");
                 }
             }

@@ -3,7 +3,7 @@
 use super::Shared;
 use crate::binding::{AttachError, OwnSettings, attach};
 use crate::guard::Guard;
-use crate::login::{Arrival, Arrived, Authenticated, LoginError, Wire, settings_of};
+use crate::login::{Arrival, Arrived, Authenticated, Failed, LoginError, settings_of};
 use crate::pool::{Greeting, GreetingKey, Pool};
 use crate::session::{Client, End, Parts, Session};
 use crate::tenant::{IsolationName, Principal};
@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tracing::{Span, info, info_span, warn};
+use tracing::{Span, error_span, info, warn};
 
 type Guards = Arc<HashMap<IsolationName, Arc<Guard>>>;
 
@@ -53,9 +53,9 @@ pub(super) async fn admit(
             warn!(target: "pgtenant::audit", parent: &span, event = "session_failed", reason = %error);
         }
         End::ServerGone(error) => {
-            warn!(target: "pgtenant::server", parent: &span, %error, "the server connection is gone")
+            warn!(target: "pgtenant::server", parent: &span, %error, "the server connection is gone");
         }
-        End::Terminated | End::ClientGone(_) | End::Stopped => {}
+        End::Terminated | End::ClientGone(_) | End::ServerEnded | End::Stopped => {}
     }
     info!(target: "pgtenant::audit", parent: &span, event = "logout", reason = %end);
 }
@@ -64,8 +64,6 @@ struct Admitted {
     session: Session,
     span: Span,
 }
-
-type Failed = (Option<Wire>, LoginError);
 
 async fn log_in(
     stream: TcpStream,
@@ -87,7 +85,7 @@ async fn log_in(
     if !has_place {
         let error = ClientError::fatal("53300", "sorry, too many clients already")
             .hint("The administrator can raise listen.max_clients.");
-        return Err((Some(introduced.wire), LoginError::told(error)));
+        return Err((Some(Box::new(introduced.wire)), LoginError::told(error)));
     }
     let authenticated = shared
         .authenticator
@@ -112,7 +110,8 @@ async fn welcome(
         principal,
         answer,
     } = authenticated;
-    let span = info_span!(
+    // Of the highest level, so that no filter takes it from the events in it.
+    let span = error_span!(
         target: "pgtenant::client",
         "client",
         login = %principal.login,
@@ -126,7 +125,7 @@ async fn welcome(
         Err(error) => {
             let error = LoginError::told(error);
             return match wire.send(&answer).await {
-                Ok(()) => Err((Some(wire), error)),
+                Ok(()) => Err((Some(Box::new(wire)), error)),
                 Err(lost) => Err((None, lost)),
             };
         }
@@ -147,7 +146,7 @@ async fn welcome(
         Err(error) => {
             let reason = error.to_string();
             let error = ClientError::fatal("XX000", "no randomness for a cancellation key");
-            return Err((Some(wire), LoginError::Refused { error, reason }));
+            return Err((Some(Box::new(wire)), LoginError::Refused { error, reason }));
         }
     };
     let mut out = answer;

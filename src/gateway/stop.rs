@@ -57,7 +57,7 @@ impl Stop {
         let mut receiver = self.level.clone();
         if receiver.wait_for(|now| *now >= level).await.is_err() {
             // The handle is gone: nobody will ever tell.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

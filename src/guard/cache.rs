@@ -58,7 +58,10 @@ impl Cache {
     fn add(&mut self, text: Box<[u8]>, verdict: Arc<Verdict>) {
         let weight = weight(&text, &verdict);
         if self.young.bytes + weight > self.limit {
-            self.old = std::mem::take(&mut self.young);
+            std::mem::swap(&mut self.young, &mut self.old);
+            // The map keeps its room.
+            self.young.verdicts.clear();
+            self.young.bytes = 0;
         }
         if weight > self.limit {
             return;

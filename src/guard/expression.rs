@@ -3,7 +3,7 @@
 
 use super::functions::{self, Call};
 use super::inspection::{Inspection, Scope, Visit};
-use super::rules;
+use super::rules::{self, Rule};
 use super::settings::{self, Change, clip};
 use pg_raw_parse::nodes::{FuncCall, RangeVar};
 use pg_raw_parse::{ConstValue, Node, list::NodeList};
@@ -114,15 +114,17 @@ fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
         Some(Call::Residue) => inspection.effects.residue = true,
         // With three arguments it takes no text.
         Some(Call::Caught(_)) if name == "ts_rewrite" && call.args().len() == 3 => {}
-        Some(Call::Caught(rule)) => inspection.refuse(rule, || not_allowed(name)),
+        Some(Call::Caught(rule)) => caught(inspection, rule, name),
         None => {}
     }
     if let Some(rule) = schema.and_then(functions::schema) {
         inspection.refuse(rule, || not_allowed(name));
     }
-    if schema.is_some_and(|schema| schema != "pg_catalog") || !functions::is_builtin(name) {
-        inspection.effects.doubtful = true;
-    }
+    let postgresqls = match schema {
+        None | Some("pg_catalog") => functions::is_builtin(name),
+        Some(schema) => schema == "information_schema",
+    };
+    inspection.effects.doubtful |= !postgresqls;
 }
 
 /// `x.f` calls the function `f` on `x` when `x` has no such column: no call
@@ -134,9 +136,15 @@ fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
     match functions::call(name) {
         Some(Call::SetConfig) => inspection.refuse(&rules::COMPUTED, || not_allowed(name)),
         Some(Call::Residue) => inspection.effects.residue = true,
-        Some(Call::Caught(rule)) => inspection.refuse(rule, || not_allowed(name)),
+        Some(Call::Caught(rule)) => caught(inspection, rule, name),
         None => {}
     }
+}
+
+fn caught(inspection: &mut Inspection<'_>, rule: &'static Rule, function: &str) {
+    // Where it is let through, the session keeps the lock.
+    inspection.effects.residue |= *rule == rules::ADVISORY;
+    inspection.refuse(rule, || not_allowed(function));
 }
 
 fn not_allowed(function: &str) -> String {
@@ -196,7 +204,7 @@ fn constant(node: Node<'_>) -> Option<&str> {
         Node::TypeCast(cast) => {
             let names = cast.type_name()?.names();
             let plain = cast.type_name()?.array_bounds().is_empty();
-            let text = names.iter().last().and_then(|name| name.sval()) == Some("text");
+            let text = names.iter().next_back().and_then(|name| name.sval()) == Some("text");
             match cast.arg() {
                 arg @ Node::A_Const(_) if text && plain => constant(arg),
                 _ => None,
@@ -213,10 +221,12 @@ fn is_true(node: Node<'_>) -> bool {
     }
 }
 
-fn last_name(names: &NodeList) -> Option<&str> {
+/// The last part of a name.
+pub(super) fn last_name(names: &NodeList) -> Option<&str> {
     names.get(names.len().checked_sub(1)?)?.as_str()
 }
 
-fn qualifier(names: &NodeList) -> Option<&str> {
+/// The schema of a name with a schema.
+pub(super) fn qualifier(names: &NodeList) -> Option<&str> {
     names.get(names.len().checked_sub(2)?)?.as_str()
 }

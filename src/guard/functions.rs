@@ -18,11 +18,45 @@ pub(super) enum Call {
 
 /// What a call of the function `name` means, when it is not an ordinary one.
 pub(super) fn call(name: &str) -> Option<Call> {
+    if !may_be_known(name) {
+        return None;
+    }
     if let Ok(at) = CALLS.binary_search_by(|(known, _)| (*known).cmp(name)) {
         return CALLS.get(at).map(|(_, call)| *call);
     }
     let family = FAMILIES.iter().find(|(prefix, _)| name.starts_with(prefix));
     family.map(|(_, rule)| Call::Caught(rule))
+}
+
+/// A quick first look: whether any known name begins with the same two letters.
+fn may_be_known(name: &str) -> bool {
+    match name.as_bytes() {
+        [first, second, ..] => FIRST_LETTERS[letter(*first)] & (1 << letter(*second)) != 0,
+        _ => false,
+    }
+}
+
+/// For each first letter the second letters of [`CALLS`] and [`FAMILIES`].
+const FIRST_LETTERS: [u32; 32] = {
+    let mut letters = [0; 32];
+    let mut at = 0;
+    while at < CALLS.len() {
+        let name = CALLS[at].0.as_bytes();
+        letters[letter(name[0])] |= 1 << letter(name[1]);
+        at += 1;
+    }
+    at = 0;
+    while at < FAMILIES.len() {
+        let name = FAMILIES[at].0.as_bytes();
+        letters[letter(name[0])] |= 1 << letter(name[1]);
+        at += 1;
+    }
+    letters
+};
+
+/// Letters, and some other bytes that share a number with them.
+const fn letter(byte: u8) -> usize {
+    (byte & 31) as usize
 }
 
 /// The rule for every function of an extension's `schema`.
@@ -32,12 +66,22 @@ pub(super) fn schema(schema: &str) -> Option<&'static Rule> {
 
 /// Whether `name` is a function of pg_catalog in PostgreSQL 15 to 18.
 pub(super) fn is_builtin(name: &str) -> bool {
-    BUILTINS.binary_search(&name).is_ok()
+    let mut slot = hash(name.as_bytes()) % SLOTS;
+    while let Some(known) = SLOT_OF
+        .get(slot)
+        .and_then(|at| BUILTINS.get(usize::from(*at)))
+    {
+        if *known == name {
+            return true;
+        }
+        slot = (slot + 1) % SLOTS;
+    }
+    false
 }
 
 /// Whether `name` is an operator of pg_catalog.
 pub(super) fn is_builtin_operator(name: &str) -> bool {
-    OPERATORS.binary_search(&name).is_ok()
+    matches!(name, "=" | "<" | ">" | "+" | "-") || OPERATORS.binary_search(&name).is_ok()
 }
 
 /// The rule for reading or writing the relation `name`.
@@ -66,10 +110,8 @@ const RELATIONS: &[(&str, &Rule)] = &[
     ("pg_prepared_xacts", &rules::SESSIONS),
     ("pg_replication_slots", &rules::SESSIONS),
     ("pg_stat_activity", &rules::SESSIONS),
-    ("pg_stat_gssapi", &rules::SESSIONS),
     ("pg_stat_monitor", &rules::SESSIONS),
     ("pg_stat_replication", &rules::SESSIONS),
-    ("pg_stat_ssl", &rules::SESSIONS),
     ("pg_stat_statements", &rules::SESSIONS),
     ("pg_stat_statements_info", &rules::SESSIONS),
     ("pg_stat_subscription", &rules::SESSIONS),
@@ -81,7 +123,6 @@ const FAMILIES: &[(&str, &Rule)] = &[
     ("binary_upgrade_", &rules::SERVER),
     ("crosstab", &rules::TEXT_AS_SQL),
     ("dblink", &rules::TEXT_AS_SQL),
-    ("lo_", &rules::LARGE_OBJECTS),
     ("pg_backup_", &rules::SERVER),
     ("pg_create_", &rules::SERVER),
     ("pg_file_", &rules::FILES),
@@ -109,8 +150,24 @@ const CALLS: &[(&str, Call)] = &[
     ),
     ("database_to_xmlschema", Call::Caught(&rules::TEXT_AS_SQL)),
     ("hypopg_create_index", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("lo_close", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_creat", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_create", Call::Caught(&rules::LARGE_OBJECTS)),
     ("lo_export", Call::Caught(&rules::FILES)),
+    ("lo_from_bytea", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_get", Call::Caught(&rules::LARGE_OBJECTS)),
     ("lo_import", Call::Caught(&rules::FILES)),
+    ("lo_lseek", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_lseek64", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_manage", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_oid", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_open", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_put", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_tell", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_tell64", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_truncate", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_truncate64", Call::Caught(&rules::LARGE_OBJECTS)),
+    ("lo_unlink", Call::Caught(&rules::LARGE_OBJECTS)),
     ("loread", Call::Caught(&rules::LARGE_OBJECTS)),
     ("lowrite", Call::Caught(&rules::LARGE_OBJECTS)),
     ("pg_advisory_lock", Call::Caught(&rules::ADVISORY)),
@@ -229,7 +286,38 @@ const OPERATORS: &[&str] = &[
 ];
 
 /// The functions of pg_catalog, in byte order.
-const BUILTINS: &[&str] = include!("builtins.in");
+static BUILTINS: &[&str] = include!("builtins.in");
+
+/// Three times the names, and a power of two.
+const SLOTS: usize = 8192;
+
+/// A hash table over [`BUILTINS`] with open addressing, made at compile time:
+/// the places of the names; no place of one in an empty slot.
+static SLOT_OF: [u16; SLOTS] = {
+    assert!(BUILTINS.len() < SLOTS / 2);
+    let mut slots = [u16::MAX; SLOTS];
+    let mut at: u16 = 0;
+    while (at as usize) < BUILTINS.len() {
+        let mut slot = hash(BUILTINS[at as usize].as_bytes()) % SLOTS;
+        while slots[slot] != u16::MAX {
+            slot = (slot + 1) % SLOTS;
+        }
+        slots[slot] = at;
+        at += 1;
+    }
+    slots
+};
+
+/// FNV-1a.
+const fn hash(name: &[u8]) -> usize {
+    let mut hash: u32 = 0x811c_9dc5;
+    let mut at = 0;
+    while at < name.len() {
+        hash = (hash ^ name[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    hash as usize
+}
 
 #[cfg(test)]
 mod tests {
@@ -241,6 +329,26 @@ mod tests {
         assert!(RELATIONS.is_sorted_by(|a, b| a.0 < b.0));
         assert!(OPERATORS.is_sorted_by(|a, b| a < b));
         assert!(BUILTINS.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn the_first_look_misses_no_known_name() {
+        for (name, _) in CALLS {
+            assert!(call(name).is_some(), "{name}");
+        }
+        for (prefix, _) in FAMILIES {
+            assert!(call(prefix).is_some(), "{prefix}");
+        }
+        assert_eq!(call("created_at"), None);
+    }
+
+    #[test]
+    fn the_hash_table_holds_the_builtins_and_no_other_name() {
+        for name in BUILTINS {
+            assert!(is_builtin(name), "{name}");
+            assert!(!is_builtin(&format!("{name}_x")), "{name}_x");
+        }
+        assert!(!is_builtin(""));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::settings;
 use super::tree::Stack;
 use super::verdict::{Effects, Refusal, TouchedSettings, Verdict};
 use super::{Permission, expression, statement};
-use pg_raw_parse::{Node, StmtList};
+use pg_raw_parse::StmtList;
 
 /// When the code of a node runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ pub(super) enum Scope {
 /// Where a statement stands in its query string.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    /// Nothing follows it.
+    /// What follows it sees no data.
     pub(super) last: bool,
     /// It is the only one.
     pub(super) alone: bool,
@@ -56,10 +56,17 @@ impl<'p> Inspection<'p> {
     /// The verdict on all statements of a query string.
     pub(super) fn judge(mut self, statements: &StmtList) -> Verdict {
         let count = statements.len();
-        let mut stack = Stack::default();
+        let mut backwards = statements.iter().rev();
+        let quiet = match count {
+            0 | 1 => count,
+            _ => backwards
+                .position(|s| !statement::is_quiet(s.stmt()))
+                .unwrap_or(count),
+        };
+        let mut stack = Stack::new();
         for (index, statement) in statements.stmts().enumerate() {
             let place = Place {
-                last: index + 1 == count,
+                last: index + 1 + quiet >= count,
                 alone: count == 1,
             };
             stack.push(statement, Scope::Now);
@@ -92,7 +99,9 @@ impl<'p> Inspection<'p> {
             if let Visit::Descend(scope) = visit
                 && !stack.push_children(node, scope)
             {
-                self.refuse(&rules::UNKNOWN, || unknown(node));
+                self.refuse(&rules::UNKNOWN, || {
+                    "pgtenant has no rule for this kind of statement".to_owned()
+                });
             }
         }
     }
@@ -110,12 +119,7 @@ impl<'p> Inspection<'p> {
             self.effects.doubtful = true;
         }
         if permission == Permission::Reject && self.refusal.is_none() {
-            self.refusal = Some(Refusal {
-                rule: rule.name,
-                sqlstate: rule.sqlstate,
-                message: message(),
-                hint: rule.hint,
-            });
+            self.refusal = Some(rule.refusal(message()));
         }
     }
 
@@ -139,32 +143,6 @@ impl<'p> Inspection<'p> {
             TouchedSettings::Named(names) if names.iter().any(|known| &**known == name) => {}
             TouchedSettings::Named(names) if names.len() < MOST => names.push(name.into()),
             TouchedSettings::Named(_) => self.effects.settings = TouchedSettings::Any,
-        }
-    }
-}
-
-fn unknown(node: Node<'_>) -> String {
-    // The first word of the debug output is the node's type.
-    let mut name = TypeName::default();
-    let _ = std::fmt::write(&mut name, format_args!("{node:?}"));
-    format!("pgtenant does not know this statement ({})", name.0)
-}
-
-/// Takes the letters before the first bracket, then stops the formatting.
-#[derive(Default)]
-struct TypeName(String);
-
-impl std::fmt::Write for TypeName {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        match text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
-            None => {
-                self.0.push_str(text);
-                Ok(())
-            }
-            Some(end) => {
-                self.0.push_str(text.get(..end).unwrap_or_default());
-                Err(std::fmt::Error)
-            }
         }
     }
 }

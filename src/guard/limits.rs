@@ -39,11 +39,14 @@ pub(super) fn check<'a>(
 
 /// A cheap bound: whether `/*` occurs more than `limit` times at all.
 fn comments_may_nest(sql: &[u8], limit: usize) -> bool {
-    sql.iter()
-        .zip(sql.iter().skip(1))
-        .filter(|pair| *pair == (&b'/', &b'*'))
-        .nth(limit)
-        .is_some()
+    // Most statements hold no slash at all, which is quick to see.
+    sql.contains(&b'/')
+        && sql
+            .iter()
+            .zip(sql.iter().skip(1))
+            .filter(|pair| *pair == (&b'/', &b'*'))
+            .nth(limit)
+            .is_some()
 }
 
 /// How deep comments nest, with strings, identifiers and dollar quotes skipped

@@ -1,5 +1,6 @@
 //! The rules, as one table that reads like a policy.
 
+use super::verdict::Refusal;
 use std::fmt;
 
 /// One rule: what it catches, why, and what the client is told.
@@ -31,6 +32,18 @@ pub enum Switch {
 impl fmt::Debug for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
+    }
+}
+
+impl Rule {
+    /// The refusal of what it caught.
+    pub(super) fn refusal(&self, message: String) -> Refusal {
+        Refusal {
+            rule: self.name,
+            sqlstate: self.sqlstate,
+            message,
+            hint: self.hint,
+        }
     }
 }
 
@@ -95,7 +108,7 @@ rules! {
         hint "The tenant is chosen by the login: connect with the credential of the other tenant."
 
     ROLE = "role" "42501"
-        catches "SET ROLE, SET SESSION AUTHORIZATION, and their settings by name"
+        catches "SET ROLE, SET SESSION AUTHORIZATION to a name, and their settings by name"
         why "the role of the server connection belongs to pgtenant"
         hint "Connect with the login that has the rights that are needed."
 
@@ -135,9 +148,9 @@ rules! {
         hint "Use SET."
 
     RESET_ALL = "reset-not-last" "0A000"
-        catches "RESET ALL or DISCARD ALL followed by other statements in one query string"
+        catches "RESET ALL or DISCARD ALL followed by statements that could see data, in one query string"
         why "the tenant is attached again after the query string, not within it"
-        hint "Send it by itself, or as the last statement of the query string."
+        hint "Send it by itself, or at the end of the query string."
 
     STORED = "stored-setting" "42501"
         catches "ALTER ROLE, ALTER DATABASE and ALTER SYSTEM with SET or RESET"

@@ -37,7 +37,7 @@ pub(super) fn refusal(
     allowed_only(name, rule, *allowed, change)
 }
 
-/// What `SET name` may leave changed in the session beside the setting itself.
+/// How long a change of `name`, in lower case, lasts.
 pub(super) fn kind(name: &str) -> Kind {
     match name {
         "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" => {

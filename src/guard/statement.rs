@@ -1,13 +1,15 @@
 //! What is judged by the type of the statement.
 
-use super::expression::{is_temporary, is_temporary_schema, target};
+use super::expression::{is_temporary, is_temporary_schema, last_name, qualifier, target};
 use super::inspection::{Inspection, Place, Scope, Visit};
 use super::rules::{self, Rule};
 use super::settings::{self, Change};
+use super::tree::Stack;
 use pg_raw_parse::nodes::{
     AlterTableCmd, AlterTableType, CopyStmt, CreateStmt, CreateTableAsStmt, DeclareCursorStmt,
     DefineStmt, DiscardMode, DiscardStmt, DropStmt, GrantStmt, LockStmt, ObjectType,
-    OnCommitAction, TransactionStmt, TransactionStmtKind, VariableSetKind, VariableSetStmt,
+    OnCommitAction, SelectStmt, TransactionStmt, TransactionStmtKind, VariableSetKind,
+    VariableSetStmt,
 };
 use pg_raw_parse::{ConstValue, Node, list::CastNodeList, nodes};
 
@@ -22,6 +24,7 @@ pub(super) fn visit(
         inspection.refuse(rule, || {
             format!("{statement} is not allowed through pgtenant")
         });
+        inspection.effects.residue |= leaves_residue(node);
         return match node {
             // What can be seen of it is judged all the same.
             Node::CreateFunctionStmt(_)
@@ -37,12 +40,12 @@ pub(super) fn visit(
     let effects = &mut inspection.effects;
     match node {
         Node::VariableSetStmt(set) => variable_set(inspection, set, scope, place),
-        Node::DiscardStmt(discard_) => discard(inspection, discard_, place),
+        Node::DiscardStmt(statement) => discard(inspection, statement, place),
         Node::TransactionStmt(statement) => transaction(inspection, statement),
         Node::CopyStmt(statement) => copy(inspection, statement, scope),
         Node::LockStmt(statement) => lock(inspection, statement, scope),
         Node::GrantStmt(statement) => grant(inspection, statement),
-        Node::DropStmt(statement) => drop(inspection, statement),
+        Node::DropStmt(statement) => drop_objects(inspection, statement),
         Node::DefineStmt(statement) => define(inspection, statement),
         Node::AlterTableStmt(_) | Node::IndexStmt(_) | Node::CreateStatsStmt(_) => later,
         Node::AlterTableCmd(command) => alter_table(inspection, command, scope),
@@ -54,6 +57,7 @@ pub(super) fn visit(
         }
         Node::ViewStmt(statement) => {
             if statement.view().is_some_and(is_temporary) {
+                effects.residue = true;
                 inspection.refuse(&rules::OPAQUE, || {
                     "CREATE TEMPORARY VIEW is not allowed through pgtenant".to_owned()
                 });
@@ -106,6 +110,18 @@ pub(super) fn visit(
         // Their children decide, or they are unknown to the tree as well.
         _ => Visit::Descend(scope),
     }
+}
+
+/// What a statement that is refused by its type leaves in the session, where
+/// it is let through.
+fn leaves_residue(node: Node<'_>) -> bool {
+    let schema = match node {
+        Node::ListenStmt(_) | Node::LoadStmt(_) => return true,
+        Node::CreateDomainStmt(statement) => schema_of(statement.domainname()),
+        Node::CreateFunctionStmt(statement) => qualifier(statement.funcname()),
+        _ => None,
+    };
+    schema.is_some_and(is_temporary_schema)
 }
 
 /// The statements that are refused by their type alone.
@@ -197,6 +213,10 @@ fn variable_set(
         VariableSetKind::VAR_RESET_ALL if scope != Scope::Now => {}
         VariableSetKind::VAR_RESET_ALL => reset_all(inspection, "RESET ALL", place),
         VariableSetKind::VAR_SET_MULTI => set_transaction(inspection, set),
+        // DISCARD ALL does the same.
+        kind if returns_to_default(set, kind) && scope == Scope::Now => {
+            reset_all(inspection, "SET SESSION AUTHORIZATION DEFAULT", place);
+        }
         kind => {
             let name = set.name().unwrap_or_default().to_ascii_lowercase();
             let values;
@@ -218,6 +238,53 @@ fn variable_set(
     Visit::Skip
 }
 
+/// `SET SESSION AUTHORIZATION DEFAULT` or `RESET SESSION AUTHORIZATION`.
+fn returns_to_default(set: &VariableSetStmt, kind: VariableSetKind::Type) -> bool {
+    matches!(
+        kind,
+        VariableSetKind::VAR_SET_DEFAULT | VariableSetKind::VAR_RESET
+    ) && !set.is_local
+        && set.name() == Some("session_authorization")
+}
+
+/// Whether a statement sees no data and changes no setting but to its default:
+/// what drivers send behind RESET ALL when they clean a connection.
+pub(super) fn is_quiet(node: Node<'_>) -> bool {
+    match node {
+        Node::ClosePortalStmt(_)
+        | Node::DeallocateStmt(_)
+        | Node::DiscardStmt(_)
+        | Node::UnlistenStmt(_) => true,
+        Node::VariableSetStmt(set) => matches!(
+            set.kind,
+            VariableSetKind::VAR_RESET
+                | VariableSetKind::VAR_RESET_ALL
+                | VariableSetKind::VAR_SET_DEFAULT
+        ),
+        Node::SelectStmt(select) => is_unlock_all(select),
+        _ => false,
+    }
+}
+
+/// Exactly `SELECT pg_advisory_unlock_all()`.
+fn is_unlock_all(select: &SelectStmt) -> bool {
+    let mut stack = Stack::new();
+    let known = stack.push_children(Node::SelectStmt(select), Scope::Now);
+    let (Some((Node::ResTarget(item), _)), None) = (stack.pop(), stack.pop()) else {
+        return false;
+    };
+    let Node::FuncCall(call) = item.val() else {
+        return false;
+    };
+    let names = call.funcname();
+    known
+        && call.args().is_empty()
+        && call.agg_order().is_empty()
+        && matches!((call.agg_filter(), call.over()), (Node::None, None))
+        && matches!(qualifier(names), None | Some("pg_catalog"))
+        && last_name(names) == Some("pg_advisory_unlock_all")
+}
+
 /// One item of a SET statement's list, as text.
 fn value(node: Node<'_>) -> String {
     match node {
@@ -235,7 +302,7 @@ fn reset_all(inspection: &mut Inspection<'_>, statement: &str, place: Place) {
     inspection.effects.resets = true;
     if !place.last {
         inspection.refuse(&rules::RESET_ALL, || {
-            format!("{statement} must be the last statement of its query string")
+            format!("{statement} must stand at the end of its query string")
         });
     }
 }
@@ -326,7 +393,7 @@ fn grant(inspection: &mut Inspection<'_>, statement: &GrantStmt) -> Visit {
     Visit::Skip
 }
 
-fn drop(inspection: &mut Inspection<'_>, statement: &DropStmt) -> Visit {
+fn drop_objects(inspection: &mut Inspection<'_>, statement: &DropStmt) -> Visit {
     let rule = match statement.remove_type {
         ObjectType::OBJECT_POLICY => &rules::POLICIES,
         ObjectType::OBJECT_ACCESS_METHOD
@@ -356,6 +423,8 @@ fn define(inspection: &mut Inspection<'_>, statement: &DefineStmt) -> Visit {
                 ObjectType::OBJECT_TYPE => "CREATE TYPE",
                 _ => "a definition of this kind",
             };
+            let schema = schema_of(statement.defnames());
+            inspection.effects.residue |= schema.is_some_and(is_temporary_schema);
             inspection.refuse(&rules::OPAQUE, || {
                 format!("{name} is not allowed through pgtenant")
             });
@@ -367,6 +436,7 @@ fn define(inspection: &mut Inspection<'_>, statement: &DefineStmt) -> Visit {
 /// A type in pg_temp hides PostgreSQL's own type of that name.
 fn new_type(inspection: &mut Inspection<'_>, schema: Option<&str>) {
     if schema.is_some_and(is_temporary_schema) {
+        inspection.effects.residue = true;
         inspection.refuse(&rules::OPAQUE, || {
             "a temporary type is not allowed through pgtenant".to_owned()
         });

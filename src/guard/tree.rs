@@ -7,12 +7,17 @@ use super::inspection::Scope;
 use pg_raw_parse::Node;
 
 /// The nodes that are still to be visited.
-#[derive(Default)]
 pub(super) struct Stack<'t> {
     nodes: Vec<(Node<'t>, Scope)>,
 }
 
 impl<'t> Stack<'t> {
+    pub(super) fn new() -> Self {
+        Self {
+            nodes: Vec::with_capacity(32),
+        }
+    }
+
     pub(super) fn push(&mut self, node: impl Into<Node<'t>>, scope: Scope) {
         match node.into() {
             Node::None => {}
@@ -325,5 +330,100 @@ impl<'t> Children<'_, 't> {
             _ => return false,
         };
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::path::{Path, PathBuf};
+
+    /// The types that rules look at.
+    const TYPES: &[&str] = &[
+        "FuncCall",
+        "ColumnRef",
+        "A_Indirection",
+        "A_Expr",
+        "SelectStmt",
+        "InsertStmt",
+        "UpdateStmt",
+        "DeleteStmt",
+        "MergeStmt",
+        "VariableSetStmt",
+        "RangeSubselect",
+        "SubLink",
+    ];
+
+    /// The debug output is made from the structs themselves and shows every
+    /// node: what the walk reaches must be the same.
+    #[test]
+    fn the_walk_reaches_every_node_of_postgresqls_regression_tests() {
+        let mut compared = 0;
+        for file in files() {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            for sql in text.split_inclusive(";\n") {
+                let Ok(tree) = pg_raw_parse::parse(sql) else {
+                    continue;
+                };
+                for statement in tree.stmts() {
+                    compared += usize::from(reaches_all(statement, sql));
+                }
+            }
+        }
+        assert!(compared > 1000, "{compared}");
+    }
+
+    /// `false`: the statement is judged by its type alone.
+    fn reaches_all(statement: Node<'_>, sql: &str) -> bool {
+        let mut stack = Stack::new();
+        if !stack.push_children(statement, Scope::Now) {
+            return false;
+        }
+        let mut reached = BTreeMap::new();
+        count(statement, &mut reached);
+        while let Some((node, scope)) = stack.pop() {
+            count(node, &mut reached);
+            // Statements within a rule's action can be of any type.
+            let _ = stack.push_children(node, scope);
+        }
+        let shown = format!("{statement:?}");
+        for name in TYPES {
+            let expected = shown.matches(&format!("({name} {{")).count()
+                + shown.matches(&format!(" {name} {{")).count()
+                + shown.matches(&format!("[{name} {{")).count();
+            let found = reached.get(*name).copied().unwrap_or_default();
+            assert_eq!(found, expected, "{name} in {sql}\n{shown}");
+        }
+        true
+    }
+
+    fn count(node: Node<'_>, reached: &mut BTreeMap<&'static str, usize>) {
+        let name = match node {
+            Node::FuncCall(_) => "FuncCall",
+            Node::ColumnRef(_) => "ColumnRef",
+            Node::A_Indirection(_) => "A_Indirection",
+            Node::A_Expr(_) => "A_Expr",
+            Node::SelectStmt(_) => "SelectStmt",
+            Node::InsertStmt(_) => "InsertStmt",
+            Node::UpdateStmt(_) => "UpdateStmt",
+            Node::DeleteStmt(_) => "DeleteStmt",
+            Node::MergeStmt(_) => "MergeStmt",
+            Node::VariableSetStmt(_) => "VariableSetStmt",
+            Node::RangeSubselect(_) => "RangeSubselect",
+            Node::SubLink(_) => "SubLink",
+            _ => return,
+        };
+        *reached.entry(name).or_default() += 1;
+    }
+
+    fn files() -> Vec<PathBuf> {
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/regress");
+        let folder = std::env::var_os("PGTENANT_REGRESS_DIR").map_or(ours, PathBuf::from);
+        let entries = std::fs::read_dir(folder).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths
+            .filter(|path| path.extension().is_some_and(|e| e == "sql"))
+            .collect()
     }
 }

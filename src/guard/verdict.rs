@@ -28,8 +28,9 @@ pub struct Refusal {
 pub struct Effects {
     /// Session settings that it may change (not `SET LOCAL`).
     pub settings: TouchedSettings,
-    /// It runs `RESET ALL` or `DISCARD ALL`, as its last statement: the tenant
-    /// and the client's settings must be attached again before the next message.
+    /// It runs `RESET ALL`, `DISCARD ALL` or `SET SESSION AUTHORIZATION DEFAULT`,
+    /// and nothing behind it in the string sees data: the tenant and the client's
+    /// settings must be attached again before the next message.
     pub resets: bool,
     /// It drops every prepared statement (`DISCARD ALL`, `DEALLOCATE ALL`).
     pub drops_prepared: bool,

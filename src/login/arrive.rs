@@ -41,7 +41,7 @@ pub enum Arrival {
 }
 
 /// A step failed: the connection, where there is one left to say so on.
-pub type Failed = (Option<Wire>, LoginError);
+pub type Failed = (Option<Box<Wire>>, LoginError);
 
 impl Arrived {
     /// A new connection, whose login must be over by `deadline`.
@@ -67,7 +67,7 @@ impl Arrived {
         if first == [0x16] {
             let Some(config) = config_of(tls) else {
                 let wire = plain(stream, deadline);
-                return Err((Some(wire), StartupLength.into()));
+                return Err((Some(Box::new(wire)), StartupLength.into()));
             };
             let wire = direct_tls(stream, config, deadline).await?;
             return finish(wire, tls).await;
@@ -88,11 +88,11 @@ impl Arrived {
                     .await
                     .map_err(|error| (None, error))?,
                 Ok(packet) => return introduced(wire, packet, tls),
-                Err(error) => return Err((Some(wire), error)),
+                Err(error) => return Err((Some(Box::new(wire)), error)),
             }
         }
         Err((
-            Some(wire),
+            Some(Box::new(wire)),
             LoginError::told(ClientError::protocol("too many negotiation requests")),
         ))
     }
@@ -102,7 +102,7 @@ impl Arrived {
 async fn finish(mut wire: Wire, tls: &ClientTls) -> Result<Arrival, Failed> {
     match read(&mut wire).await {
         Ok(packet) => introduced(wire, packet, tls),
-        Err(error) => Err((Some(wire), error)),
+        Err(error) => Err((Some(Box::new(wire)), error)),
     }
 }
 
@@ -113,18 +113,18 @@ fn introduced(wire: Wire, packet: Packet, tls: &ClientTls) -> Result<Arrival, Fa
             let error =
                 ClientError::fatal("28000", "this server accepts connections over TLS only")
                     .hint("Connect with sslmode=require, or better sslmode=verify-full.");
-            Err((Some(wire), LoginError::told(error)))
+            Err((Some(Box::new(wire)), LoginError::told(error)))
         }
         Packet::Startup(startup) if wire.input.is_empty() => {
             Ok(Arrival::Client(Introduced { wire, startup }))
         }
         Packet::Startup(_) => {
             let error = ClientError::protocol("data was sent before the login was answered");
-            Err((Some(wire), LoginError::told(error)))
+            Err((Some(Box::new(wire)), LoginError::told(error)))
         }
         Packet::SslRequest | Packet::GssEncRequest => {
             let error = ClientError::protocol("encryption was asked for twice");
-            Err((Some(wire), LoginError::told(error)))
+            Err((Some(Box::new(wire)), LoginError::told(error)))
         }
     }
 }
@@ -144,17 +144,17 @@ async fn upgrade(mut wire: Wire, config: &Arc<ServerConfig>) -> Result<Wire, Fai
     if !wire.input.is_empty() {
         let error = ClientError::protocol("received unencrypted data after SSL request")
             .hint("This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.");
-        return Err((Some(wire), LoginError::told(error)));
+        return Err((Some(Box::new(wire)), LoginError::told(error)));
     }
     wire.send(b"S").await.map_err(|error| (None, error))?;
     match wire.transport {
         Transport::Plain(stream) => accept(stream, config, wire.deadline).await,
         tls @ Transport::Tls(_) => Err((
-            Some(Wire {
+            Some(Box::new(Wire {
                 transport: tls,
                 input: wire.input,
                 deadline: wire.deadline,
-            }),
+            })),
             LoginError::told(ClientError::protocol("encryption was asked for twice")),
         )),
     }
@@ -178,7 +178,7 @@ async fn direct_tls(
     let error = ClientError::protocol(
         "received direct SSL connection request without ALPN protocol negotiation extension",
     );
-    Err((Some(wire), LoginError::told(error)))
+    Err((Some(Box::new(wire)), LoginError::told(error)))
 }
 
 async fn accept(

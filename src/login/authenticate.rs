@@ -86,7 +86,7 @@ impl Authenticator {
                 principal,
                 answer,
             }),
-            Err(error) => Err((Some(wire), error)),
+            Err(error) => Err((Some(Box::new(wire)), error)),
         }
     }
 

@@ -149,7 +149,7 @@ impl Wire {
                     return;
                 }
             }
-            self.transport.shutdown().await;
+            self.transport.close().await;
         };
         let _ = tokio::time::timeout(std::time::Duration::from_secs(1), goodbye).await;
     }

@@ -57,10 +57,7 @@ impl Login {
             match (tag, body.split_first_chunk::<4>()) {
                 (b'R', Some((code, rest))) => match u32::from_be_bytes(*code) {
                     0 => return Ok(()),
-                    3 => {
-                        self.send_password(target, |password| password.to_vec())
-                            .await?
-                    }
+                    3 => self.send_password(target, <[u8]>::to_vec).await?,
                     5 => {
                         let salt = rest.try_into().map_err(|_| FrameError)?;
                         let user = target.user.as_bytes();

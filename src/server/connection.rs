@@ -10,7 +10,10 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Most time for a goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// An authenticated connection to PostgreSQL. `S` says whose it is.
 #[derive(Debug)]
@@ -143,9 +146,12 @@ impl<S> Connection<S> {
     pub async fn close(mut self) {
         let mut terminate = BytesMut::new();
         postgres_protocol::message::frontend::terminate(&mut terminate);
-        if self.inner.transport.write_all(&terminate).await.is_ok() {
-            self.inner.transport.shutdown().await;
-        }
+        let goodbye = async {
+            if self.inner.transport.write_all(&terminate).await.is_ok() {
+                self.inner.transport.close().await;
+            }
+        };
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
     }
 
     /// What is known of the connection.

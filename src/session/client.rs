@@ -6,7 +6,10 @@ use crate::wire::ClientError;
 use bytes::BytesMut;
 use std::io;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+/// Most time for a goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// What a client may send ahead while it waits for a server connection, in
 /// bytes.
 const MOST_AHEAD: usize = 32 << 10;
@@ -87,13 +90,13 @@ impl Client {
         Poll::Pending
     }
 
-    /// Sends what is queued and closes the connection; gives up after a second.
+    /// Sends what is queued and closes the connection.
     pub(super) async fn close(mut self) {
         let goodbye = async {
             if std::future::poll_fn(|cx| self.poll_flush(cx)).await.is_ok() {
-                self.transport.shutdown().await;
+                self.transport.close().await;
             }
         };
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), goodbye).await;
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
     }
 }

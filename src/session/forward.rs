@@ -1,10 +1,10 @@
 //! From the client to the server: each message is understood, judged, and
 //! passed, changed, answered or refused.
 
-use super::Session;
 use super::awaited::{Awaited, Parsed};
 use super::ledger::{Hold, Ledger};
 use super::statements::Statement;
+use super::{Judged, Session};
 use crate::binding::Condition;
 use crate::guard::{TouchedSettings, Verdict};
 use crate::server::{Connection, PreparedId};
@@ -92,7 +92,7 @@ impl Session {
             }
             // Outside of COPY the server ignores these, too.
             Kind::Flush | Kind::CopyData | Kind::CopyDone | Kind::CopyFail => {
-                self.drop_local(header)
+                self.drop_local(header);
             }
             Kind::FunctionCall => self.refuse_locally(header, &function_call()),
             Kind::Query => {
@@ -117,12 +117,12 @@ impl Session {
                     self.drop_local(header);
                     return Step::Done;
                 }
-                self.judged = Some(verdict);
+                self.judged = Some(Judged::Admitted(verdict));
                 return Step::NeedsServer;
             }
             Kind::Parse => match self.judge(header) {
                 Ok(verdict) => {
-                    self.judged = Some(verdict);
+                    self.judged = Some(Judged::Admitted(verdict));
                     return Step::NeedsServer;
                 }
                 Err(Unjudged::Long) => return Step::Judge,
@@ -223,6 +223,8 @@ impl Session {
                 }
                 if up.ledger.hold == Hold::Resetting {
                     up.ledger.hold = Hold::UntilReattached;
+                } else if !up.ledger.portals.is_empty() {
+                    up.ledger.hold = Hold::UntilAnswered;
                 }
                 self.pass(header);
                 Step::Done
@@ -260,7 +262,7 @@ impl Session {
         {
             if !up.ledger.is_answered() {
                 up.ledger.hold = Hold::UntilAnswered;
-                self.judged = Some(verdict);
+                self.judged = Some(Judged::Admitted(verdict));
                 return Step::Held;
             }
             if up.ledger.status != TransactionStatus::Failed {
@@ -274,12 +276,19 @@ impl Session {
                 return Step::Done;
             }
         }
+        if up.ledger.hold == Hold::Resetting {
+            self.refuse(header, &after_reset(), up);
+            return Step::Done;
+        }
         if let Err(error) = self.take_effects(&verdict, up) {
             self.refuse(header, &error, up);
             return Step::Done;
         }
         if verdict.effects.resets {
             up.ledger.hold = Hold::UntilReattached;
+        } else if verdict.effects.drops_prepared {
+            // What is still prepared is known once it has run.
+            up.ledger.hold = Hold::UntilAnswered;
         }
         // A simple query ends the unnamed statement.
         self.statements.set_unnamed(None);
@@ -445,7 +454,7 @@ impl Session {
             Some((statement, false)) if self.maps_names => {
                 self.stage(up);
                 let name = up.name_of(&statement);
-                written(write::describe(b'S', &name, up.connection.output()));
+                written(&write::describe(b'S', &name, up.connection.output()));
                 up.ledger.awaited.push_back(Awaited::Describe);
                 self.drop_next(header, up);
                 return Step::Done;
@@ -503,6 +512,12 @@ impl Session {
         up: &mut Upstream<'_, S>,
     ) -> Result<(), ClientError> {
         let effects = &verdict.effects;
+        if verdict.refusal.is_some() {
+            // It passes because refusals are only reported: it can have done
+            // anything to the session.
+            up.ledger.condition = Condition::Littered;
+            return Ok(());
+        }
         match &effects.settings {
             TouchedSettings::None => {}
             TouchedSettings::Named(names) => {
@@ -517,7 +532,7 @@ impl Session {
                 }
             }
             TouchedSettings::Any => {
-                up.ledger.condition = up.ledger.condition.max(Condition::Doubtful)
+                up.ledger.condition = up.ledger.condition.max(Condition::Doubtful);
             }
         }
         if effects.doubtful {
@@ -571,18 +586,20 @@ impl Session {
         let ours = ours.into_boxed_slice();
         let output = up.connection.output();
         if matches!(header.kind, Kind::Query | Kind::FunctionCall) {
-            written(write::query(NO_SQL, output));
+            written(&write::query(NO_SQL, output));
             up.ledger.awaited.push_back(Awaited::RefusedQuery(ours));
         } else {
-            written(write::parse(NO_SQL, NO_SQL, [], output));
+            written(&write::parse(NO_SQL, NO_SQL, [], output));
             up.ledger.awaited.push_back(Awaited::Refused(ours));
         }
     }
 
     /// The verdict on the statement of a Query or Parse at the buffer's head.
     fn judge(&mut self, header: Header) -> Result<Arc<Verdict>, Unjudged> {
-        if let Some(verdict) = self.judged.take() {
-            return self.admit(verdict).map_err(Unjudged::Refused);
+        match self.judged.take() {
+            Some(Judged::Admitted(verdict)) => return Ok(verdict),
+            Some(Judged::Raw(verdict)) => return self.admit(verdict).map_err(Unjudged::Refused),
+            None => {}
         }
         if header.body > LONG_STATEMENT {
             return Err(Unjudged::Long);
@@ -687,7 +704,7 @@ impl<S> Upstream<'_, S> {
         output.extend_from_slice(prepared.tail());
         self.ledger.awaited.push_back(owed);
         if let Some(evicted) = evicted {
-            written(write::close(
+            written(&write::close(
                 b'S',
                 &evicted.to_string(),
                 self.connection.output(),
@@ -762,7 +779,7 @@ fn put_len(output: &mut BytesMut, body: usize) {
 
 /// Our own messages into memory: the only failure is a NUL in a text, and ours
 /// have none.
-fn written(result: std::io::Result<()>) {
+fn written(result: &std::io::Result<()>) {
     debug_assert!(result.is_ok());
 }
 

@@ -19,7 +19,7 @@ pub use client::Client;
 pub use forward::MAX_STATEMENT;
 pub use statements::Interner;
 
-use crate::binding::{AttachError, Bound, Condition, OwnSettings, attach, reattach};
+use crate::binding::{AttachError, Bound, Condition, OwnSettings, attach, attach_same, reattach};
 use crate::guard::{self, Guard, Verdict};
 use crate::pool::{Pool, Slot};
 use crate::server::Connection;
@@ -74,6 +74,9 @@ pub enum End {
     /// The server's connection broke, or the server ended it.
     #[error("the server connection is gone: {0}")]
     ServerGone(io::Error),
+    /// The server ended its session, and its words have been passed on.
+    #[error("the server has ended the session")]
+    ServerEnded,
     /// The proxy stops.
     #[error("the proxy stops")]
     Stopped,
@@ -99,7 +102,7 @@ pub struct Session {
     /// Settings that the running transaction may have changed.
     touched: Vec<Box<str>>,
     /// The verdict on the statement at the head of the buffer.
-    judged: Option<Arc<Verdict>>,
+    judged: Option<Judged>,
     /// After an error outside of a transaction: everything up to the Sync.
     skipping: bool,
     /// The client has said goodbye.
@@ -107,6 +110,15 @@ pub struct Session {
     /// Names of prepared statements are the client's alone: the server knows
     /// others. Not so in session mode.
     maps_names: bool,
+}
+
+/// A verdict that waits for its statement to be dealt with.
+#[derive(Debug)]
+enum Judged {
+    /// It has not been looked at.
+    Raw(Arc<Verdict>),
+    /// It lets the statement pass.
+    Admitted(Arc<Verdict>),
 }
 
 /// A server connection in use.
@@ -156,6 +168,7 @@ impl Session {
         };
         match &end {
             End::Terminated | End::ClientGone(_) => return end,
+            End::ServerEnded => {}
             End::Failed(error) => self.client.send_error(error),
             End::Stopped => self.client.send_error(&stopping()),
             End::ServerGone(_) => self.client.send_error(&server_gone()),
@@ -191,7 +204,7 @@ impl Session {
         let verdict = tokio::task::spawn_blocking(move || guard.inspect(&sql)).await;
         // Without a verdict the statement is judged again, and never passes
         // without one.
-        self.judged = verdict.ok();
+        self.judged = verdict.ok().map(Judged::Raw);
     }
 
     /// Serves one transaction, or as long as the client keeps the connection.
@@ -224,11 +237,34 @@ impl Session {
     /// messages in the same write. `None` if the client was told of an error
     /// instead.
     async fn begin(&mut self) -> Result<Option<Exchange>, End> {
-        let Some((taken, slot)) = self.checkout().await? else {
-            return Ok(None);
-        };
-        let mut connection = attach(taken, &self.principal.tenant, &self.own);
         let mut ledger = Ledger::new();
+        let (mut connection, slot) = loop {
+            let Some((taken, slot)) = self.checkout().await? else {
+                return Ok(None);
+            };
+            let connection = attach(taken, &self.principal.tenant, &self.own);
+            if !connection.is_hasty() {
+                break (connection, slot);
+            }
+            // Nothing of the client has been sent: another will do as well.
+            match connection.confirm(TransactionStatus::Idle, |_| {}).await {
+                Ok(connection) => break (attach_same(connection), slot),
+                Err(AttachError::OwnSetting {
+                    report,
+                    body,
+                    connection,
+                }) => {
+                    return Err(self.not_attached(AttachError::OwnSetting {
+                        report,
+                        body,
+                        connection,
+                    }));
+                }
+                Err(error) => {
+                    tracing::info!(target: "pgtenant::server", %error, "dropped a server connection that could not be scrubbed");
+                }
+            }
+        };
         self.registration.using(connection.key());
         if !connection.is_confirmed() {
             match self

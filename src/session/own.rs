@@ -49,11 +49,12 @@ fn ask(output: &mut BytesMut, names: &[Box<str>]) -> io::Result<()> {
         .map(|n| format!("pg_catalog.current_setting(${n}, true)"))
         .collect();
     frontend::parse("", &format!("SELECT {}", calls.join(", ")), [], output)?;
-    let serialize = |name: &Box<str>, out: &mut BytesMut| {
+    let serialize = |name: &str, out: &mut BytesMut| {
         out.extend_from_slice(name.as_bytes());
         Ok(IsNull::No)
     };
-    frontend::bind("", "", [], names, serialize, [], output)
+    let values = names.iter().map(|name| &**name);
+    frontend::bind("", "", [], values, serialize, [], output)
         .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     frontend::execute("", 0, output)?;
     frontend::sync(output);

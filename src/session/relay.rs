@@ -160,10 +160,7 @@ impl Session {
                 return Ok(moved);
             }
             if exchange.ledger.server_ended && exchange.connection.input().is_empty() {
-                // It has been told by the server itself.
-                return Err(Outcome::End(End::ClientGone(
-                    io::ErrorKind::ConnectionAborted.into(),
-                )));
+                return Err(Outcome::End(End::ServerEnded));
             }
             let before = exchange.connection.input().len();
             exchange
@@ -228,7 +225,8 @@ impl Session {
     fn at_rest(&mut self, exchange: &mut Exchange) -> Option<Outcome> {
         let ledger = &mut exchange.ledger;
         let answered = ledger.is_answered() && !ledger.scan.has_approved();
-        if !answered || exchange.connection.output().len() > 0 || self.client.scan.has_approved() {
+        if !answered || !exchange.connection.output().is_empty() || self.client.scan.has_approved()
+        {
             return None;
         }
         if ledger.hold == Hold::UntilReattached {

@@ -118,13 +118,21 @@ impl Transport {
         Ok(())
     }
 
-    /// Says goodbye (TLS close_notify, TCP FIN). Errors do not matter any more.
-    pub async fn shutdown(&mut self) {
-        let _ = std::future::poll_fn(|cx| match self {
+    /// Says goodbye (TLS close_notify, TCP FIN) and waits for the other side to
+    /// close, so that our last words are not lost to a reset: a socket that is
+    /// closed with unread bytes sends one. Errors do not matter any more. To be
+    /// called with a limit on time.
+    pub async fn close(mut self) {
+        let said = std::future::poll_fn(|cx| match &mut self {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         })
         .await;
+        if said.is_err() {
+            return;
+        }
+        let mut unread = [0; 4096];
+        while let Ok(1..) = std::future::poll_fn(|cx| self.poll_read(cx, &mut unread)).await {}
     }
 
     /// Whether the bytes are encrypted.

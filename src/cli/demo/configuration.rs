@@ -40,7 +40,7 @@ password_file = {password_file}
 [pool]
 mode = "transaction"
 size = 20
-size_per_tenant = 10
+# size_per_tenant = 10          # by default all of them
 share = "scrubbed"
 wait_timeout = "10s"
 idle_timeout = "60s"
@@ -77,6 +77,10 @@ database = "{{database}}"
 mode = "enforce"
 opaque = "reject"
 channels = "reject"
+
+[log]
+format = "text"                 # or "json"
+filter = "info"
 "#,
         certificate = path("proxy.crt"),
         key = path("proxy.key"),

@@ -54,7 +54,7 @@ fn push_experiments(text: &mut String, site: &Site) {
          \x20  You get the rows of {name} alone.\n\n\
          2. As {name}, try to become another tenant:\n\
          \x20    SET {SETTING} = '{other_id}';\n\
-         \x20  It is refused with an error, and the connection goes on as before.\n\n\
+         \x20  It is refused with an error, which is logged here, and the connection goes on.\n\n\
          3. As {other_name}, the query of 1 again:\n\
          \x20  You get other rows, from the same table and the same pool of connections.\n"
     );

@@ -5,8 +5,9 @@ mod guide;
 mod ready_file;
 mod site;
 
-use super::{Failure, print, serve};
-use pgtenant::settings;
+use super::serve::{self, Hangup};
+use super::{Failure, print};
+use pgtenant::{observe, settings};
 use site::Site;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -41,7 +42,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     print("Starting PostgreSQL and loading the example …")?;
     let site = Site::build(arguments)?;
     let settings = settings::load(&site.config_file()).map_err(Failure::configuration)?;
-    let served = serve::serve(settings, |addresses| announce(&site, arguments, addresses));
+    observe::start_log(&settings.log);
+    let served = serve::serve(settings, Hangup::Stop, |addresses| {
+        announce(&site, arguments, addresses)
+    });
     if let Some(file) = &arguments.ready_file {
         ready_file::remove(file)?;
     }

@@ -1,0 +1,34 @@
+//! The guard: which statements pass, and what they do to the session.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+mod corpus;
+mod effects;
+mod limits;
+mod refused;
+mod regress;
+mod soup;
+mod speed;
+
+use pgtenant::guard::{Guard, Mode, Options, Permission, Policy};
+
+const SETTING: &str = "session.current_organization_id";
+
+fn guard(protected: &str) -> Guard {
+    guard_with(protected, Permission::Reject, Permission::Reject)
+}
+
+fn guard_with(protected: &str, opaque: Permission, channels: Permission) -> Guard {
+    let mode = Mode::Enforce;
+    let options = Options {
+        mode,
+        opaque,
+        channels,
+    };
+    Guard::new(Policy::new(options, [protected]))
+}
+
+fn refused(guard: &Guard, sql: &str) -> Option<&'static str> {
+    let verdict = guard.inspect(sql.as_bytes());
+    verdict.refusal.as_ref().map(|refusal| refusal.rule)
+}
