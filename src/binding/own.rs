@@ -37,14 +37,14 @@ impl OwnSettings {
         };
     }
 
+    /// Whether there is one that makes statements fail by time.
+    pub(super) fn has_timeout(&self) -> bool {
+        self.names().any(|name| name.ends_with("_timeout"))
+    }
+
     /// Their names, in lower case.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(|name| &**name)
-    }
-
-    /// Whether there is one that makes statements fail by time.
-    pub(super) fn has_timeout(&self) -> bool {
-        self.0.keys().any(|name| name.ends_with("_timeout"))
     }
 
     /// How many there are.

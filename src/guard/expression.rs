@@ -75,8 +75,9 @@ pub(super) fn is_temporary_schema(schema: &str) -> bool {
     schema.starts_with("pg_temp")
 }
 
-/// Refuses to write to pg_settings.
+/// Notes that rows are written, and refuses to write to pg_settings.
 pub(super) fn target(inspection: &mut Inspection<'_>, relation: Option<&RangeVar>) {
+    inspection.effects.writes = true;
     if relation
         .and_then(RangeVar::relname)
         .is_some_and(functions::is_pg_settings)
@@ -112,6 +113,7 @@ fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
     match functions::call(name) {
         Some(Call::SetConfig) => set_config(inspection, call, scope),
         Some(Call::Residue) => inspection.effects.residue = true,
+        Some(Call::Seed) => inspection.effects.seeds = true,
         // With three arguments it takes no text.
         Some(Call::Caught(_)) if name == "ts_rewrite" && call.args().len() == 3 => {}
         Some(Call::Caught(rule)) => caught(inspection, rule, name),
@@ -136,6 +138,7 @@ fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
     match functions::call(name) {
         Some(Call::SetConfig) => inspection.refuse(&rules::COMPUTED, || not_allowed(name)),
         Some(Call::Residue) => inspection.effects.residue = true,
+        Some(Call::Seed) => inspection.effects.seeds = true,
         Some(Call::Caught(rule)) => caught(inspection, rule, name),
         None => {}
     }

@@ -12,6 +12,8 @@ pub(super) enum Call {
     SetConfig,
     /// It leaves something in the session.
     Residue,
+    /// It changes the state of `random()`.
+    Seed,
     /// A rule catches it.
     Caught(&'static Rule),
 }
@@ -265,7 +267,7 @@ const CALLS: &[(&str, Call)] = &[
     ),
     ("schema_to_xmlschema", Call::Caught(&rules::TEXT_AS_SQL)),
     ("set_config", Call::SetConfig),
-    ("setseed", Call::Residue),
+    ("setseed", Call::Seed),
     ("table_to_xml", Call::Caught(&rules::TEXT_AS_SQL)),
     (
         "table_to_xml_and_xmlschema",

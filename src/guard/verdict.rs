@@ -41,6 +41,12 @@ pub struct Effects {
     pub residue: bool,
     /// It removes all such objects (`DISCARD ALL`).
     pub clears_residue: bool,
+    /// It changes `random()`'s state, which DISCARD ALL does not reset.
+    pub seeds: bool,
+    /// It writes rows, so that triggers, defaults and generated columns may run
+    /// code that the guard does not see: the tenant is to be attached again
+    /// before the connection's next use.
+    pub writes: bool,
     /// It runs code that the guard cannot see into (DO, CALL, functions outside
     /// pg_catalog): attach again before the connection's next use.
     pub doubtful: bool,

@@ -6,7 +6,7 @@ use super::ledger::{Hold, Ledger};
 use super::statements::Statement;
 use super::{Judged, Session};
 use crate::binding::Condition;
-use crate::guard::{TouchedSettings, Verdict};
+use crate::guard::{Effects, TouchedSettings, Verdict};
 use crate::server::{Connection, PreparedId};
 use crate::settings::Pin;
 use crate::wire::ClientError;
@@ -535,9 +535,13 @@ impl Session {
                 up.ledger.condition = up.ledger.condition.max(Condition::Doubtful);
             }
         }
-        if effects.doubtful {
-            up.ledger.condition = up.ledger.condition.max(Condition::Doubtful);
-        }
+        let condition = match effects {
+            Effects { residue: true, .. } | Effects { seeds: true, .. } => Condition::Littered,
+            Effects { doubtful: true, .. } => Condition::Doubtful,
+            Effects { writes: true, .. } => Condition::Unproven,
+            _ => Condition::Clean,
+        };
+        up.ledger.condition = up.ledger.condition.max(condition);
         if effects.residue && self.maps_names {
             if self.pool.settings().pin == Pin::Reject {
                 return Err(ClientError::error(
@@ -547,9 +551,6 @@ impl Session {
                 .hint("Use a transaction-scoped form (ON COMMIT DROP, a cursor without HOLD, pg_advisory_xact_lock), or ask the administrator for pool.pin = \"allow\"."));
             }
             up.ledger.pinned = true;
-        }
-        if effects.residue {
-            up.ledger.condition = Condition::Littered;
         }
         Ok(())
     }
@@ -601,11 +602,11 @@ impl Session {
             Some(Judged::Raw(verdict)) => return self.admit(verdict).map_err(Unjudged::Refused),
             None => {}
         }
+        let sql = statement_text(header, self.body(header))
+            .map_err(|error| Unjudged::Refused(layout(error)))?;
         if header.body > LONG_STATEMENT {
             return Err(Unjudged::Long);
         }
-        let sql = statement_text(header, self.body(header))
-            .map_err(|error| Unjudged::Refused(layout(error)))?;
         let verdict = self.guard.inspect(sql);
         self.admit(verdict).map_err(Unjudged::Refused)
     }
