@@ -106,8 +106,9 @@ impl Gateway {
         tracing::info!(target: "pgtenant::gateway", clients = workers.clients(), "draining");
         let drained = tokio::select! {
             biased;
-            () = workers.left() => true,
+            // First: it makes clients leave that would have stayed.
             () = stop.immediate() => false,
+            () = workers.left() => true,
         };
         sweeper.abort();
         if drained {
