@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 /// One message of a server.
 #[derive(Clone, PartialEq, Eq)]
@@ -158,6 +159,16 @@ impl Raw {
         let body = rest.get(5..end)?.to_vec();
         self.start += end;
         Some(Message { tag, body })
+    }
+
+    /// Whether bytes come within a moment. For asking again and again what
+    /// nothing tells.
+    pub fn has_answer(&self) -> bool {
+        let moment = Some(Duration::from_millis(20));
+        self.stream.set_read_timeout(moment).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        peeked.is_ok_and(|n| n > 0)
     }
 
     /// All messages up to the next ReadyForQuery.
