@@ -24,6 +24,9 @@ const MAX_NAMES: usize = 16 << 10;
 const LONG_STATEMENT: usize = 32 << 10;
 /// Once this much is staged for the server, it is sent before more is taken.
 const STAGED_ENOUGH: usize = 256 << 10;
+/// Once so many answers are owed, some must come before more is taken. A server
+/// keeps back no more than its output buffer holds: 8 KB.
+const MOST_AWAITED: usize = 16 << 10;
 /// Prepared statements that one server connection keeps.
 const MOST_PREPARED: usize = 200;
 /// Most session settings of one client's own.
@@ -65,7 +68,7 @@ impl Session {
             let header = match self.next_message()? {
                 Next::Incomplete => return Ok(Step::Incomplete),
                 Next::TooLong(header) if !self.skipping => {
-                    self.refuse_locally(header, &too_long());
+                    self.refuse_locally(header, &too_long(header));
                     continue;
                 }
                 Next::Message(header) | Next::TooLong(header) => header,
@@ -185,7 +188,7 @@ impl Session {
         ledger: &mut Ledger,
     ) -> Result<Step, FrameError> {
         loop {
-            if connection.output().len() > STAGED_ENOUGH {
+            if connection.output().len() > STAGED_ENOUGH || ledger.awaited.len() > MOST_AWAITED {
                 return Ok(Step::Held);
             }
             match ledger.hold {
@@ -194,10 +197,18 @@ impl Session {
                 Hold::No | Hold::Resetting => {}
             }
             let mut upstream = Upstream { connection, ledger };
-            let step = match self.next_message_to(&mut upstream)? {
+            let skips = upstream.ledger.skips();
+            let step = match self.next_message_to(&mut upstream, skips)? {
                 Next::Incomplete => return Ok(Step::Incomplete),
+                Next::Message(header) | Next::TooLong(header)
+                    if skips && !matches!(header.kind, Kind::Sync | Kind::Terminate) =>
+                {
+                    self.judged = None;
+                    self.drop_next(header, &mut upstream);
+                    Step::Done
+                }
                 Next::TooLong(header) => {
-                    self.refuse(header, &too_long(), &mut upstream);
+                    self.refuse(header, &too_long(header), &mut upstream);
                     Step::Done
                 }
                 Next::Message(header) => self.forward_one(header, &mut upstream),
@@ -210,6 +221,13 @@ impl Session {
 
     fn forward_one<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
         match header.kind {
+            Kind::Parse | Kind::Bind | Kind::Describe | Kind::Close | Kind::Execute => {
+                up.ledger.in_pipeline = true;
+            }
+            Kind::Query | Kind::Sync => up.ledger.in_pipeline = false,
+            _ => {}
+        }
+        match header.kind {
             Kind::Terminate => Step::Terminate,
             Kind::Query => self.forward_query(header, up),
             Kind::Parse => self.forward_parse(header, up),
@@ -218,7 +236,9 @@ impl Session {
             Kind::Close => self.forward_close(header, up),
             Kind::Execute => self.forward_execute(header, up),
             Kind::Sync => {
-                if !up.ledger.copy_in {
+                if up.ledger.copy_in {
+                    up.ledger.uncertain = true;
+                } else {
                     up.ledger.awaited.push_back(Awaited::Sync);
                 }
                 if up.ledger.hold == Hold::Resetting {
@@ -230,6 +250,8 @@ impl Session {
                 Step::Done
             }
             Kind::Flush | Kind::CopyData => {
+                let is_early = !up.ledger.copy_in && !up.ledger.awaited.is_empty();
+                up.ledger.early_data |= is_early && header.kind == Kind::CopyData;
                 self.pass(header);
                 Step::Done
             }
@@ -628,7 +650,11 @@ impl Session {
         next(client.scan.unseen(&client.input), self.skipping)
     }
 
-    fn next_message_to<S>(&mut self, up: &mut Upstream<'_, S>) -> Result<Next, FrameError> {
+    fn next_message_to<S>(
+        &mut self,
+        up: &mut Upstream<'_, S>,
+        skips: bool,
+    ) -> Result<Next, FrameError> {
         let client = &mut self.client;
         if !client
             .scan
@@ -636,7 +662,7 @@ impl Session {
         {
             return Ok(Next::Incomplete);
         }
-        next(client.scan.unseen(&client.input), false)
+        next(client.scan.unseen(&client.input), skips)
     }
 
     /// What has arrived of the message's body.
@@ -799,7 +825,11 @@ fn no_statement(name: &[u8]) -> ClientError {
     )
 }
 
-fn too_long() -> ClientError {
+fn too_long(header: Header) -> ClientError {
+    if header.kind == Kind::Bind {
+        let message = format!("the names in a Bind message are longer than {MAX_NAMES} bytes");
+        return ClientError::error("54000", message);
+    }
     ClientError::error(
         "54000",
         format!("the statement is longer than {MAX_STATEMENT} bytes"),

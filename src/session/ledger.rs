@@ -38,6 +38,14 @@ pub(super) struct Ledger {
     pub(super) portals: Vec<(Box<[u8]>, Arc<Verdict>)>,
     /// The server's last error ended its session.
     pub(super) server_ended: bool,
+    /// The client has begun a pipeline, and its Sync has not been sent: the
+    /// server keeps a transaction for it, whatever the status says.
+    pub(super) in_pipeline: bool,
+    /// CopyData went out before the server had begun the COPY.
+    pub(super) early_data: bool,
+    /// Whether the server ignores a Sync that was sent within copied data or
+    /// answers it is known only if nothing fails.
+    pub(super) uncertain: bool,
     /// The running query, or pipeline up to its Sync, has failed.
     failed: bool,
 }
@@ -70,6 +78,9 @@ impl Ledger {
             hold: Hold::No,
             portals: Vec::new(),
             server_ended: false,
+            in_pipeline: false,
+            early_data: false,
+            uncertain: false,
             failed: false,
         }
     }
@@ -81,7 +92,14 @@ impl Ledger {
 
     /// Whether nothing is owed and no transaction is open.
     pub(super) fn is_idle(&self) -> bool {
-        self.is_answered() && self.status == TransactionStatus::Idle
+        let between = !self.in_pipeline && !self.failed;
+        self.is_answered() && self.status == TransactionStatus::Idle && between
+    }
+
+    /// Whether a pipeline has failed whose Sync is still to come: the server
+    /// ignores everything before it.
+    pub(super) fn skips(&self) -> bool {
+        self.failed && self.awaited.is_empty()
     }
 
     /// Looks at what the server has sent, as far as it can be understood.
@@ -118,7 +136,7 @@ impl Ledger {
                 b'E' => {
                     let Report { severity, .. } = backend::report(whole.unwrap_or_default());
                     self.server_ended = severity == "FATAL" || severity == "PANIC";
-                    self.take_error(connection, statements)
+                    self.take_error(connection, statements)?
                 }
                 b'S' => {
                     let body = whole.unwrap_or_default().to_vec();
@@ -173,11 +191,13 @@ impl Ledger {
             (b'T' | b'n', Awaited::Describe) => (true, Fate::Pass),
             (b'T' | b'C' | b'I', Awaited::Query(_)) => (false, Fate::Pass),
             (b'G', Awaited::Query(_) | Awaited::Execute(_)) => {
-                self.copy_in = begin_copy_in(&mut self.awaited);
+                let begun = begin_copy_in(&mut self.awaited);
+                self.copy_in = begun.open;
+                self.uncertain |= begun.ignores_sync && self.early_data;
                 (false, Fate::Pass)
             }
             (b'C' | b'I' | b's', Awaited::Execute(_)) => {
-                self.copy_in = false;
+                self.end_copy();
                 (true, Fate::Pass)
             }
             _ => return Err(FrameError),
@@ -194,9 +214,13 @@ impl Ledger {
         &mut self,
         connection: &mut Connection<S>,
         statements: &mut Statements,
-    ) -> Fate {
+    ) -> Result<Fate, FrameError> {
+        if self.uncertain {
+            // How many ReadyForQuery will come cannot be known.
+            return Err(FrameError);
+        }
         self.failed = true;
-        self.copy_in = false;
+        self.end_copy();
         let mut fate = Fate::Pass;
         match self.awaited.front_mut() {
             Some(Awaited::RefusedQuery(ours) | Awaited::Refused(ours)) if !self.server_ended => {
@@ -204,7 +228,14 @@ impl Ledger {
             }
             _ => {}
         }
-        while self.awaited.front().is_some_and(|next| !next.is_cycle()) {
+        if let Some(Awaited::Query(_) | Awaited::RefusedQuery(_)) = self.awaited.front() {
+            return Ok(fate);
+        }
+        while self
+            .awaited
+            .front()
+            .is_some_and(|next| !matches!(next, Awaited::Sync))
+        {
             match self.awaited.pop_front() {
                 Some(Awaited::Parse(Parsed::Named(name, id))) => {
                     statements.remove(&name);
@@ -222,7 +253,13 @@ impl Ledger {
                 _ => {}
             }
         }
-        fate
+        Ok(fate)
+    }
+
+    fn end_copy(&mut self) {
+        self.copy_in = false;
+        self.early_data = false;
+        self.uncertain = false;
     }
 
     fn take_ready<S>(
@@ -243,7 +280,7 @@ impl Ledger {
         }
         self.status = status;
         self.failed = false;
-        self.copy_in = false;
+        self.end_copy();
         if status == TransactionStatus::Idle {
             self.portals.clear();
         }

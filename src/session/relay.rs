@@ -237,7 +237,7 @@ impl Session {
             ledger.hold = Hold::No;
             ledger.condition = ledger.condition.max(crate::binding::Condition::Doubtful);
         }
-        let idle = ledger.status == TransactionStatus::Idle && !self.client.scan.is_within();
+        let idle = ledger.is_idle() && !self.client.scan.is_within();
         if self.leaving {
             // An open transaction ends with its connection.
             return Some(if idle {
