@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use worker::Workers;
 
 /// How often idle server connections are looked at.
-const SWEEP: Duration = Duration::from_secs(1);
+const SWEEP: Duration = Duration::from_millis(250);
 /// Connections that the kernel may hold ready for us.
 const BACKLOG: i32 = 1024;
 

@@ -44,6 +44,10 @@ pub(super) fn visit(
         Node::TransactionStmt(statement) => transaction(inspection, statement),
         Node::CopyStmt(statement) => copy(inspection, statement, scope),
         Node::LockStmt(statement) => lock(inspection, statement, scope),
+        Node::TruncateStmt(_) => {
+            effects.writes = true;
+            Visit::Descend(scope)
+        }
         Node::GrantStmt(statement) => grant(inspection, statement),
         Node::DropStmt(statement) => drop_objects(inspection, statement),
         Node::DefineStmt(statement) => define(inspection, statement),

@@ -11,9 +11,6 @@ use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Longest message of a server that is gathered whole.
-const MAX_WHOLE: usize = 1 << 20;
-
 /// The state of a client's use of a server connection: what is owed, and what
 /// is left behind.
 #[derive(Debug)]
@@ -123,28 +120,25 @@ impl Ledger {
                 return Ok(());
             };
             let len = backend::HEADER + header.body;
-            let whole = rest.get(backend::HEADER..len);
-            if whole.is_none() && must_be_whole(header.tag) {
-                return if len > MAX_WHOLE {
-                    Err(FrameError)
-                } else {
-                    Ok(())
-                };
-            }
+            // As much of it as is acted upon must have arrived.
+            let needed = backend::HEADER + header.body.min(acted_upon(header.tag));
+            let Some(whole) = rest.get(backend::HEADER..needed) else {
+                return Ok(());
+            };
             let fate = match header.tag {
                 b'D' | b'd' | b't' | b'c' | b'V' | b'N' | b'A' | b'H' => Fate::Pass,
                 b'E' => {
-                    let Report { severity, .. } = backend::report(whole.unwrap_or_default());
+                    let Report { severity, .. } = backend::report(whole);
                     self.server_ended = severity == "FATAL" || severity == "PANIC";
                     self.take_error(connection, statements)?
                 }
                 b'S' => {
-                    let body = whole.unwrap_or_default().to_vec();
+                    let body = whole.to_vec();
                     connection.parameters_mut().update(&body)?;
                     Fate::Pass
                 }
                 b'Z' => {
-                    let status = TransactionStatus::decode(whole.unwrap_or_default())?;
+                    let status = TransactionStatus::decode(whole)?;
                     self.take_ready(status, connection, statements)?
                 }
                 tag => self.take_step(tag, connection, statements)?,
@@ -317,7 +311,13 @@ enum Fate {
     Replace(Box<[u8]>),
 }
 
-/// Messages whose content is acted upon.
-fn must_be_whole(tag: u8) -> bool {
-    matches!(tag, b'Z' | b'S' | b'E')
+/// How many bytes of a message's body are acted upon, at most.
+fn acted_upon(tag: u8) -> usize {
+    match tag {
+        // Name and value: a longer one does not decode.
+        b'Z' | b'S' => 64 << 10,
+        // The severity comes first; a message can quote a value of megabytes.
+        b'E' => 64,
+        _ => 0,
+    }
 }

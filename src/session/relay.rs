@@ -2,10 +2,11 @@
 //! changed.
 
 use super::forward::Step;
-use super::ledger::Hold;
+use super::ledger::{Hold, Ledger};
 use super::{End, Exchange, Session, bad_frame};
 use crate::settings::PoolMode;
 use crate::transport;
+use crate::wire::ClientError;
 use crate::wire::backend::TransactionStatus;
 use std::io;
 use std::task::{Context, Poll};
@@ -68,8 +69,17 @@ impl Session {
                 return Poll::Ready(outcome);
             }
             if !up && !down {
+                if exchange.ledger.is_answered() && exchange.connection.output().is_empty() {
+                    if exchange.slot.is_reclaimed() {
+                        return Poll::Ready(Outcome::End(reclaimed(&exchange.ledger)));
+                    }
+                    exchange.slot.rest(cx.waker());
+                } else {
+                    exchange.slot.busy();
+                }
                 return Poll::Pending;
             }
+            exchange.slot.busy();
         }
     }
 
@@ -255,6 +265,21 @@ impl Session {
         let keeps = ledger.pinned || self.pool.settings().mode == PoolMode::Session;
         (!keeps && exchange.connection.input().is_empty()).then_some(Outcome::Over)
     }
+}
+
+/// The end of a session whose server connection others need.
+fn reclaimed(ledger: &Ledger) -> End {
+    let (sqlstate, doing) = match ledger.status {
+        TransactionStatus::Idle => ("57P05", "held its server connection for temporary objects"),
+        _ => ("25P03", "was idle in a transaction"),
+    };
+    End::Failed(
+        ClientError::fatal(
+            sqlstate,
+            format!("terminating connection: it {doing} while other clients waited"),
+        )
+        .hint("End transactions and drop session objects when they are no longer used (pool.reclaim_after)."),
+    )
 }
 
 /// What may wait for a slow client, in bytes.
