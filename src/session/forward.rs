@@ -7,7 +7,7 @@ use super::statements::Statement;
 use super::{Judged, Session};
 use crate::binding::Condition;
 use crate::guard::{Effects, TouchedSettings, Verdict};
-use crate::server::{Connection, PreparedId};
+use crate::server::{Connection, Prepared, PreparedId};
 use crate::settings::Pin;
 use crate::wire::ClientError;
 use crate::wire::backend::{self, TransactionStatus};
@@ -359,10 +359,18 @@ impl Session {
                 ),
             ));
         }
-        let prepared = self.interner.intern(parse.tail);
+        let prepared = if name.is_empty() {
+            self.interner.intern(parse.tail)
+        } else if self.touched.is_empty() {
+            self.interner.intern_under(parse.tail, &self.own)
+        } else {
+            // Under settings that are not known before the transaction's end.
+            Prepared::new(parse.tail)
+        };
         let statement = Statement {
             prepared: prepared.clone(),
             verdict,
+            own: self.own.clone(),
         };
         if name.is_empty() {
             self.statements.set_unnamed(Some(statement));
@@ -407,6 +415,13 @@ impl Session {
             return Step::Done;
         };
         let unnamed = head.statement.is_empty();
+        let statement = match self.changes_meaning(head.statement, &statement, up) {
+            false => statement,
+            true => {
+                let name = head.statement.to_vec();
+                self.unshare(&name, statement)
+            }
+        };
         if up.ledger.hold == Hold::Resetting {
             self.refuse(header, &after_reset(), up);
             return Step::Done;
@@ -452,10 +467,40 @@ impl Session {
         Step::Done
     }
 
+    /// Whether a named statement would be prepared now, under other settings
+    /// than those with which the client prepared it.
+    fn changes_meaning<S>(
+        &self,
+        name: &[u8],
+        statement: &Statement,
+        up: &mut Upstream<'_, S>,
+    ) -> bool {
+        let same = self.touched.is_empty() && statement.own == self.own;
+        let matters = !same && !name.is_empty() && self.maps_names;
+        matters
+            && up
+                .connection
+                .prepared()
+                .find(statement.prepared.id())
+                .is_none()
+    }
+
+    /// Makes a statement the client's alone: no other client must get what its
+    /// constants have become.
+    fn unshare(&mut self, name: &[u8], mut statement: Statement) -> Statement {
+        statement.prepared = Prepared::new(statement.prepared.tail());
+        self.statements.replace(name, statement.prepared.clone());
+        statement
+    }
+
     fn forward_describe<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
         let statement = match frontend::target(self.body(header)) {
             Ok(Target::Portal(_)) => None,
             Ok(Target::Statement(name)) => match self.statements.get(name) {
+                Some(statement) if self.changes_meaning(name, statement, up) => {
+                    let (name, statement) = (name.to_vec(), statement.clone());
+                    Some((self.unshare(&name, statement), name.is_empty()))
+                }
                 Some(statement) => Some((statement.clone(), name.is_empty())),
                 None => {
                     let error = no_statement(name);
@@ -719,7 +764,7 @@ impl<S> Upstream<'_, S> {
 
     /// Prepares a statement under a new name, and closes the one that has been
     /// unused for the longest time if there are too many.
-    fn prepare(&mut self, prepared: &crate::server::Prepared, owed: Awaited) -> String {
+    fn prepare(&mut self, prepared: &Prepared, owed: Awaited) -> String {
         let id: PreparedId = prepared.id();
         let name = self.connection.prepared().add(id).to_string();
         let evicted = self.connection.prepared().evict(MOST_PREPARED);

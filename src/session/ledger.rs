@@ -128,8 +128,13 @@ impl Ledger {
             let fate = match header.tag {
                 b'D' | b'd' | b't' | b'c' | b'V' | b'N' | b'A' | b'H' => Fate::Pass,
                 b'E' => {
-                    let Report { severity, .. } = backend::report(whole);
+                    let Report {
+                        severity, sqlstate, ..
+                    } = backend::report(whole);
                     self.server_ended = severity == "FATAL" || severity == "PANIC";
+                    if sqlstate == "0A000" {
+                        self.forget_prepared(connection);
+                    }
                     self.take_error(connection, statements)?
                 }
                 b'S' => {
@@ -248,6 +253,14 @@ impl Ledger {
             }
         }
         Ok(fate)
+    }
+
+    /// After a change of its tables a prepared statement can fail for ever
+    /// ("cached plan must not change result type"): who prepares it anew must
+    /// not be given the old one.
+    fn forget_prepared<S>(&mut self, connection: &mut Connection<S>) {
+        connection.prepared().clear();
+        self.condition = Condition::Littered;
     }
 
     fn end_copy(&mut self) {
