@@ -359,6 +359,13 @@ impl Session {
                 ),
             ));
         }
+        if name.is_empty()
+            && let Some(victim) = self.deallocated(&verdict)
+        {
+            self.add_deallocation(&victim, verdict, up);
+            self.drop_next(header, up);
+            return Ok(());
+        }
         let prepared = if name.is_empty() {
             self.interner.intern(parse.tail)
         } else if self.touched.is_empty() {
@@ -402,6 +409,32 @@ impl Session {
         Ok(())
     }
 
+    /// The prepared statement of the client's that a DEALLOCATE names, if the
+    /// server knows it by another name.
+    fn deallocated(&self, verdict: &Verdict) -> Option<Statement> {
+        let name = verdict.effects.deallocates.as_deref()?;
+        let mapped = self.maps_names && !name.is_empty();
+        mapped.then(|| self.statements.get(name.as_bytes()).cloned())?
+    }
+
+    /// Makes the unnamed statement a DEALLOCATE of the server's name.
+    fn add_deallocation<S>(
+        &mut self,
+        victim: &Statement,
+        verdict: Arc<Verdict>,
+        up: &mut Upstream<'_, S>,
+    ) {
+        self.stage(up);
+        let name = up.name_of(victim);
+        let statement = Statement {
+            prepared: Prepared::new(format!("DEALLOCATE {name}\0\0\0").as_bytes()),
+            verdict,
+            own: self.own.clone(),
+        };
+        up.parse_unnamed(&statement, Awaited::Parse(Parsed::Unnamed));
+        self.statements.set_unnamed(Some(statement));
+    }
+
     fn forward_bind<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
         let Some(head) = frontend::bind_head(self.body(header)) else {
             self.refuse(header, &layout(LayoutError), up);
@@ -415,6 +448,11 @@ impl Session {
             return Step::Done;
         };
         let unnamed = head.statement.is_empty();
+        if unnamed && !up.ledger.has_unnamed && statement.verdict.effects.deallocates.is_some() {
+            // The name in it is one of another server connection.
+            self.refuse(header, &no_statement(b""), up);
+            return Step::Done;
+        }
         let statement = match self.changes_meaning(head.statement, &statement, up) {
             false => statement,
             true => {
@@ -434,7 +472,7 @@ impl Session {
         if effects.resets {
             up.ledger.hold = Hold::Resetting;
         }
-        if effects.drops_prepared || effects.clears_residue {
+        if effects.drops_prepared || effects.clears_residue || effects.deallocates.is_some() {
             up.ledger.portals.retain(|(name, _)| *name != portal);
             up.ledger
                 .portals
@@ -445,7 +483,7 @@ impl Session {
         if unnamed || !self.maps_names {
             if unnamed && !up.ledger.has_unnamed {
                 self.stage(up);
-                up.parse_unnamed(&statement);
+                up.parse_unnamed(&statement, Awaited::OurUnnamedParse);
             }
             up.ledger.awaited.push_back(Awaited::Bind);
             self.pass(header);
@@ -516,7 +554,7 @@ impl Session {
         match statement {
             Some((statement, true)) if !up.ledger.has_unnamed => {
                 self.stage(up);
-                up.parse_unnamed(&statement);
+                up.parse_unnamed(&statement, Awaited::OurUnnamedParse);
             }
             Some((statement, false)) if self.maps_names => {
                 self.stage(up);
@@ -787,14 +825,14 @@ impl<S> Upstream<'_, S> {
     }
 
     /// Makes the server's unnamed statement the client's.
-    fn parse_unnamed(&mut self, statement: &Statement) {
+    fn parse_unnamed(&mut self, statement: &Statement, owed: Awaited) {
         let tail = statement.prepared.tail();
         let output = self.connection.output();
         output.extend_from_slice(b"P");
         put_len(output, 1 + tail.len());
         output.extend_from_slice(b"\0");
         output.extend_from_slice(tail);
-        self.ledger.awaited.push_back(Awaited::OurUnnamedParse);
+        self.ledger.awaited.push_back(owed);
         self.ledger.has_unnamed = true;
     }
 }

@@ -302,6 +302,12 @@ impl Ledger {
         statements: &mut Statements,
     ) {
         let effects = &verdict.effects;
+        if let Some(name) = &effects.deallocates
+            && let Some(statement) = statements.get(name.as_bytes())
+        {
+            connection.prepared().remove(statement.prepared.id());
+            statements.remove(name.as_bytes());
+        }
         if effects.drops_prepared {
             connection.prepared().clear();
             statements.clear();
