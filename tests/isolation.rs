@@ -1,6 +1,8 @@
 //! What a tenant can see, and what it can leave behind: nothing of another's,
 //! nothing for another.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Answer, Options, Pipeline, Proxy, Raw, site};

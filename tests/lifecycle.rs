@@ -1,6 +1,8 @@
 //! From start to stop: servers that fail, signals, limits, and the usual
 //! programs in front.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Fields, Options, Pipeline, Proxy, Raw, Site, site, wait_until};

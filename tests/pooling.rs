@@ -1,6 +1,8 @@
 //! Server connections that clients use in turn: who gets which, what follows
 //! the client, and that every answer reaches the one who asked.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::raw::cancel;
@@ -83,6 +85,13 @@ fn in_session_mode_a_client_keeps_its_server_connection() {
     assert_eq!(a.run_ok("DEALLOCATE s").commands(), ["DEALLOCATE"]);
     let gone = a.run(&Pipeline::new().prepared("s", &["1"]).sync());
     assert_eq!(gone.error().code(), "26000");
+    let again = Pipeline::new()
+        .parse("s", "SELECT 5")
+        .prepared("s", &[])
+        .sync();
+    assert_eq!(a.run(&again).ok().value(), "5");
+    a.extended("DEALLOCATE s").ok();
+    assert_eq!(a.run(&again).ok().value(), "5");
     a.run_ok("DISCARD ALL");
     assert_eq!(a.value("SELECT email FROM users"), "alice@innovate.example");
     // A third must wait until one leaves; another tenant gets it clean.
@@ -409,6 +418,27 @@ fn statements_are_deallocated_by_name_and_all_at_once() {
         }
     }
     assert_eq!(client.error("DEALLOCATE nothing").code(), "26000");
+    assert_eq!(
+        client.extended("DEALLOCATE nothing").error().code(),
+        "26000"
+    );
+    // One client's statement, of a text that another has prepared, too.
+    let mut other = proxy.raw("innovate");
+    other.run(&parse).ok();
+    client.run(&parse).ok();
+    client.extended("DEALLOCATE s").ok();
+    assert_eq!(other.run(&run).ok().value(), "1");
+    other.run_ok("DEALLOCATE s");
+    // Prepared here, run elsewhere: not by the name of another connection.
+    client.run(&parse).ok();
+    client
+        .run(&Pipeline::new().parse("", "DEALLOCATE s").sync())
+        .ok();
+    other.run_ok("SELECT 1");
+    let late = Pipeline::new().prepared("", &[]).sync();
+    assert_eq!(client.run(&late).error().code(), "26000");
+    assert_eq!(client.run(&run).ok().value(), "1");
+    client.run_ok("DEALLOCATE s");
     // Statements that follow in the same write.
     client.run(&parse).ok();
     let pipeline = Pipeline::new()
