@@ -112,7 +112,7 @@ fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
     let schema = qualifier(names);
     match functions::call(name) {
         Some(Call::SetConfig) => set_config(inspection, call, scope),
-        Some(Call::Residue) => inspection.effects.residue = true,
+        Some(Call::Lock) => inspection.effects.locks = true,
         Some(Call::Seed) => inspection.effects.seeds = true,
         // With three arguments it takes no text.
         Some(Call::Caught(_)) if name == "ts_rewrite" && call.args().len() == 3 => {}
@@ -137,7 +137,7 @@ fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
     };
     match functions::call(name) {
         Some(Call::SetConfig) => inspection.refuse(&rules::COMPUTED, || not_allowed(name)),
-        Some(Call::Residue) => inspection.effects.residue = true,
+        Some(Call::Lock) => inspection.effects.locks = true,
         Some(Call::Seed) => inspection.effects.seeds = true,
         Some(Call::Caught(rule)) => caught(inspection, rule, name),
         None => {}
@@ -146,7 +146,7 @@ fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
 
 fn caught(inspection: &mut Inspection<'_>, rule: &'static Rule, function: &str) {
     // Where it is let through, the session keeps the lock.
-    inspection.effects.residue |= *rule == rules::ADVISORY;
+    inspection.effects.locks |= *rule == rules::ADVISORY;
     inspection.refuse(rule, || not_allowed(function));
 }
 

@@ -25,6 +25,7 @@ pub(super) fn visit(
             format!("{statement} is not allowed through pgtenant")
         });
         inspection.effects.residue |= leaves_residue(node);
+        inspection.effects.locks |= matches!(node, Node::ListenStmt(_));
         return match node {
             // What can be seen of it is judged all the same.
             Node::CreateFunctionStmt(_)
@@ -120,7 +121,7 @@ pub(super) fn visit(
 /// it is let through.
 fn leaves_residue(node: Node<'_>) -> bool {
     let schema = match node {
-        Node::ListenStmt(_) | Node::LoadStmt(_) => return true,
+        Node::LoadStmt(_) => return true,
         Node::CreateDomainStmt(statement) => schema_of(statement.domainname()),
         Node::CreateFunctionStmt(statement) => qualifier(statement.funcname()),
         _ => None,

@@ -2,7 +2,7 @@
 //! passed, changed, answered or refused.
 
 use super::awaited::{Awaited, Parsed};
-use super::ledger::{Hold, Ledger};
+use super::ledger::{Hold, Ledger, Pinned};
 use super::statements::Statement;
 use super::{Judged, Session};
 use crate::binding::Condition;
@@ -641,13 +641,20 @@ impl Session {
             }
         }
         let condition = match effects {
-            Effects { residue: true, .. } | Effects { seeds: true, .. } => Condition::Littered,
+            Effects { residue: true, .. }
+            | Effects { locks: true, .. }
+            | Effects { seeds: true, .. } => Condition::Littered,
             Effects { doubtful: true, .. } => Condition::Doubtful,
             Effects { writes: true, .. } => Condition::Unproven,
             _ => Condition::Clean,
         };
         up.ledger.condition = up.ledger.condition.max(condition);
-        if effects.residue && self.maps_names {
+        let pinned = match effects {
+            Effects { locks: true, .. } => Pinned::ByLocks,
+            Effects { residue: true, .. } => Pinned::ByObjects,
+            _ => Pinned::No,
+        };
+        if pinned > Pinned::No && self.maps_names {
             if self.pool.settings().pin == Pin::Reject {
                 return Err(ClientError::error(
                     "0A000",
@@ -655,7 +662,7 @@ impl Session {
                 )
                 .hint("Use a transaction-scoped form (ON COMMIT DROP, a cursor without HOLD, pg_advisory_xact_lock), or ask the administrator for pool.pin = \"allow\"."));
             }
-            up.ledger.pinned = true;
+            up.ledger.pinned = up.ledger.pinned.max(pinned);
         }
         Ok(())
     }

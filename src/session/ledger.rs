@@ -25,8 +25,8 @@ pub(super) struct Ledger {
     pub(super) has_unnamed: bool,
     /// A COPY from the client runs, and its end has not been sent.
     pub(super) copy_in: bool,
-    /// The client has left objects in the session, so the connection stays.
-    pub(super) pinned: bool,
+    /// Whether the connection stays with the client.
+    pub(super) pinned: Pinned,
     /// What is left in the session for the next user, at worst.
     pub(super) condition: Condition,
     /// Whether what the client sends must wait.
@@ -45,6 +45,17 @@ pub(super) struct Ledger {
     pub(super) uncertain: bool,
     /// The running query, or pipeline up to its Sync, has failed.
     failed: bool,
+}
+
+/// Whether a connection stays with its client for what it has left there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pinned {
+    /// Nothing keeps it.
+    No,
+    /// Objects: in need, the client can do without.
+    ByObjects,
+    /// Locks: the client cannot go on without.
+    ByLocks,
 }
 
 /// Whether what the client sends must wait.
@@ -70,7 +81,7 @@ impl Ledger {
             status: TransactionStatus::Idle,
             has_unnamed: false,
             copy_in: false,
-            pinned: false,
+            pinned: Pinned::No,
             condition: Condition::Clean,
             hold: Hold::No,
             portals: Vec::new(),
@@ -314,7 +325,7 @@ impl Ledger {
             self.has_unnamed = false;
         }
         if effects.clears_residue {
-            self.pinned = false;
+            self.pinned = Pinned::No;
             self.condition = Condition::Clean;
         }
     }

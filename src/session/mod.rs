@@ -363,7 +363,7 @@ impl Session {
         if !std::mem::take(&mut self.touched).is_empty() {
             connection.worsen(Condition::Doubtful);
         }
-        if ledger.pinned || !self.maps_names {
+        if ledger.pinned > ledger::Pinned::No || !self.maps_names {
             connection.worsen(Condition::Littered);
         }
         match self.registration.done() {

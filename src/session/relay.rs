@@ -2,7 +2,7 @@
 //! changed.
 
 use super::forward::Step;
-use super::ledger::{Hold, Ledger};
+use super::ledger::{Hold, Ledger, Pinned};
 use super::{End, Exchange, Session, bad_frame};
 use crate::settings::PoolMode;
 use crate::transport;
@@ -69,9 +69,12 @@ impl Session {
                 return Poll::Ready(outcome);
             }
             if !up && !down {
-                if exchange.ledger.is_answered() && exchange.connection.output().is_empty() {
+                let clients_turn =
+                    exchange.ledger.is_answered() && exchange.connection.output().is_empty();
+                // In session mode the connection is the client's all the time.
+                if clients_turn && self.maps_names {
                     if exchange.slot.is_reclaimed() {
-                        return Poll::Ready(Outcome::End(reclaimed(&exchange.ledger)));
+                        return Poll::Ready(self.reclaimed(&exchange.ledger));
                     }
                     exchange.slot.rest(cx.waker());
                 } else {
@@ -230,6 +233,22 @@ impl Session {
         }
     }
 
+    /// Others need the connection, which the client holds for nothing: without
+    /// its objects the client can go on, without its transaction or locks not.
+    fn reclaimed(&mut self, ledger: &Ledger) -> Outcome {
+        if !ledger.is_idle() || ledger.pinned != Pinned::ByObjects {
+            return Outcome::End(ended_for_others(ledger));
+        }
+        self.client.send_error(
+            &ClientError::warning(
+                "01000",
+                "the objects of this session (temporary tables, prepared statements, cursors) are gone: other clients waited for its server connection",
+            )
+            .hint("Drop session objects when they are no longer used, or ask the administrator for a longer pool.reclaim_after."),
+        );
+        Outcome::Over
+    }
+
     /// Whether the exchange has come to a point at which it is over or must be
     /// seen to.
     fn at_rest(&mut self, exchange: &mut Exchange) -> Option<Outcome> {
@@ -262,15 +281,15 @@ impl Session {
         if self.is_draining() {
             return Some(Outcome::End(End::Stopped));
         }
-        let keeps = ledger.pinned || self.pool.settings().mode == PoolMode::Session;
+        let keeps = ledger.pinned > Pinned::No || self.pool.settings().mode == PoolMode::Session;
         (!keeps && exchange.connection.input().is_empty()).then_some(Outcome::Over)
     }
 }
 
 /// The end of a session whose server connection others need.
-fn reclaimed(ledger: &Ledger) -> End {
+fn ended_for_others(ledger: &Ledger) -> End {
     let (sqlstate, doing) = match ledger.status {
-        TransactionStatus::Idle => ("57P05", "held its server connection for temporary objects"),
+        TransactionStatus::Idle => ("57P05", "held its server connection for locks"),
         _ => ("25P03", "was idle in a transaction"),
     };
     End::Failed(

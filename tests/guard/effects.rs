@@ -204,8 +204,14 @@ fn effects_tell_what_outlives_the_transaction() {
         ("SELECT 1 INTO TEMP t", residue.clone()),
         ("CREATE TEMP SEQUENCE s", residue.clone()),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", residue.clone()),
-        ("PREPARE p AS SELECT 1", residue.clone()),
-        ("SELECT pg_try_advisory_lock(1)", residue),
+        ("PREPARE p AS SELECT 1", residue),
+        (
+            "SELECT pg_try_advisory_lock(1)",
+            Effects {
+                locks: true,
+                ..none()
+            },
+        ),
         ("SELECT setseed(0.5)", seeds.clone()),
         ("SET seed = 0.5", seeds),
         ("SELECT app.f(1)", doubtful.clone()),
@@ -248,8 +254,8 @@ fn what_the_options_let_through_keeps_its_effects() {
         channels: Permission::Allow,
     };
     let guard = Guard::new(Policy::new(options, [SETTING]));
-    let residue = Effects {
-        residue: true,
+    let locks = Effects {
+        locks: true,
         ..Effects::default()
     };
     let doubtful = Effects {
@@ -262,9 +268,9 @@ fn what_the_options_let_through_keeps_its_effects() {
         ..Effects::default()
     };
     let cases = [
-        ("LISTEN a", &residue),
-        ("SELECT pg_advisory_lock(1)", &residue),
-        ("SELECT (1::bigint).pg_advisory_lock_shared", &residue),
+        ("LISTEN a", &locks),
+        ("SELECT pg_advisory_lock(1)", &locks),
+        ("SELECT (1::bigint).pg_advisory_lock_shared", &locks),
         ("NOTIFY a", &Effects::default()),
         ("SELECT query FROM pg_stat_activity", &Effects::default()),
         ("DO $$BEGIN END$$", &doubtful),
