@@ -1119,3 +1119,41 @@ fn wait_for_sleeper(proxy: &Proxy) {
     );
     wait_until("somebody sleeps", || site().sql("postgres", &sql) == "1");
 }
+
+#[test]
+fn a_cancel_request_that_comes_while_the_tenant_is_attached_ends_no_session() {
+    let proxy = Proxy::start(&size(1));
+    let mut target = proxy.raw("innovate");
+    let mut other = proxy.raw("synergy");
+    let (port, pid, secret) = (proxy.port, target.pid, target.secret.clone());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                cancel(port, pid, &secret);
+            }
+        });
+        let mut hit = 0;
+        for _ in 0..2000 {
+            // Each time the connection is the other tenant's before.
+            other.run_ok("SELECT 1");
+            target.send_query("SELECT 1");
+            let Some(answer) = target.try_ready() else {
+                over.store(true, Ordering::Relaxed);
+                panic!("the session ended after {hit} cancelled statements");
+            };
+            match answer.errors().first() {
+                Some(error) => {
+                    assert_eq!((error.code(), error.severity()), ("57014", "ERROR"));
+                    hit += 1;
+                }
+                None => assert_eq!(answer.value(), "1"),
+            }
+            if hit == 100 {
+                break;
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(hit > 0, "no request ever struck");
+    });
+}
