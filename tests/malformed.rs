@@ -602,15 +602,16 @@ fn what_follows_a_failure_is_skipped_without_being_kept() {
 #[test]
 fn a_client_that_sends_and_never_reads_is_not_taken_from_without_end() {
     let proxy = Proxy::start(&Options::default());
-    let prepare = Pipeline::new().parse("s", "SELECT 1").sync();
+    const LARGE: &str = "SELECT repeat('x', 10000)";
+    let prepare = Pipeline::new().parse("s", LARGE).sync();
     for (name, start, flood) in [
         ("Sync", "SELECT 1", Pipeline::new().sync()),
         ("Sync in a transaction", "BEGIN", Pipeline::new().sync()),
         ("refused queries", "SELECT 1", Pipeline::new().query("SET ROLE a")),
         ("refused queries in a transaction", "BEGIN", Pipeline::new().query("SET ROLE a")),
-        ("Parse and Close", "BEGIN", Pipeline::new().close_statement("s").parse("s", "SELECT 1")),
+        ("Parse and Close", "BEGIN", Pipeline::new().close_statement("s").parse("s", LARGE)),
         ("Execute", "BEGIN", Pipeline::new().prepared("s", &[])),
-        ("queries", "BEGIN", Pipeline::new().query("SELECT 1")),
+        ("queries", "BEGIN", Pipeline::new().query(LARGE)),
     ] {
         let mut raw = proxy.raw("innovate");
         raw.run_ok(start);
