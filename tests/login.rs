@@ -594,9 +594,9 @@ fn there_are_no_more_clients_than_allowed() {
     let mut second = logged_in(&proxy);
     let mut third = Conn::open(proxy.port);
     third.send(&startup(V3_0, INNOVATE));
-    let error = third.refusal();
-    assert_eq!((error.severity(), error.code()), ("FATAL", "53300"));
-    assert!(error.hint().contains("max_clients"), "{error:?}");
+    let refused = third.refusal();
+    assert_eq!((refused.severity(), refused.code()), ("FATAL", "53300"));
+    assert!(refused.hint().contains("max_clients"), "{refused:?}");
     // A request to cancel always gets in.
     second.send(&message(b'Q', b"SELECT pg_sleep(60)\0"));
     common::wait_until("the statement runs", || {
