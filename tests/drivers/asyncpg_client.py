@@ -83,21 +83,18 @@ async def cursors(pool):
 
 async def copy(pool):
     async with pool.acquire() as connection:
-        before = await count(connection)
-        user = await connection.fetchrow("SELECT id, organization_id FROM users")
-        records = [(user["id"], user["organization_id"], "copied", n) for n in range(2000)]
+        copied = "SELECT count(*) FROM organizations WHERE name LIKE 'copied %'"
+        records = [(f"copied {n}",) for n in range(2000)]
         try:
             async with connection.transaction():
-                await connection.copy_records_to_table(
-                    "wellness_entries",
-                    columns=["user_id", "organization_id", "entry_type", "value"],
-                    records=records,
-                )
-                assert await count(connection) == before + 2000
+                # Row-level security and COPY FROM do not go together; this
+                # table has none.
+                await connection.copy_records_to_table("organizations", columns=["name"], records=records)
+                assert await connection.fetchval(copied) == 2000
                 raise KeyError
         except KeyError:
             pass
-        assert await count(connection) == before
+        assert await connection.fetchval(copied) == 0
         got = []
 
         async def take(data):

@@ -97,6 +97,7 @@ def transactions(connection):
         assert count(connection) == before + 1
     connection.commit()
     assert count(connection) == before + 1
+    connection.commit()
     connection.autocommit = True
     insert(connection)
     assert count(connection) == before + 2
@@ -122,16 +123,13 @@ def failing_pipeline(connection):
         try:
             with connection.pipeline() as pipe:
                 insert(connection)
-                failed = connection.execute("SELECT 1/0")
+                connection.execute("SELECT 1/0")
                 for _ in range(50):
                     connection.execute("SELECT length(%s)", [large])
                 pipe.sync()
-                fine = connection.execute("SELECT 42")
-                failed.fetchone()
             raise AssertionError("the error is lost")
         except errors.DivisionByZero:
             pass
-        assert fine.fetchone() == (42,)
         assert count(connection) == before
     try:
         with connection.pipeline():
@@ -144,37 +142,42 @@ def failing_pipeline(connection):
 
 
 def copy(connection):
-    before = count(connection)
-    (user, organization) = connection.execute("SELECT id, organization_id FROM users").fetchone()
-    columns = "wellness_entries (user_id, organization_id, entry_type, value)"
+    # Row-level security and COPY FROM do not go together; this table has none.
+    columns = "organizations (name)"
+    copied = "SELECT count(*) FROM organizations WHERE name LIKE 'copied %'"
     with connection.cursor().copy(f"COPY {columns} FROM STDIN") as out:
         for n in range(5000):
-            out.write_row((user, organization, "copied", n))
-    assert count(connection) == before + 5000
-    rows = []
+            out.write_row([f"copied {n:05}"])
+    assert connection.execute(copied).fetchone() == (5000,)
     with connection.cursor().copy(
-        "COPY (SELECT value FROM wellness_entries WHERE entry_type = 'copied' ORDER BY 1) TO STDOUT (FORMAT BINARY)"
+        "COPY (SELECT name FROM organizations WHERE name LIKE 'copied %' ORDER BY 1) TO STDOUT (FORMAT BINARY)"
     ) as data:
-        data.set_types(["int4"])
+        data.set_types(["text"])
         rows = [row[0] for row in data.rows()]
-    assert rows == list(range(5000))
+    assert rows == [f"copied {n:05}" for n in range(5000)]
+    connection.rollback()
+    # It fails in the midst of the data.
+    try:
+        with connection.cursor().copy("COPY organizations (id) FROM STDIN") as out:
+            for n in range(100000):
+                out.write(b"no uuid\n")
+        raise AssertionError("the data were taken")
+    except errors.InvalidTextRepresentation:
+        pass
     connection.rollback()
     try:
         with connection.cursor().copy(f"COPY {columns} FROM STDIN") as out:
-            out.write_row((user, "22222222-2222-2222-2222-222222222222", "copied", 1))
-        raise AssertionError("another tenant's row was taken")
-    except errors.Error as error:
-        # Row-level security and COPY FROM do not go together.
-        assert error.sqlstate in ["42501", "0A000"], error
-    connection.rollback()
-    try:
-        with connection.cursor().copy(f"COPY {columns} FROM STDIN") as out:
-            out.write_row((user, organization, "copied", 1))
+            out.write_row(["copied"])
             raise KeyError
     except KeyError:
         pass
     connection.rollback()
-    assert count(connection) == before
+    assert connection.execute(copied).fetchone() == (0,)
+    try:
+        connection.cursor().copy("COPY wellness_entries FROM STDIN").__enter__()
+        raise AssertionError("PostgreSQL has learnt it")
+    except errors.FeatureNotSupported:
+        pass
 
 
 def server_cursors(connection):
@@ -204,6 +207,7 @@ def own_settings(connection):
         assert other.execute("SHOW TimeZone").fetchone() != ("Asia/Tokyo",)
         assert other.execute("SHOW statement_timeout").fetchone() == ("7s",)
     assert connection.execute("SHOW TimeZone").fetchone() == ("Asia/Tokyo",)
+    connection.commit()
     connection.autocommit = True
     connection.execute("DISCARD ALL")
     assert connection.execute("SHOW application_name").fetchone() == ("",)
