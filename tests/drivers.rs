@@ -100,7 +100,10 @@ fn node_postgres() {
 fn program(name: &str) -> Command {
     let path = site().cluster.client_program(name);
     let found = Command::new(&path).arg("--version").output();
-    assert!(found.is_ok(), "{name} is missing: run `{SETUP}` to install it");
+    assert!(
+        found.is_ok(),
+        "{name} is missing: run `{SETUP}` to install it"
+    );
     Command::new(path)
 }
 
@@ -136,7 +139,15 @@ SELECT 'SELECT 4' || '2' \\gexec
         .unwrap();
     succeeds("psql", &output);
     let text = String::from_utf8(output.stdout).unwrap();
-    for part in ["alice@innovate.example", "SSL connection", "gen_random_uuid", "wellness_entries", "5050", "\n25\n", "\n42\n"] {
+    for part in [
+        "alice@innovate.example",
+        "SSL connection",
+        "gen_random_uuid",
+        "wellness_entries",
+        "5050",
+        "\n25\n",
+        "\n42\n",
+    ] {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }
     assert!(!text.contains("bob@synergy.example"), "{text}");
@@ -167,6 +178,9 @@ fn pgbench() {
         assert!(text.contains("200/200"), "{protocol}: {text}");
     }
     let count = "SELECT count(*) FROM wellness_entries WHERE entry_type = 'pgbench'";
-    let output = program("psql").args(["-X", "-A", "-t", "-c", count, "-d", &url(&proxy)]).output().unwrap();
+    let output = program("psql")
+        .args(["-X", "-A", "-t", "-c", count, "-d", &url(&proxy)])
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "600");
 }

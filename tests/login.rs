@@ -14,7 +14,10 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use std::process::{Command, Output};
 
 fn require() -> Options {
-    Options { tls: "require", ..Options::default() }
+    Options {
+        tls: "require",
+        ..Options::default()
+    }
 }
 
 /// The startup parameters of a login that holds.
@@ -27,7 +30,10 @@ fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 /// Asserts that the connection is the tenant's.
 #[track_caller]
 fn serves(conn: &mut Conn) {
-    assert_eq!(conn.value("SELECT email FROM users"), "alice@innovate.example");
+    assert_eq!(
+        conn.value("SELECT email FROM users"),
+        "alice@innovate.example"
+    );
 }
 
 // ---------------------------------------------------------------------------- TLS
@@ -47,7 +53,9 @@ fn tls_begins_by_an_ssl_request() {
 fn tls_begins_at_once_where_the_protocol_is_named() {
     let proxy = Proxy::start(&require());
     let password = &proxy.password;
-    let mut conn = Conn::open(proxy.port).start_tls(Tls::Alpn("postgresql")).unwrap();
+    let mut conn = Conn::open(proxy.port)
+        .start_tls(Tls::Alpn("postgresql"))
+        .unwrap();
     conn.log_in(V3_0, password, INNOVATE).unwrap();
     serves(&mut conn);
 
@@ -116,7 +124,10 @@ fn clear_text_is_refused_where_tls_is_required() {
 
 #[test]
 fn both_are_served_where_tls_is_allowed() {
-    let proxy = Proxy::start(&Options { tls: "allow", ..Options::default() });
+    let proxy = Proxy::start(&Options {
+        tls: "allow",
+        ..Options::default()
+    });
     for mode in ["disable", "prefer", "require", "verify-full"] {
         let output = psql(&proxy, &format!("sslmode={mode}"), "SELECT 42");
         assert_eq!(stdout(&output), "42", "{mode}: {output:?}");
@@ -125,13 +136,19 @@ fn both_are_served_where_tls_is_allowed() {
 
 #[test]
 fn clear_text_is_all_there_is_where_tls_is_off() {
-    let proxy = Proxy::start(&Options { tls: "off", ..Options::default() });
+    let proxy = Proxy::start(&Options {
+        tls: "off",
+        ..Options::default()
+    });
     for mode in ["disable", "prefer"] {
         let output = psql(&proxy, &format!("sslmode={mode}"), "SELECT 42");
         assert_eq!(stdout(&output), "42", "{mode}: {output:?}");
     }
     let output = psql(&proxy, "sslmode=require", "SELECT 42");
-    assert!(stderr(&output).contains("server does not support SSL"), "{output:?}");
+    assert!(
+        stderr(&output).contains("server does not support SSL"),
+        "{output:?}"
+    );
     // TLS from the first byte reads as a packet of absurd length.
     let mut conn = Conn::open(proxy.port);
     conn.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
@@ -142,13 +159,23 @@ fn clear_text_is_all_there_is_where_tls_is_off() {
 fn clear_text_behind_an_ssl_request_is_never_taken_into_tls() {
     let proxy = Proxy::start(&require());
     let ssl = packet(SSL_REQUEST, b"");
-    for behind in [startup(V3_0, INNOVATE), b"\0".to_vec(), b"\x16\x03\x01".to_vec(), vec![0; 70_000]] {
+    for behind in [
+        startup(V3_0, INNOVATE),
+        b"\0".to_vec(),
+        b"\x16\x03\x01".to_vec(),
+        vec![0; 70_000],
+    ] {
         // In one segment.
         let mut conn = Conn::open(proxy.port);
         let _ = conn.try_send(&[&ssl[..], &behind].concat());
         let error = conn.refusal();
         assert_eq!(error.code(), "08P01");
-        assert!(error.message().contains("unencrypted data after SSL request"), "{error:?}");
+        assert!(
+            error
+                .message()
+                .contains("unencrypted data after SSL request"),
+            "{error:?}"
+        );
     }
     // In a segment of its own, it is taken for TLS and is none.
     let mut conn = Conn::open(proxy.port);
@@ -179,7 +206,11 @@ fn the_protocol_is_negotiated() {
         (2, &[][..], None),
         (99, &[][..], Some((2, vec![]))),
         (0, &[("_pq_.x", "1")][..], Some((0, vec!["_pq_.x"]))),
-        (2, &[("_pq_.x", "1"), ("_pq_.y", "")][..], Some((2, vec!["_pq_.x", "_pq_.y"]))),
+        (
+            2,
+            &[("_pq_.x", "1"), ("_pq_.y", "")][..],
+            Some((2, vec!["_pq_.x", "_pq_.y"])),
+        ),
         (9999, &[("_pq_.x", "1")][..], Some((2, vec!["_pq_.x"]))),
     ] {
         let parameters = with(options);
@@ -229,7 +260,11 @@ fn cancellation_keys_are_as_long_as_the_protocol_lets_them_be() {
         let mut wrong = conn.secret.clone();
         wrong[len - 1] ^= 1;
         common::raw::cancel(proxy.port, conn.pid, &wrong);
-        common::raw::cancel(proxy.port, conn.pid, &conn.secret[..len / 2].repeat(4)[..len.max(4)]);
+        common::raw::cancel(
+            proxy.port,
+            conn.pid,
+            &conn.secret[..len / 2].repeat(4)[..len.max(4)],
+        );
         proxy.wait_for_log("cancel_refused");
         let mut watcher = proxy.raw("synergy");
         common::wait_until("the statement runs", || {
@@ -259,7 +294,11 @@ fn both_mechanisms_are_offered_over_tls_and_one_in_clear_text() {
 #[test]
 fn a_login_may_be_bound_to_its_channel() {
     let proxy = Proxy::start(&require());
-    let output = psql(&proxy, "sslmode=verify-full channel_binding=require", "SELECT 42");
+    let output = psql(
+        &proxy,
+        "sslmode=verify-full channel_binding=require",
+        "SELECT 42",
+    );
     assert_eq!(stdout(&output), "42", "{output:?}");
 
     let password = &proxy.password;
@@ -280,7 +319,11 @@ fn a_login_may_be_bound_to_its_channel() {
 
 fn bound(conn: &mut Conn, password: &str, end_point: Vec<u8>) -> Result<(), Fields> {
     conn.send(&startup(V3_0, INNOVATE));
-    conn.authenticate(password, PLUS, ChannelBinding::tls_server_end_point(end_point))
+    conn.authenticate(
+        password,
+        PLUS,
+        ChannelBinding::tls_server_end_point(end_point),
+    )
 }
 
 #[test]
@@ -290,17 +333,23 @@ fn a_channel_binding_that_was_taken_away_on_the_way_is_noticed() {
     // "The client could, but was told that the server cannot."
     let mut conn = Conn::secured(proxy.port, Tls::V1_3);
     conn.send(&startup(V3_0, INNOVATE));
-    let error = conn.authenticate(password, PLAIN, ChannelBinding::unrequested()).unwrap_err();
+    let error = conn
+        .authenticate(password, PLAIN, ChannelBinding::unrequested())
+        .unwrap_err();
     assert_eq!((error.severity(), error.code()), ("FATAL", "28P01"));
     // "The client cannot" is taken at its word.
     let mut conn = Conn::secured(proxy.port, Tls::V1_3);
     conn.log_in(V3_0, password, INNOVATE).unwrap();
     serves(&mut conn);
     // In clear text the first is the truth.
-    let proxy = Proxy::start(&Options { tls: "off", ..Options::default() });
+    let proxy = Proxy::start(&Options {
+        tls: "off",
+        ..Options::default()
+    });
     let mut conn = Conn::open(proxy.port);
     conn.send(&startup(V3_0, INNOVATE));
-    conn.authenticate(password, PLAIN, ChannelBinding::unrequested()).unwrap();
+    conn.authenticate(password, PLAIN, ChannelBinding::unrequested())
+        .unwrap();
     serves(&mut conn);
 }
 
@@ -346,7 +395,10 @@ fn a_wrong_password_and_an_unknown_user_look_the_same() {
     };
     let (offer, known, error) = attempt("innovate");
     assert_eq!(error.code(), "28P01");
-    assert_eq!(error.message(), "password authentication failed for user \"innovate\"");
+    assert_eq!(
+        error.message(),
+        "password authentication failed for user \"innovate\""
+    );
     let mut salts = vec![known[1].clone()];
     for user in ["nobody", "nobody2", "Innovate", "innovate "] {
         let (other_offer, parts, other) = attempt(user);
@@ -371,18 +423,29 @@ fn a_wrong_password_and_an_unknown_user_look_the_same() {
     }
     // Even he who knows the password of somebody is not let in as nobody.
     let mut conn = Conn::open(proxy.port);
-    let error = conn.log_in(V3_0, &proxy.password, &[("user", "nobody")]).unwrap_err();
+    let error = conn
+        .log_in(V3_0, &proxy.password, &[("user", "nobody")])
+        .unwrap_err();
     assert_eq!(error.code(), "28P01");
 }
 
 #[test]
 fn a_user_must_be_named() {
     let proxy = Proxy::start(&Options::default());
-    for parameters in [&[("user", "")][..], &[("database", "wellness_corp_db")], &[], &[("User", "innovate")]] {
+    for parameters in [
+        &[("user", "")][..],
+        &[("database", "wellness_corp_db")],
+        &[],
+        &[("User", "innovate")],
+    ] {
         let mut conn = Conn::open(proxy.port);
         conn.send(&startup(V3_0, parameters));
         let error = conn.refusal();
-        assert_eq!((error.severity(), error.code()), ("FATAL", "28000"), "{parameters:?}");
+        assert_eq!(
+            (error.severity(), error.code()),
+            ("FATAL", "28000"),
+            "{parameters:?}"
+        );
     }
     let mut conn = Conn::open(proxy.port);
     conn.send(&startup(V3_0, &with(&[("user", "synergy")])));
@@ -410,7 +473,11 @@ fn settings_reach_the_session_in_every_spelling() {
     let proxy = Proxy::start(&Options::default());
     let password = &proxy.password;
     for (parameters, show, expected) in [
-        (&[("application_name", "my app")][..], "application_name", "my app"),
+        (
+            &[("application_name", "my app")][..],
+            "application_name",
+            "my app",
+        ),
         (&[("DateStyle", "german")], "datestyle", "German, DMY"),
         (&[("TimeZone", "Asia/Tokyo")], "timezone", "Asia/Tokyo"),
         (&[("timezone", "Asia/Tokyo")], "timezone", "Asia/Tokyo"),
@@ -419,19 +486,39 @@ fn settings_reach_the_session_in_every_spelling() {
         (&[("options", "--work_mem=5MB")], "work_mem", "5MB"),
         (&[("options", "--work-mem=5MB")], "work_mem", "5MB"),
         (&[("options", "-c WORK_MEM=5MB")], "work_mem", "5MB"),
-        (&[("options", " \t-c  application_name=a\\ b\\\\ ")], "application_name", "a b\\"),
+        (
+            &[("options", " \t-c  application_name=a\\ b\\\\ ")],
+            "application_name",
+            "a b\\",
+        ),
         (&[("options", "-c a.b=1 -c work_mem=5MB")], "a.b", "1"),
-        (&[("options", "-c work_mem=5MB -c work_mem=6MB")], "work_mem", "6MB"),
+        (
+            &[("options", "-c work_mem=5MB -c work_mem=6MB")],
+            "work_mem",
+            "6MB",
+        ),
         (&[("app.login", "17")], "app.login", "17"),
         (&[("client_encoding", "utf-8")], "client_encoding", "UTF8"),
         (&[("client_encoding", "'UTF8'")], "client_encoding", "UTF8"),
-        (&[("standard_conforming_strings", "on")], "standard_conforming_strings", "on"),
+        (
+            &[("standard_conforming_strings", "on")],
+            "standard_conforming_strings",
+            "on",
+        ),
     ] {
         let mut conn = Conn::open(proxy.port);
         let logged_in = conn.log_in(V3_0, password, &with(parameters));
         assert_eq!(logged_in, Ok(()), "{parameters:?}");
-        assert_eq!(conn.value(&format!("SHOW {show}")), expected, "{parameters:?}");
-        if let Some((_, reported)) = conn.parameters.iter().find(|(name, _)| name.eq_ignore_ascii_case(show)) {
+        assert_eq!(
+            conn.value(&format!("SHOW {show}")),
+            expected,
+            "{parameters:?}"
+        );
+        if let Some((_, reported)) = conn
+            .parameters
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(show))
+        {
             assert_eq!(reported, expected, "{parameters:?}");
         }
         serves(&mut conn);
@@ -445,7 +532,8 @@ fn a_parameter_of_its_own_wins_over_options_as_in_postgresql() {
     let options = ("options", "-c application_name=options");
     for parameters in [[own, options], [options, own]] {
         let mut conn = Conn::open(proxy.port);
-        conn.log_in(V3_0, &proxy.password, &with(&parameters)).unwrap();
+        conn.log_in(V3_0, &proxy.password, &with(&parameters))
+            .unwrap();
         assert_eq!(conn.value("SHOW application_name"), "own", "{parameters:?}");
     }
 }
@@ -524,12 +612,23 @@ fn what_carries_the_tenant_is_refused_at_startup_in_every_spelling() {
         let logged_in = conn.log_in(V3_0, &proxy.password, &with(&[(name, value)]));
         let error = logged_in.expect_err(&format!("{name} = {value:?}"));
         assert_eq!(error.severity(), "FATAL", "{name} = {value:?}: {error:?}");
-        assert!(["42501", "0A000", "08P01", "22023"].contains(&error.code()), "{name} = {value:?}: {error:?}");
+        assert!(
+            ["42501", "0A000", "08P01", "22023"].contains(&error.code()),
+            "{name} = {value:?}: {error:?}"
+        );
         assert!(!error.message().is_empty());
     }
     // In the schema kind the search path, too.
-    for parameter in [("search_path", "globex"), ("options", "-c search_path=globex"), ("options", "--search-path=globex")] {
-        let parameters = [("user", "acme"), ("database", "wellness_schemas"), parameter];
+    for parameter in [
+        ("search_path", "globex"),
+        ("options", "-c search_path=globex"),
+        ("options", "--search-path=globex"),
+    ] {
+        let parameters = [
+            ("user", "acme"),
+            ("database", "wellness_schemas"),
+            parameter,
+        ];
         let mut conn = Conn::open(proxy.port);
         let error = conn.log_in(V3_0, &proxy.password, &parameters).unwrap_err();
         assert_eq!(error.severity(), "FATAL", "{error:?}");
@@ -541,7 +640,8 @@ fn replication_that_is_not_wanted_is_no_reason_to_refuse() {
     let proxy = Proxy::start(&Options::default());
     for value in ["false", "off", "no", "0", "FALSE"] {
         let mut conn = Conn::open(proxy.port);
-        conn.log_in(V3_0, &proxy.password, &with(&[("replication", value)])).unwrap();
+        conn.log_in(V3_0, &proxy.password, &with(&[("replication", value)]))
+            .unwrap();
         serves(&mut conn);
     }
 }
@@ -572,8 +672,14 @@ fn a_value_that_the_server_refuses_is_told_in_its_words() {
         ("DateStyle", "martian", "DateStyle"),
     ] {
         let mut conn = Conn::open(proxy.port);
-        let error = conn.log_in(V3_0, &proxy.password, &with(&[(name, value)])).unwrap_err();
-        assert_eq!((error.severity(), error.code()), ("FATAL", "22023"), "{error:?}");
+        let error = conn
+            .log_in(V3_0, &proxy.password, &with(&[(name, value)]))
+            .unwrap_err();
+        assert_eq!(
+            (error.severity(), error.code()),
+            ("FATAL", "22023"),
+            "{error:?}"
+        );
         assert!(error.message().contains(part), "{error:?}");
     }
     serves(&mut logged_in(&proxy));
@@ -589,7 +695,10 @@ fn logged_in(proxy: &Proxy) -> Conn {
 
 #[test]
 fn there_are_no_more_clients_than_allowed() {
-    let proxy = Proxy::start(&Options { max_clients: 2, ..Options::default() });
+    let proxy = Proxy::start(&Options {
+        max_clients: 2,
+        ..Options::default()
+    });
     let first = logged_in(&proxy);
     let mut second = logged_in(&proxy);
     let mut third = Conn::open(proxy.port);
@@ -614,50 +723,77 @@ fn there_are_no_more_clients_than_allowed() {
 
 #[test]
 fn a_login_that_takes_too_long_is_ended_wherever_it_stops() {
-    let proxy = Proxy::start(&Options { login_timeout: "1s", ..Options::default() });
+    let proxy = Proxy::start(&Options {
+        login_timeout: "1s",
+        ..Options::default()
+    });
     let halves: Vec<(&str, Box<dyn Fn() -> Conn>)> = vec![
         ("silence", Box::new(|| Conn::open(proxy.port))),
-        ("half a packet", Box::new(|| {
-            let mut conn = Conn::open(proxy.port);
-            conn.send(&startup(V3_0, INNOVATE)[..10]);
-            conn
-        })),
-        ("no handshake", Box::new(|| {
-            let mut conn = Conn::open(proxy.port);
-            conn.send(&packet(SSL_REQUEST, b""));
-            assert_eq!(conn.byte(), Some(b'S'));
-            conn
-        })),
-        ("half a handshake", Box::new(|| {
-            let mut conn = Conn::open(proxy.port);
-            conn.send(b"\x16\x03\x01\x02\x00\x01");
-            conn
-        })),
-        ("nothing in TLS", Box::new(|| Conn::secured(proxy.port, Tls::V1_3))),
-        ("no response", Box::new(|| {
-            let mut conn = Conn::open(proxy.port);
-            conn.send(&startup(V3_0, INNOVATE));
-            conn.offer().unwrap();
-            conn
-        })),
-        ("half a response", Box::new(|| {
-            let mut conn = Conn::open(proxy.port);
-            conn.send(&startup(V3_0, INNOVATE));
-            conn.offer().unwrap();
-            conn.send(&announced(b'p', 50, b"SCRAM"));
-            conn
-        })),
-        ("no proof", Box::new(|| {
-            let mut conn = Conn::open(proxy.port);
-            conn.send(&startup(V3_0, INNOVATE));
-            conn.offer().unwrap();
-            conn.send(&initial_response(PLAIN, b"n,,n=,r=abcdefghijkl"));
-            conn.sasl(11).unwrap();
-            conn
-        })),
+        (
+            "half a packet",
+            Box::new(|| {
+                let mut conn = Conn::open(proxy.port);
+                conn.send(&startup(V3_0, INNOVATE)[..10]);
+                conn
+            }),
+        ),
+        (
+            "no handshake",
+            Box::new(|| {
+                let mut conn = Conn::open(proxy.port);
+                conn.send(&packet(SSL_REQUEST, b""));
+                assert_eq!(conn.byte(), Some(b'S'));
+                conn
+            }),
+        ),
+        (
+            "half a handshake",
+            Box::new(|| {
+                let mut conn = Conn::open(proxy.port);
+                conn.send(b"\x16\x03\x01\x02\x00\x01");
+                conn
+            }),
+        ),
+        (
+            "nothing in TLS",
+            Box::new(|| Conn::secured(proxy.port, Tls::V1_3)),
+        ),
+        (
+            "no response",
+            Box::new(|| {
+                let mut conn = Conn::open(proxy.port);
+                conn.send(&startup(V3_0, INNOVATE));
+                conn.offer().unwrap();
+                conn
+            }),
+        ),
+        (
+            "half a response",
+            Box::new(|| {
+                let mut conn = Conn::open(proxy.port);
+                conn.send(&startup(V3_0, INNOVATE));
+                conn.offer().unwrap();
+                conn.send(&announced(b'p', 50, b"SCRAM"));
+                conn
+            }),
+        ),
+        (
+            "no proof",
+            Box::new(|| {
+                let mut conn = Conn::open(proxy.port);
+                conn.send(&startup(V3_0, INNOVATE));
+                conn.offer().unwrap();
+                conn.send(&initial_response(PLAIN, b"n,,n=,r=abcdefghijkl"));
+                conn.sasl(11).unwrap();
+                conn
+            }),
+        ),
     ];
     // All at once: they wait for the same second.
-    let started: Vec<_> = halves.iter().map(|(name, start)| (*name, start())).collect();
+    let started: Vec<_> = halves
+        .iter()
+        .map(|(name, start)| (*name, start()))
+        .collect();
     let mut established = logged_in(&proxy);
     for (name, mut conn) in started {
         let said: Vec<_> = conn.until_closed();
@@ -678,7 +814,11 @@ fn no_secret_reaches_the_log() {
     let more = format!(
         "[[logins]]\nuser = \"odd\"\ntenant = \"11111111-1111-1111-1111-111111111111\"\nscram = {verifier:?}\n"
     );
-    let proxy = Proxy::start(&Options { log: "trace", more, ..Options::default() });
+    let proxy = Proxy::start(&Options {
+        log: "trace",
+        more,
+        ..Options::default()
+    });
     let mut secrets = vec![
         site.login_password.clone(),
         site.app_password.clone(),
@@ -697,7 +837,8 @@ fn no_secret_reaches_the_log() {
     proxy.raw("acme").value("SELECT 1");
     proxy.raw("initech").value("SELECT 1");
     let mut conn = Conn::open(proxy.port);
-    conn.log_in(V3_0, "tr0ub4dor&3", &[("user", "odd")]).unwrap();
+    conn.log_in(V3_0, "tr0ub4dor&3", &[("user", "odd")])
+        .unwrap();
     let mut conn = Conn::open(proxy.port);
     conn.log_in(V3_0, "wr0ng-pa55w0rd", INNOVATE).unwrap_err();
     // A proof in a message that does not fit.
@@ -711,7 +852,10 @@ fn no_secret_reaches_the_log() {
         let mut conn = Conn::open(proxy.port);
         conn.send(&startup(V3_0, INNOVATE));
         conn.offer().unwrap();
-        let mut scram = ScramSha256::new(site.login_password.as_bytes(), ChannelBinding::unsupported());
+        let mut scram = ScramSha256::new(
+            site.login_password.as_bytes(),
+            ChannelBinding::unsupported(),
+        );
         conn.send(&initial_response(PLAIN, scram.message()));
         scram.update(&conn.sasl(11).unwrap()).unwrap();
         let proof = String::from_utf8(scram.message().to_vec()).unwrap();
@@ -723,7 +867,10 @@ fn no_secret_reaches_the_log() {
     let mut conn = Conn::open(proxy.port);
     conn.send(&startup(V3_0, INNOVATE));
     conn.offer().unwrap();
-    conn.send(&message(b'p', format!("{}\0", site.login_password).as_bytes()));
+    conn.send(&message(
+        b'p',
+        format!("{}\0", site.login_password).as_bytes(),
+    ));
     conn.refusal();
     proxy.wait_for_log("malformed SASL");
     let log = proxy.log();
@@ -735,18 +882,29 @@ fn no_secret_reaches_the_log() {
 #[test]
 fn a_client_cannot_write_lines_of_its_own_into_the_log() {
     let proxy = Proxy::start(&Options::default());
-    for user in ["x\n2026-01-01T00:00:00Z  INFO forged: event=\"login\"", "x\r\nforged", "x\x1b[2Jforged"] {
+    for user in [
+        "x\n2026-01-01T00:00:00Z  INFO forged: event=\"login\"",
+        "x\r\nforged",
+        "x\x1b[2Jforged",
+    ] {
         let mut conn = Conn::open(proxy.port);
         conn.log_in(V3_0, "wrong", &[("user", user)]).unwrap_err();
         let mut conn = Conn::open(proxy.port);
-        let logged_in = conn.log_in(V3_0, &proxy.password, &[("user", "innovate"), ("database", user)]);
+        let logged_in = conn.log_in(
+            V3_0,
+            &proxy.password,
+            &[("user", "innovate"), ("database", user)],
+        );
         logged_in.unwrap_err();
     }
     let mut conn = Conn::open(proxy.port);
     conn.log_in(V3_0, "wrong", &[("user", "last")]).unwrap_err();
     proxy.wait_for_log("login \"last\"");
     for line in proxy.log().lines() {
-        assert!(line.starts_with("20") && !line.starts_with("2026-01-01T00:00:00Z"), "{line:?}");
+        assert!(
+            line.starts_with("20") && !line.starts_with("2026-01-01T00:00:00Z"),
+            "{line:?}"
+        );
         assert!(!line.contains('\x1b') && !line.contains('\r'), "{line:?}");
     }
 }
@@ -757,7 +915,9 @@ fn a_client_cannot_write_lines_of_its_own_into_the_log() {
 fn error(conn: &mut Conn) -> Fields {
     let messages = conn.until_ready();
     let found = messages.iter().find(|message| message.tag == b'E');
-    found.unwrap_or_else(|| panic!("an error was expected: {messages:?}")).fields()
+    found
+        .unwrap_or_else(|| panic!("an error was expected: {messages:?}"))
+        .fields()
 }
 
 /// Runs psql with more of a connection string.

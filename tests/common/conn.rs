@@ -195,7 +195,9 @@ impl Conn {
     /// The channel binding data of this connection.
     pub fn end_point(&self) -> Vec<u8> {
         let certificate = self.certificate.as_deref().unwrap();
-        digest::digest(&digest::SHA256, certificate).as_ref().to_vec()
+        digest::digest(&digest::SHA256, certificate)
+            .as_ref()
+            .to_vec()
     }
 
     /// Goes through SCRAM, from the offer to the end of the login.
@@ -247,7 +249,12 @@ impl Conn {
     }
 
     /// Startup and SCRAM without channel binding.
-    pub fn log_in(&mut self, version: u32, password: &str, parameters: &[(&str, &str)]) -> Result<(), Fields> {
+    pub fn log_in(
+        &mut self,
+        version: u32,
+        password: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<(), Fields> {
         self.send(&startup(version, parameters));
         self.authenticate(password, PLAIN, ChannelBinding::unsupported())
     }
@@ -264,7 +271,9 @@ impl Conn {
     /// Whether nothing comes within a moment, and the connection stays. To be
     /// used only where a wrong answer would be there already.
     pub fn is_quiet(&self) -> bool {
-        self.tcp.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        self.tcp
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
         let peeked = self.tcp.peek(&mut [0]);
         self.tcp.set_read_timeout(Some(PATIENCE)).unwrap();
         matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
@@ -274,13 +283,19 @@ impl Conn {
 fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted
+        ErrorKind::ConnectionReset
+            | ErrorKind::UnexpectedEof
+            | ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionAborted
     )
 }
 
 /// A first packet: length, code, body.
 pub fn packet(code: u32, body: &[u8]) -> Vec<u8> {
-    let mut out = u32::try_from(body.len() + 8).unwrap().to_be_bytes().to_vec();
+    let mut out = u32::try_from(body.len() + 8)
+        .unwrap()
+        .to_be_bytes()
+        .to_vec();
     out.extend_from_slice(&code.to_be_bytes());
     out.extend_from_slice(body);
     out
@@ -371,6 +386,8 @@ impl ServerCertVerifier for AnyCertificate {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        default_provider().signature_verification_algorithms.supported_schemes()
+        default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
