@@ -40,6 +40,8 @@ pub struct Attaching {
 pub enum Condition {
     /// Nothing but the tenant and the client's known settings.
     Clean,
+    /// Rows were written, and triggers may have changed the tenant.
+    Unproven,
     /// Settings may have been changed by code that was not seen.
     Doubtful,
     /// Objects may be left: temporary tables, cursors, locks.
@@ -103,6 +105,13 @@ pub fn attach(taken: Taken, tenant: &SharedTenant, own: &OwnSettings) -> Connect
                     let answers = queue.answers();
                     queued(connection, tenant, own, answers)
                 }
+                (true, Condition::Unproven) => {
+                    let mut queue = prelude::Queue::new(&mut connection);
+                    queue.attach(&tenant.placement.attachment);
+                    queue.own(&applied, own);
+                    let answers = queue.answers();
+                    queued(connection, tenant, own, answers)
+                }
                 (true, Condition::Doubtful) => begin(connection, tenant, own, |queue| {
                     queue.reset_all();
                     queue.attach(&tenant.placement.attachment);
@@ -116,7 +125,7 @@ pub fn attach(taken: Taken, tenant: &SharedTenant, own: &OwnSettings) -> Connect
                     })
                 }
             };
-            let hasty = applied.has_timeout() || condition > Condition::Clean;
+            let hasty = applied.has_timeout() || (!same && condition >= Condition::Doubtful);
             attaching.state_mut().hasty = hasty && !attaching.is_confirmed();
             attaching
         }

@@ -39,7 +39,17 @@ impl OwnSettings {
 
     /// Whether there is one that makes statements fail by time.
     pub(super) fn has_timeout(&self) -> bool {
-        self.0.keys().any(|name| name.ends_with("_timeout"))
+        self.names().any(|name| name.ends_with("_timeout"))
+    }
+
+    /// Their names, in lower case.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|name| &**name)
+    }
+
+    /// Names, in lower case, and values, in the names' order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// How many there are.

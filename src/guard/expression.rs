@@ -75,8 +75,9 @@ pub(super) fn is_temporary_schema(schema: &str) -> bool {
     schema.starts_with("pg_temp")
 }
 
-/// Refuses to write to pg_settings.
+/// Notes that rows are written, and refuses to write to pg_settings.
 pub(super) fn target(inspection: &mut Inspection<'_>, relation: Option<&RangeVar>) {
+    inspection.effects.writes = true;
     if relation
         .and_then(RangeVar::relname)
         .is_some_and(functions::is_pg_settings)
@@ -111,7 +112,8 @@ fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
     let schema = qualifier(names);
     match functions::call(name) {
         Some(Call::SetConfig) => set_config(inspection, call, scope),
-        Some(Call::Residue) => inspection.effects.residue = true,
+        Some(Call::Lock) => inspection.effects.locks = true,
+        Some(Call::Seed) => inspection.effects.seeds = true,
         // With three arguments it takes no text.
         Some(Call::Caught(_)) if name == "ts_rewrite" && call.args().len() == 3 => {}
         Some(Call::Caught(rule)) => caught(inspection, rule, name),
@@ -135,7 +137,8 @@ fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
     };
     match functions::call(name) {
         Some(Call::SetConfig) => inspection.refuse(&rules::COMPUTED, || not_allowed(name)),
-        Some(Call::Residue) => inspection.effects.residue = true,
+        Some(Call::Lock) => inspection.effects.locks = true,
+        Some(Call::Seed) => inspection.effects.seeds = true,
         Some(Call::Caught(rule)) => caught(inspection, rule, name),
         None => {}
     }
@@ -143,7 +146,7 @@ fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
 
 fn caught(inspection: &mut Inspection<'_>, rule: &'static Rule, function: &str) {
     // Where it is let through, the session keeps the lock.
-    inspection.effects.residue |= *rule == rules::ADVISORY;
+    inspection.effects.locks |= *rule == rules::ADVISORY;
     inspection.refuse(rule, || not_allowed(function));
 }
 

@@ -10,8 +10,10 @@ use super::rules::{self, Rule};
 pub(super) enum Call {
     /// `set_config`
     SetConfig,
-    /// It leaves something in the session.
-    Residue,
+    /// It takes a lock that the session keeps.
+    Lock,
+    /// It changes the state of `random()`.
+    Seed,
     /// A rule catches it.
     Caught(&'static Rule),
 }
@@ -230,8 +232,8 @@ const CALLS: &[(&str, Call)] = &[
     ("pg_switch_wal", Call::Caught(&rules::SERVER)),
     ("pg_sync_replication_slots", Call::Caught(&rules::SERVER)),
     ("pg_terminate_backend", Call::Caught(&rules::SESSIONS)),
-    ("pg_try_advisory_lock", Call::Residue),
-    ("pg_try_advisory_lock_shared", Call::Residue),
+    ("pg_try_advisory_lock", Call::Lock),
+    ("pg_try_advisory_lock_shared", Call::Lock),
     ("pg_wal_replay_pause", Call::Caught(&rules::SERVER)),
     ("pg_wal_replay_resume", Call::Caught(&rules::SERVER)),
     ("query_to_xml", Call::Caught(&rules::TEXT_AS_SQL)),
@@ -265,7 +267,7 @@ const CALLS: &[(&str, Call)] = &[
     ),
     ("schema_to_xmlschema", Call::Caught(&rules::TEXT_AS_SQL)),
     ("set_config", Call::SetConfig),
-    ("setseed", Call::Residue),
+    ("setseed", Call::Seed),
     ("table_to_xml", Call::Caught(&rules::TEXT_AS_SQL)),
     (
         "table_to_xml_and_xmlschema",

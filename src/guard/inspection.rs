@@ -129,8 +129,8 @@ impl<'p> Inspection<'p> {
         const MOST: usize = 32;
         match settings::kind(name) {
             settings::Kind::Transaction => return,
-            settings::Kind::Residue => {
-                self.effects.residue = true;
+            settings::Kind::Seed => {
+                self.effects.seeds = true;
                 return;
             }
             settings::Kind::Session => {}

@@ -43,7 +43,7 @@ pub(super) fn kind(name: &str) -> Kind {
         "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" => {
             Kind::Transaction
         }
-        "seed" => Kind::Residue,
+        "seed" => Kind::Seed,
         _ => Kind::Session,
     }
 }
@@ -55,8 +55,8 @@ pub(super) enum Kind {
     Session,
     /// Until the transaction ends.
     Transaction,
-    /// It is no value but an act whose result stays.
-    Residue,
+    /// It is no value but an act: it changes the state of `random()`.
+    Seed,
 }
 
 /// Settings that are a change of role.

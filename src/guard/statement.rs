@@ -25,6 +25,7 @@ pub(super) fn visit(
             format!("{statement} is not allowed through pgtenant")
         });
         inspection.effects.residue |= leaves_residue(node);
+        inspection.effects.locks |= matches!(node, Node::ListenStmt(_));
         return match node {
             // What can be seen of it is judged all the same.
             Node::CreateFunctionStmt(_)
@@ -44,6 +45,10 @@ pub(super) fn visit(
         Node::TransactionStmt(statement) => transaction(inspection, statement),
         Node::CopyStmt(statement) => copy(inspection, statement, scope),
         Node::LockStmt(statement) => lock(inspection, statement, scope),
+        Node::TruncateStmt(_) => {
+            effects.writes = true;
+            Visit::Descend(scope)
+        }
         Node::GrantStmt(statement) => grant(inspection, statement),
         Node::DropStmt(statement) => drop_objects(inspection, statement),
         Node::DefineStmt(statement) => define(inspection, statement),
@@ -116,7 +121,7 @@ pub(super) fn visit(
 /// it is let through.
 fn leaves_residue(node: Node<'_>) -> bool {
     let schema = match node {
-        Node::ListenStmt(_) | Node::LoadStmt(_) => return true,
+        Node::LoadStmt(_) => return true,
         Node::CreateDomainStmt(statement) => schema_of(statement.domainname()),
         Node::CreateFunctionStmt(statement) => qualifier(statement.funcname()),
         _ => None,

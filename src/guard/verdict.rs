@@ -37,10 +37,19 @@ pub struct Effects {
     /// It is the single statement `DEALLOCATE name`, of this name.
     pub deallocates: Option<Box<str>>,
     /// It leaves objects in the session: temporary tables, cursors WITH HOLD,
-    /// PREPARE, LISTEN, session advisory locks, …
+    /// PREPARE, … A client that loses them finds out when it uses them.
     pub residue: bool,
+    /// It leaves in the session what a client relies on without using it:
+    /// advisory locks, LISTEN. A client must not lose it and go on.
+    pub locks: bool,
     /// It removes all such objects (`DISCARD ALL`).
     pub clears_residue: bool,
+    /// It changes `random()`'s state, which DISCARD ALL does not reset.
+    pub seeds: bool,
+    /// It writes rows, so that triggers, defaults and generated columns may run
+    /// code that the guard does not see: the tenant is to be attached again
+    /// before the connection's next use.
+    pub writes: bool,
     /// It runs code that the guard cannot see into (DO, CALL, functions outside
     /// pg_catalog): attach again before the connection's next use.
     pub doubtful: bool,

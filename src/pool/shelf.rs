@@ -154,6 +154,19 @@ impl Shelf {
         self.serve(pool)
     }
 
+    /// Whether somebody waits who would get a connection that `tenant` gave
+    /// back.
+    pub(super) fn is_awaited(&self, tenant: &TenantId) -> bool {
+        let has_room = |id: &TenantId| {
+            id == tenant
+                || self
+                    .held
+                    .get(id)
+                    .is_none_or(|held| *held < self.size_per_tenant)
+        };
+        self.turns.iter().any(has_room)
+    }
+
     /// Takes a client out of the queue.
     pub(super) fn leave(&mut self, waiting: &Waiting) {
         if let Some(queue) = self.queues.get_mut(&waiting.tenant) {
@@ -188,6 +201,7 @@ impl Shelf {
             pool: pool.clone(),
             tenant: tenant.clone(),
             kept: false,
+            holder: None,
         };
         match source {
             Source::Idle(connection) => Grant::Idle(Box::new(connection), slot),

@@ -11,9 +11,6 @@ use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Longest message of a server that is gathered whole.
-const MAX_WHOLE: usize = 1 << 20;
-
 /// The state of a client's use of a server connection: what is owed, and what
 /// is left behind.
 #[derive(Debug)]
@@ -28,8 +25,8 @@ pub(super) struct Ledger {
     pub(super) has_unnamed: bool,
     /// A COPY from the client runs, and its end has not been sent.
     pub(super) copy_in: bool,
-    /// The client has left objects in the session, so the connection stays.
-    pub(super) pinned: bool,
+    /// Whether the connection stays with the client.
+    pub(super) pinned: Pinned,
     /// What is left in the session for the next user, at worst.
     pub(super) condition: Condition,
     /// Whether what the client sends must wait.
@@ -48,6 +45,17 @@ pub(super) struct Ledger {
     pub(super) uncertain: bool,
     /// The running query, or pipeline up to its Sync, has failed.
     failed: bool,
+}
+
+/// Whether a connection stays with its client for what it has left there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pinned {
+    /// Nothing keeps it.
+    No,
+    /// Objects: in need, the client can do without.
+    ByObjects,
+    /// Locks: the client cannot go on without.
+    ByLocks,
 }
 
 /// Whether what the client sends must wait.
@@ -73,7 +81,7 @@ impl Ledger {
             status: TransactionStatus::Idle,
             has_unnamed: false,
             copy_in: false,
-            pinned: false,
+            pinned: Pinned::No,
             condition: Condition::Clean,
             hold: Hold::No,
             portals: Vec::new(),
@@ -123,28 +131,30 @@ impl Ledger {
                 return Ok(());
             };
             let len = backend::HEADER + header.body;
-            let whole = rest.get(backend::HEADER..len);
-            if whole.is_none() && must_be_whole(header.tag) {
-                return if len > MAX_WHOLE {
-                    Err(FrameError)
-                } else {
-                    Ok(())
-                };
-            }
+            // As much of it as is acted upon must have arrived.
+            let needed = backend::HEADER + header.body.min(acted_upon(header.tag));
+            let Some(whole) = rest.get(backend::HEADER..needed) else {
+                return Ok(());
+            };
             let fate = match header.tag {
                 b'D' | b'd' | b't' | b'c' | b'V' | b'N' | b'A' | b'H' => Fate::Pass,
                 b'E' => {
-                    let Report { severity, .. } = backend::report(whole.unwrap_or_default());
+                    let Report {
+                        severity, sqlstate, ..
+                    } = backend::report(whole);
                     self.server_ended = severity == "FATAL" || severity == "PANIC";
+                    if sqlstate == "0A000" {
+                        self.forget_prepared(connection);
+                    }
                     self.take_error(connection, statements)?
                 }
                 b'S' => {
-                    let body = whole.unwrap_or_default().to_vec();
+                    let body = whole.to_vec();
                     connection.parameters_mut().update(&body)?;
                     Fate::Pass
                 }
                 b'Z' => {
-                    let status = TransactionStatus::decode(whole.unwrap_or_default())?;
+                    let status = TransactionStatus::decode(whole)?;
                     self.take_ready(status, connection, statements)?
                 }
                 tag => self.take_step(tag, connection, statements)?,
@@ -256,6 +266,14 @@ impl Ledger {
         Ok(fate)
     }
 
+    /// After a change of its tables a prepared statement can fail for ever
+    /// ("cached plan must not change result type"): who prepares it anew must
+    /// not be given the old one.
+    fn forget_prepared<S>(&mut self, connection: &mut Connection<S>) {
+        connection.prepared().clear();
+        self.condition = Condition::Littered;
+    }
+
     fn end_copy(&mut self) {
         self.copy_in = false;
         self.early_data = false;
@@ -295,13 +313,19 @@ impl Ledger {
         statements: &mut Statements,
     ) {
         let effects = &verdict.effects;
+        if let Some(name) = &effects.deallocates
+            && let Some(statement) = statements.get(name.as_bytes())
+        {
+            connection.prepared().remove(statement.prepared.id());
+            statements.remove(name.as_bytes());
+        }
         if effects.drops_prepared {
             connection.prepared().clear();
             statements.clear();
             self.has_unnamed = false;
         }
         if effects.clears_residue {
-            self.pinned = false;
+            self.pinned = Pinned::No;
             self.condition = Condition::Clean;
         }
     }
@@ -317,7 +341,13 @@ enum Fate {
     Replace(Box<[u8]>),
 }
 
-/// Messages whose content is acted upon.
-fn must_be_whole(tag: u8) -> bool {
-    matches!(tag, b'Z' | b'S' | b'E')
+/// How many bytes of a message's body are acted upon, at most.
+fn acted_upon(tag: u8) -> usize {
+    match tag {
+        // Name and value: a longer one does not decode.
+        b'Z' | b'S' => 64 << 10,
+        // The severity comes first; a message can quote a value of megabytes.
+        b'E' => 64,
+        _ => 0,
+    }
 }

@@ -315,8 +315,14 @@ impl Session {
             slot,
             mut ledger,
         } = exchange;
+        // A rollback may undo the reset yet: what the settings are is read from
+        // the server at the end of the transaction.
+        for name in self.own.names().chain(self.startup.names()) {
+            if !self.touched.iter().any(|touched| **touched == *name) {
+                self.touched.push(name.into());
+            }
+        }
         self.own = self.startup.clone();
-        self.touched.clear();
         ledger.hold = ledger::Hold::No;
         let mut connection = reattach(connection, &self.own);
         ledger
@@ -357,7 +363,7 @@ impl Session {
         if !std::mem::take(&mut self.touched).is_empty() {
             connection.worsen(Condition::Doubtful);
         }
-        if ledger.pinned || !self.maps_names {
+        if ledger.pinned > ledger::Pinned::No || !self.maps_names {
             connection.worsen(Condition::Littered);
         }
         match self.registration.done() {

@@ -2,10 +2,11 @@
 //! changed.
 
 use super::forward::Step;
-use super::ledger::Hold;
+use super::ledger::{Hold, Ledger, Pinned};
 use super::{End, Exchange, Session, bad_frame};
 use crate::settings::PoolMode;
 use crate::transport;
+use crate::wire::ClientError;
 use crate::wire::backend::TransactionStatus;
 use std::io;
 use std::task::{Context, Poll};
@@ -68,8 +69,20 @@ impl Session {
                 return Poll::Ready(outcome);
             }
             if !up && !down {
+                let clients_turn =
+                    exchange.ledger.is_answered() && exchange.connection.output().is_empty();
+                // In session mode the connection is the client's all the time.
+                if clients_turn && self.maps_names {
+                    if exchange.slot.is_reclaimed() {
+                        return Poll::Ready(self.reclaimed(&exchange.ledger));
+                    }
+                    exchange.slot.rest(cx.waker());
+                } else {
+                    exchange.slot.busy();
+                }
                 return Poll::Pending;
             }
+            exchange.slot.busy();
         }
     }
 
@@ -220,6 +233,22 @@ impl Session {
         }
     }
 
+    /// Others need the connection, which the client holds for nothing: without
+    /// its objects the client can go on, without its transaction or locks not.
+    fn reclaimed(&mut self, ledger: &Ledger) -> Outcome {
+        if !ledger.is_idle() || ledger.pinned != Pinned::ByObjects {
+            return Outcome::End(ended_for_others(ledger));
+        }
+        self.client.send_error(
+            &ClientError::warning(
+                "01000",
+                "the objects of this session (temporary tables, prepared statements, cursors) are gone: other clients waited for its server connection",
+            )
+            .hint("Drop session objects when they are no longer used, or ask the administrator for a longer pool.reclaim_after."),
+        );
+        Outcome::Over
+    }
+
     /// Whether the exchange has come to a point at which it is over or must be
     /// seen to.
     fn at_rest(&mut self, exchange: &mut Exchange) -> Option<Outcome> {
@@ -252,9 +281,24 @@ impl Session {
         if self.is_draining() {
             return Some(Outcome::End(End::Stopped));
         }
-        let keeps = ledger.pinned || self.pool.settings().mode == PoolMode::Session;
+        let keeps = ledger.pinned > Pinned::No || self.pool.settings().mode == PoolMode::Session;
         (!keeps && exchange.connection.input().is_empty()).then_some(Outcome::Over)
     }
+}
+
+/// The end of a session whose server connection others need.
+fn ended_for_others(ledger: &Ledger) -> End {
+    let (sqlstate, doing) = match ledger.status {
+        TransactionStatus::Idle => ("57P05", "held its server connection for locks"),
+        _ => ("25P03", "was idle in a transaction"),
+    };
+    End::Failed(
+        ClientError::fatal(
+            sqlstate,
+            format!("terminating connection: it {doing} while other clients waited"),
+        )
+        .hint("End transactions and drop session objects when they are no longer used (pool.reclaim_after)."),
+    )
 }
 
 /// What may wait for a slow client, in bytes.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 /// One message of a server.
 #[derive(Clone, PartialEq, Eq)]
@@ -160,6 +161,16 @@ impl Raw {
         Some(Message { tag, body })
     }
 
+    /// Whether bytes come within a moment. For asking again and again what
+    /// nothing tells.
+    pub fn has_answer(&self) -> bool {
+        let moment = Some(Duration::from_millis(20));
+        self.stream.set_read_timeout(moment).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        peeked.is_ok_and(|n| n > 0)
+    }
+
     /// All messages up to the next ReadyForQuery.
     pub fn until_ready(&mut self) -> Answer {
         self.until(b'Z')
@@ -245,7 +256,7 @@ impl Raw {
 /// Sends a cancel request and waits until it has been dealt with.
 pub fn cancel(port: u16, pid: u32, secret: &[u8]) {
     let mut raw = Raw::open(port);
-    let len = 12 + secret.len() as u32;
+    let len = 12 + u32::try_from(secret.len()).unwrap();
     let mut packet = len.to_be_bytes().to_vec();
     packet.extend_from_slice(&80_877_102_u32.to_be_bytes());
     packet.extend_from_slice(&pid.to_be_bytes());

@@ -13,9 +13,6 @@ const HARMLESS: &[&str] = &[
     "TABLE t",
     "SELECT a.b, (c).d, e[1].f FROM t",
     "SELECT 'SET ROLE x; RESET ALL'",
-    "INSERT INTO t VALUES ($1, DEFAULT) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING *",
-    "UPDATE t SET (a, b) = (1, 2) WHERE CURRENT OF c",
-    "DELETE FROM t USING s WHERE t.a = s.a",
     "BEGIN ISOLATION LEVEL SERIALIZABLE",
     "COMMIT",
     "ROLLBACK TO SAVEPOINT a",
@@ -33,7 +30,6 @@ const HARMLESS: &[&str] = &[
     "CLOSE ALL",
     "FETCH 10 FROM c",
     "DECLARE c CURSOR FOR SELECT 1",
-    "COPY t FROM STDIN",
     "COPY (SELECT 1) TO STDOUT (FORMAT csv)",
     "CREATE TABLE t (LIKE s INCLUDING ALL)",
     "DROP TABLE t",
@@ -41,7 +37,6 @@ const HARMLESS: &[&str] = &[
     "ALTER TABLE t ADD COLUMN a int DEFAULT 1 NOT NULL, DROP b",
     "CREATE INDEX CONCURRENTLY i ON t (lower(a))",
     "CREATE TEMP TABLE x ON COMMIT DROP AS SELECT 1",
-    "TRUNCATE t",
     "ANALYZE t",
     "EXPLAIN (ANALYZE, BUFFERS) SELECT 1",
     "LOCK TABLE t IN ROW EXCLUSIVE MODE",
@@ -59,7 +54,6 @@ const HARMLESS: &[&str] = &[
     "SELECT EXTRACT(year FROM a), POSITION('a' IN b), TRIM(c), SUBSTRING(d FROM 1), OVERLAY(e PLACING f FROM 1)",
     "SELECT XMLELEMENT(NAME a, b), JSON_OBJECT('a': 1), JSON_VALUE(a, '$.b' RETURNING int), CAST(a AS numeric(1, 2))",
     "WITH RECURSIVE t(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM t) SEARCH DEPTH FIRST BY n SET o CYCLE n SET c USING p SELECT * FROM t",
-    "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN UPDATE SET b = 1 WHEN NOT MATCHED THEN INSERT VALUES (1) RETURNING merge_action()",
     "SELECT lo.lo_revenue, lo.lo_orderkey FROM lineorder lo",
     "SELECT information_schema._pg_expandarray(i.indkey) FROM pg_catalog.pg_index i",
     "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relname OPERATOR(pg_catalog.~) '^(t)$' COLLATE pg_catalog.default",
@@ -71,6 +65,33 @@ const HARMLESS: &[&str] = &[
     "ALTER TABLE t ATTACH PARTITION p FOR VALUES FROM (1) TO (MAXVALUE)",
     "SET CONSTRAINTS ALL DEFERRED",
 ];
+
+/// Statements that may fire triggers, and leave nothing else.
+const WRITING: &[&str] = &[
+    "INSERT INTO t VALUES ($1, DEFAULT) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING *",
+    "UPDATE t SET (a, b) = (1, 2) WHERE CURRENT OF c",
+    "DELETE FROM t USING s WHERE t.a = s.a",
+    "COPY t FROM STDIN",
+    "TRUNCATE t",
+    "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN UPDATE SET b = 1 WHEN NOT MATCHED THEN INSERT VALUES (1) RETURNING merge_action()",
+    "WITH gone AS (DELETE FROM t RETURNING *) SELECT * FROM gone",
+    "EXPLAIN ANALYZE INSERT INTO t SELECT 1",
+    "SELECT 1; UPDATE t SET a = 1",
+];
+
+#[test]
+fn statements_that_write_rows_say_so() {
+    let guard = guard(SETTING);
+    let writes = Effects {
+        writes: true,
+        ..Effects::default()
+    };
+    for sql in WRITING {
+        let verdict = guard.inspect(sql.as_bytes());
+        assert_eq!(verdict.refusal, None, "{sql}");
+        assert_eq!(verdict.effects, writes, "{sql}");
+    }
+}
 
 #[test]
 fn harmless_statements_pass_without_effects() {
@@ -108,6 +129,10 @@ fn effects_tell_what_outlives_the_transaction() {
     };
     let residue = Effects {
         residue: true,
+        ..none()
+    };
+    let seeds = Effects {
+        seeds: true,
         ..none()
     };
     let doubtful = Effects {
@@ -179,10 +204,16 @@ fn effects_tell_what_outlives_the_transaction() {
         ("SELECT 1 INTO TEMP t", residue.clone()),
         ("CREATE TEMP SEQUENCE s", residue.clone()),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", residue.clone()),
-        ("PREPARE p AS SELECT 1", residue.clone()),
-        ("SELECT pg_try_advisory_lock(1)", residue.clone()),
-        ("SELECT setseed(0.5)", residue.clone()),
-        ("SET seed = 0.5", residue),
+        ("PREPARE p AS SELECT 1", residue),
+        (
+            "SELECT pg_try_advisory_lock(1)",
+            Effects {
+                locks: true,
+                ..none()
+            },
+        ),
+        ("SELECT setseed(0.5)", seeds.clone()),
+        ("SET seed = 0.5", seeds),
         ("SELECT app.f(1)", doubtful.clone()),
         ("SELECT f(1)", doubtful.clone()),
         ("SELECT pg_temp.lower('A')", doubtful.clone()),
@@ -223,8 +254,8 @@ fn what_the_options_let_through_keeps_its_effects() {
         channels: Permission::Allow,
     };
     let guard = Guard::new(Policy::new(options, [SETTING]));
-    let residue = Effects {
-        residue: true,
+    let locks = Effects {
+        locks: true,
         ..Effects::default()
     };
     let doubtful = Effects {
@@ -237,9 +268,9 @@ fn what_the_options_let_through_keeps_its_effects() {
         ..Effects::default()
     };
     let cases = [
-        ("LISTEN a", &residue),
-        ("SELECT pg_advisory_lock(1)", &residue),
-        ("SELECT (1::bigint).pg_advisory_lock_shared", &residue),
+        ("LISTEN a", &locks),
+        ("SELECT pg_advisory_lock(1)", &locks),
+        ("SELECT (1::bigint).pg_advisory_lock_shared", &locks),
         ("NOTIFY a", &Effects::default()),
         ("SELECT query FROM pg_stat_activity", &Effects::default()),
         ("DO $$BEGIN END$$", &doubtful),
