@@ -1,6 +1,8 @@
 //! Clients as people use them, unmodified, over TLS. What they do stands in
 //! `tests/drivers`: programs that assert, and fail when something is not so.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use common::{Options, Proxy, site};

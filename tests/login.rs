@@ -1,5 +1,7 @@
 //! From the first byte to the first query: TLS, the startup packet, SCRAM.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 #[path = "common/conn.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -219,7 +221,7 @@ fn the_protocol_is_negotiated() {
         let (_, before) = conn.offer().unwrap();
         let expected = negotiated.map(|(minor, names)| {
             let mut body = (V3_0 | minor).to_be_bytes().to_vec();
-            body.extend((names.len() as u32).to_be_bytes());
+            body.extend(u32::try_from(names.len()).unwrap().to_be_bytes());
             for name in names {
                 body.extend(name.as_bytes());
                 body.push(0);
@@ -721,13 +723,16 @@ fn there_are_no_more_clients_than_allowed() {
     serves(&mut second);
 }
 
+/// Begins a login.
+type Start<'a> = Box<dyn Fn() -> Conn + 'a>;
+
 #[test]
 fn a_login_that_takes_too_long_is_ended_wherever_it_stops() {
     let proxy = Proxy::start(&Options {
         login_timeout: "1s",
         ..Options::default()
     });
-    let halves: Vec<(&str, Box<dyn Fn() -> Conn>)> = vec![
+    let halves: Vec<(&str, Start<'_>)> = vec![
         ("silence", Box::new(|| Conn::open(proxy.port))),
         (
             "half a packet",

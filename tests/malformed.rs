@@ -1,6 +1,8 @@
 //! Malformed input at every stage: it gets an error or an orderly close, harms
 //! nobody else, and the session survives where the protocol says so.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 #[path = "common/conn.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -664,7 +666,7 @@ fn names_beyond_all_measure_are_refused_and_the_session_goes_on() {
 
 #[test]
 fn a_huge_query_is_refused_before_it_is_there_and_the_session_goes_on() {
-    const SIZE: usize = 100 << 20;
+    const SIZE: u32 = 100 << 20;
     let proxy = Proxy::start(&Options::default());
     let mut raw = proxy.raw("innovate");
     let before = proxy.peak_memory();
@@ -672,7 +674,7 @@ fn a_huge_query_is_refused_before_it_is_there_and_the_session_goes_on() {
         if status == 'E' {
             raw.run_ok("BEGIN");
         }
-        raw.send(&announced(tag, SIZE as u32 + 4, b""));
+        raw.send(&announced(tag, SIZE + 4, b""));
         assert_eq!(raw.until(b'E').error().code(), "54000");
         for _ in 0..SIZE >> 20 {
             raw.send(&[b' '; 1 << 20]);
@@ -1118,7 +1120,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     let len = 1 + random.below(40);
     let end = (at + len).min(bytes.len());
     match random.below(8) {
-        0 => bytes[at] = random.next() as u8,
+        0 => bytes[at] = random.next().to_be_bytes()[0],
         1 => bytes[at] ^= 1 << random.below(8),
         2 => drop(bytes.drain(at..end)),
         3 => {
@@ -1155,7 +1157,7 @@ impl Random {
     }
 
     fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        usize::try_from(self.next() % end as u64).unwrap()
     }
 }
 

@@ -1,6 +1,8 @@
 //! From the proxy to PostgreSQL: TLS and every way to log in, the good ones and
 //! those that must fail without telling the client why.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use common::{Options, Proxy, Raw};
