@@ -854,6 +854,38 @@ fn a_pipeline_without_its_sync_keeps_its_connection_and_its_transaction() {
     }
 }
 
+#[test]
+fn a_query_within_a_pipeline_runs_unless_the_pipeline_has_failed() {
+    let proxy = Proxy::start(&Options::default());
+    let mut raw = proxy.raw("innovate");
+    for open in [false, true] {
+        if open {
+            raw.run_ok("BEGIN");
+        }
+        let mixed = Pipeline::new().statement("SELECT 1").query("SELECT 2");
+        assert_eq!(raw.run(&mixed).ok().column(), ["1", "2"]);
+        assert_eq!(raw.run(&Pipeline::new().sync()).tags(), "Z");
+        // After a failure the server answers nothing before the Sync.
+        let failing = Pipeline::new().parse("", "SELECT 1/0").bind("", "", &[]);
+        for (between, code) in [
+            (Pipeline::new(), "22012"),
+            (Pipeline::new().describe_statement("unknown"), "22012"),
+        ] {
+            let skipped = Pipeline::new().query("SELECT 3").query("SET ROLE a").sync();
+            let bytes = [failing.bytes(), between.bytes(), skipped.bytes()].concat();
+            raw.send(&bytes);
+            let answer = raw.until_ready();
+            assert_eq!((answer.error().code(), &*answer.tags()), (code, "1EZ"));
+            assert_eq!(answer.status(), if open { 'E' } else { 'I' });
+            raw.run_ok("ROLLBACK");
+            assert_eq!(raw.value("SELECT 4"), "4");
+            if open {
+                raw.run_ok("BEGIN");
+            }
+        }
+    }
+}
+
 // ------------------------------------------------------------------------- floods
 
 #[test]
