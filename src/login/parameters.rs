@@ -121,7 +121,8 @@ const MOST: usize = 64;
 /// # Errors
 /// What the client is told of the first that is not accepted.
 pub fn settings_of(startup: &Startup, guard: &Guard) -> Result<OwnSettings, ClientError> {
-    let mut settings = Vec::new();
+    // As in PostgreSQL, a parameter of its own wins over one in `options`.
+    let (mut settings, mut own) = (Vec::new(), Vec::new());
     for (name, value) in &startup.parameters {
         match name.as_str() {
             "user" | "database" => {}
@@ -132,9 +133,10 @@ pub fn settings_of(startup: &Startup, guard: &Guard) -> Result<OwnSettings, Clie
                 settings.extend(made);
             }
             name if name.starts_with("_pq_.") => {}
-            _ => settings.push((name.clone(), value.clone())),
+            _ => own.push((name.clone(), value.clone())),
         }
     }
+    settings.append(&mut own);
     if settings.len() > MOST {
         return Err(ClientError::fatal(
             "54000",
