@@ -265,7 +265,7 @@ impl Session {
                 }
             }
         };
-        self.registration.using(connection.key());
+        self.registration.attaching();
         if !connection.is_confirmed() {
             match self
                 .forward(&mut connection, &mut ledger)
@@ -279,11 +279,14 @@ impl Session {
             }
         }
         match connection.confirm(TransactionStatus::Idle, |_| {}).await {
-            Ok(connection) => Ok(Some(Exchange {
-                connection,
-                slot,
-                ledger,
-            })),
+            Ok(connection) => {
+                self.registration.using(connection.key());
+                Ok(Some(Exchange {
+                    connection,
+                    slot,
+                    ledger,
+                }))
+            }
             Err(error) => Err(self.not_attached(error)),
         }
     }
@@ -350,14 +353,14 @@ impl Session {
             slot,
             ledger,
         } = exchange;
+        // From here on nothing of the client's runs that could be cancelled.
+        let mut aftermath = self.registration.done();
         if !self.touched.is_empty() && self.maps_names && !self.leaving {
-            connection = match self.read_own(connection).await {
-                Ok(connection) => connection,
-                Err(error) => {
-                    self.registration.done();
-                    return Err(End::ServerGone(error));
-                }
-            };
+            connection = self
+                .read_own_after(aftermath, connection)
+                .await
+                .map_err(End::ServerGone)?;
+            aftermath = Aftermath::None;
         }
         connection.worsen(ledger.condition);
         if !std::mem::take(&mut self.touched).is_empty() {
@@ -366,7 +369,7 @@ impl Session {
         if ledger.pinned > ledger::Pinned::No || !self.maps_names {
             connection.worsen(Condition::Littered);
         }
-        match self.registration.done() {
+        match aftermath {
             Aftermath::None => slot.give_back(connection),
             Aftermath::Possible => {
                 let settled = self.registration.settled();
@@ -381,6 +384,19 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Reads the client's settings, once a cancel request has struck.
+    async fn read_own_after(
+        &mut self,
+        aftermath: Aftermath,
+        mut connection: Connection<Bound>,
+    ) -> io::Result<Connection<Bound>> {
+        if aftermath == Aftermath::Possible {
+            self.registration.settled().await;
+            connection = own::round_trip(connection).await?;
+        }
+        self.read_own(connection).await
     }
 
     async fn checkout(&mut self) -> Result<Option<(crate::binding::Taken, Slot)>, End> {
