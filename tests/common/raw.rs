@@ -179,7 +179,10 @@ impl Raw {
     /// The same; `None` if the connection is closed before it.
     pub fn try_ready(&mut self) -> Option<Answer> {
         let mut messages = Vec::new();
-        while messages.last().is_none_or(|last: &Message| last.tag != b'Z') {
+        while messages
+            .last()
+            .is_none_or(|last: &Message| last.tag != b'Z')
+        {
             messages.push(self.try_read()?);
         }
         Some(Answer { messages })
