@@ -741,6 +741,18 @@ fn copy_in_works_in_every_way_of_asking() {
     client.until(b'G');
     let rows = Pipeline::new().copy_data(&data(5)).copy_done().sync();
     assert_eq!(client.run(&rows).tags(), "CZ");
+    // The ignored Sync has not ended the pipeline.
+    let mut other = proxy.raw("innovate");
+    client.send(Pipeline::new().statement(copy).sync().bytes());
+    client.until(b'G');
+    let rows = Pipeline::new().copy_data(&data(7)).copy_done().flush();
+    client.send(rows.bytes());
+    assert_eq!(client.until(b'C').commands(), ["COPY 1"]);
+    other.send_query("SELECT count(*) FROM bulk");
+    assert!(!other.has_answer());
+    client.send(Pipeline::new().statement("SELECT 1/0").sync().bytes());
+    assert_eq!(client.until_ready().error().code(), "22012");
+    assert_eq!(other.until_ready().ok().value(), "5");
     let pipelined = Pipeline::new()
         .statement(copy)
         .copy_data(&data(6))
@@ -1065,4 +1077,83 @@ fn where_pinning_is_rejected_nothing_is_left_in_the_session() {
     assert_eq!(client.value("SELECT n FROM mine"), "42");
     client.run_ok("DECLARE c CURSOR FOR SELECT 1; SELECT pg_advisory_xact_lock(1)");
     client.run_ok("COMMIT");
+}
+
+#[test]
+fn a_connection_that_is_held_for_nothing_goes_to_one_who_waits() {
+    let proxy = with_bulk(Options {
+        reclaim_after: "100ms",
+        ..size(1)
+    });
+    let mut waiting = proxy.raw("synergy");
+    // An open transaction ends with its session.
+    let mut holder = proxy.raw("innovate");
+    holder.run_ok("BEGIN; INSERT INTO bulk VALUES (1, 'x')");
+    assert_eq!(waiting.value("SELECT count(*) FROM bulk"), "0");
+    let told = holder.until_closed().error();
+    assert_eq!((told.code(), told.severity()), ("25P03", "FATAL"));
+    assert!(told.hint().contains("pool.reclaim_after"), "{told:?}");
+    // Who holds objects alone can go on without them, and is told.
+    let mut holder = proxy.raw("innovate");
+    holder.run_ok("CREATE TEMP TABLE mine AS SELECT 42 AS n");
+    assert_eq!(waiting.value("SELECT count(*) FROM bulk"), "0");
+    let warning = holder.read().fields();
+    assert_eq!((warning.code(), warning.severity()), ("01000", "WARNING"));
+    assert_eq!(holder.error("SELECT n FROM mine").code(), "42P01");
+    // Who does something is not disturbed.
+    let mut busy = proxy.raw("innovate");
+    busy.send_query("BEGIN; SELECT pg_sleep(2.5)");
+    wait_for_sleeper(&proxy);
+    waiting.send_query("SELECT count(*) FROM bulk");
+    assert_eq!(busy.until_ready().ok().status(), 'T');
+    assert!(!waiting.has_answer());
+    busy.run_ok("COMMIT");
+    assert_eq!(waiting.until_ready().ok().value(), "0");
+}
+
+/// Waits until somebody sleeps in the database.
+fn wait_for_sleeper(proxy: &Proxy) {
+    let database = proxy.database("innovate");
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event = 'PgSleep'"
+    );
+    wait_until("somebody sleeps", || site().sql("postgres", &sql) == "1");
+}
+
+#[test]
+fn a_cancel_request_that_comes_while_the_tenant_is_attached_ends_no_session() {
+    let proxy = Proxy::start(&size(1));
+    let mut target = proxy.raw("innovate");
+    let mut other = proxy.raw("synergy");
+    let (port, pid, secret) = (proxy.port, target.pid, target.secret.clone());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                cancel(port, pid, &secret);
+            }
+        });
+        let mut hit = 0;
+        for _ in 0..2000 {
+            // Each time the connection is the other tenant's before.
+            other.run_ok("SELECT 1");
+            target.send_query("SELECT 1");
+            let Some(answer) = target.try_ready() else {
+                over.store(true, Ordering::Relaxed);
+                panic!("the session ended after {hit} cancelled statements");
+            };
+            match answer.errors().first() {
+                Some(error) => {
+                    assert_eq!((error.code(), error.severity()), ("57014", "ERROR"));
+                    hit += 1;
+                }
+                None => assert_eq!(answer.value(), "1"),
+            }
+            if hit == 100 {
+                break;
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(hit > 0, "no request ever struck");
+    });
 }

@@ -224,7 +224,9 @@ impl Session {
             Kind::Parse | Kind::Bind | Kind::Describe | Kind::Close | Kind::Execute => {
                 up.ledger.in_pipeline = true;
             }
-            Kind::Query | Kind::Sync => up.ledger.in_pipeline = false,
+            Kind::Query => up.ledger.in_pipeline = false,
+            // Within copied data it is ignored.
+            Kind::Sync if !up.ledger.copy_in => up.ledger.in_pipeline = false,
             _ => {}
         }
         match header.kind {

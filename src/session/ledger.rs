@@ -203,6 +203,9 @@ impl Ledger {
             (b'G', Awaited::Query(_) | Awaited::Execute(_)) => {
                 let begun = begin_copy_in(&mut self.awaited);
                 self.copy_in = begun.open;
+                let awaits_ready =
+                    |next: &Awaited| matches!(next, Awaited::Query(_) | Awaited::Sync);
+                self.in_pipeline |= begun.ignores_sync && !self.awaited.iter().any(awaits_ready);
                 self.uncertain |= begun.ignores_sync && self.early_data;
                 (false, Fate::Pass)
             }

@@ -39,6 +39,8 @@ pub struct Options {
     pub pin: &'static str,
     /// `pool.wait_timeout`
     pub wait_timeout: &'static str,
+    /// `pool.reclaim_after`
+    pub reclaim_after: &'static str,
     /// `pool.idle_timeout`
     pub idle_timeout: &'static str,
     /// `servers.main.connect_timeout`
@@ -70,6 +72,7 @@ impl Default for Options {
             share: "scrubbed",
             pin: "allow",
             wait_timeout: "30s",
+            reclaim_after: "30s",
             idle_timeout: "10min",
             connect_timeout: "5s",
             guard: "enforce",
@@ -327,6 +330,7 @@ pub fn configuration(site: &Site, options: &Options) -> String {
         share,
         pin,
         wait_timeout,
+        reclaim_after,
         idle_timeout,
         connect_timeout,
         guard,
@@ -359,6 +363,7 @@ size = {size}
 {size_per_tenant}share = "{share}"
 pin = "{pin}"
 wait_timeout = "{wait_timeout}"
+reclaim_after = "{reclaim_after}"
 idle_timeout = "{idle_timeout}"
 [isolation.setting]
 kind = "setting"
