@@ -2,12 +2,14 @@
 //!
 //! Data flows one way through the rooms: bytes → [`wire`] → [`login`] →
 //! Principal → [`tenant`] → Tenant → [`session`] → ([`guard`]) → [`pool`] →
-//! [`binding`] → [`server`] → bytes. Imports point downwards only.
+//! [`binding`] → [`server`] → bytes. Imports point downwards only. Queries of our
+//! own go through [`maintenance`], beside that stream.
 
 pub mod binding;
 pub mod gateway;
 pub mod guard;
 pub mod login;
+pub mod maintenance;
 pub mod observe;
 pub mod pool;
 pub mod server;

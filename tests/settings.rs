@@ -221,7 +221,7 @@ fn tls_is_required_and_the_server_verified_by_default() {
     let pem = std::fs::read_to_string(folder.path("server.crt")).unwrap();
     let chain = String::from_utf8(shown.chain_pem.to_vec()).unwrap();
     assert_eq!(chain, pem.replace("\r\n", "\n"));
-    let ServerTls::On(config) = &settings.servers[&ServerName::new("main")].tls else {
+    let ServerTls::On { config, .. } = &settings.servers[&ServerName::new("main")].tls else {
         panic!("TLS is off")
     };
     assert!(config.alpn_protocols.is_empty());
@@ -626,7 +626,8 @@ fn every_missing_key_is_named_and_odd_names_are_quoted() {
 /// Shakes hands as a client of `[servers.main]` with the proxy's own server
 /// side, which has a certificate of `server-ca.crt` for `localhost`.
 fn shake_hands(settings: &Settings, name: &'static str) -> Result<(), rustls::Error> {
-    let ServerTls::On(client) = &settings.servers[&ServerName::new("main")].tls else {
+    let ServerTls::On { config: client, .. } = &settings.servers[&ServerName::new("main")].tls
+    else {
         panic!("TLS is off")
     };
     let ClientTls::Allow(shown) = &settings.tls else {

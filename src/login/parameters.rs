@@ -143,12 +143,24 @@ pub fn settings_of(startup: &Startup, guard: &Guard) -> Result<OwnSettings, Clie
             "too many settings in the startup packet",
         ));
     }
+    settings.retain(|(name, value)| {
+        !(name.eq_ignore_ascii_case("client_encoding") && is_sql_ascii(value))
+    });
     for (name, value) in &settings {
         accept(name, value, guard)?;
     }
     // UTF-8 is what every server connection speaks already.
     settings.retain(|(name, _)| !name.eq_ignore_ascii_case("client_encoding"));
     Ok(OwnSettings::new(settings))
+}
+
+/// SQL_ASCII asks for no conversion: psql sends it in the C locale. Such a
+/// client takes what comes, and gets UTF-8.
+fn is_sql_ascii(encoding: &str) -> bool {
+    let letters = encoding.chars().filter(char::is_ascii_alphanumeric);
+    letters
+        .map(|c| c.to_ascii_lowercase())
+        .eq("sqlascii".chars())
 }
 
 fn accept(name: &str, value: &str, guard: &Guard) -> Result<(), ClientError> {

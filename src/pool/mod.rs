@@ -136,6 +136,12 @@ impl Pool {
         }
     }
 
+    /// An idle connection that is the tenant's already.
+    pub fn take_idle(self: &Arc<Self>, tenant: &SharedTenant) -> Option<(Taken, Slot)> {
+        let (connection, slot) = lock(&self.shelf).take_idle(self, tenant)?;
+        Some((Taken::Used(connection), slot))
+    }
+
     /// A connection that the tenant may use, once one is free: waits for at
     /// most `wait_timeout`, tenants in turn.
     ///
@@ -156,7 +162,8 @@ impl Pool {
         match grant {
             Grant::Idle(connection, slot) => Ok((Taken::Used(*connection), slot)),
             Grant::Open(slot) => {
-                let connection = self.open(&tenant.placement).await?;
+                // Boxed: what waits for a connection should be small.
+                let connection = Box::pin(self.open(&tenant.placement)).await?;
                 Ok((Taken::Fresh(connection), slot))
             }
         }

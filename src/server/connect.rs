@@ -111,7 +111,8 @@ async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> 
     authenticate(secured, target).await
 }
 
-async fn dial(server: &Server) -> io::Result<TcpStream> {
+/// Opens the TCP connection.
+pub(crate) async fn dial(server: &Server) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((&*server.host, server.port)).await?;
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new()

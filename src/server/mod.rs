@@ -10,6 +10,8 @@ mod connection;
 mod prepared;
 mod secure;
 
+pub(crate) use connect::dial;
 pub use connect::{ConnectError, Target, cancel, connect};
 pub use connection::{BackendKey, Connection, ConnectionId, Parameters, Unbound};
 pub use prepared::{Prepared, PreparedId, PreparedSet, ServerName};
+pub(crate) use secure::{Secured, secure};

@@ -13,19 +13,19 @@ use tokio_rustls::{TlsConnector, TlsStream};
 use x509_certificate::{CapturedX509Certificate, SignatureAlgorithm};
 
 /// A secured connection, and the data for channel binding where there is some.
-pub(super) struct Secured {
-    pub(super) transport: Transport,
+pub(crate) struct Secured {
+    pub(crate) transport: Transport,
     /// The `tls-server-end-point` hash of the server's certificate.
-    pub(super) end_point: Option<Vec<u8>>,
+    pub(crate) end_point: Option<Vec<u8>>,
 }
 
 /// Secures the connection as the settings ask (protocol section "SSL Session
 /// Encryption").
-pub(super) async fn secure(
+pub(crate) async fn secure(
     mut stream: TcpStream,
     server: &Server,
 ) -> Result<Secured, ConnectError> {
-    let ServerTls::On(config) = &server.tls else {
+    let ServerTls::On { config, .. } = &server.tls else {
         return Ok(Secured {
             transport: Transport::Plain(stream),
             end_point: None,

@@ -19,7 +19,9 @@ pub use client::Client;
 pub use forward::MAX_STATEMENT;
 pub use statements::Interner;
 
-use crate::binding::{AttachError, Bound, Condition, OwnSettings, attach, attach_same, reattach};
+use crate::binding::{
+    AttachError, Attaching, Bound, Condition, OwnSettings, attach, attach_same, reattach,
+};
 use crate::guard::{self, Guard, Verdict};
 use crate::pool::{Pool, Slot};
 use crate::server::Connection;
@@ -30,7 +32,7 @@ use crate::wire::frontend::FrameError;
 use crate::wire::{ClientError, Severity};
 use cancel::Aftermath;
 use forward::Step;
-use ledger::Ledger;
+use ledger::{Ledger, Pinned};
 use relay::Outcome;
 use statements::Statements;
 use std::io;
@@ -183,7 +185,7 @@ impl Session {
             match self.answer_locally().map_err(bad_frame)? {
                 Step::NeedsServer => return Ok(()),
                 Step::Terminate => return Err(End::Terminated),
-                Step::Judge => self.judge_long().await,
+                Step::Judge => Box::pin(self.judge_long()).await,
                 Step::Incomplete | Step::Done | Step::Held => self.idle().await?,
             }
         }
@@ -223,8 +225,8 @@ impl Session {
                         Ok(())
                     };
                 }
-                Outcome::Judge => self.judge_long().await,
-                Outcome::Reset => exchange = self.attach_again(exchange).await?,
+                Outcome::Judge => Box::pin(self.judge_long()).await,
+                Outcome::Reset => exchange = Box::pin(self.attach_again(exchange)).await?,
                 Outcome::End(end) => {
                     self.registration.done();
                     return Err(end);
@@ -237,34 +239,18 @@ impl Session {
     /// messages in the same write. `None` if the client was told of an error
     /// instead.
     async fn begin(&mut self) -> Result<Option<Exchange>, End> {
-        let mut ledger = Ledger::new();
-        let (mut connection, slot) = loop {
-            let Some((taken, slot)) = self.checkout().await? else {
-                return Ok(None);
-            };
-            let connection = attach(taken, &self.principal.tenant, &self.own);
-            if !connection.is_hasty() {
-                break (connection, slot);
-            }
-            // Nothing of the client has been sent: another will do as well.
-            match connection.confirm(TransactionStatus::Idle, |_| {}).await {
-                Ok(connection) => break (attach_same(connection), slot),
-                Err(AttachError::OwnSetting {
-                    report,
-                    body,
-                    connection,
-                }) => {
-                    return Err(self.not_attached(AttachError::OwnSetting {
-                        report,
-                        body,
-                        connection,
-                    }));
-                }
-                Err(error) => {
-                    tracing::info!(target: "pgtenant::server", %error, "dropped a server connection that could not be scrubbed");
-                }
-            }
+        let tenant = &self.principal.tenant;
+        let idle = self.pool.take_idle(tenant);
+        let idle = idle.map(|(taken, slot)| (attach(taken, tenant, &self.own), slot));
+        let (mut connection, slot) = match idle {
+            Some((connection, slot)) if !connection.is_hasty() => (connection, slot),
+            // Rare paths are boxed: a waiting session should be small.
+            idle => match Box::pin(self.attach_apart(idle)).await? {
+                Some(attached) => attached,
+                None => return Ok(None),
+            },
         };
+        let mut ledger = Ledger::new();
         self.registration.attaching();
         if !connection.is_confirmed() {
             match self
@@ -288,6 +274,34 @@ impl Session {
                 }))
             }
             Err(error) => Err(self.not_attached(error)),
+        }
+    }
+
+    /// Gets a connection that is not at hand, or whose attachment may fail for
+    /// what its last client has left: then it is confirmed before anything of
+    /// this client is sent, so that another will do as well.
+    async fn attach_apart(
+        &mut self,
+        mut idle: Option<(Connection<Attaching>, Slot)>,
+    ) -> Result<Option<(Connection<Attaching>, Slot)>, End> {
+        loop {
+            let (connection, slot) = match idle.take() {
+                Some(idle) => idle,
+                None => match self.checkout().await? {
+                    Some((taken, slot)) => (attach(taken, &self.principal.tenant, &self.own), slot),
+                    None => return Ok(None),
+                },
+            };
+            if !connection.is_hasty() {
+                return Ok(Some((connection, slot)));
+            }
+            match connection.confirm(TransactionStatus::Idle, |_| {}).await {
+                Ok(connection) => return Ok(Some((attach_same(connection), slot))),
+                Err(error @ AttachError::OwnSetting { .. }) => return Err(self.not_attached(error)),
+                Err(error) => {
+                    tracing::info!(target: "pgtenant::server", %error, "dropped a server connection that could not be scrubbed");
+                }
+            }
         }
     }
 
@@ -348,25 +362,42 @@ impl Session {
 
     /// Gives the connection back, the client's settings read from it first.
     async fn finish(&mut self, exchange: Exchange) -> Result<(), End> {
+        // From here on nothing of the client's runs that could be cancelled.
+        let aftermath = self.registration.done();
+        if self.touched.is_empty() || !self.maps_names || self.leaving {
+            self.give_back(exchange, aftermath);
+            return Ok(());
+        }
+        let Exchange {
+            connection,
+            slot,
+            ledger,
+        } = exchange;
+        match Box::pin(self.read_own_after(aftermath, connection)).await {
+            Ok(connection) => {
+                let exchange = Exchange {
+                    connection,
+                    slot,
+                    ledger,
+                };
+                self.give_back(exchange, Aftermath::None);
+                Ok(())
+            }
+            Err(error) => Err(End::ServerGone(error)),
+        }
+    }
+
+    fn give_back(&mut self, exchange: Exchange, aftermath: Aftermath) {
         let Exchange {
             mut connection,
             slot,
             ledger,
         } = exchange;
-        // From here on nothing of the client's runs that could be cancelled.
-        let mut aftermath = self.registration.done();
-        if !self.touched.is_empty() && self.maps_names && !self.leaving {
-            connection = self
-                .read_own_after(aftermath, connection)
-                .await
-                .map_err(End::ServerGone)?;
-            aftermath = Aftermath::None;
-        }
         connection.worsen(ledger.condition);
         if !std::mem::take(&mut self.touched).is_empty() {
             connection.worsen(Condition::Doubtful);
         }
-        if ledger.pinned > ledger::Pinned::No || !self.maps_names {
+        if ledger.pinned > Pinned::No || !self.maps_names {
             connection.worsen(Condition::Littered);
         }
         match aftermath {
@@ -383,7 +414,6 @@ impl Session {
                 });
             }
         }
-        Ok(())
     }
 
     /// Reads the client's settings, once a cancel request has struck.

@@ -181,10 +181,24 @@ pub struct Server {
 pub enum ServerTls {
     /// Clear text.
     Off,
-    /// TLS; the configuration carries how much of the certificate is verified
-    /// (`require`: nothing, `verify-ca`: the chain, `verify-full`: the chain
-    /// and the host name).
-    On(Arc<rustls::ClientConfig>),
+    /// TLS.
+    On {
+        /// What carries it out.
+        config: Arc<rustls::ClientConfig>,
+        /// What of the server's certificate it verifies.
+        verification: Verification,
+    },
+}
+
+/// How much of a server's certificate is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// `require`: nothing, so that anybody in between can pose as the server.
+    Nothing,
+    /// `verify-ca`: that an authority that is trusted made it.
+    Chain,
+    /// `verify-full`: that, and that it was made for this host name.
+    Full,
 }
 
 /// `[pool]`: server connections and who gets one.

@@ -1,10 +1,11 @@
 //! `[servers.NAME]`
 
 use super::reader::{Entry, Section};
-use super::{Secret, Server, ServerTls};
+use super::{Secret, Server, ServerTls, Verification};
 use super::{pem, server_certificate};
 use crate::tenant::ServerName;
-use rustls::crypto::aws_lc_rs;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore};
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,58 +85,82 @@ fn host_name<'a>(entry: &Entry<'a>) -> Option<&'a str> {
     Some(host)
 }
 
-#[derive(Clone, Copy)]
-enum Verify {
-    Full,
-    Chain,
-    Nothing,
-    Off,
-}
-
 fn tls(section: &mut Section<'_>) -> Option<ServerTls> {
-    let verify = match section.optional("tls") {
+    let verification = match section.optional("tls") {
         Some(entry) => entry.choice(&[
-            ("verify-full", Verify::Full),
-            ("verify-ca", Verify::Chain),
-            ("require", Verify::Nothing),
-            ("off", Verify::Off),
+            ("verify-full", Some(Verification::Full)),
+            ("verify-ca", Some(Verification::Chain)),
+            ("require", Some(Verification::Nothing)),
+            ("off", None),
         ]),
-        None => Some(Verify::Full),
+        None => Some(Some(Verification::Full)),
     };
     let ca = section.optional("ca");
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = match (verify?, ca) {
-        (Verify::Off, None) => return Some(ServerTls::Off),
-        (Verify::Nothing, None) => server_certificate::none(&provider),
-        (Verify::Off, Some(ca)) => {
+    match (verification?, ca) {
+        (None, None) => Some(ServerTls::Off),
+        (Some(Verification::Nothing), None) => ServerTls::unverified(),
+        (None, Some(ca)) => {
             ca.refuse("has no meaning with tls = \"off\": remove it, or verify the server");
-            return None;
+            None
         }
-        (Verify::Nothing, Some(ca)) => {
+        (Some(Verification::Nothing), Some(ca)) => {
             ca.refuse(
                 "has no meaning with tls = \"require\", which verifies no certificate: use \
                  \"verify-full\" or \"verify-ca\"",
             );
-            return None;
+            None
         }
-        (Verify::Full | Verify::Chain, None) => {
+        (Some(Verification::Full | Verification::Chain), None) => {
             section.missing(
                 "ca",
                 "the PEM file with the certificates that the server's is verified against (or set \
                  tls to \"require\" or \"off\", which verify nothing)",
             );
-            return None;
+            None
         }
-        (Verify::Full, Some(ca)) => server_certificate::full(roots(&ca)?, &provider)?,
-        (Verify::Chain, Some(ca)) => server_certificate::chain(roots(&ca)?, &provider),
-    };
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13, &TLS12])
-        .ok()?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    Some(ServerTls::On(Arc::new(config)))
+        (Some(Verification::Full), Some(ca)) => ServerTls::verified(roots(&ca)?),
+        (Some(Verification::Chain), Some(ca)) => ServerTls::of_chain(roots(&ca)?),
+    }
+}
+
+impl ServerTls {
+    /// `require`. `None` if the cryptography cannot do it.
+    pub(crate) fn unverified() -> Option<Self> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = server_certificate::none(&provider);
+        Self::on(provider, verifier, Verification::Nothing)
+    }
+
+    /// `verify-ca`. `None` if the cryptography cannot do it.
+    pub(crate) fn of_chain(roots: RootCertStore) -> Option<Self> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = server_certificate::chain(roots, &provider);
+        Self::on(provider, verifier, Verification::Chain)
+    }
+
+    /// `verify-full`. `None` if the cryptography cannot do it.
+    pub(crate) fn verified(roots: RootCertStore) -> Option<Self> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = server_certificate::full(roots, &provider)?;
+        Self::on(provider, verifier, Verification::Full)
+    }
+
+    fn on(
+        provider: Arc<CryptoProvider>,
+        verifier: Arc<dyn ServerCertVerifier>,
+        verification: Verification,
+    ) -> Option<Self> {
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .ok()?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        Some(Self::On {
+            config: Arc::new(config),
+            verification,
+        })
+    }
 }
 
 fn roots(ca: &Entry<'_>) -> Option<RootCertStore> {

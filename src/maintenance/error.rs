@@ -1,0 +1,54 @@
+//! What can go wrong with queries of our own, told to people.
+
+use crate::server::ConnectError;
+
+/// Why a query of our own was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum MaintenanceError {
+    /// The server cannot be reached, or TLS cannot be established as asked.
+    #[error("cannot connect to {place}: {source}")]
+    Connect {
+        /// Host and port.
+        place: String,
+        /// Why.
+        source: ConnectError,
+    },
+    /// The server does not let the role in.
+    #[error("cannot log in to database \"{database}\" of {place} as \"{user}\": {}", explain(.source))]
+    Login {
+        /// Host and port.
+        place: String,
+        /// The database.
+        database: String,
+        /// The role.
+        user: String,
+        /// Why.
+        source: tokio_postgres::Error,
+    },
+    /// A statement failed.
+    #[error("{}", explain(.0))]
+    Query(#[from] tokio_postgres::Error),
+}
+
+/// What PostgreSQL or the driver said: message, SQLSTATE, detail and hint on one
+/// line. No statement and no parameter is in it.
+#[must_use]
+pub fn explain(error: &tokio_postgres::Error) -> String {
+    let Some(said) = error.as_db_error() else {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(next) = cause {
+            text = format!("{text}: {next}");
+            cause = next.source();
+        }
+        return text;
+    };
+    let mut text = format!("{} ({})", said.message(), said.code().code());
+    if let Some(detail) = said.detail() {
+        text = format!("{text}; {detail}");
+    }
+    if let Some(hint) = said.hint() {
+        text = format!("{text}; hint: {hint}");
+    }
+    text
+}
