@@ -137,7 +137,11 @@ impl Ledger {
                 return Ok(());
             };
             let fate = match header.tag {
-                b'D' | b'd' | b't' | b'c' | b'V' | b'N' | b'A' | b'H' => Fate::Pass,
+                // Data that nobody asked for would be another's.
+                b'D' | b'd' | b't' | b'c' | b'H' if self.awaited.is_empty() => {
+                    return Err(FrameError);
+                }
+                b'D' | b'd' | b't' | b'c' | b'H' | b'N' | b'A' => Fate::Pass,
                 b'E' => {
                     let Report {
                         severity, sqlstate, ..

@@ -57,10 +57,9 @@ impl Session {
         cx: &mut Context<'_>,
     ) -> Poll<Outcome> {
         loop {
-            let up = match self.poll_up(exchange, cx) {
-                Ok(moved) => moved,
-                Err(outcome) => return Poll::Ready(outcome),
-            };
+            if let Err(outcome) = self.poll_up(exchange, cx) {
+                return Poll::Ready(outcome);
+            }
             let down = match self.poll_down(exchange, cx) {
                 Ok(moved) => moved,
                 Err(outcome) => return Poll::Ready(outcome),
@@ -68,7 +67,9 @@ impl Session {
             if let Some(outcome) = self.at_rest(exchange) {
                 return Poll::Ready(outcome);
             }
-            if !up && !down {
+            // Both ways wait now. What came down may let more go up; what went up
+            // brings nothing down before it is answered.
+            if !down {
                 let clients_turn =
                     exchange.ledger.is_answered() && exchange.connection.output().is_empty();
                 // In session mode the connection is the client's all the time.
@@ -86,15 +87,14 @@ impl Session {
         }
     }
 
-    /// From the client to the server. Says whether anything has moved.
-    fn poll_up(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Result<bool, Outcome> {
-        let mut moved = false;
+    /// From the client to the server, as far as it goes.
+    fn poll_up(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Result<(), Outcome> {
         loop {
             if !self.poll_send_up(exchange, cx)? {
-                return Ok(moved);
+                return Ok(());
             }
             if self.leaving {
-                return Ok(moved);
+                return Ok(());
             }
             if !self.client.input.is_empty() {
                 let before = (self.client.input.len(), exchange.ledger.awaited.len());
@@ -111,27 +111,26 @@ impl Session {
                 }
                 let changed = before != (self.client.input.len(), exchange.ledger.awaited.len());
                 if self.client.scan.has_approved() || changed {
-                    moved = true;
                     continue;
                 }
                 if step == Step::Held {
-                    return Ok(moved);
+                    return Ok(());
                 }
             }
             match self.client.poll_fill(cx) {
                 Poll::Ready(Ok(0)) if exchange.ledger.is_idle() => {
                     // It has left nothing behind that its goodbye would end.
                     self.leaving = true;
-                    return Ok(true);
+                    return Ok(());
                 }
                 Poll::Ready(Ok(0)) => {
                     return Err(Outcome::End(End::ClientGone(
                         io::ErrorKind::UnexpectedEof.into(),
                     )));
                 }
-                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Err(Outcome::End(End::ClientGone(error))),
-                Poll::Pending => return Ok(moved),
+                Poll::Pending => return Ok(()),
             }
         }
     }
