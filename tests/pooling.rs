@@ -1099,7 +1099,23 @@ fn a_connection_that_is_held_for_nothing_goes_to_one_who_waits() {
     assert_eq!(waiting.value("SELECT count(*) FROM bulk"), "0");
     let warning = holder.read().fields();
     assert_eq!((warning.code(), warning.severity()), ("01000", "WARNING"));
-    assert_eq!(holder.error("SELECT n FROM mine").code(), "42P01");
+    // What was temporary must not come to mean what is permanent.
+    assert_eq!(holder.error("DELETE FROM mine").code(), "42P01");
+    assert_eq!(holder.value("SELECT 7"), "7");
+    holder.run_ok("CREATE TEMP TABLE mine AS SELECT 43 AS n");
+    assert_eq!(holder.value("SELECT n FROM mine"), "43");
+    drop(holder);
+    // The same where a permanent relation has the name.
+    let mut holder = proxy.raw("innovate");
+    holder.run_ok("CREATE TEMP TABLE bulk (n int)");
+    assert_eq!(waiting.value("SELECT count(*) FROM bulk"), "0");
+    assert_eq!(holder.read().fields().code(), "01000");
+    let gone = holder.error("INSERT INTO Bulk VALUES (1, 'x')");
+    assert_eq!(gone.code(), "42P01");
+    assert!(gone.message().contains("\"bulk\" is gone"), "{gone:?}");
+    holder.run_ok("DISCARD TEMP");
+    assert_eq!(holder.value("SELECT count(*) FROM bulk"), "0");
+    drop(holder);
     // Who does something is not disturbed.
     let mut busy = proxy.raw("innovate");
     busy.send_query("BEGIN; SELECT pg_sleep(2.5)");

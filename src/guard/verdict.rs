@@ -39,6 +39,11 @@ pub struct Effects {
     /// It leaves objects in the session: temporary tables, cursors WITH HOLD,
     /// PREPARE, … A client that loses them finds out when it uses them.
     pub residue: bool,
+    /// Names of temporary relations among them: once they are gone, the same
+    /// name means a permanent relation.
+    pub temporary: Vec<Box<str>>,
+    /// It drops the temporary relations (`DISCARD TEMP`, `DISCARD ALL`).
+    pub drops_temporary: bool,
     /// It leaves in the session what a client relies on without using it:
     /// advisory locks, LISTEN. A client must not lose it and go on.
     pub locks: bool,

@@ -466,7 +466,8 @@ impl Session {
             self.refuse(header, &after_reset(), up);
             return Step::Done;
         }
-        if let Err(error) = self.take_effects(&statement.verdict, up) {
+        let lost = self.lost_in(statement.prepared.tail(), &statement.verdict);
+        if let Err(error) = lost.and_then(|()| self.take_effects(&statement.verdict, up)) {
             self.refuse(header, &error, up);
             return Step::Done;
         }
@@ -619,6 +620,9 @@ impl Session {
         up: &mut Upstream<'_, S>,
     ) -> Result<(), ClientError> {
         let effects = &verdict.effects;
+        if effects.drops_temporary {
+            self.lost.clear();
+        }
         if verdict.refusal.is_some() {
             // It passes because refusals are only reported: it can have done
             // anything to the session.
@@ -665,6 +669,10 @@ impl Session {
                 .hint("Use a transaction-scoped form (ON COMMIT DROP, a cursor without HOLD, pg_advisory_xact_lock), or ask the administrator for pool.pin = \"allow\"."));
             }
             up.ledger.pinned = up.ledger.pinned.max(pinned);
+            up.ledger
+                .temporary
+                .extend(effects.temporary.iter().cloned());
+            self.lost.retain(|lost| !effects.temporary.contains(lost));
         }
         Ok(())
     }
@@ -722,6 +730,7 @@ impl Session {
             return Err(Unjudged::Long);
         }
         let verdict = self.guard.inspect(sql);
+        self.lost_in(sql, &verdict).map_err(Unjudged::Refused)?;
         self.admit(verdict).map_err(Unjudged::Refused)
     }
 

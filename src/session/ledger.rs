@@ -27,6 +27,8 @@ pub(super) struct Ledger {
     pub(super) copy_in: bool,
     /// Whether the connection stays with the client.
     pub(super) pinned: Pinned,
+    /// Temporary relations that the client has made on this connection.
+    pub(super) temporary: Vec<Box<str>>,
     /// What is left in the session for the next user, at worst.
     pub(super) condition: Condition,
     /// Whether what the client sends must wait.
@@ -82,6 +84,7 @@ impl Ledger {
             has_unnamed: false,
             copy_in: false,
             pinned: Pinned::No,
+            temporary: Vec::new(),
             condition: Condition::Clean,
             hold: Hold::No,
             portals: Vec::new(),
@@ -333,6 +336,7 @@ impl Ledger {
         }
         if effects.clears_residue {
             self.pinned = Pinned::No;
+            self.temporary.clear();
             self.condition = Condition::Clean;
         }
     }

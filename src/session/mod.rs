@@ -105,6 +105,9 @@ pub struct Session {
     touched: Vec<Box<str>>,
     /// The verdict on the statement at the head of the buffer.
     judged: Option<Judged>,
+    /// Temporary relations that were taken away: their names must not come to
+    /// mean permanent ones.
+    lost: Vec<Box<str>>,
     /// After an error outside of a transaction: everything up to the Sync.
     skipping: bool,
     /// The client has said goodbye.
@@ -150,6 +153,7 @@ impl Session {
             startup: parts.startup,
             touched: Vec::new(),
             judged: None,
+            lost: Vec::new(),
             skipping: false,
             leaving: false,
             maps_names,
@@ -482,9 +486,38 @@ impl Session {
         Err(ClientError::error(refusal.sqlstate, refusal.message.clone()).hint(refusal.hint))
     }
 
+    /// Refuses a statement that may mean a temporary relation that was taken
+    /// away. Looks for the name in the text, so that it refuses too much rather
+    /// than too little.
+    fn lost_in(&self, sql: &[u8], verdict: &Verdict) -> Result<(), ClientError> {
+        let made_anew = |name: &str| verdict.effects.temporary.iter().any(|made| **made == *name);
+        let lost = self.lost.iter().find(|name| mentions(sql, name));
+        match lost {
+            Some(name) if !made_anew(name) => Err(ClientError::error(
+                "42P01",
+                format!("temporary relation \"{name}\" is gone: other clients waited for its server connection"),
+            )
+            .hint("Create it again, or run DISCARD TEMP to go on without it.")),
+            _ => Ok(()),
+        }
+    }
+
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
+}
+
+/// Whether a text may contain an identifier, in any spelling: a quote within it
+/// is doubled, and `U&` can write any letter otherwise.
+fn mentions(sql: &[u8], name: &str) -> bool {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let escaped = sql.windows(2).any(|pair| pair.eq_ignore_ascii_case(b"U&"));
+    let name = name.as_bytes();
+    !plain
+        || escaped
+        || sql
+            .windows(name.len().max(1))
+            .any(|part| part.eq_ignore_ascii_case(name))
 }
 
 /// The client's bytes cannot be told apart any more.

@@ -238,6 +238,7 @@ impl Session {
         if !ledger.is_idle() || ledger.pinned != Pinned::ByObjects {
             return Outcome::End(ended_for_others(ledger));
         }
+        self.lost.extend(ledger.temporary.iter().cloned());
         self.client.send_error(
             &ClientError::warning(
                 "01000",
