@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use worker::Workers;
 
 /// How often idle server connections are looked at.
-const SWEEP: Duration = Duration::from_secs(1);
+const SWEEP: Duration = Duration::from_millis(250);
 /// Connections that the kernel may hold ready for us.
 const BACKLOG: i32 = 1024;
 
@@ -106,8 +106,9 @@ impl Gateway {
         tracing::info!(target: "pgtenant::gateway", clients = workers.clients(), "draining");
         let drained = tokio::select! {
             biased;
-            () = workers.left() => true,
+            // First: it makes clients leave that would have stayed.
             () = stop.immediate() => false,
+            () = workers.left() => true,
         };
         sweeper.abort();
         if drained {

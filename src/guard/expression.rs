@@ -52,7 +52,7 @@ pub(super) fn visit(
             if let Some(into) = select.into_clause().and_then(|into| into.rel())
                 && is_temporary(into)
             {
-                inspection.effects.residue = true;
+                leaves(inspection, into);
             }
         }
         Node::InsertStmt(statement) => target(inspection, statement.relation()),
@@ -68,6 +68,13 @@ pub(super) fn visit(
 pub(super) fn is_temporary(relation: &RangeVar) -> bool {
     let temporary = u8::try_from(relation.relpersistence) == Ok(b't');
     temporary || relation.schemaname().is_some_and(is_temporary_schema)
+}
+
+/// Notes that a temporary relation stays in the session.
+pub(super) fn leaves(inspection: &mut Inspection<'_>, relation: &RangeVar) {
+    let effects = &mut inspection.effects;
+    effects.residue = true;
+    effects.temporary.extend(relation.relname().map(Into::into));
 }
 
 /// Whether `schema` names a temporary schema.
@@ -112,7 +119,7 @@ fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
     let schema = qualifier(names);
     match functions::call(name) {
         Some(Call::SetConfig) => set_config(inspection, call, scope),
-        Some(Call::Residue) => inspection.effects.residue = true,
+        Some(Call::Lock) => inspection.effects.locks = true,
         Some(Call::Seed) => inspection.effects.seeds = true,
         // With three arguments it takes no text.
         Some(Call::Caught(_)) if name == "ts_rewrite" && call.args().len() == 3 => {}
@@ -137,7 +144,7 @@ fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
     };
     match functions::call(name) {
         Some(Call::SetConfig) => inspection.refuse(&rules::COMPUTED, || not_allowed(name)),
-        Some(Call::Residue) => inspection.effects.residue = true,
+        Some(Call::Lock) => inspection.effects.locks = true,
         Some(Call::Seed) => inspection.effects.seeds = true,
         Some(Call::Caught(rule)) => caught(inspection, rule, name),
         None => {}
@@ -146,7 +153,7 @@ fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
 
 fn caught(inspection: &mut Inspection<'_>, rule: &'static Rule, function: &str) {
     // Where it is let through, the session keeps the lock.
-    inspection.effects.residue |= *rule == rules::ADVISORY;
+    inspection.effects.locks |= *rule == rules::ADVISORY;
     inspection.refuse(rule, || not_allowed(function));
 }
 

@@ -10,8 +10,8 @@ use super::rules::{self, Rule};
 pub(super) enum Call {
     /// `set_config`
     SetConfig,
-    /// It leaves something in the session.
-    Residue,
+    /// It takes a lock that the session keeps.
+    Lock,
     /// It changes the state of `random()`.
     Seed,
     /// A rule catches it.
@@ -232,8 +232,8 @@ const CALLS: &[(&str, Call)] = &[
     ("pg_switch_wal", Call::Caught(&rules::SERVER)),
     ("pg_sync_replication_slots", Call::Caught(&rules::SERVER)),
     ("pg_terminate_backend", Call::Caught(&rules::SESSIONS)),
-    ("pg_try_advisory_lock", Call::Residue),
-    ("pg_try_advisory_lock_shared", Call::Residue),
+    ("pg_try_advisory_lock", Call::Lock),
+    ("pg_try_advisory_lock_shared", Call::Lock),
     ("pg_wal_replay_pause", Call::Caught(&rules::SERVER)),
     ("pg_wal_replay_resume", Call::Caught(&rules::SERVER)),
     ("query_to_xml", Call::Caught(&rules::TEXT_AS_SQL)),

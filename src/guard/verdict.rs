@@ -37,8 +37,16 @@ pub struct Effects {
     /// It is the single statement `DEALLOCATE name`, of this name.
     pub deallocates: Option<Box<str>>,
     /// It leaves objects in the session: temporary tables, cursors WITH HOLD,
-    /// PREPARE, LISTEN, session advisory locks, …
+    /// PREPARE, … A client that loses them finds out when it uses them.
     pub residue: bool,
+    /// Names of temporary relations among them: once they are gone, the same
+    /// name means a permanent relation.
+    pub temporary: Vec<Box<str>>,
+    /// It drops the temporary relations (`DISCARD TEMP`, `DISCARD ALL`).
+    pub drops_temporary: bool,
+    /// It leaves in the session what a client relies on without using it:
+    /// advisory locks, LISTEN. A client must not lose it and go on.
+    pub locks: bool,
     /// It removes all such objects (`DISCARD ALL`).
     pub clears_residue: bool,
     /// It changes `random()`'s state, which DISCARD ALL does not reset.

@@ -5,6 +5,7 @@
 //! a slot that is dropped instead frees its place, and the connection is gone.
 
 mod greeting;
+mod holder;
 mod retry;
 mod shelf;
 
@@ -16,10 +17,12 @@ use crate::settings::{self, Secret, Server, Share};
 use crate::tenant::{Endpoint, Identity, Placement, ServerName, SharedTenant};
 use crate::wire::ClientError;
 use greeting::Greetings;
+use holder::Holder;
 use retry::Retry;
 use shelf::{Grant, Shelf, Waiting};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// All pools, by what they connect to.
@@ -57,12 +60,14 @@ impl Pools {
     }
 
     /// Closes connections that have been idle for too long, or that their
-    /// server has closed. To be called every now and then.
+    /// server has closed, and takes back those that others wait for and whose
+    /// clients do nothing with them. To be called several times a second.
     pub fn sweep(&self) {
         let pools: Vec<_> = lock(&self.open).values().cloned().collect();
         for pool in pools {
             let stale = lock(&pool.shelf).sweep(pool.settings.idle_timeout);
             retire(stale);
+            pool.reclaim();
         }
     }
 
@@ -86,6 +91,8 @@ pub struct Pool {
     settings: settings::Pool,
     shelf: Mutex<Shelf>,
     retry: Mutex<Retry>,
+    /// Clients that hold a connection between their messages.
+    holders: Mutex<Vec<Arc<Holder>>>,
     greetings: Mutex<Greetings>,
 }
 
@@ -124,8 +131,15 @@ impl Pool {
             settings,
             shelf: Mutex::new(shelf),
             retry: Mutex::default(),
+            holders: Mutex::default(),
             greetings: Mutex::default(),
         }
+    }
+
+    /// An idle connection that is the tenant's already.
+    pub fn take_idle(self: &Arc<Self>, tenant: &SharedTenant) -> Option<(Taken, Slot)> {
+        let (connection, slot) = lock(&self.shelf).take_idle(self, tenant)?;
+        Some((Taken::Used(connection), slot))
     }
 
     /// A connection that the tenant may use, once one is free: waits for at
@@ -148,7 +162,8 @@ impl Pool {
         match grant {
             Grant::Idle(connection, slot) => Ok((Taken::Used(*connection), slot)),
             Grant::Open(slot) => {
-                let connection = self.open(&tenant.placement).await?;
+                // Boxed: what waits for a connection should be small.
+                let connection = Box::pin(self.open(&tenant.placement)).await?;
                 Ok((Taken::Fresh(connection), slot))
             }
         }
@@ -235,6 +250,25 @@ impl Pool {
         lock(&self.greetings).insert(key, greeting);
     }
 
+    /// While somebody waits, tells the client that has held its connection for
+    /// nothing the longest to give it up, if that is for too long.
+    fn reclaim(&self) {
+        let limit = self.settings.reclaim_after;
+        let holders = lock(&self.holders);
+        if holders.is_empty() {
+            return;
+        }
+        let shelf = lock(&self.shelf);
+        let idle = holders
+            .iter()
+            .filter_map(|holder| Some((holder.idle_for()?, holder)));
+        let useful =
+            idle.filter(|(idle, holder)| *idle >= limit && shelf.is_awaited(&holder.tenant));
+        if let Some((_, holder)) = useful.max_by_key(|(idle, _)| *idle) {
+            holder.tell();
+        }
+    }
+
     /// Whether connections of this placement serve one tenant for their life.
     fn is_dedicated(&self, placement: &Placement) -> bool {
         self.settings.share == Share::Tenant || matches!(placement.identity, Identity::Tenant(_))
@@ -273,6 +307,7 @@ pub struct Slot {
     pool: Arc<Pool>,
     tenant: SharedTenant,
     kept: bool,
+    holder: Option<Arc<Holder>>,
 }
 
 impl Slot {
@@ -285,6 +320,31 @@ impl Slot {
         shelf::hand_out(grants);
     }
 
+    /// The client holds the connection and does nothing with it, until
+    /// [`busy`](Self::busy). `waker` is woken when it should give it up.
+    pub fn rest(&mut self, waker: &Waker) {
+        let holder = self.holder.get_or_insert_with(|| {
+            let holder = Arc::new(Holder::new(self.tenant.id.clone()));
+            lock(&self.pool.holders).push(holder.clone());
+            holder
+        });
+        holder.rest(waker);
+    }
+
+    /// The client has gone on.
+    pub fn busy(&self) {
+        if let Some(holder) = &self.holder {
+            holder.busy();
+        }
+    }
+
+    /// Whether others wait, and the client has held the connection for nothing
+    /// for too long.
+    #[must_use]
+    pub fn is_reclaimed(&self) -> bool {
+        self.holder.as_ref().is_some_and(|holder| holder.is_told())
+    }
+
     /// The pool that it is a place in.
     #[must_use]
     pub fn pool(&self) -> &Arc<Pool> {
@@ -294,6 +354,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        if let Some(holder) = self.holder.take() {
+            lock(&self.pool.holders).retain(|known| !Arc::ptr_eq(known, &holder));
+        }
         if !self.kept {
             let grants = lock(&self.pool.shelf).free(&self.pool, &self.tenant);
             shelf::hand_out(grants);

@@ -60,27 +60,38 @@ impl Awaited {
             _ => None,
         }
     }
+}
 
-    /// Whether the answer ends with a ReadyForQuery.
-    pub(super) fn is_cycle(&self) -> bool {
-        matches!(self, Self::Query(_) | Self::RefusedQuery(_) | Self::Sync)
-    }
+/// What is known once the server has begun a COPY from the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CopyBegun {
+    /// The data are still to come to their end.
+    pub(super) open: bool,
+    /// A Sync was sent before that end.
+    pub(super) ignores_sync: bool,
 }
 
 /// The server has begun a COPY from the client: a Sync that was sent behind its
 /// statement, before the end of the copied data, is ignored by the server
-/// (protocol section "COPY Operations"). Returns whether the data are still to
-/// come to their end.
-pub(super) fn begin_copy_in(awaited: &mut VecDeque<Awaited>) -> bool {
+/// (protocol section "COPY Operations").
+pub(super) fn begin_copy_in(awaited: &mut VecDeque<Awaited>) -> CopyBegun {
+    let mut begun = CopyBegun {
+        open: true,
+        ignores_sync: false,
+    };
     let mut at = 1;
     while let Some(next) = awaited.get(at) {
         match next {
-            Awaited::CopyEnd => return false,
+            Awaited::CopyEnd => {
+                begun.open = false;
+                return begun;
+            }
             Awaited::Sync => {
                 awaited.remove(at);
+                begun.ignores_sync = true;
             }
             _ => at += 1,
         }
     }
-    true
+    begun
 }

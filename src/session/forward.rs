@@ -2,12 +2,12 @@
 //! passed, changed, answered or refused.
 
 use super::awaited::{Awaited, Parsed};
-use super::ledger::{Hold, Ledger};
+use super::ledger::{Hold, Ledger, Pinned};
 use super::statements::Statement;
 use super::{Judged, Session};
 use crate::binding::Condition;
 use crate::guard::{Effects, TouchedSettings, Verdict};
-use crate::server::{Connection, PreparedId};
+use crate::server::{Connection, Prepared, PreparedId};
 use crate::settings::Pin;
 use crate::wire::ClientError;
 use crate::wire::backend::{self, TransactionStatus};
@@ -24,6 +24,9 @@ const MAX_NAMES: usize = 16 << 10;
 const LONG_STATEMENT: usize = 32 << 10;
 /// Once this much is staged for the server, it is sent before more is taken.
 const STAGED_ENOUGH: usize = 256 << 10;
+/// Once so many answers are owed, some must come before more is taken. A server
+/// keeps back no more than its output buffer holds: 8 KB.
+const MOST_AWAITED: usize = 16 << 10;
 /// Prepared statements that one server connection keeps.
 const MOST_PREPARED: usize = 200;
 /// Most session settings of one client's own.
@@ -65,7 +68,7 @@ impl Session {
             let header = match self.next_message()? {
                 Next::Incomplete => return Ok(Step::Incomplete),
                 Next::TooLong(header) if !self.skipping => {
-                    self.refuse_locally(header, &too_long());
+                    self.refuse_locally(header, &too_long(header));
                     continue;
                 }
                 Next::Message(header) | Next::TooLong(header) => header,
@@ -185,7 +188,7 @@ impl Session {
         ledger: &mut Ledger,
     ) -> Result<Step, FrameError> {
         loop {
-            if connection.output().len() > STAGED_ENOUGH {
+            if connection.output().len() > STAGED_ENOUGH || ledger.awaited.len() > MOST_AWAITED {
                 return Ok(Step::Held);
             }
             match ledger.hold {
@@ -194,10 +197,18 @@ impl Session {
                 Hold::No | Hold::Resetting => {}
             }
             let mut upstream = Upstream { connection, ledger };
-            let step = match self.next_message_to(&mut upstream)? {
+            let skips = upstream.ledger.skips();
+            let step = match self.next_message_to(&mut upstream, skips)? {
                 Next::Incomplete => return Ok(Step::Incomplete),
+                Next::Message(header) | Next::TooLong(header)
+                    if skips && !matches!(header.kind, Kind::Sync | Kind::Terminate) =>
+                {
+                    self.judged = None;
+                    self.drop_next(header, &mut upstream);
+                    Step::Done
+                }
                 Next::TooLong(header) => {
-                    self.refuse(header, &too_long(), &mut upstream);
+                    self.refuse(header, &too_long(header), &mut upstream);
                     Step::Done
                 }
                 Next::Message(header) => self.forward_one(header, &mut upstream),
@@ -210,6 +221,15 @@ impl Session {
 
     fn forward_one<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
         match header.kind {
+            Kind::Parse | Kind::Bind | Kind::Describe | Kind::Close | Kind::Execute => {
+                up.ledger.in_pipeline = true;
+            }
+            Kind::Query => up.ledger.in_pipeline = false,
+            // Within copied data it is ignored.
+            Kind::Sync if !up.ledger.copy_in => up.ledger.in_pipeline = false,
+            _ => {}
+        }
+        match header.kind {
             Kind::Terminate => Step::Terminate,
             Kind::Query => self.forward_query(header, up),
             Kind::Parse => self.forward_parse(header, up),
@@ -218,7 +238,9 @@ impl Session {
             Kind::Close => self.forward_close(header, up),
             Kind::Execute => self.forward_execute(header, up),
             Kind::Sync => {
-                if !up.ledger.copy_in {
+                if up.ledger.copy_in {
+                    up.ledger.uncertain = true;
+                } else {
                     up.ledger.awaited.push_back(Awaited::Sync);
                 }
                 if up.ledger.hold == Hold::Resetting {
@@ -230,6 +252,8 @@ impl Session {
                 Step::Done
             }
             Kind::Flush | Kind::CopyData => {
+                let is_early = !up.ledger.copy_in && !up.ledger.awaited.is_empty();
+                up.ledger.early_data |= is_early && header.kind == Kind::CopyData;
                 self.pass(header);
                 Step::Done
             }
@@ -337,10 +361,25 @@ impl Session {
                 ),
             ));
         }
-        let prepared = self.interner.intern(parse.tail);
+        if name.is_empty()
+            && let Some(victim) = self.deallocated(&verdict)
+        {
+            self.add_deallocation(&victim, verdict, up);
+            self.drop_next(header, up);
+            return Ok(());
+        }
+        let prepared = if name.is_empty() {
+            self.interner.intern(parse.tail)
+        } else if self.touched.is_empty() {
+            self.interner.intern_under(parse.tail, &self.own)
+        } else {
+            // Under settings that are not known before the transaction's end.
+            Prepared::new(parse.tail)
+        };
         let statement = Statement {
             prepared: prepared.clone(),
             verdict,
+            own: self.own.clone(),
         };
         if name.is_empty() {
             self.statements.set_unnamed(Some(statement));
@@ -372,6 +411,32 @@ impl Session {
         Ok(())
     }
 
+    /// The prepared statement of the client's that a DEALLOCATE names, if the
+    /// server knows it by another name.
+    fn deallocated(&self, verdict: &Verdict) -> Option<Statement> {
+        let name = verdict.effects.deallocates.as_deref()?;
+        let mapped = self.maps_names && !name.is_empty();
+        mapped.then(|| self.statements.get(name.as_bytes()).cloned())?
+    }
+
+    /// Makes the unnamed statement a DEALLOCATE of the server's name.
+    fn add_deallocation<S>(
+        &mut self,
+        victim: &Statement,
+        verdict: Arc<Verdict>,
+        up: &mut Upstream<'_, S>,
+    ) {
+        self.stage(up);
+        let name = up.name_of(victim);
+        let statement = Statement {
+            prepared: Prepared::new(format!("DEALLOCATE {name}\0\0\0").as_bytes()),
+            verdict,
+            own: self.own.clone(),
+        };
+        up.parse_unnamed(&statement, Awaited::Parse(Parsed::Unnamed));
+        self.statements.set_unnamed(Some(statement));
+    }
+
     fn forward_bind<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
         let Some(head) = frontend::bind_head(self.body(header)) else {
             self.refuse(header, &layout(LayoutError), up);
@@ -385,11 +450,24 @@ impl Session {
             return Step::Done;
         };
         let unnamed = head.statement.is_empty();
+        if unnamed && !up.ledger.has_unnamed && statement.verdict.effects.deallocates.is_some() {
+            // The name in it is one of another server connection.
+            self.refuse(header, &no_statement(b""), up);
+            return Step::Done;
+        }
+        let statement = match self.changes_meaning(head.statement, &statement, up) {
+            false => statement,
+            true => {
+                let name = head.statement.to_vec();
+                self.unshare(&name, statement)
+            }
+        };
         if up.ledger.hold == Hold::Resetting {
             self.refuse(header, &after_reset(), up);
             return Step::Done;
         }
-        if let Err(error) = self.take_effects(&statement.verdict, up) {
+        let lost = self.lost_in(statement.prepared.tail(), &statement.verdict);
+        if let Err(error) = lost.and_then(|()| self.take_effects(&statement.verdict, up)) {
             self.refuse(header, &error, up);
             return Step::Done;
         }
@@ -397,7 +475,7 @@ impl Session {
         if effects.resets {
             up.ledger.hold = Hold::Resetting;
         }
-        if effects.drops_prepared || effects.clears_residue {
+        if effects.drops_prepared || effects.clears_residue || effects.deallocates.is_some() {
             up.ledger.portals.retain(|(name, _)| *name != portal);
             up.ledger
                 .portals
@@ -408,7 +486,7 @@ impl Session {
         if unnamed || !self.maps_names {
             if unnamed && !up.ledger.has_unnamed {
                 self.stage(up);
-                up.parse_unnamed(&statement);
+                up.parse_unnamed(&statement, Awaited::OurUnnamedParse);
             }
             up.ledger.awaited.push_back(Awaited::Bind);
             self.pass(header);
@@ -430,10 +508,40 @@ impl Session {
         Step::Done
     }
 
+    /// Whether a named statement would be prepared now, under other settings
+    /// than those with which the client prepared it.
+    fn changes_meaning<S>(
+        &self,
+        name: &[u8],
+        statement: &Statement,
+        up: &mut Upstream<'_, S>,
+    ) -> bool {
+        let same = self.touched.is_empty() && statement.own == self.own;
+        let matters = !same && !name.is_empty() && self.maps_names;
+        matters
+            && up
+                .connection
+                .prepared()
+                .find(statement.prepared.id())
+                .is_none()
+    }
+
+    /// Makes a statement the client's alone: no other client must get what its
+    /// constants have become.
+    fn unshare(&mut self, name: &[u8], mut statement: Statement) -> Statement {
+        statement.prepared = Prepared::new(statement.prepared.tail());
+        self.statements.replace(name, statement.prepared.clone());
+        statement
+    }
+
     fn forward_describe<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
         let statement = match frontend::target(self.body(header)) {
             Ok(Target::Portal(_)) => None,
             Ok(Target::Statement(name)) => match self.statements.get(name) {
+                Some(statement) if self.changes_meaning(name, statement, up) => {
+                    let (name, statement) = (name.to_vec(), statement.clone());
+                    Some((self.unshare(&name, statement), name.is_empty()))
+                }
                 Some(statement) => Some((statement.clone(), name.is_empty())),
                 None => {
                     let error = no_statement(name);
@@ -449,7 +557,7 @@ impl Session {
         match statement {
             Some((statement, true)) if !up.ledger.has_unnamed => {
                 self.stage(up);
-                up.parse_unnamed(&statement);
+                up.parse_unnamed(&statement, Awaited::OurUnnamedParse);
             }
             Some((statement, false)) if self.maps_names => {
                 self.stage(up);
@@ -512,6 +620,9 @@ impl Session {
         up: &mut Upstream<'_, S>,
     ) -> Result<(), ClientError> {
         let effects = &verdict.effects;
+        if effects.drops_temporary {
+            self.lost.clear();
+        }
         if verdict.refusal.is_some() {
             // It passes because refusals are only reported: it can have done
             // anything to the session.
@@ -536,13 +647,20 @@ impl Session {
             }
         }
         let condition = match effects {
-            Effects { residue: true, .. } | Effects { seeds: true, .. } => Condition::Littered,
+            Effects { residue: true, .. }
+            | Effects { locks: true, .. }
+            | Effects { seeds: true, .. } => Condition::Littered,
             Effects { doubtful: true, .. } => Condition::Doubtful,
             Effects { writes: true, .. } => Condition::Unproven,
             _ => Condition::Clean,
         };
         up.ledger.condition = up.ledger.condition.max(condition);
-        if effects.residue && self.maps_names {
+        let pinned = match effects {
+            Effects { locks: true, .. } => Pinned::ByLocks,
+            Effects { residue: true, .. } => Pinned::ByObjects,
+            _ => Pinned::No,
+        };
+        if pinned > Pinned::No && self.maps_names {
             if self.pool.settings().pin == Pin::Reject {
                 return Err(ClientError::error(
                     "0A000",
@@ -550,7 +668,11 @@ impl Session {
                 )
                 .hint("Use a transaction-scoped form (ON COMMIT DROP, a cursor without HOLD, pg_advisory_xact_lock), or ask the administrator for pool.pin = \"allow\"."));
             }
-            up.ledger.pinned = true;
+            up.ledger.pinned = up.ledger.pinned.max(pinned);
+            up.ledger
+                .temporary
+                .extend(effects.temporary.iter().cloned());
+            self.lost.retain(|lost| !effects.temporary.contains(lost));
         }
         Ok(())
     }
@@ -608,6 +730,7 @@ impl Session {
             return Err(Unjudged::Long);
         }
         let verdict = self.guard.inspect(sql);
+        self.lost_in(sql, &verdict).map_err(Unjudged::Refused)?;
         self.admit(verdict).map_err(Unjudged::Refused)
     }
 
@@ -628,7 +751,11 @@ impl Session {
         next(client.scan.unseen(&client.input), self.skipping)
     }
 
-    fn next_message_to<S>(&mut self, up: &mut Upstream<'_, S>) -> Result<Next, FrameError> {
+    fn next_message_to<S>(
+        &mut self,
+        up: &mut Upstream<'_, S>,
+        skips: bool,
+    ) -> Result<Next, FrameError> {
         let client = &mut self.client;
         if !client
             .scan
@@ -636,7 +763,7 @@ impl Session {
         {
             return Ok(Next::Incomplete);
         }
-        next(client.scan.unseen(&client.input), false)
+        next(client.scan.unseen(&client.input), skips)
     }
 
     /// What has arrived of the message's body.
@@ -693,7 +820,7 @@ impl<S> Upstream<'_, S> {
 
     /// Prepares a statement under a new name, and closes the one that has been
     /// unused for the longest time if there are too many.
-    fn prepare(&mut self, prepared: &crate::server::Prepared, owed: Awaited) -> String {
+    fn prepare(&mut self, prepared: &Prepared, owed: Awaited) -> String {
         let id: PreparedId = prepared.id();
         let name = self.connection.prepared().add(id).to_string();
         let evicted = self.connection.prepared().evict(MOST_PREPARED);
@@ -716,14 +843,14 @@ impl<S> Upstream<'_, S> {
     }
 
     /// Makes the server's unnamed statement the client's.
-    fn parse_unnamed(&mut self, statement: &Statement) {
+    fn parse_unnamed(&mut self, statement: &Statement, owed: Awaited) {
         let tail = statement.prepared.tail();
         let output = self.connection.output();
         output.extend_from_slice(b"P");
         put_len(output, 1 + tail.len());
         output.extend_from_slice(b"\0");
         output.extend_from_slice(tail);
-        self.ledger.awaited.push_back(Awaited::OurUnnamedParse);
+        self.ledger.awaited.push_back(owed);
         self.ledger.has_unnamed = true;
     }
 }
@@ -799,7 +926,11 @@ fn no_statement(name: &[u8]) -> ClientError {
     )
 }
 
-fn too_long() -> ClientError {
+fn too_long(header: Header) -> ClientError {
+    if header.kind == Kind::Bind {
+        let message = format!("the names in a Bind message are longer than {MAX_NAMES} bytes");
+        return ClientError::error("54000", message);
+    }
     ClientError::error(
         "54000",
         format!("the statement is longer than {MAX_STATEMENT} bytes"),

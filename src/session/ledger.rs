@@ -11,9 +11,6 @@ use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Longest message of a server that is gathered whole.
-const MAX_WHOLE: usize = 1 << 20;
-
 /// The state of a client's use of a server connection: what is owed, and what
 /// is left behind.
 #[derive(Debug)]
@@ -28,8 +25,10 @@ pub(super) struct Ledger {
     pub(super) has_unnamed: bool,
     /// A COPY from the client runs, and its end has not been sent.
     pub(super) copy_in: bool,
-    /// The client has left objects in the session, so the connection stays.
-    pub(super) pinned: bool,
+    /// Whether the connection stays with the client.
+    pub(super) pinned: Pinned,
+    /// Temporary relations that the client has made on this connection.
+    pub(super) temporary: Vec<Box<str>>,
     /// What is left in the session for the next user, at worst.
     pub(super) condition: Condition,
     /// Whether what the client sends must wait.
@@ -38,8 +37,27 @@ pub(super) struct Ledger {
     pub(super) portals: Vec<(Box<[u8]>, Arc<Verdict>)>,
     /// The server's last error ended its session.
     pub(super) server_ended: bool,
+    /// The client has begun a pipeline, and its Sync has not been sent: the
+    /// server keeps a transaction for it, whatever the status says.
+    pub(super) in_pipeline: bool,
+    /// CopyData went out before the server had begun the COPY.
+    pub(super) early_data: bool,
+    /// Whether the server ignores a Sync that was sent within copied data or
+    /// answers it is known only if nothing fails.
+    pub(super) uncertain: bool,
     /// The running query, or pipeline up to its Sync, has failed.
     failed: bool,
+}
+
+/// Whether a connection stays with its client for what it has left there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pinned {
+    /// Nothing keeps it.
+    No,
+    /// Objects: in need, the client can do without.
+    ByObjects,
+    /// Locks: the client cannot go on without.
+    ByLocks,
 }
 
 /// Whether what the client sends must wait.
@@ -65,11 +83,15 @@ impl Ledger {
             status: TransactionStatus::Idle,
             has_unnamed: false,
             copy_in: false,
-            pinned: false,
+            pinned: Pinned::No,
+            temporary: Vec::new(),
             condition: Condition::Clean,
             hold: Hold::No,
             portals: Vec::new(),
             server_ended: false,
+            in_pipeline: false,
+            early_data: false,
+            uncertain: false,
             failed: false,
         }
     }
@@ -81,7 +103,14 @@ impl Ledger {
 
     /// Whether nothing is owed and no transaction is open.
     pub(super) fn is_idle(&self) -> bool {
-        self.is_answered() && self.status == TransactionStatus::Idle
+        let between = !self.in_pipeline && !self.failed;
+        self.is_answered() && self.status == TransactionStatus::Idle && between
+    }
+
+    /// Whether a pipeline has failed whose Sync is still to come: the server
+    /// ignores everything before it.
+    pub(super) fn skips(&self) -> bool {
+        self.failed && self.awaited.is_empty()
     }
 
     /// Looks at what the server has sent, as far as it can be understood.
@@ -105,28 +134,34 @@ impl Ledger {
                 return Ok(());
             };
             let len = backend::HEADER + header.body;
-            let whole = rest.get(backend::HEADER..len);
-            if whole.is_none() && must_be_whole(header.tag) {
-                return if len > MAX_WHOLE {
-                    Err(FrameError)
-                } else {
-                    Ok(())
-                };
-            }
+            // As much of it as is acted upon must have arrived.
+            let needed = backend::HEADER + header.body.min(acted_upon(header.tag));
+            let Some(whole) = rest.get(backend::HEADER..needed) else {
+                return Ok(());
+            };
             let fate = match header.tag {
-                b'D' | b'd' | b't' | b'c' | b'V' | b'N' | b'A' | b'H' => Fate::Pass,
+                // Data that nobody asked for would be another's.
+                b'D' | b'd' | b't' | b'c' | b'H' if self.awaited.is_empty() => {
+                    return Err(FrameError);
+                }
+                b'D' | b'd' | b't' | b'c' | b'H' | b'N' | b'A' => Fate::Pass,
                 b'E' => {
-                    let Report { severity, .. } = backend::report(whole.unwrap_or_default());
+                    let Report {
+                        severity, sqlstate, ..
+                    } = backend::report(whole);
                     self.server_ended = severity == "FATAL" || severity == "PANIC";
-                    self.take_error(connection, statements)
+                    if sqlstate == "0A000" {
+                        self.forget_prepared(connection);
+                    }
+                    self.take_error(connection, statements)?
                 }
                 b'S' => {
-                    let body = whole.unwrap_or_default().to_vec();
+                    let body = whole.to_vec();
                     connection.parameters_mut().update(&body)?;
                     Fate::Pass
                 }
                 b'Z' => {
-                    let status = TransactionStatus::decode(whole.unwrap_or_default())?;
+                    let status = TransactionStatus::decode(whole)?;
                     self.take_ready(status, connection, statements)?
                 }
                 tag => self.take_step(tag, connection, statements)?,
@@ -173,11 +208,16 @@ impl Ledger {
             (b'T' | b'n', Awaited::Describe) => (true, Fate::Pass),
             (b'T' | b'C' | b'I', Awaited::Query(_)) => (false, Fate::Pass),
             (b'G', Awaited::Query(_) | Awaited::Execute(_)) => {
-                self.copy_in = begin_copy_in(&mut self.awaited);
+                let begun = begin_copy_in(&mut self.awaited);
+                self.copy_in = begun.open;
+                let awaits_ready =
+                    |next: &Awaited| matches!(next, Awaited::Query(_) | Awaited::Sync);
+                self.in_pipeline |= begun.ignores_sync && !self.awaited.iter().any(awaits_ready);
+                self.uncertain |= begun.ignores_sync && self.early_data;
                 (false, Fate::Pass)
             }
             (b'C' | b'I' | b's', Awaited::Execute(_)) => {
-                self.copy_in = false;
+                self.end_copy();
                 (true, Fate::Pass)
             }
             _ => return Err(FrameError),
@@ -194,9 +234,13 @@ impl Ledger {
         &mut self,
         connection: &mut Connection<S>,
         statements: &mut Statements,
-    ) -> Fate {
+    ) -> Result<Fate, FrameError> {
+        if self.uncertain {
+            // How many ReadyForQuery will come cannot be known.
+            return Err(FrameError);
+        }
         self.failed = true;
-        self.copy_in = false;
+        self.end_copy();
         let mut fate = Fate::Pass;
         match self.awaited.front_mut() {
             Some(Awaited::RefusedQuery(ours) | Awaited::Refused(ours)) if !self.server_ended => {
@@ -204,7 +248,14 @@ impl Ledger {
             }
             _ => {}
         }
-        while self.awaited.front().is_some_and(|next| !next.is_cycle()) {
+        if let Some(Awaited::Query(_) | Awaited::RefusedQuery(_)) = self.awaited.front() {
+            return Ok(fate);
+        }
+        while self
+            .awaited
+            .front()
+            .is_some_and(|next| !matches!(next, Awaited::Sync))
+        {
             match self.awaited.pop_front() {
                 Some(Awaited::Parse(Parsed::Named(name, id))) => {
                     statements.remove(&name);
@@ -222,7 +273,21 @@ impl Ledger {
                 _ => {}
             }
         }
-        fate
+        Ok(fate)
+    }
+
+    /// After a change of its tables a prepared statement can fail for ever
+    /// ("cached plan must not change result type"): who prepares it anew must
+    /// not be given the old one.
+    fn forget_prepared<S>(&mut self, connection: &mut Connection<S>) {
+        connection.prepared().clear();
+        self.condition = Condition::Littered;
+    }
+
+    fn end_copy(&mut self) {
+        self.copy_in = false;
+        self.early_data = false;
+        self.uncertain = false;
     }
 
     fn take_ready<S>(
@@ -243,7 +308,7 @@ impl Ledger {
         }
         self.status = status;
         self.failed = false;
-        self.copy_in = false;
+        self.end_copy();
         if status == TransactionStatus::Idle {
             self.portals.clear();
         }
@@ -258,13 +323,20 @@ impl Ledger {
         statements: &mut Statements,
     ) {
         let effects = &verdict.effects;
+        if let Some(name) = &effects.deallocates
+            && let Some(statement) = statements.get(name.as_bytes())
+        {
+            connection.prepared().remove(statement.prepared.id());
+            statements.remove(name.as_bytes());
+        }
         if effects.drops_prepared {
             connection.prepared().clear();
             statements.clear();
             self.has_unnamed = false;
         }
         if effects.clears_residue {
-            self.pinned = false;
+            self.pinned = Pinned::No;
+            self.temporary.clear();
             self.condition = Condition::Clean;
         }
     }
@@ -280,7 +352,13 @@ enum Fate {
     Replace(Box<[u8]>),
 }
 
-/// Messages whose content is acted upon.
-fn must_be_whole(tag: u8) -> bool {
-    matches!(tag, b'Z' | b'S' | b'E')
+/// How many bytes of a message's body are acted upon, at most.
+fn acted_upon(tag: u8) -> usize {
+    match tag {
+        // Name and value: a longer one does not decode.
+        b'Z' | b'S' => 64 << 10,
+        // The severity comes first; a message can quote a value of megabytes.
+        b'E' => 64,
+        _ => 0,
+    }
 }

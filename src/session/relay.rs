@@ -2,10 +2,11 @@
 //! changed.
 
 use super::forward::Step;
-use super::ledger::Hold;
+use super::ledger::{Hold, Ledger, Pinned};
 use super::{End, Exchange, Session, bad_frame};
 use crate::settings::PoolMode;
 use crate::transport;
+use crate::wire::ClientError;
 use crate::wire::backend::TransactionStatus;
 use std::io;
 use std::task::{Context, Poll};
@@ -56,10 +57,9 @@ impl Session {
         cx: &mut Context<'_>,
     ) -> Poll<Outcome> {
         loop {
-            let up = match self.poll_up(exchange, cx) {
-                Ok(moved) => moved,
-                Err(outcome) => return Poll::Ready(outcome),
-            };
+            if let Err(outcome) = self.poll_up(exchange, cx) {
+                return Poll::Ready(outcome);
+            }
             let down = match self.poll_down(exchange, cx) {
                 Ok(moved) => moved,
                 Err(outcome) => return Poll::Ready(outcome),
@@ -67,21 +67,34 @@ impl Session {
             if let Some(outcome) = self.at_rest(exchange) {
                 return Poll::Ready(outcome);
             }
-            if !up && !down {
+            // Both ways wait now. What came down may let more go up; what went up
+            // brings nothing down before it is answered.
+            if !down {
+                let clients_turn =
+                    exchange.ledger.is_answered() && exchange.connection.output().is_empty();
+                // In session mode the connection is the client's all the time.
+                if clients_turn && self.maps_names {
+                    if exchange.slot.is_reclaimed() {
+                        return Poll::Ready(self.reclaimed(&exchange.ledger));
+                    }
+                    exchange.slot.rest(cx.waker());
+                } else {
+                    exchange.slot.busy();
+                }
                 return Poll::Pending;
             }
+            exchange.slot.busy();
         }
     }
 
-    /// From the client to the server. Says whether anything has moved.
-    fn poll_up(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Result<bool, Outcome> {
-        let mut moved = false;
+    /// From the client to the server, as far as it goes.
+    fn poll_up(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Result<(), Outcome> {
         loop {
             if !self.poll_send_up(exchange, cx)? {
-                return Ok(moved);
+                return Ok(());
             }
             if self.leaving {
-                return Ok(moved);
+                return Ok(());
             }
             if !self.client.input.is_empty() {
                 let before = (self.client.input.len(), exchange.ledger.awaited.len());
@@ -98,27 +111,26 @@ impl Session {
                 }
                 let changed = before != (self.client.input.len(), exchange.ledger.awaited.len());
                 if self.client.scan.has_approved() || changed {
-                    moved = true;
                     continue;
                 }
                 if step == Step::Held {
-                    return Ok(moved);
+                    return Ok(());
                 }
             }
             match self.client.poll_fill(cx) {
                 Poll::Ready(Ok(0)) if exchange.ledger.is_idle() => {
                     // It has left nothing behind that its goodbye would end.
                     self.leaving = true;
-                    return Ok(true);
+                    return Ok(());
                 }
                 Poll::Ready(Ok(0)) => {
                     return Err(Outcome::End(End::ClientGone(
                         io::ErrorKind::UnexpectedEof.into(),
                     )));
                 }
-                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Err(Outcome::End(End::ClientGone(error))),
-                Poll::Pending => return Ok(moved),
+                Poll::Pending => return Ok(()),
             }
         }
     }
@@ -220,6 +232,23 @@ impl Session {
         }
     }
 
+    /// Others need the connection, which the client holds for nothing: without
+    /// its objects the client can go on, without its transaction or locks not.
+    fn reclaimed(&mut self, ledger: &Ledger) -> Outcome {
+        if !ledger.is_idle() || ledger.pinned != Pinned::ByObjects {
+            return Outcome::End(ended_for_others(ledger));
+        }
+        self.lost.extend(ledger.temporary.iter().cloned());
+        self.client.send_error(
+            &ClientError::warning(
+                "01000",
+                "the objects of this session (temporary tables, prepared statements, cursors) are gone: other clients waited for its server connection",
+            )
+            .hint("Drop session objects when they are no longer used, or ask the administrator for a longer pool.reclaim_after."),
+        );
+        Outcome::Over
+    }
+
     /// Whether the exchange has come to a point at which it is over or must be
     /// seen to.
     fn at_rest(&mut self, exchange: &mut Exchange) -> Option<Outcome> {
@@ -237,7 +266,7 @@ impl Session {
             ledger.hold = Hold::No;
             ledger.condition = ledger.condition.max(crate::binding::Condition::Doubtful);
         }
-        let idle = ledger.status == TransactionStatus::Idle && !self.client.scan.is_within();
+        let idle = ledger.is_idle() && !self.client.scan.is_within();
         if self.leaving {
             // An open transaction ends with its connection.
             return Some(if idle {
@@ -252,9 +281,24 @@ impl Session {
         if self.is_draining() {
             return Some(Outcome::End(End::Stopped));
         }
-        let keeps = ledger.pinned || self.pool.settings().mode == PoolMode::Session;
+        let keeps = ledger.pinned > Pinned::No || self.pool.settings().mode == PoolMode::Session;
         (!keeps && exchange.connection.input().is_empty()).then_some(Outcome::Over)
     }
+}
+
+/// The end of a session whose server connection others need.
+fn ended_for_others(ledger: &Ledger) -> End {
+    let (sqlstate, doing) = match ledger.status {
+        TransactionStatus::Idle => ("57P05", "held its server connection for locks"),
+        _ => ("25P03", "was idle in a transaction"),
+    };
+    End::Failed(
+        ClientError::fatal(
+            sqlstate,
+            format!("terminating connection: it {doing} while other clients waited"),
+        )
+        .hint("End transactions and drop session objects when they are no longer used (pool.reclaim_after)."),
+    )
 }
 
 /// What may wait for a slow client, in bytes.

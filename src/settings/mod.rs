@@ -219,6 +219,9 @@ pub struct Pool {
     pub wait_timeout: Duration,
     /// How long an idle server connection is kept.
     pub idle_timeout: Duration,
+    /// How long a client may hold a server connection and do nothing with it
+    /// (in an open transaction, or pinned) while another client waits for one.
+    pub reclaim_after: Duration,
 }
 
 /// When a server connection goes back to the pool.

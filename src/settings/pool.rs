@@ -59,6 +59,10 @@ pub(super) fn read(mut section: Section<'_>) -> Pool {
             .optional("idle_timeout")
             .and_then(|entry| entry.duration(MILLISECOND..=24 * HOUR))
             .unwrap_or(Duration::from_secs(600)),
+        reclaim_after: section
+            .optional("reclaim_after")
+            .and_then(|entry| entry.duration(MILLISECOND..=24 * HOUR))
+            .unwrap_or(Duration::from_secs(5)),
     };
     section.finish();
     pool

@@ -2,19 +2,21 @@
 
 use bytes::BytesMut;
 use pgwire::messages::Message as _;
-use pgwire::messages::response::ErrorResponse;
+use pgwire::messages::response::{ErrorResponse, NoticeResponse};
 use std::borrow::Cow;
 
 /// How bad it is (protocol section "Error and Notice Message Fields").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
+    /// Nothing failed; a NoticeResponse.
+    Warning,
     /// The statement failed; the session goes on.
     Error,
     /// The connection ends.
     Fatal,
 }
 
-/// An ErrorResponse: all that the client sees of an error, apart from what is
+/// An ErrorResponse, or NoticeResponse: all that the client sees of an error, apart from what is
 /// logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientError {
@@ -34,6 +36,17 @@ impl ClientError {
     pub fn fatal(sqlstate: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             severity: Severity::Fatal,
+            sqlstate,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// A warning, which is not an error at all.
+    #[must_use]
+    pub fn warning(sqlstate: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            severity: Severity::Warning,
             sqlstate,
             message: message.into(),
             hint: None,
@@ -67,6 +80,7 @@ impl ClientError {
     /// Appends the message's bytes to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let severity = match self.severity {
+            Severity::Warning => "WARNING",
             Severity::Error => "ERROR",
             Severity::Fatal => "FATAL",
         };
@@ -82,7 +96,11 @@ impl ClientError {
         let mut bytes = BytesMut::new();
         // Encoding into memory has no way to fail; were it to, the client would
         // see the connection close, which is what a lost error must look like.
-        if ErrorResponse::new(fields).encode(&mut bytes).is_ok() {
+        let encoded = match self.severity {
+            Severity::Warning => NoticeResponse::new(fields).encode(&mut bytes),
+            Severity::Error | Severity::Fatal => ErrorResponse::new(fields).encode(&mut bytes),
+        };
+        if encoded.is_ok() {
             out.extend_from_slice(&bytes);
         }
     }

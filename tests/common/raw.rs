@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 /// One message of a server.
 #[derive(Clone, PartialEq, Eq)]
@@ -160,9 +161,31 @@ impl Raw {
         Some(Message { tag, body })
     }
 
+    /// Whether bytes come within a moment. For asking again and again what
+    /// nothing tells.
+    pub fn has_answer(&self) -> bool {
+        let moment = Some(Duration::from_millis(20));
+        self.stream.set_read_timeout(moment).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        peeked.is_ok_and(|n| n > 0)
+    }
+
     /// All messages up to the next ReadyForQuery.
     pub fn until_ready(&mut self) -> Answer {
         self.until(b'Z')
+    }
+
+    /// The same; `None` if the connection is closed before it.
+    pub fn try_ready(&mut self) -> Option<Answer> {
+        let mut messages = Vec::new();
+        while messages
+            .last()
+            .is_none_or(|last: &Message| last.tag != b'Z')
+        {
+            messages.push(self.try_read()?);
+        }
+        Some(Answer { messages })
     }
 
     /// All messages up to the first of this type.

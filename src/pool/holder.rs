@@ -1,0 +1,75 @@
+//! Clients that hold a server connection and do nothing with it.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use super::lock;
+use crate::tenant::TenantId;
+
+/// A client that holds a connection between its messages: in an open
+/// transaction, or for the objects that it has made.
+#[derive(Debug)]
+pub(super) struct Holder {
+    pub(super) tenant: TenantId,
+    began: Instant,
+    /// Milliseconds from `began` to when it came to rest; 0 while it is busy.
+    resting: AtomicU64,
+    told: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Holder {
+    pub(super) fn new(tenant: TenantId) -> Self {
+        Self {
+            tenant,
+            began: Instant::now(),
+            resting: AtomicU64::new(0),
+            told: AtomicBool::new(false),
+            waker: Mutex::default(),
+        }
+    }
+
+    /// It is the client's turn.
+    pub(super) fn rest(&self, waker: &Waker) {
+        if self.resting.load(Ordering::Relaxed) == 0 {
+            lock(&self.waker).clone_from(&Some(waker.clone()));
+            self.resting.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// The client has gone on.
+    pub(super) fn busy(&self) {
+        self.resting.store(0, Ordering::Relaxed);
+        self.told.store(false, Ordering::Relaxed);
+    }
+
+    /// How long it has been resting.
+    pub(super) fn idle_for(&self) -> Option<Duration> {
+        match self.resting.load(Ordering::Relaxed) {
+            0 => None,
+            since => Some(Duration::from_millis(self.now() - since.min(self.now()))),
+        }
+    }
+
+    /// Tells it to give the connection up.
+    pub(super) fn tell(&self) {
+        self.told.store(true, Ordering::Relaxed);
+        if let Some(waker) = lock(&self.waker).take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether it has been told, and is resting still.
+    pub(super) fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// Milliseconds since `began`, never 0.
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis())
+            .unwrap_or(u64::MAX)
+            .saturating_add(1)
+    }
+}
