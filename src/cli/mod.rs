@@ -36,6 +36,8 @@ Exit codes:
   1  failed while running
   2  the configuration or the command line is wrong
   3  a program that is needed is not installed
+  4  `check` found warnings
+  5  `check` found errors
 
 `pgtenant demo` is the place to start. `pgtenant help COMMAND` tells more of a command.";
 
@@ -61,15 +63,15 @@ enum Command {
     /// to paste. Ctrl-C stops everything and removes it. Needs PostgreSQL's
     /// server programs on this machine, but no running server.
     Demo(demo::Arguments),
-    /// Check a configuration file without running the proxy
+    /// Look for gaps: in the configuration, and in the tenants' databases
     ///
-    /// Prints every problem, one a line, with the file, the key, the value and
-    /// what would be right. Nothing is connected to.
-    Check {
-        /// The configuration file (TOML)
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
+    /// First prints every problem of the configuration, one a line, with the
+    /// file, the key, the value and what would be right. If there is none,
+    /// connects to the database of each tenant as the proxy does, reads its
+    /// catalogs and lists what does not keep tenants apart: each finding with an
+    /// id, the object, why it matters and the SQL that changes it. Nothing is
+    /// changed.
+    Check(check::Arguments),
     /// Make the text for `scram` in a `[[logins]]` section from a password
     ///
     /// Asks for the password twice without showing it; when standard input is
@@ -82,13 +84,13 @@ enum Command {
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Run { config } => run::run(&config),
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Check { config } => check::run(&config),
-        Command::Verifier => verifier::run(),
+        Command::Run { config } => run::run(&config).map(|()| ExitCode::SUCCESS),
+        Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Verifier => verifier::run().map(|()| ExitCode::SUCCESS),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("{failure}");
             failure.exit_code()

@@ -3,6 +3,7 @@
 //! They go through tokio-postgres over connections of their own, secured as the
 //! data path's are. Nothing of a client passes here.
 
+pub mod check;
 mod database;
 mod error;
 mod stream;
