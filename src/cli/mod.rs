@@ -5,6 +5,7 @@
 mod check;
 mod demo;
 mod failure;
+mod harden;
 mod run;
 mod serve;
 mod verifier;
@@ -70,6 +71,19 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Seal the tenants' context in the database
+    ///
+    /// Adds to the database of an isolation of kind "setting" what makes its
+    /// context impossible to forge: a schema `pgtenant` with the key and the
+    /// functions that verify what the proxy signs, and a restrictive policy on
+    /// every table whose policies read the setting. What is there stays as it is.
+    /// Runs in one transaction, can be repeated and undone.
+    ///
+    /// Without a pause for clients: 1. harden --without-policies, 2. restart the
+    /// proxy with the seal in its configuration, 3. harden. To change the key:
+    /// 1. harden --rotate NEW_KEY_FILE, 2. put the new key's file into the
+    /// configuration and restart the proxy, 3. harden, which forgets the old key.
+    Harden(harden::Arguments),
     /// Make the text for `scram` in a `[[logins]]` section from a password
     ///
     /// Asks for the password twice without showing it; when standard input is
@@ -85,6 +99,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run { config } => run::run(&config),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check { config } => check::run(&config),
+        Command::Harden(arguments) => harden::run(&arguments),
         Command::Verifier => verifier::run(),
     };
     match result {

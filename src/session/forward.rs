@@ -209,6 +209,7 @@ impl Session {
     }
 
     fn forward_one<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+        up.ledger.in_pipeline = !matches!(header.kind, Kind::Query | Kind::Sync);
         match header.kind {
             Kind::Terminate => Step::Terminate,
             Kind::Query => self.forward_query(header, up),

@@ -38,6 +38,8 @@ pub(super) struct Ledger {
     pub(super) portals: Vec<(Box<[u8]>, Arc<Verdict>)>,
     /// The server's last error ended its session.
     pub(super) server_ended: bool,
+    /// Messages of the extended protocol have been sent, and no Sync behind them.
+    pub(super) in_pipeline: bool,
     /// The running query, or pipeline up to its Sync, has failed.
     failed: bool,
 }
@@ -70,6 +72,7 @@ impl Ledger {
             hold: Hold::No,
             portals: Vec::new(),
             server_ended: false,
+            in_pipeline: false,
             failed: false,
         }
     }
@@ -82,6 +85,11 @@ impl Ledger {
     /// Whether nothing is owed and no transaction is open.
     pub(super) fn is_idle(&self) -> bool {
         self.is_answered() && self.status == TransactionStatus::Idle
+    }
+
+    /// Whether one transaction is over and no next one has begun.
+    pub(super) fn is_between(&self) -> bool {
+        self.is_idle() && !self.in_pipeline && self.hold == Hold::No
     }
 
     /// Looks at what the server has sent, as far as it can be understood.

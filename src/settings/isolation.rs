@@ -5,11 +5,12 @@ use super::reader::{Entry, Section};
 use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema};
 use super::{Isolation, IsolationKind};
-use crate::tenant::{IsolationName, ServerName};
+use crate::tenant::{IsolationName, Seal, SealKey, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
-/// The fewest bytes of a key that roles' passwords are derived from.
+/// The fewest bytes of a key file.
 const LEAST_KEY_BYTES: usize = 32;
 
 /// The isolations, and the names of those too that have a problem.
@@ -26,8 +27,14 @@ impl Isolations {
             let isolation = Isolation {
                 server: plan.server.clone(),
                 kind: match &plan.kind {
-                    Kind::Setting { setting, .. } => IsolationKind::Setting {
+                    Kind::Setting {
+                        database,
+                        setting,
+                        seal,
+                    } => IsolationKind::Setting {
+                        database: Arc::clone(database),
                         setting: Arc::clone(setting),
+                        seal: seal.clone(),
                     },
                     Kind::Schema { role, .. } => IsolationKind::Schema {
                         per_tenant_role: role.is_some(),
@@ -51,6 +58,7 @@ pub(super) enum Kind {
     Setting {
         database: Arc<str>,
         setting: Arc<str>,
+        seal: Seal,
     },
     Schema {
         database: Arc<str>,
@@ -147,9 +155,11 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
     let kind = word.and_then(|word| match word {
         Word::Setting => {
             let setting = setting(&mut section);
+            let seal = seal(&mut section);
             Some(Kind::Setting {
                 database: database_name(&database?)?,
                 setting: setting?,
+                seal: seal?,
             })
         }
         Word::Schema => {
@@ -202,17 +212,6 @@ fn parse(text: &str, check: Check) -> Result<Template, String> {
 }
 
 fn setting(section: &mut Section<'_>) -> Option<Arc<str>> {
-    section.refuse(
-        "seal_key_file",
-        "sealing is not available yet: remove the key",
-    );
-    let sealed = section.optional("seal").and_then(|entry| {
-        let available = entry.choice(&[("off", true), ("token", false), ("carrier", false)])?;
-        if !available {
-            entry.refuse("is not available yet: use \"off\"");
-        }
-        Some(available)
-    });
     let entry = section.required(
         "setting",
         "the setting that the policies read, such as \"session.current_organization_id\"",
@@ -226,7 +225,38 @@ fn setting(section: &mut Section<'_>) -> Option<Arc<str>> {
         );
         return None;
     }
-    (sealed != Some(false)).then(|| Arc::from(name.to_ascii_lowercase()))
+    Some(Arc::from(name.to_ascii_lowercase()))
+}
+
+/// How the setting is sealed.
+fn seal(section: &mut Section<'_>) -> Option<Seal> {
+    type Make = fn(SealKey) -> Seal;
+    const SEALS: [(&str, Option<Make>); 3] = [
+        ("off", None),
+        ("token", Some(Seal::Token)),
+        ("carrier", Some(Seal::Carrier)),
+    ];
+    let make = match section.optional("seal") {
+        None => None,
+        Some(entry) => {
+            let Some(make) = entry.choice(&SEALS) else {
+                drop(section.optional("seal_key_file"));
+                return None;
+            };
+            make
+        }
+    };
+    let Some(make) = make else {
+        let reason = "has no meaning without seal = \"token\" or \"carrier\"";
+        section.refuse("seal_key_file", reason);
+        return Some(Seal::Off);
+    };
+    let entry = section.required(
+        "seal_key_file",
+        "the file with the key that the tenant's context is signed with; make one with \
+         `openssl rand -hex 32`",
+    )?;
+    Some(make(SealKey::derive(&key(&entry)?)))
 }
 
 /// PostgreSQL's `valid_custom_variable_name` (guc.c), for ASCII alone. Parts
@@ -272,7 +302,7 @@ fn role(section: &mut Section<'_>) -> Result<Option<RolePlan>, ()> {
             Err(())
         }
         (Some(role), Some(file)) => {
-            let (name, key) = (template(&role, check_role), role_key(&file));
+            let (name, key) = (template(&role, check_role), key(&file));
             Ok(Some(RolePlan {
                 name: name.ok_or(())?,
                 key: key.ok_or(())?,
@@ -281,8 +311,25 @@ fn role(section: &mut Section<'_>) -> Result<Option<RolePlan>, ()> {
     }
 }
 
-fn role_key(entry: &Entry<'_>) -> Option<Vec<u8>> {
-    let (path, mut bytes) = entry.file()?;
+/// The content of a key file, without the ends of lines behind it.
+fn key(entry: &Entry<'_>) -> Option<Vec<u8>> {
+    let (path, bytes) = entry.file()?;
+    let checked = key_bytes(bytes);
+    let refuse = |reason| entry.refuse(format!("{} {reason}", path.display()));
+    checked.map_err(refuse).ok()
+}
+
+/// Reads a file like those of `seal_key_file`, for the command line.
+///
+/// # Errors
+/// If it cannot be read or is too short; the text says so.
+pub fn read_key_file(path: &Path) -> Result<Vec<u8>, String> {
+    let at = |reason: String| format!("{} {reason}", path.display());
+    let bytes = std::fs::read(path).map_err(|error| at(format!("cannot be read: {error}")))?;
+    key_bytes(bytes).map_err(at)
+}
+
+fn key_bytes(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     while bytes
         .last()
         .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
@@ -290,13 +337,11 @@ fn role_key(entry: &Entry<'_>) -> Option<Vec<u8>> {
         bytes.pop();
     }
     if bytes.len() < LEAST_KEY_BYTES {
-        entry.refuse(format!(
-            "{} has {} bytes; a key needs at least {LEAST_KEY_BYTES}: make one with \
+        return Err(format!(
+            "has {} bytes; a key needs at least {LEAST_KEY_BYTES}: make one with \
              `openssl rand -hex 32`",
-            path.display(),
             bytes.len()
         ));
-        return None;
     }
-    Some(bytes)
+    Ok(bytes)
 }
