@@ -71,7 +71,7 @@ impl<'a> Queue<'a> {
         });
         let (sql, columns) = match seal {
             Seal::Off => (SET, 1),
-            Seal::Token(_) => (SET_AND_BIND_TOKEN, 2),
+            Seal::Token(..) => (SET_AND_BIND_TOKEN, 2),
             Seal::Carrier(_) => (SET_AND_BIND, 2),
         };
         let values = [Some(name), Some(&**value), token.as_deref()];

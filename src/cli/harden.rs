@@ -8,6 +8,7 @@ use pgtenant::settings::{self, IsolationKind, Settings};
 use pgtenant::tenant::{IsolationName, Seal, SealKey};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What `harden` is told.
 #[derive(Debug, clap::Args)]
@@ -146,7 +147,8 @@ fn hardening(target: &Target, arguments: &Arguments) -> Result<Hardening, Failur
     let seal = match arguments.seal {
         None => target.seal.clone(),
         Some(SealKind::Carrier) => Seal::Carrier(key),
-        Some(SealKind::Token) => Seal::Token(key),
+        // What the database is given does not depend on the lifetime.
+        Some(SealKind::Token) => Seal::Token(key, Duration::ZERO),
     };
     let other_key = arguments.rotate.as_deref().map(read_key).transpose()?;
     Ok(Hardening {

@@ -9,9 +9,15 @@ use crate::tenant::{IsolationName, Seal, SealKey, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The fewest bytes of a key file.
 const LEAST_KEY_BYTES: usize = 32;
+
+/// How long the token of a seal is valid, where nothing is said.
+const LIFETIME: Duration = Duration::from_secs(10 * 60);
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(2);
+const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The isolations, and the names of those too that have a problem.
 #[derive(Default)]
@@ -121,10 +127,11 @@ const KINDS: [(&str, Word); 3] = [
 ];
 
 /// The keys that only one kind has.
-const KEYS_OF_ONE_KIND: [(&str, Word); 6] = [
+const KEYS_OF_ONE_KIND: [(&str, Word); 7] = [
     ("setting", Word::Setting),
     ("seal", Word::Setting),
     ("seal_key_file", Word::Setting),
+    ("seal_lifetime", Word::Setting),
     ("search_path", Word::Schema),
     ("role", Word::Schema),
     ("role_key_file", Word::Schema),
@@ -230,33 +237,46 @@ fn setting(section: &mut Section<'_>) -> Option<Arc<str>> {
 
 /// How the setting is sealed.
 fn seal(section: &mut Section<'_>) -> Option<Seal> {
-    type Make = fn(SealKey) -> Seal;
-    const SEALS: [(&str, Option<Make>); 3] = [
-        ("off", None),
-        ("token", Some(Seal::Token)),
-        ("carrier", Some(Seal::Carrier)),
+    #[derive(Clone, Copy, PartialEq)]
+    enum Choice {
+        Off,
+        Token,
+        Carrier,
+    }
+    const SEALS: [(&str, Choice); 3] = [
+        ("off", Choice::Off),
+        ("token", Choice::Token),
+        ("carrier", Choice::Carrier),
     ];
-    let make = match section.optional("seal") {
-        None => None,
-        Some(entry) => {
-            let Some(make) = entry.choice(&SEALS) else {
-                drop(section.optional("seal_key_file"));
-                return None;
-            };
-            make
-        }
+    let choice = match section.optional("seal") {
+        None => Some(Choice::Off),
+        Some(entry) => entry.choice(&SEALS),
     };
-    let Some(make) = make else {
+    if choice.is_none() {
+        drop(section.optional("seal_key_file"));
+    }
+    if choice.is_some_and(|choice| choice != Choice::Token) {
+        section.refuse("seal_lifetime", "has no meaning without seal = \"token\"");
+    }
+    let lifetime = match section.optional("seal_lifetime") {
+        None => Some(LIFETIME),
+        Some(entry) => entry.duration(SHORTEST_LIFETIME..=LONGEST_LIFETIME),
+    };
+    if choice? == Choice::Off {
         let reason = "has no meaning without seal = \"token\" or \"carrier\"";
         section.refuse("seal_key_file", reason);
         return Some(Seal::Off);
-    };
+    }
     let entry = section.required(
         "seal_key_file",
         "the file with the key that the tenant's context is signed with; make one with \
          `openssl rand -hex 32`",
     )?;
-    Some(make(SealKey::derive(&key(&entry)?)))
+    let key = SealKey::derive(&key(&entry)?);
+    Some(match choice? {
+        Choice::Token => Seal::Token(key, lifetime?),
+        Choice::Off | Choice::Carrier => Seal::Carrier(key),
+    })
 }
 
 /// PostgreSQL's `valid_custom_variable_name` (guc.c), for ASCII alone. Parts

@@ -13,8 +13,9 @@ pub enum Seal {
     #[default]
     Off,
     /// A signed token lies in a setting that anybody can change; whoever reads
-    /// the tenant verifies it.
-    Token(SealKey),
+    /// the tenant verifies it. A token is valid for as long as is said here, and
+    /// renewed after half of the time.
+    Token(SealKey, Duration),
     /// A token is verified once and its tenant put where only the verifying
     /// function can write (PostgreSQL 15 and later).
     Carrier(SealKey),
@@ -25,20 +26,16 @@ impl Seal {
     /// carrier. No client may change them.
     pub const SETTINGS: [&str; 2] = ["pgtenant.token", "backtrace_functions"];
 
-    /// How long a token of this seal is valid.
-    ///
-    /// A carrier's is verified as soon as it arrives: its life only has to cover
-    /// the difference of two clocks. A token of kind `token` is verified at
-    /// every query, and renewed at half of its life.
+    /// How long a carrier's token is valid. It is verified as soon as it arrives:
+    /// its life only has to cover the difference of two clocks.
     const LIFE_OF_CARRIER: Duration = Duration::from_secs(5 * 60);
-    const LIFE_OF_TOKEN: Duration = Duration::from_secs(10 * 60);
 
     /// The key, where there is a seal.
     #[must_use]
     pub fn key(&self) -> Option<&SealKey> {
         match self {
             Self::Off => None,
-            Self::Token(key) | Self::Carrier(key) => Some(key),
+            Self::Token(key, _) | Self::Carrier(key) => Some(key),
         }
     }
 
@@ -47,7 +44,7 @@ impl Seal {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Off => "off",
-            Self::Token(_) => "token",
+            Self::Token(..) => "token",
             Self::Carrier(_) => "carrier",
         }
     }
@@ -55,7 +52,10 @@ impl Seal {
     /// After which time on one connection the tenant is to be sealed again.
     #[must_use]
     pub fn renewed_after(&self) -> Option<Duration> {
-        matches!(self, Self::Token(_)).then_some(Self::LIFE_OF_TOKEN / 2)
+        match self {
+            Self::Token(_, life) => Some(*life / 2),
+            Self::Off | Self::Carrier(_) => None,
+        }
     }
 
     /// Whether a client's code can read its own token. Then a server process
@@ -63,7 +63,7 @@ impl Seal {
     /// comes next could present one that was left for it.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        matches!(self, Self::Token(_))
+        matches!(self, Self::Token(..))
     }
 
     /// The token for a claim; `None` without a seal.
@@ -71,7 +71,7 @@ impl Seal {
     pub fn token(&self, claim: &Claim<'_>) -> Option<String> {
         let life = match self {
             Self::Off => return None,
-            Self::Token(_) => Self::LIFE_OF_TOKEN,
+            Self::Token(_, life) => *life,
             Self::Carrier(_) => Self::LIFE_OF_CARRIER,
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -140,7 +140,8 @@ impl SealKey {
     /// `v1.kind.key.serial.pid.expiry.database.setting.tenant.MAC`, names and
     /// MAC in hexadecimal digits, the expiry in seconds since 1970; the MAC is
     /// HMAC-SHA256 of all before its dot.
-    fn sign(&self, kind: &str, claim: &Claim<'_>, expiry: u64) -> String {
+    #[must_use]
+    pub fn sign(&self, kind: &str, claim: &Claim<'_>, expiry: u64) -> String {
         let mut token = format!(
             "v1.{kind}.{}.{}.{}.{expiry}.{}.{}.{}",
             self.id,

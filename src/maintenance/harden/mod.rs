@@ -95,7 +95,7 @@ impl Hardening {
         let parameter = matches!(self.seal, Seal::Carrier(_)).then_some(sql::PARAMETER);
         let functions = match self.seal {
             Seal::Carrier(_) => sql::CARRIER,
-            Seal::Token(_) | Seal::Off => sql::TOKEN,
+            Seal::Token(..) | Seal::Off => sql::TOKEN,
         };
         let pieces = [sql::BEGIN, sql::OWNER].into_iter().chain(parameter);
         let pieces = pieces.chain([sql::KEYS, functions]);

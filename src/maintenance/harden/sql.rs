@@ -40,7 +40,7 @@ pub(super) fn fill(piece: &str, hardening: &Hardening) -> String {
             "15",
             "Use seal = \"token\": it needs PostgreSQL 11.",
         ),
-        Seal::Token(_) | Seal::Off => (
+        Seal::Token(..) | Seal::Off => (
             "pgtenant.tenant_of_token",
             "110000",
             "11",
@@ -79,7 +79,7 @@ pub(super) fn header(hardening: &Hardening) -> String {
         hardening.seal.name(),
         match hardening.seal {
             Seal::Carrier(_) => "",
-            Seal::Token(_) | Seal::Off =>
+            Seal::Token(..) | Seal::Off =>
                 "\n-- or as the tables' owner, if it may create schemas and roles",
         },
     );

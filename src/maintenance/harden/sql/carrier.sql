@@ -9,13 +9,13 @@ DECLARE
     field constant text[] := string_to_array(token, '.');
     bound constant text[] := string_to_array(current_setting('backtrace_functions'), '_');
     key record;
-    setting text;
+    named text;
 BEGIN
     IF cardinality(field) = 10 AND field[8] ~ '^([0-9a-f]{2})+$' THEN
-        setting := convert_from(decode(field[8], 'hex'), 'UTF8');
+        named := convert_from(decode(field[8], 'hex'), 'UTF8');
     END IF;
     SELECT inner_pad, outer_pad INTO key FROM pgtenant.keys k
-        WHERE k.setting = bind.setting AND k.id = field[3];
+        WHERE k.setting = named AND k.id = field[3];
     IF NOT FOUND THEN
         RAISE EXCEPTION 'pgtenant: the token is not signed with a key of this database'
             USING ERRCODE = 'invalid_authorization_specification';

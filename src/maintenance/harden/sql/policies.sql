@@ -1,8 +1,12 @@
 -- A restrictive policy on every table whose policies read the setting: the same
 -- conditions once more, with the sealed tenant in the setting's place. A row must
--- fulfil both. The sealed tenant stands in a subquery, so that it is computed
--- once a query and not once a row; the *rows* are compared with it, and not the
--- setting: the setting can change in the midst of a query.
+-- fulfil both.
+--
+-- It compares *rows* with the sealed tenant, not the setting with it: a query can
+-- change the setting after it was compared. For the same reason it stands in a
+-- CASE: from "row = setting" and "row = tenant" the planner would conclude that
+-- checking "setting = tenant" once and "row = setting" for each row is enough.
+-- The tenant stands in a subquery, so that it is computed once a query.
 DO $pgtenant$
 #variable_conflict use_column
 <<policies>>
@@ -78,11 +82,12 @@ BEGIN
         SELECT CASE WHEN 'public' = ANY (array_agg(role)) THEN 'PUBLIC'
                 ELSE string_agg(DISTINCT quote_ident(role), ', ') END INTO roles
             FROM pgtenant_learnt l, unnest(l.roles) AS role WHERE name = target.name;
+        everything := 'CASE WHEN ' || everything || ' THEN true ELSE false END';
         conditions := '{}';
         FOREACH command IN ARRAY ARRAY['SELECT', 'UPDATE', 'DELETE', 'INSERT CHECK', 'UPDATE CHECK'] LOOP
             SELECT string_agg(DISTINCT l.condition, ' OR ') INTO condition
                 FROM pgtenant_learnt l WHERE name = target.name AND l.command = policies.command;
-            conditions := conditions || coalesce(condition, everything);
+            conditions := conditions || coalesce('CASE WHEN ' || condition || ' THEN true ELSE false END', everything);
         END LOOP;
         IF everything = ALL (conditions) THEN
             EXECUTE format('CREATE POLICY pgtenant_seal ON %s AS RESTRICTIVE TO %s USING (%s)',

@@ -41,9 +41,17 @@ $function$;
 CREATE OR REPLACE FUNCTION pgtenant.bind_token(token text, setting text) RETURNS text
     LANGUAGE plpgsql VOLATILE STRICT SECURITY INVOKER
 AS $function$
+DECLARE
+    tenant text;
 BEGIN
     PERFORM pg_catalog.set_config('pgtenant.token', token, false);
-    RETURN pgtenant.tenant_of_token(setting);
+    tenant := pgtenant.tenant_of_token(setting);
+    IF tenant IS NULL THEN
+        RAISE EXCEPTION 'pgtenant: the token is not valid for this session'
+            USING ERRCODE = 'invalid_authorization_specification',
+            HINT = 'Compare the keys, and the clocks, of pgtenant and of the database.';
+    END IF;
+    RETURN tenant;
 END
 $function$;
 
