@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod failure;
 mod harden;
+mod rules;
 mod run;
 mod serve;
 mod verifier;
@@ -87,6 +88,11 @@ enum Command {
     /// configuration and restart the proxy, and run harden, which forgets the old
     /// key.
     Harden(harden::Arguments),
+    /// List the rules by which statements are refused
+    ///
+    /// Each with its name, which errors and the log show, the SQLSTATE of its
+    /// error, what it catches and why, and what to do instead.
+    Rules,
     /// Make the text for `scram` in a `[[logins]]` section from a password
     ///
     /// Asks for the password twice without showing it; when standard input is
@@ -103,6 +109,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::run(&arguments),
         Command::Harden(arguments) => harden::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Rules => rules::run().map(|()| ExitCode::SUCCESS),
         Command::Verifier => verifier::run().map(|()| ExitCode::SUCCESS),
     };
     match result {

@@ -22,6 +22,14 @@ pub struct Refusal {
     pub hint: &'static str,
 }
 
+impl Refusal {
+    /// Which rule it was, as a sentence for the client.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        format!("pgtenant refused it by its rule {}.", self.rule)
+    }
+}
+
 /// What a query string does to the session that outlives its transaction.
 /// The default is a string that does nothing of the kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

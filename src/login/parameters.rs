@@ -173,7 +173,10 @@ fn accept(name: &str, value: &str, guard: &Guard) -> Result<(), ClientError> {
             sqlstate = refusal.sqlstate,
             reason = %refusal.message,
         );
-        return Err(ClientError::fatal(refusal.sqlstate, refusal.message).hint(refusal.hint));
+        let detail = refusal.detail();
+        return Err(ClientError::fatal(refusal.sqlstate, refusal.message)
+            .detail(detail)
+            .hint(refusal.hint));
     }
     if lower.contains('.') || ACCEPTED.binary_search(&&*lower).is_ok() {
         return Ok(());

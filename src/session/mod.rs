@@ -510,7 +510,11 @@ impl Session {
         if !enforced {
             return Ok(verdict);
         }
-        Err(ClientError::error(refusal.sqlstate, refusal.message.clone()).hint(refusal.hint))
+        Err(
+            ClientError::error(refusal.sqlstate, refusal.message.clone())
+                .detail(refusal.detail())
+                .hint(refusal.hint),
+        )
     }
 
     /// Refuses a statement that may mean a temporary relation that was taken
