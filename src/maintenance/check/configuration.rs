@@ -53,10 +53,9 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
         );
     }
     for (name, isolation) in &settings.isolations {
-        if isolation.kind
-            == (IsolationKind::Schema {
-                per_tenant_role: false,
-            })
+        if let IsolationKind::Schema {
+            per_tenant_role: false,
+        } = isolation.kind
         {
             let object = format!("isolation.{name}");
             add(
