@@ -5,6 +5,7 @@
 mod check;
 mod demo;
 mod failure;
+mod harden;
 mod run;
 mod serve;
 mod verifier;
@@ -72,6 +73,20 @@ enum Command {
     /// id, the object, why it matters and the SQL that changes it. Nothing is
     /// changed.
     Check(check::Arguments),
+    /// Seal the tenants' context in the database
+    ///
+    /// Adds to the database of an isolation of kind "setting" what makes its
+    /// context impossible to forge: a schema `pgtenant` with the key and the
+    /// functions that verify what the proxy signs, and a restrictive policy on
+    /// every table whose policies read the setting. What is there stays as it is.
+    /// Runs in one transaction, can be repeated and undone.
+    ///
+    /// Without a pause for clients: run harden --without-policies, restart the
+    /// proxy with the seal in its configuration, and run harden. To change the
+    /// key: run harden --rotate NEW_KEY_FILE, put the new key's file into the
+    /// configuration and restart the proxy, and run harden, which forgets the old
+    /// key.
+    Harden(harden::Arguments),
     /// Make the text for `scram` in a `[[logins]]` section from a password
     ///
     /// Asks for the password twice without showing it; when standard input is
@@ -87,6 +102,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run { config } => run::run(&config).map(|()| ExitCode::SUCCESS),
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Harden(arguments) => harden::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Verifier => verifier::run().map(|()| ExitCode::SUCCESS),
     };
     match result {

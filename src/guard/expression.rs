@@ -126,7 +126,7 @@ fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
         Some(Call::Caught(rule)) => caught(inspection, rule, name),
         None => {}
     }
-    if let Some(rule) = schema.and_then(functions::schema) {
+    if let Some(rule) = schema.and_then(|schema| functions::schema(schema, name)) {
         inspection.refuse(rule, || not_allowed(name));
     }
     let postgresqls = match schema {

@@ -6,9 +6,11 @@
 pub mod check;
 mod database;
 mod error;
+mod harden;
 mod stream;
 mod url;
 
 pub use database::Database;
 pub use error::{MaintenanceError, explain};
+pub use harden::{Hardening, Undoing};
 pub use url::{Url, UrlError};

@@ -14,7 +14,7 @@ pub use greeting::{Greeting, Key as GreetingKey};
 use crate::binding::{Bound, Taken, base};
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
 use crate::settings::{self, Secret, Server, Share};
-use crate::tenant::{Endpoint, Identity, Placement, ServerName, SharedTenant};
+use crate::tenant::{Attachment, Endpoint, Identity, Placement, ServerName, SharedTenant};
 use crate::wire::ClientError;
 use greeting::Greetings;
 use holder::Holder;
@@ -271,7 +271,9 @@ impl Pool {
 
     /// Whether connections of this placement serve one tenant for their life.
     fn is_dedicated(&self, placement: &Placement) -> bool {
-        self.settings.share == Share::Tenant || matches!(placement.identity, Identity::Tenant(_))
+        self.settings.share == Share::Tenant
+            || matches!(placement.identity, Identity::Tenant(_))
+            || matches!(&placement.attachment, Attachment::Setting { seal, .. } if seal.is_readable())
     }
 
     /// As whom, and for whom, the tenant's connections are opened.

@@ -113,6 +113,11 @@ impl Ledger {
         self.failed && self.awaited.is_empty()
     }
 
+    /// Whether one transaction is over and no next one has begun.
+    pub(super) fn is_between(&self) -> bool {
+        self.is_idle() && self.hold == Hold::No
+    }
+
     /// Looks at what the server has sent, as far as it can be understood.
     /// Messages that are not for the client are taken out, ours put in between
     /// them through `staged`.

@@ -20,7 +20,7 @@ pub use forward::MAX_STATEMENT;
 pub use statements::Interner;
 
 use crate::binding::{
-    AttachError, Attaching, Bound, Condition, OwnSettings, attach, attach_same, reattach,
+    AttachError, Attaching, Bound, Condition, OwnSettings, attach, attach_same, reattach, renew,
 };
 use crate::guard::{self, Guard, Verdict};
 use crate::pool::{Pool, Slot};
@@ -231,6 +231,7 @@ impl Session {
                 }
                 Outcome::Judge => Box::pin(self.judge_long()).await,
                 Outcome::Reset => exchange = Box::pin(self.attach_again(exchange)).await?,
+                Outcome::Stale => exchange = Box::pin(self.renew(exchange)).await?,
                 Outcome::End(end) => {
                     self.registration.done();
                     return Err(end);
@@ -345,6 +346,9 @@ impl Session {
         }
         self.own = self.startup.clone();
         ledger.hold = ledger::Hold::No;
+        // The unnamed statement is the attachment's from here on: bound again by
+        // the client, it must be parsed again first.
+        ledger.has_unnamed = false;
         let mut connection = reattach(connection, &self.own);
         ledger
             .scan
@@ -352,6 +356,29 @@ impl Session {
         let output = &mut self.client.output;
         // The client is told of its parameters' return.
         let confirmed = connection
+            .confirm(ledger.status, |frame| output.extend_from_slice(frame))
+            .await;
+        match confirmed {
+            Ok(connection) => Ok(Exchange {
+                connection,
+                slot,
+                ledger,
+            }),
+            Err(error) => Err(self.not_attached(error)),
+        }
+    }
+
+    /// Attaches the tenant anew between two transactions of a client that keeps
+    /// its connection.
+    async fn renew(&mut self, exchange: Exchange) -> Result<Exchange, End> {
+        let Exchange {
+            connection,
+            slot,
+            mut ledger,
+        } = exchange;
+        ledger.has_unnamed = false;
+        let output = &mut self.client.output;
+        let confirmed = renew(connection)
             .confirm(ledger.status, |frame| output.extend_from_slice(frame))
             .await;
         match confirmed {

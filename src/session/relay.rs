@@ -20,6 +20,8 @@ pub(super) enum Outcome {
     Judge,
     /// The client has reset its settings: attach the tenant again.
     Reset,
+    /// The attachment will not hold for much longer: make it anew.
+    Stale,
     /// The session is over; the connection is to be closed.
     End(End),
 }
@@ -97,6 +99,15 @@ impl Session {
                 return Ok(());
             }
             if !self.client.input.is_empty() {
+                if exchange.connection.is_stale()
+                    && exchange.ledger.is_between()
+                    && exchange.connection.output().is_empty()
+                    && exchange.connection.input().is_empty()
+                    && !self.client.scan.is_within()
+                    && !self.client.scan.has_approved()
+                {
+                    return Err(Outcome::Stale);
+                }
                 let before = (self.client.input.len(), exchange.ledger.awaited.len());
                 let step = self
                     .forward(&mut exchange.connection, &mut exchange.ledger)

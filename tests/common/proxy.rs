@@ -53,6 +53,8 @@ pub struct Options {
     pub channels: &'static str,
     /// `log.filter`; must let the event through that tells the address.
     pub log: &'static str,
+    /// More lines of `[isolation.setting]`.
+    pub isolation: String,
     /// More text at the end of the file, such as `[[logins]]`.
     pub more: String,
 }
@@ -79,6 +81,7 @@ impl Default for Options {
             opaque: "reject",
             channels: "reject",
             log: "info",
+            isolation: String::new(),
             more: String::new(),
         }
     }
@@ -337,6 +340,7 @@ pub fn configuration(site: &Site, options: &Options) -> String {
         opaque,
         channels,
         log,
+        isolation,
         ..
     } = options;
     let mut text = format!(
@@ -370,6 +374,7 @@ kind = "setting"
 server = "main"
 database = "{database}"
 setting = "{SETTING}"
+{isolation}
 [isolation.schema]
 kind = "schema"
 server = "main"
