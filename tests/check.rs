@@ -482,6 +482,15 @@ fn code_that_changes_settings_matters_only_where_a_table_is_not_sealed() {
         report.list(),
         ["PGT408 function public.set_pref(text,text)"]
     );
+    // Where the configuration seals the setting, an unsealed table is a gap.
+    let text = std::fs::read_to_string(&configuration).unwrap();
+    let sealed = text.replace(
+        "kind = \"setting\"",
+        "kind = \"setting\"\nseal = \"carrier\"\nseal_key_file = \"role.key\"",
+    );
+    let report = lab.check(&lab.write("sealed.toml", &sealed));
+    report.assert_complete();
+    report.assert_has(&["PGT306 table public.entries"]);
 }
 
 #[test]
