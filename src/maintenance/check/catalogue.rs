@@ -2,7 +2,7 @@
 //! again.
 
 use super::finding::Severity::{self, Error, Notice, Warning};
-use Kind::{Configuration, Database, Roles, Schema, Server, Setting, Shared};
+use Kind::{Configuration, Database, Roles, Schema, Sealed, Server, Setting, Shared};
 
 /// A check: what it is about. What it found is a [`Finding`](super::Finding).
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(super) enum Kind {
     Roles,
     /// A database where a setting says who the tenant is.
     Setting,
+    /// The same, where the configuration seals this setting.
+    Sealed,
     /// A database where tenants have schemas and roles.
     Schema,
     /// A database that several tenants share.
@@ -365,6 +367,18 @@ static PER_ROW: Check = Check {
     sql: Some(include_str!("sql/per_row.sql")),
 };
 
+static UNSEALED: Check = Check {
+    id: "PGT306",
+    severity: Error,
+    title: "a table is not sealed, although the configuration has a seal",
+    why: "Who can change the setting, through code in the database that no guard sees into, \
+          sees the rows of another tenant in this table. `pgtenant harden` seals the tables \
+          whose policies read the setting; run it again after adding one.",
+    heuristic: None,
+    kind: Sealed,
+    sql: Some(include_str!("sql/unsealed.sql")),
+};
+
 static VIEW: Check = Check {
     id: "PGT401",
     severity: Error,
@@ -647,7 +661,7 @@ static ROLE_OF_OTHER: Check = Check {
 };
 
 /// All checks, by id.
-pub static CHECKS: [&Check; 53] = [
+pub static CHECKS: [&Check; 54] = [
     &GUARD_REPORTS,
     &OPAQUE,
     &SERVER_CLEAR_TEXT,
@@ -676,6 +690,7 @@ pub static CHECKS: [&Check; 53] = [
     &WITH_CHECK,
     &NULL_TENANT,
     &PER_ROW,
+    &UNSEALED,
     &VIEW,
     &LEAKY_VIEW,
     &MATERIALIZED_VIEW,

@@ -4,6 +4,7 @@ use super::catalogue::{self, Check};
 use super::finding::{Finding, Place};
 use crate::guard::{Mode, Permission};
 use crate::settings::{ClientTls, IsolationKind, ServerTls, Settings, Verification};
+use crate::tenant::Seal;
 use std::net::IpAddr;
 
 /// What is to be changed in the configuration.
@@ -28,7 +29,9 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
     }
     if settings.guard.opaque == Permission::Allow {
         for (name, isolation) in &settings.isolations {
-            if let IsolationKind::Setting { .. }
+            if let IsolationKind::Setting {
+                seal: Seal::Off, ..
+            }
             | IsolationKind::Schema {
                 per_tenant_role: false,
             } = isolation.kind
@@ -53,10 +56,9 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
         );
     }
     for (name, isolation) in &settings.isolations {
-        if isolation.kind
-            == (IsolationKind::Schema {
-                per_tenant_role: false,
-            })
+        if let IsolationKind::Schema {
+            per_tenant_role: false,
+        } = isolation.kind
         {
             let object = format!("isolation.{name}");
             add(

@@ -50,7 +50,9 @@ pub(super) async fn check(
     };
     looker.roles(scope).await;
     for (setting, roles) in &scope.settings {
-        looker.setting(setting, roles).await;
+        looker
+            .setting(setting, roles, scope.sealed.contains(setting))
+            .await;
     }
     Ok(())
 }
@@ -122,7 +124,7 @@ impl Looker<'_> {
                 Kind::Schema => !scope.tenant_schemas.is_empty(),
                 Kind::Shared => !scope.is_tenants_own,
                 Kind::Database => scope.is_tenants_own,
-                Kind::Configuration | Kind::Server | Kind::Setting => false,
+                Kind::Configuration | Kind::Server | Kind::Setting | Kind::Sealed => false,
             };
             if applies {
                 self.run(check, &given).await;
@@ -131,14 +133,14 @@ impl Looker<'_> {
     }
 
     /// What depends on the setting that says who the tenant is.
-    async fn setting(&mut self, setting: &str, roles: &BTreeSet<String>) {
+    async fn setting(&mut self, setting: &str, roles: &BTreeSet<String>, sealed: bool) {
         let given = Given {
             roles: roles.iter().cloned().collect(),
             setting: setting.to_owned(),
             ..Given::default()
         };
         for check in CHECKS {
-            if check.kind == Kind::Setting {
+            if check.kind == Kind::Setting || (check.kind == Kind::Sealed && sealed) {
                 self.run(check, &given).await;
             }
         }

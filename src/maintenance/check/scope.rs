@@ -1,7 +1,7 @@
 //! What there is to look at: the databases of the tenants, and how they use them.
 
-use crate::settings::{Secret, Settings};
-use crate::tenant::{Attachment, Identity, Tenant};
+use crate::settings::{Isolation, IsolationKind, Secret, Settings};
+use crate::tenant::{Attachment, Identity, Seal, Tenant};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One database, and what its tenants keep apart in it.
@@ -11,6 +11,8 @@ pub(super) struct Scope {
     pub(super) roles: BTreeSet<String>,
     /// The settings that its policies read, and the roles under which.
     pub(super) settings: BTreeMap<String, BTreeSet<String>>,
+    /// Those of the settings that the configuration seals.
+    pub(super) sealed: BTreeSet<String>,
     /// Tenants' own roles and their schemas, in pairs.
     pub(super) tenant_schemas: BTreeSet<(String, String)>,
     /// Whether it belongs to one tenant alone.
@@ -51,6 +53,10 @@ impl Scope {
             Attachment::Setting { name, .. } => {
                 let roles = self.settings.entry(name.to_string()).or_default();
                 roles.insert(role.to_string());
+                let isolation = settings.isolations.get(&tenant.isolation);
+                if isolation.is_some_and(is_sealed) {
+                    self.sealed.insert(name.to_string());
+                }
             }
             Attachment::Schema { search_path } => {
                 if let Identity::Tenant(_) = &placement.identity {
@@ -74,6 +80,13 @@ impl Scope {
         }
         self.tenant_schemas
             .retain(|(_, schema)| users.get(schema) == Some(&1));
+    }
+}
+
+fn is_sealed(isolation: &Isolation) -> bool {
+    match &isolation.kind {
+        IsolationKind::Setting { seal, .. } => *seal != Seal::Off,
+        IsolationKind::Schema { .. } | IsolationKind::Database => false,
     }
 }
 
