@@ -149,7 +149,13 @@ async fn welcome(
         Err(error) => {
             let reason = error.to_string();
             let error = ClientError::fatal("XX000", "no randomness for a cancellation key");
-            return Err((Some(Box::new(wire)), LoginError::Refused { error, reason }));
+            return Err((
+                Some(Box::new(wire)),
+                LoginError::Refused {
+                    error: Box::new(error),
+                    reason,
+                },
+            ));
         }
     };
     let mut out = answer;

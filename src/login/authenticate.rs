@@ -215,10 +215,10 @@ fn initial_response<'a>(body: &'a [u8], offered: &[&str]) -> Result<&'a [u8], Lo
 /// One message for every cause, so that nobody learns which it was.
 fn failed(user: &str, reason: &str) -> LoginError {
     LoginError::Refused {
-        error: ClientError::fatal(
+        error: Box::new(ClientError::fatal(
             "28P01",
             format!("password authentication failed for user \"{user}\""),
-        ),
+        )),
         reason: format!("login {user:?}: {reason}"),
     }
 }
