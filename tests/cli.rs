@@ -38,6 +38,11 @@ fn the_rules_are_listed_with_what_opens_them() {
             "{rule:?}"
         );
     }
+    let readme = include_str!("../README.md");
+    for rule in pgtenant::guard::rules() {
+        let row = format!("| `{}` | {} |", rule.name, rule.catches);
+        assert!(readme.contains(&row), "README lacks {row}");
+    }
     assert!(text.contains("guard.opaque = \"allow\""));
     assert!(text.contains("guard.channels = \"allow\""));
 }
