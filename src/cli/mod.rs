@@ -5,6 +5,7 @@
 mod check;
 mod demo;
 mod failure;
+mod provision;
 mod run;
 mod serve;
 mod verifier;
@@ -70,6 +71,15 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Make what tenants need in PostgreSQL: schema or database, role, tables
+    ///
+    /// For tenants of isolations of kind `schema` and `database`. What is there
+    /// already is left as it is, so that it can be run again at any time. Each
+    /// tenant is made as a whole or not at all, and prints one line.
+    ///
+    /// The role of a tenant gets the password that the proxy derives for it; the
+    /// server is told its SCRAM verifier alone.
+    Provision(provision::Arguments),
     /// Make the text for `scram` in a `[[logins]]` section from a password
     ///
     /// Asks for the password twice without showing it; when standard input is
@@ -85,6 +95,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run { config } => run::run(&config),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check { config } => check::run(&config),
+        Command::Provision(arguments) => provision::run(&arguments),
         Command::Verifier => verifier::run(),
     };
     match result {
