@@ -12,6 +12,7 @@ pub mod login;
 pub mod maintenance;
 pub mod observe;
 pub mod pool;
+pub mod provision;
 pub mod server;
 pub mod session;
 pub mod settings;

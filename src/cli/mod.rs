@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod failure;
 mod harden;
+mod provision;
 mod rules;
 mod run;
 mod serve;
@@ -88,6 +89,15 @@ enum Command {
     /// configuration and restart the proxy, and run harden, which forgets the old
     /// key.
     Harden(harden::Arguments),
+    /// Make what tenants need in PostgreSQL: schema or database, role, tables
+    ///
+    /// For tenants of isolations of kind `schema` and `database`. What is there
+    /// already is left as it is, so that it can be run again at any time. Each
+    /// tenant is made as a whole or not at all, and prints one line.
+    ///
+    /// The role of a tenant gets the password that the proxy derives for it; the
+    /// server is told its SCRAM verifier alone.
+    Provision(provision::Arguments),
     /// List the rules by which statements are refused
     ///
     /// Each with its name, which errors and the log show, the SQLSTATE of its
@@ -109,6 +119,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::run(&arguments),
         Command::Harden(arguments) => harden::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Provision(arguments) => provision::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Rules => rules::run().map(|()| ExitCode::SUCCESS),
         Command::Verifier => verifier::run().map(|()| ExitCode::SUCCESS),
     };

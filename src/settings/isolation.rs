@@ -4,7 +4,7 @@ use super::problem::shown;
 use super::reader::{Entry, Section};
 use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema};
-use super::{Isolation, IsolationKind};
+use super::{Isolation, IsolationKind, Naming};
 use crate::tenant::{IsolationName, Seal, SealKey, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -47,6 +47,7 @@ impl Isolations {
                     },
                     Kind::Database { .. } => IsolationKind::Database,
                 },
+                naming: plan.naming(),
             };
             (IsolationName::new(name), isolation)
         };
@@ -83,6 +84,23 @@ pub(super) struct RolePlan {
 }
 
 impl Plan {
+    fn naming(&self) -> Option<Naming> {
+        let Kind::Schema {
+            database,
+            search_path,
+            role,
+        } = &self.kind
+        else {
+            return None;
+        };
+        let own = own_schema(search_path);
+        Some(Naming {
+            database: Arc::clone(database),
+            schema: Arc::from(search_path.get(own)?.as_str()),
+            role: role.as_ref().map(|role| Arc::from(role.name.as_str())),
+        })
+    }
+
     /// The names that the templates take from a tenant's own keys.
     pub(super) fn placeholders(&self) -> BTreeSet<&str> {
         let templates: Vec<&Template> = match &self.kind {
@@ -100,6 +118,15 @@ impl Plan {
             .filter(|name| !matches!(*name, "id" | "name"))
             .collect()
     }
+}
+
+/// Which schema of a search path is the tenant's own: the first that differs
+/// from tenant to tenant.
+pub(super) fn own_schema(search_path: &[Template]) -> usize {
+    let own = search_path
+        .iter()
+        .position(|template| template.placeholders().next().is_some());
+    own.unwrap_or(0)
 }
 
 pub(super) fn read(root: &mut Section<'_>, servers: &Servers) -> Isolations {

@@ -260,6 +260,20 @@ pub struct Isolation {
     pub server: ServerName,
     /// By what they are kept apart.
     pub kind: IsolationKind,
+    /// How the schemas and roles of its tenants are called, in kind `schema`.
+    pub naming: Option<Naming>,
+}
+
+/// How the schemas and roles of an isolation's tenants are called: templates as
+/// they stand in the configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Naming {
+    /// The database of them all.
+    pub database: Arc<str>,
+    /// The schema of a tenant's own.
+    pub schema: Arc<str>,
+    /// The role of a tenant's own, where there are such.
+    pub role: Option<Arc<str>>,
 }
 
 /// By what the tenants of an isolation are kept apart.

@@ -1,6 +1,6 @@
 //! `[[tenants]]`
 
-use super::isolation::{Isolations, Kind, Plan, RolePlan};
+use super::isolation::{Isolations, Kind, Plan, RolePlan, own_schema};
 use super::merges;
 use super::problem::{shown, suggestion};
 use super::reader::{Entry, Section};
@@ -114,6 +114,7 @@ fn place<'a>(
             name: filled.name,
             isolation: IsolationName::new(isolation),
             placement,
+            schema: schemas.get(own_schema).map(|schema| Arc::from(&**schema)),
         },
         schemas,
         own_schema,
@@ -222,10 +223,7 @@ impl Filled<'_> {
                     },
                     identity: identity?,
                 };
-                let own = search_path
-                    .iter()
-                    .position(|template| template.placeholders().next().is_some());
-                return Some((placement, schemas, own.unwrap_or(0)));
+                return Some((placement, schemas, own_schema(search_path)));
             }
             Kind::Database { database } => {
                 let name = self.fill(section, database, "database", check_identifier)?;

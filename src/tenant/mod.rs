@@ -29,6 +29,8 @@ pub struct Tenant {
     pub isolation: IsolationName,
     /// Where its data is and how it is attached.
     pub placement: Placement,
+    /// The schema of its own, in kind `schema`.
+    pub schema: Option<Arc<str>>,
 }
 
 /// A tenant as everybody holds it: shared and immutable.

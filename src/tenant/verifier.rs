@@ -1,8 +1,10 @@
 //! The stored form of a password: PostgreSQL's SCRAM-SHA-256 verifier.
 
+use aws_lc_rs::{digest, hmac, pbkdf2};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 /// A SCRAM-SHA-256 verifier, as `pg_authid.rolpassword` holds it:
@@ -27,6 +29,28 @@ impl Verifier {
     #[must_use]
     pub fn derive(password: &str) -> String {
         postgres_protocol::password::scram_sha_256(password.as_bytes())
+    }
+
+    /// Whether this is the verifier of `password`, which must be ASCII: nothing
+    /// is normalized (RFC 5802, section 3; costs as much as a login).
+    #[must_use]
+    pub fn is_of(&self, password: &str) -> bool {
+        let Some(iterations) = NonZeroU32::new(self.iterations) else {
+            return false;
+        };
+        let mut salted = [0; 32];
+        let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
+        pbkdf2::derive(
+            algorithm,
+            iterations,
+            &self.salt,
+            password.as_bytes(),
+            &mut salted,
+        );
+        let salted = hmac::Key::new(hmac::HMAC_SHA256, &salted);
+        let client_key = hmac::sign(&salted, b"Client Key");
+        let stored = digest::digest(&digest::SHA256, client_key.as_ref());
+        stored.as_ref() == self.stored_key
     }
 }
 
@@ -88,6 +112,13 @@ mod tests {
         let verifier: Verifier = text.parse().unwrap();
         assert_eq!(verifier.iterations, 4096);
         assert_eq!(verifier.salt.len(), 16);
+    }
+
+    #[test]
+    fn a_verifier_knows_its_password_alone() {
+        let verifier: Verifier = Verifier::derive("correct horse").parse().unwrap();
+        assert!(verifier.is_of("correct horse"));
+        assert!(!verifier.is_of("correct hors"));
     }
 
     #[test]

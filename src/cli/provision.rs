@@ -1,0 +1,223 @@
+//! `pgtenant provision`
+
+use super::{Failure, print};
+use pgtenant::maintenance::Url;
+use pgtenant::provision::{
+    Joining, Mode, ProvisionError, Report, Site, Template, install_trigger, provision,
+};
+use pgtenant::settings::{self, IsolationKind, Settings};
+use pgtenant::tenant::{IsolationName, SharedTenant, Tenant, TenantId};
+use std::fmt::Display;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The server, and the role that is to own what is made:
+    /// postgres://user@host/database; the password may be in PGPASSWORD
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// What tenants are made from: schema:NAME or database:NAME to copy (without
+    /// rows in a schema), dir:PATH for SQL files; may be given once of each
+    #[arg(long, value_name = "TEMPLATE")]
+    template: Vec<String>,
+    /// All tenants of kind `schema` and `database`
+    #[arg(long, conflicts_with = "tenants")]
+    all: bool,
+    /// Only tenants of this isolation; for --trigger, the companies' isolation
+    #[arg(long, value_name = "NAME")]
+    isolation: Option<String>,
+    /// Print the SQL and change nothing
+    #[arg(long)]
+    print: bool,
+    /// Put a trigger on the table of companies, which makes the schema of each
+    /// company that joins; needs --template schema:NAME
+    #[arg(long, requires_all = ["directory_table", "schema_column"])]
+    trigger: bool,
+    /// For --trigger: the table, such as public.companies
+    #[arg(long, value_name = "SCHEMA.TABLE", requires = "trigger")]
+    directory_table: Option<String>,
+    /// For --trigger: its column with the name of the company's schema
+    #[arg(long, value_name = "COLUMN", requires = "trigger")]
+    schema_column: Option<String>,
+    /// Ids or names of tenants
+    #[arg(value_name = "TENANT", required_unless_present_any = ["all", "trigger"])]
+    tenants: Vec<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let settings = settings::load(&arguments.config).map_err(Failure::configuration)?;
+    let url = Url::parse(&arguments.url).map_err(Failure::configuration)?;
+    let template = Template::parse(&arguments.template).map_err(Failure::configuration)?;
+    let site = Site {
+        settings: &settings,
+        url: &url,
+        template: &template,
+    };
+    let tenants = arguments.choose(&settings)?;
+    let joining = arguments.joining(&settings)?;
+    let mode = if arguments.print {
+        Mode::Print
+    } else {
+        Mode::Run
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::run(format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        if let Some(joining) = joining {
+            let installed = install_trigger(site, &joining, mode).await;
+            if !told("trigger", &installed, mode)? {
+                return Err(Failure::run("the trigger was not installed"));
+            }
+        }
+        let mut failed = 0;
+        for tenant in &tenants {
+            let done = provision(site, tenant, mode).await;
+            if !told(&line(tenant), &done, mode)? {
+                failed += 1;
+            }
+        }
+        match failed {
+            0 => Ok(()),
+            n => Err(Failure::run(format!(
+                "{n} of {} failed",
+                count(tenants.len())
+            ))),
+        }
+    })
+}
+
+impl Arguments {
+    /// The tenants that are named.
+    fn choose(&self, settings: &Settings) -> Result<Vec<SharedTenant>, Failure> {
+        let isolation = self.isolation.as_deref();
+        if let Some(name) = isolation
+            && !settings.isolations.contains_key(&IsolationName::new(name))
+        {
+            let reason = format!("--isolation {name:?}: there is no section of this name");
+            return Err(Failure::configuration(reason));
+        }
+        let within = |tenant: &Tenant| isolation.is_none_or(|i| tenant.isolation.as_str() == i);
+        let chosen = if self.all {
+            let all = settings.tenants.iter().filter(|tenant| {
+                let isolation = settings.isolations.get(&tenant.isolation);
+                let shared = |kind| matches!(kind, &IsolationKind::Setting { .. });
+                within(tenant) && !isolation.is_some_and(|one| shared(&one.kind))
+            });
+            all.cloned().collect()
+        } else {
+            let mut chosen: Vec<SharedTenant> = Vec::new();
+            for text in &self.tenants {
+                let tenant = find(settings, text)?;
+                if !within(&tenant) {
+                    let reason = format!("tenant {text:?} is of another isolation");
+                    return Err(Failure::configuration(reason));
+                }
+                if !chosen.iter().any(|one| one.id == tenant.id) {
+                    chosen.push(tenant);
+                }
+            }
+            chosen
+        };
+        one_server(&chosen)?;
+        Ok(chosen)
+    }
+
+    /// What --trigger asks for.
+    fn joining(&self, settings: &Settings) -> Result<Option<Joining>, Failure> {
+        let (true, Some(table), Some(column)) =
+            (self.trigger, &self.directory_table, &self.schema_column)
+        else {
+            return Ok(None);
+        };
+        let mut named =
+            settings
+                .isolations
+                .iter()
+                .filter(|(name, isolation)| match &self.isolation {
+                    Some(wanted) => name.as_str() == wanted,
+                    None => isolation.naming.is_some(),
+                });
+        let (Some((isolation, _)), None) = (named.next(), named.next()) else {
+            return Err(Failure::configuration(
+                "--trigger needs one isolation of kind \"schema\": name it with --isolation",
+            ));
+        };
+        Ok(Some(Joining {
+            isolation: isolation.clone(),
+            table: table.clone(),
+            column: column.clone(),
+        }))
+    }
+}
+
+/// The tenant with this id, or else the only one with this name.
+fn find(settings: &Settings, text: &str) -> Result<SharedTenant, Failure> {
+    let id = TenantId::parse(text);
+    let tenants = &settings.tenants;
+    if let Some(tenant) = tenants.iter().find(|tenant| tenant.id == id) {
+        return Ok(tenant.clone());
+    }
+    let named: Vec<_> = tenants.iter().filter(|one| one.name == text).collect();
+    match named[..] {
+        [tenant] => Ok(tenant.clone()),
+        [] => Err(Failure::configuration(format!(
+            "no tenant has the id or the name {text:?}"
+        ))),
+        _ => Err(Failure::configuration(format!(
+            "{} have the name {text:?}: give an id",
+            count(named.len())
+        ))),
+    }
+}
+
+/// There is one URL, so there must be one server.
+fn one_server(tenants: &[SharedTenant]) -> Result<(), Failure> {
+    let server = |tenant: &SharedTenant| tenant.placement.endpoint.server.clone();
+    let mut servers: Vec<_> = tenants.iter().map(server).collect();
+    servers.dedup();
+    match &servers[..] {
+        [] | [_] => Ok(()),
+        [one, other, ..] => Err(Failure::configuration(format!(
+            "the tenants are on several servers (\"{one}\", \"{other}\"), and --url is one: choose \
+             with --isolation"
+        ))),
+    }
+}
+
+/// Prints what came of it, and says whether that is good.
+fn told(what: &str, done: &Result<Report, ProvisionError>, mode: Mode) -> Result<bool, Failure> {
+    match (done, mode) {
+        (Ok(report), Mode::Run) => print(one_line(format_args!("{what}: {report}")))?,
+        (Ok(report), Mode::Print) => {
+            print(one_line(format_args!("-- {what}: {report}")))?;
+            if !report.sql.is_empty() {
+                print(&report.sql)?;
+            }
+        }
+        (Err(error), Mode::Run) => print(one_line(format_args!("{what}: FAILED: {error}")))?,
+        (Err(error), Mode::Print) => print(one_line(format_args!("-- {what}: FAILED: {error}")))?,
+    }
+    Ok(done.is_ok())
+}
+
+fn line(tenant: &Tenant) -> String {
+    if tenant.name == tenant.id.as_str() {
+        return tenant.name.clone();
+    }
+    format!("{} ({})", tenant.name, tenant.id)
+}
+
+/// A name may hold anything.
+fn one_line(text: impl Display) -> String {
+    text.to_string().replace(char::is_control, " ")
+}
+
+fn count(n: usize) -> String {
+    let ending = if n == 1 { "" } else { "s" };
+    format!("{n} tenant{ending}")
+}
