@@ -79,10 +79,10 @@ enum Command {
     /// every table whose policies read the setting. What is there stays as it is.
     /// Runs in one transaction, can be repeated and undone.
     ///
-    /// Without a pause for clients: 1. harden --without-policies, 2. restart the
-    /// proxy with the seal in its configuration, 3. harden. To change the key:
-    /// 1. harden --rotate NEW_KEY_FILE, 2. put the new key's file into the
-    /// configuration and restart the proxy, 3. harden, which forgets the old key.
+    /// Without a pause for clients: first `harden --without-policies`, then restart
+    /// the proxy with the seal in its configuration, then `harden`. To change the
+    /// key: first `harden --rotate NEW_KEY_FILE`, then restart the proxy with the new
+    /// key's file in its configuration, then `harden`, which forgets the old key.
     Harden(harden::Arguments),
     /// Make the text for `scram` in a `[[logins]]` section from a password
     ///
