@@ -1,5 +1,7 @@
 //! A tenant's context that no code in the database can forge.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::proxy::configuration;
@@ -532,6 +534,8 @@ fn the_guard_keeps_clients_from_the_seal() {
         "SELECT id FROM pgtenant.keys",
         "ALTER FUNCTION pgtenant.tenant(text) RENAME TO x",
         "SET ROLE pgtenant_seal",
+        "ALTER ROLE wellness_app SET backtrace_functions = 'x'",
+        "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql SET backtrace_functions = 'x' AS 'SELECT 1'",
         "CREATE FUNCTION pgtenant.bind(varchar) RETURNS text LANGUAGE sql AS 'SELECT 1::text'",
         "DROP POLICY pgtenant_seal ON users",
     ] {

@@ -1497,6 +1497,7 @@ fn the_example_loads() {
 fn the_example_s_comments_load_too() {
     let folder = Folder::new();
     folder.put_secret("reports_app.password", "x");
+    folder.put_secret("seal.key", &"k".repeat(32));
     let example = include_str!("../config/pgtenant.toml");
     // A commented key or section: `# key = …`, `# [section]`, `# # …` stays one.
     let key = |line: &str| {

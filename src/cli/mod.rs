@@ -83,11 +83,10 @@ enum Command {
     /// every table whose policies read the setting. What is there stays as it is.
     /// Runs in one transaction, can be repeated and undone.
     ///
-    /// Without a pause for clients: run harden --without-policies, restart the
-    /// proxy with the seal in its configuration, and run harden. To change the
-    /// key: run harden --rotate NEW_KEY_FILE, put the new key's file into the
-    /// configuration and restart the proxy, and run harden, which forgets the old
-    /// key.
+    /// Without a pause for clients: first `harden --without-policies`, then restart
+    /// the proxy with the seal in its configuration, then `harden`. To change the
+    /// key: first `harden --rotate NEW_KEY_FILE`, then restart the proxy with the new
+    /// key's file in its configuration, then `harden`, which forgets the old key.
     Harden(harden::Arguments),
     /// Make what tenants need in PostgreSQL: schema or database, role, tables
     ///
