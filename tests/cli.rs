@@ -28,6 +28,26 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
+fn the_rules_are_listed_with_what_opens_them() {
+    let output = pgtenant(&["rules"], "");
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    for rule in pgtenant::guard::rules() {
+        assert!(
+            text.contains(&format!("{} ({})", rule.name, rule.sqlstate)),
+            "{rule:?}"
+        );
+    }
+    let readme = include_str!("../README.md");
+    for rule in pgtenant::guard::rules() {
+        let row = format!("| `{}` | {} |", rule.name, rule.catches);
+        assert!(readme.contains(&row), "README lacks {row}");
+    }
+    assert!(text.contains("guard.opaque = \"allow\""));
+    assert!(text.contains("guard.channels = \"allow\""));
+}
+
+#[test]
 fn help_names_every_command_and_every_exit_code() {
     let output = pgtenant(&["--help"], "");
     assert_eq!(output.status.code(), Some(0));

@@ -1,6 +1,8 @@
 //! Malformed input at every stage: it gets an error or an orderly close, harms
 //! nobody else, and the session survives where the protocol says so.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 #[path = "common/conn.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -12,6 +14,7 @@ use conn::{
     CANCEL_REQUEST, Conn, GSSENC_REQUEST, PLAIN, SSL_REQUEST, Tls, V3_0, announced,
     initial_response, message, packet, startup,
 };
+use socket2::SockRef;
 use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
@@ -663,7 +666,7 @@ fn names_beyond_all_measure_are_refused_and_the_session_goes_on() {
 
 #[test]
 fn a_huge_query_is_refused_before_it_is_there_and_the_session_goes_on() {
-    const SIZE: usize = 100 << 20;
+    const SIZE: u32 = 100 << 20;
     let proxy = Proxy::start(&Options::default());
     let mut raw = proxy.raw("innovate");
     let before = proxy.peak_memory();
@@ -671,7 +674,7 @@ fn a_huge_query_is_refused_before_it_is_there_and_the_session_goes_on() {
         if status == 'E' {
             raw.run_ok("BEGIN");
         }
-        raw.send(&announced(tag, SIZE as u32 + 4, b""));
+        raw.send(&announced(tag, SIZE + 4, b""));
         assert_eq!(raw.until(b'E').error().code(), "54000");
         for _ in 0..SIZE >> 20 {
             raw.send(&[b' '; 1 << 20]);
@@ -851,6 +854,38 @@ fn a_pipeline_without_its_sync_keeps_its_connection_and_its_transaction() {
     }
 }
 
+#[test]
+fn a_query_within_a_pipeline_runs_unless_the_pipeline_has_failed() {
+    let proxy = Proxy::start(&Options::default());
+    let mut raw = proxy.raw("innovate");
+    for open in [false, true] {
+        if open {
+            raw.run_ok("BEGIN");
+        }
+        let mixed = Pipeline::new().statement("SELECT 1").query("SELECT 2");
+        assert_eq!(raw.run(&mixed).ok().column(), ["1", "2"]);
+        assert_eq!(raw.run(&Pipeline::new().sync()).tags(), "Z");
+        // After a failure the server answers nothing before the Sync.
+        let failing = Pipeline::new().parse("", "SELECT 1/0").bind("", "", &[]);
+        for (between, code) in [
+            (Pipeline::new(), "22012"),
+            (Pipeline::new().describe_statement("unknown"), "22012"),
+        ] {
+            let skipped = Pipeline::new().query("SELECT 3").query("SET ROLE a").sync();
+            let bytes = [failing.bytes(), between.bytes(), skipped.bytes()].concat();
+            raw.send(&bytes);
+            let answer = raw.until_ready();
+            assert_eq!((answer.error().code(), &*answer.tags()), (code, "1EZ"));
+            assert_eq!(answer.status(), if open { 'E' } else { 'I' });
+            raw.run_ok("ROLLBACK");
+            assert_eq!(raw.value("SELECT 4"), "4");
+            if open {
+                raw.run_ok("BEGIN");
+            }
+        }
+    }
+}
+
 // ------------------------------------------------------------------------- floods
 
 #[test]
@@ -925,7 +960,8 @@ fn what_follows_a_failure_is_skipped_without_being_kept() {
 #[test]
 fn a_client_that_sends_and_never_reads_is_not_taken_from_without_end() {
     let proxy = Proxy::start(&Options::default());
-    let prepare = Pipeline::new().parse("s", "SELECT 1").sync();
+    const LARGE: &str = "SELECT repeat('x', 10000)";
+    let prepare = Pipeline::new().parse("s", LARGE).sync();
     for (name, start, flood) in [
         ("Sync", "SELECT 1", Pipeline::new().sync()),
         ("Sync in a transaction", "BEGIN", Pipeline::new().sync()),
@@ -942,21 +978,25 @@ fn a_client_that_sends_and_never_reads_is_not_taken_from_without_end() {
         (
             "Parse and Close",
             "BEGIN",
-            Pipeline::new().close_statement("s").parse("s", "SELECT 1"),
+            Pipeline::new().close_statement("s").parse("s", ""),
         ),
         ("Execute", "BEGIN", Pipeline::new().prepared("s", &[])),
-        ("queries", "BEGIN", Pipeline::new().query("SELECT 1")),
+        ("queries", "BEGIN", Pipeline::new().query(LARGE)),
     ] {
         let mut raw = proxy.raw("innovate");
         raw.run_ok(start);
         raw.run(&prepare).ok();
         let before = proxy.peak_memory();
         raw.stream
-            .set_write_timeout(Some(Duration::from_millis(500)))
+            .set_write_timeout(Some(Duration::from_millis(200)))
+            .unwrap();
+        // The less the kernel keeps, the sooner the proxy has to.
+        SockRef::from(&raw.stream)
+            .set_recv_buffer_size(4096)
             .unwrap();
         let chunk = flood.bytes().repeat((256 << 10) / flood.bytes().len());
         // Until nothing more is taken.
-        let taken = (0..256)
+        let taken = (0..48)
             .take_while(|_| raw.stream.write_all(&chunk).is_ok())
             .count();
         let grown = proxy.peak_memory() - before;
@@ -1112,7 +1152,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     let len = 1 + random.below(40);
     let end = (at + len).min(bytes.len());
     match random.below(8) {
-        0 => bytes[at] = random.next() as u8,
+        0 => bytes[at] = random.next().to_be_bytes()[0],
         1 => bytes[at] ^= 1 << random.below(8),
         2 => drop(bytes.drain(at..end)),
         3 => {
@@ -1149,7 +1189,7 @@ impl Random {
     }
 
     fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        usize::try_from(self.next() % end as u64).unwrap()
     }
 }
 

@@ -6,7 +6,7 @@ use pgtenant::settings::{
     ClientTls, IsolationKind, LogFormat, Origin, Pin, PoolMode, Problems, ServerTls, Settings,
     Share, load_with,
 };
-use pgtenant::tenant::{Attachment, Identity, IsolationName, ServerName, Tenant, TenantRole};
+use pgtenant::tenant::{Attachment, Identity, IsolationName, Seal, ServerName, Tenant, TenantRole};
 use proptest::prelude::*;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -277,11 +277,12 @@ db-name = "west"
 
     let pool = tenant(INNOVATE);
     assert_eq!(pool.name, INNOVATE);
-    let Attachment::Setting { name, value } = &pool.placement.attachment else {
+    let Attachment::Setting { name, value, seal } = &pool.placement.attachment else {
         panic!("{pool:?}")
     };
     assert_eq!(&**name, "session.current_organization_id");
     assert_eq!(&**value, INNOVATE);
+    assert_eq!(*seal, Seal::Off);
     assert!(matches!(pool.placement.identity, Identity::Server));
 
     let bridge = tenant("north");
@@ -301,8 +302,12 @@ db-name = "west"
     assert_eq!(&*tenant("west").placement.endpoint.database, "db_west");
 
     let kind = |name: &str| settings.isolations[&IsolationName::new(name)].kind.clone();
-    let setting = "session.current_organization_id".into();
-    assert_eq!(kind("wellness"), IsolationKind::Setting { setting });
+    let unsealed = IsolationKind::Setting {
+        database: "wellness_corp_db".into(),
+        setting: "session.current_organization_id".into(),
+        seal: Seal::Off,
+    };
+    assert_eq!(kind("wellness"), unsealed);
     assert_eq!(
         kind("bridge"),
         IsolationKind::Schema {
@@ -331,8 +336,10 @@ fn the_name_of_a_setting_becomes_lower_case() {
     let text = with(SMALL, "isolation.wellness", "setting = \"Session.Org_Id\"");
     let settings = Folder::new().load(text).unwrap();
     let kind = &settings.isolations[&IsolationName::new("wellness")].kind;
-    let setting = "session.org_id".into();
-    assert_eq!(*kind, IsolationKind::Setting { setting });
+    let IsolationKind::Setting { setting, .. } = kind else {
+        panic!("{kind:?}")
+    };
+    assert_eq!(&**setting, "session.org_id");
 }
 
 #[test]
@@ -549,12 +556,22 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
         (
             "isolation.wellness",
             "seal = \"token\"",
-            "isolation.wellness.seal = \"token\": is not available yet",
+            "isolation.wellness.seal_key_file: is missing",
+        ),
+        (
+            "isolation.wellness",
+            "seal = \"sealed\"",
+            "isolation.wellness.seal = \"sealed\": must be one of",
+        ),
+        (
+            "isolation.wellness",
+            "seal = \"carrier\"\nseal_key_file = \"bad.key\"",
+            "isolation.wellness.seal_key_file",
         ),
         (
             "isolation.wellness",
             "seal_key_file = \"x\"",
-            "isolation.wellness.seal_key_file: sealing is not available yet",
+            "isolation.wellness.seal_key_file: has no meaning without seal",
         ),
         (
             "isolation.wellness",

@@ -15,8 +15,8 @@ pub(super) enum Answer {
     Command,
     /// One row, its content of no interest.
     Row,
-    /// One row, and in it the tenant's value.
-    Tenant(Arc<str>),
+    /// One row of so many columns, and the tenant's value in each.
+    Tenant(Arc<str>, usize),
     /// One row; an error is the client's, not the attachment's.
     Own,
     /// An answer that has arrived; its ReadyForQuery is missing.
@@ -88,10 +88,15 @@ fn advance(
     status: TransactionStatus,
 ) -> Result<Answer, AttachError> {
     match (tag, expected) {
-        (b'D', Answer::Tenant(value)) => match backend::data_row(body).as_deref() {
-            Some([Some(got), ..]) if *got == value.as_bytes() => Ok(Answer::Row),
-            _ => Err(AttachError::Unconfirmed),
-        },
+        (b'D', Answer::Tenant(value, columns)) => {
+            let row = backend::data_row(body).unwrap_or_default();
+            let is_value = |column: &Option<&[u8]>| *column == Some(value.as_bytes());
+            if row.len() == columns && row.iter().all(is_value) {
+                Ok(Answer::Row)
+            } else {
+                Err(AttachError::Unconfirmed)
+            }
+        }
         (b'D', expected @ (Answer::Row | Answer::Own)) => Ok(expected),
         // A row without the tenant's value must not count as one with it.
         (b'C', Answer::Command | Answer::Row | Answer::Own) => Ok(Answer::Done),

@@ -18,6 +18,7 @@ use crate::wire::backend::{FrameError, Report, TransactionStatus};
 use answer::Answer;
 use std::collections::VecDeque;
 use std::io;
+use std::time::Instant;
 
 /// A connection that is the tenant's: attached, answered and checked.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Bound {
     tenant: SharedTenant,
     own: OwnSettings,
     condition: Condition,
+    /// When the attachment must be made anew, if it does not hold forever.
+    renewal: Option<Instant>,
 }
 
 /// A connection whose attachment is queued or under way.
@@ -91,36 +94,41 @@ pub enum AttachError {
 pub fn attach(taken: Taken, tenant: &SharedTenant, own: &OwnSettings) -> Connection<Attaching> {
     match taken {
         Taken::Fresh(connection) => begin(connection, tenant, own, |queue| {
-            queue.attach(&tenant.placement.attachment);
+            queue.attach(&tenant.placement);
         }),
         Taken::Used(mut connection) => {
             let state = connection.state();
             let same = state.tenant.id == tenant.id;
             let applied = state.own.clone();
-            let condition = state.condition;
+            let condition = match state.condition {
+                // Without a new token the database would not know it any more.
+                Condition::Clean if connection.is_stale() => Condition::Unproven,
+                condition => condition,
+            };
             let mut attaching = match (same, condition) {
                 (true, Condition::Clean) => {
+                    let renewal = state.renewal;
                     let mut queue = prelude::Queue::new(&mut connection);
                     queue.own(&applied, own);
-                    let answers = queue.answers();
-                    queued(connection, tenant, own, answers)
+                    let (answers, _) = queue.finish();
+                    queued(connection, tenant, own, answers, renewal)
                 }
                 (true, Condition::Unproven) => {
                     let mut queue = prelude::Queue::new(&mut connection);
-                    queue.attach(&tenant.placement.attachment);
+                    queue.attach(&tenant.placement);
                     queue.own(&applied, own);
-                    let answers = queue.answers();
-                    queued(connection, tenant, own, answers)
+                    let (answers, renewal) = queue.finish();
+                    queued(connection, tenant, own, answers, renewal)
                 }
                 (true, Condition::Doubtful) => begin(connection, tenant, own, |queue| {
                     queue.reset_all();
-                    queue.attach(&tenant.placement.attachment);
+                    queue.attach(&tenant.placement);
                 }),
                 _ => {
                     connection.prepared().clear();
                     begin(connection, tenant, own, |queue| {
                         queue.discard_all();
-                        queue.attach(&tenant.placement.attachment);
+                        queue.attach(&tenant.placement);
                         queue.reseed();
                     })
                 }
@@ -149,7 +157,24 @@ pub fn attach_same(connection: Connection<Bound>) -> Connection<Attaching> {
 pub fn reattach(connection: Connection<Bound>, own: &OwnSettings) -> Connection<Attaching> {
     let tenant = connection.state().tenant.clone();
     begin(connection, &tenant, own, |queue| {
-        queue.attach(&tenant.placement.attachment);
+        queue.attach(&tenant.placement);
+    })
+}
+
+/// Queues the attachment alone again, between two transactions of a client that
+/// keeps its connection: the one in force [is stale](Connection::is_stale).
+#[must_use]
+pub fn renew(mut connection: Connection<Bound>) -> Connection<Attaching> {
+    let tenant = connection.state().tenant.clone();
+    let mut queue = prelude::Queue::new(&mut connection);
+    queue.attach(&tenant.placement);
+    let (answers, renewal) = queue.finish();
+    let (connection, mut bound) = connection.split();
+    bound.renewal = renewal;
+    connection.with_state(Attaching {
+        bound,
+        answers,
+        hasty: false,
     })
 }
 
@@ -162,8 +187,8 @@ fn begin<S>(
     let mut queue = prelude::Queue::new(&mut connection);
     fill(&mut queue);
     queue.own(&OwnSettings::default(), own);
-    let answers = queue.answers();
-    queued(connection, tenant, own, answers)
+    let (answers, renewal) = queue.finish();
+    queued(connection, tenant, own, answers, renewal)
 }
 
 fn queued<S>(
@@ -171,11 +196,13 @@ fn queued<S>(
     tenant: &SharedTenant,
     own: &OwnSettings,
     answers: VecDeque<Answer>,
+    renewal: Option<Instant>,
 ) -> Connection<Attaching> {
     let bound = Bound {
         tenant: tenant.clone(),
         own: own.clone(),
         condition: Condition::Clean,
+        renewal,
     };
     connection.with_state(Attaching {
         bound,
@@ -257,6 +284,13 @@ impl Connection<Bound> {
         &self.state().tenant
     }
 
+    /// Whether the attachment will not hold for much longer.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        let renewal = self.state().renewal;
+        renewal.is_some_and(|renewal| renewal <= Instant::now())
+    }
+
     /// Says what the client has left in the session, at worst.
     pub fn worsen(&mut self, condition: Condition) {
         let state = self.state_mut();
@@ -284,7 +318,7 @@ pub fn base(attachment: &Attachment, dedicated: bool) -> Vec<(&str, &str)> {
         ("standard_conforming_strings", "on"),
     ];
     match attachment {
-        Attachment::Setting { name, value } => {
+        Attachment::Setting { name, value, .. } => {
             base.push((name, if dedicated { value } else { "" }));
         }
         Attachment::Schema { search_path } => {

@@ -47,6 +47,11 @@ impl OwnSettings {
         self.0.keys().map(|name| &**name)
     }
 
+    /// Names, in lower case, and values, in the names' order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

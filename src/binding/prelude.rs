@@ -3,30 +3,39 @@
 use super::answer::Answer;
 use super::own::OwnSettings;
 use crate::server::Connection;
-use crate::tenant::Attachment;
+use crate::tenant::{Attachment, Claim, Placement, Seal};
 use bytes::BytesMut;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::time::Instant;
 
 /// Writes requests into a connection's output and keeps the answers that they
 /// must get.
 pub(super) struct Queue<'a> {
     output: &'a mut BytesMut,
     answers: VecDeque<Answer>,
+    pid: u32,
+    serial: u64,
+    renewal: Option<Instant>,
 }
 
 impl<'a> Queue<'a> {
     pub(super) fn new<S>(connection: &'a mut Connection<S>) -> Self {
         Self {
+            pid: connection.key().pid,
+            serial: connection.next_serial(),
             output: connection.output(),
             answers: VecDeque::new(),
+            renewal: None,
         }
     }
 
-    pub(super) fn answers(self) -> VecDeque<Answer> {
-        self.answers
+    /// The answers, and when the attachment must be made anew at the latest, if
+    /// one was queued and does not hold forever.
+    pub(super) fn finish(self) -> (VecDeque<Answer>, Option<Instant>) {
+        (self.answers, self.renewal)
     }
 
     /// Everything of the session goes: settings, temporary tables, prepared
@@ -47,17 +56,29 @@ impl<'a> Queue<'a> {
 
     /// The tenant. Its value travels as a parameter: in the text it would show
     /// in pg_stat_activity to other tenants.
-    pub(super) fn attach(&mut self, attachment: &Attachment) {
-        let (name, value) = match attachment {
-            Attachment::Setting { name, value } => (&**name, value),
-            Attachment::Schema { search_path } => ("search_path", search_path),
+    pub(super) fn attach(&mut self, placement: &Placement) {
+        let (name, value, seal) = match &placement.attachment {
+            Attachment::Setting { name, value, seal } => (&**name, value, seal),
+            Attachment::Schema { search_path } => ("search_path", search_path, &Seal::Off),
             Attachment::Database => return,
         };
-        self.call(
-            "SELECT pg_catalog.set_config($1, $2, false)",
-            &[Some(name), Some(&**value)],
-        );
-        self.answers.push_back(Answer::Tenant(value.clone()));
+        let token = seal.token(&Claim {
+            setting: name,
+            tenant: value,
+            database: &placement.endpoint.database,
+            pid: self.pid,
+            serial: self.serial,
+        });
+        let (sql, columns) = match seal {
+            Seal::Off => (SET, 1),
+            Seal::Token(..) => (SET_AND_BIND_TOKEN, 2),
+            Seal::Carrier(_) => (SET_AND_BIND, 2),
+        };
+        let values = [Some(name), Some(&**value), token.as_deref()];
+        self.call(sql, values.get(..columns + 1).unwrap_or_default());
+        self.answers
+            .push_back(Answer::Tenant(value.clone(), columns));
+        self.renewal = seal.renewed_after().map(|after| Instant::now() + after);
     }
 
     /// `random()` starts anew: its state survives DISCARD ALL, and from it one
@@ -115,6 +136,12 @@ impl<'a> Queue<'a> {
         frontend::sync(self.output);
     }
 }
+
+/// Each answers with a row whose every column is the tenant.
+const SET: &str = "SELECT pg_catalog.set_config($1, $2, false)";
+const SET_AND_BIND: &str = "SELECT pg_catalog.set_config($1, $2, false), pgtenant.bind($3)";
+const SET_AND_BIND_TOKEN: &str =
+    "SELECT pg_catalog.set_config($1, $2, false), pgtenant.bind_token($3, $1)";
 
 /// A message that cannot be written is left out; its answer will be missing,
 /// and the connection never confirmed.

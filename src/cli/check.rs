@@ -1,16 +1,119 @@
 //! `pgtenant check`
 
-use super::{Failure, print};
-use pgtenant::settings;
-use std::path::Path;
+mod explain;
+mod report;
 
-pub(super) fn run(config: &Path) -> Result<(), Failure> {
+use super::{Failure, print};
+use clap::Args;
+use pgtenant::maintenance::Url;
+use pgtenant::maintenance::check::{self, Report, Severity};
+use pgtenant::settings::{self, Settings};
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  nothing found, or notices alone
+  1  a database could not be looked at, in whole or in part
+  2  the configuration or the command line is wrong
+  4  warnings
+  5  errors";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
+pub(super) struct Arguments {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["list", "explain"])]
+    config: Option<PathBuf>,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Look as another user: postgres://user:password@host/
+    ///
+    /// User and password are taken from it, and used for every database of the
+    /// tenants; the host is not, and neither is how the connection is secured.
+    /// `-` reads it from standard input, so that nobody sees it in the list of
+    /// processes. The password may also be in PGPASSWORD.
+    #[arg(long, value_name = "URL", conflicts_with = "offline")]
+    url: Option<String>,
+
+    /// Check the configuration alone, without connecting to a database
+    #[arg(long)]
+    offline: bool,
+
+    /// List all checks
+    #[arg(long, exclusive = true)]
+    list: bool,
+
+    /// Tell more of one check: PGT201
+    #[arg(long, value_name = "ID", exclusive = true)]
+    explain: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    if arguments.list {
+        return explain::list().map(|()| ExitCode::SUCCESS);
+    }
+    if let Some(id) = &arguments.explain {
+        return explain::one(id).map(|()| ExitCode::SUCCESS);
+    }
+    let Some(config) = &arguments.config else {
+        return Err(Failure::configuration("pgtenant: --config FILE is missing"));
+    };
     let settings = settings::load(config).map_err(Failure::configuration)?;
-    print(format_args!(
-        "configuration is valid: {}, {}",
-        count(settings.tenants.len(), "tenant"),
-        count(settings.directory.len(), "login")
-    ))
+    let credential = arguments.url.as_deref().map(credential).transpose()?;
+    let report = if arguments.offline {
+        check::configuration(&settings)
+    } else {
+        look(&settings, credential.as_ref())?
+    };
+    if arguments.json {
+        print(format_args!("{:#}", report.to_json()))?;
+    } else {
+        print(format_args!(
+            "configuration is valid: {}, {}",
+            count(settings.tenants.len(), "tenant"),
+            count(settings.directory.len(), "login")
+        ))?;
+        report::print(&report)?;
+    }
+    Ok(exit_code(&report))
+}
+
+fn credential(argument: &str) -> Result<Url, Failure> {
+    let mut text = argument.to_owned();
+    if argument == "-" {
+        text.clear();
+        std::io::stdin()
+            .take(1 << 16)
+            .read_to_string(&mut text)
+            .map_err(|error| Failure::run(format!("cannot read standard input: {error}")))?;
+    }
+    Url::parse(text.trim())
+        .map_err(|error| Failure::configuration(format!("pgtenant: --url: {error}")))
+}
+
+fn look(settings: &Settings, credential: Option<&Url>) -> Result<Report, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map(|runtime| runtime.block_on(check::everything(settings, credential)))
+        .map_err(|error| Failure::run(format!("cannot start: {error}")))
+}
+
+fn exit_code(report: &Report) -> ExitCode {
+    ExitCode::from(if !report.failures.is_empty() {
+        1
+    } else if report.count(Severity::Error) > 0 {
+        5
+    } else if report.count(Severity::Warning) > 0 {
+        4
+    } else {
+        0
+    })
 }
 
 fn count(n: usize, what: &str) -> String {

@@ -5,7 +5,9 @@
 mod check;
 mod demo;
 mod failure;
+mod harden;
 mod provision;
+mod rules;
 mod run;
 mod serve;
 mod verifier;
@@ -37,6 +39,8 @@ Exit codes:
   1  failed while running
   2  the configuration or the command line is wrong
   3  a program that is needed is not installed
+  4  `check` found warnings
+  5  `check` found errors
 
 `pgtenant demo` is the place to start. `pgtenant help COMMAND` tells more of a command.";
 
@@ -62,15 +66,29 @@ enum Command {
     /// to paste. Ctrl-C stops everything and removes it. Needs PostgreSQL's
     /// server programs on this machine, but no running server.
     Demo(demo::Arguments),
-    /// Check a configuration file without running the proxy
+    /// Look for gaps: in the configuration, and in the tenants' databases
     ///
-    /// Prints every problem, one a line, with the file, the key, the value and
-    /// what would be right. Nothing is connected to.
-    Check {
-        /// The configuration file (TOML)
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
+    /// First prints every problem of the configuration, one a line, with the
+    /// file, the key, the value and what would be right. If there is none,
+    /// connects to the database of each tenant as the proxy does, reads its
+    /// catalogs and lists what does not keep tenants apart: each finding with an
+    /// id, the object, why it matters and the SQL that changes it. Nothing is
+    /// changed.
+    Check(check::Arguments),
+    /// Seal the tenants' context in the database
+    ///
+    /// Adds to the database of an isolation of kind "setting" what makes its
+    /// context impossible to forge: a schema `pgtenant` with the key and the
+    /// functions that verify what the proxy signs, and a restrictive policy on
+    /// every table whose policies read the setting. What is there stays as it is.
+    /// Runs in one transaction, can be repeated and undone.
+    ///
+    /// Without a pause for clients: run harden --without-policies, restart the
+    /// proxy with the seal in its configuration, and run harden. To change the
+    /// key: run harden --rotate NEW_KEY_FILE, put the new key's file into the
+    /// configuration and restart the proxy, and run harden, which forgets the old
+    /// key.
+    Harden(harden::Arguments),
     /// Make what tenants need in PostgreSQL: schema or database, role, tables
     ///
     /// For tenants of isolations of kind `schema` and `database`. What is there
@@ -80,6 +98,11 @@ enum Command {
     /// The role of a tenant gets the password that the proxy derives for it; the
     /// server is told its SCRAM verifier alone.
     Provision(provision::Arguments),
+    /// List the rules by which statements are refused
+    ///
+    /// Each with its name, which errors and the log show, the SQLSTATE of its
+    /// error, what it catches and why, and what to do instead.
+    Rules,
     /// Make the text for `scram` in a `[[logins]]` section from a password
     ///
     /// Asks for the password twice without showing it; when standard input is
@@ -92,14 +115,16 @@ enum Command {
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Run { config } => run::run(&config),
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Check { config } => check::run(&config),
-        Command::Provision(arguments) => provision::run(&arguments),
-        Command::Verifier => verifier::run(),
+        Command::Run { config } => run::run(&config).map(|()| ExitCode::SUCCESS),
+        Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Harden(arguments) => harden::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Provision(arguments) => provision::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Rules => rules::run().map(|()| ExitCode::SUCCESS),
+        Command::Verifier => verifier::run().map(|()| ExitCode::SUCCESS),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("{failure}");
             failure.exit_code()

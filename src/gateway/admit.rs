@@ -34,19 +34,22 @@ pub(super) async fn admit(
     if prepare(&stream).is_err() {
         return;
     }
-    let session = match log_in(stream, address, has_place, &shared, &guards, draining).await {
+    // Boxed: what a login needs is gone once it is over.
+    let login = Box::pin(log_in(
+        stream, address, has_place, &shared, &guards, draining,
+    ));
+    let session = match login.await {
         Ok(Some(session)) => session,
         Ok(None) => return,
         Err((wire, error)) => {
             warn!(target: "pgtenant::audit", event = "login_refused", client = %address, reason = %error);
             if let Some(wire) = wire {
-                wire.refuse(&error).await;
+                Box::pin(wire.refuse(&error)).await;
             }
             return;
         }
     };
     let Admitted { session, span } = session;
-    // Boxed: the task of a client keeps the size of the larger of its phases.
     let end = Box::pin(session.serve()).await;
     match &end {
         End::Failed(error) => {
@@ -75,7 +78,7 @@ async fn log_in(
 ) -> Result<Option<Admitted>, Failed> {
     let deadline = Instant::now() + shared.login_timeout;
     let arrived = Arrived::new(stream, deadline);
-    let introduced = match Box::pin(arrived.introduce(&shared.tls)).await? {
+    let introduced = match arrived.introduce(&shared.tls).await? {
         Arrival::Client(introduced) => introduced,
         Arrival::Cancel(request) => {
             shared.registry.cancel(&request).await;
@@ -91,7 +94,7 @@ async fn log_in(
         .authenticator
         .authenticate(introduced, &shared.directory)
         .await?;
-    Box::pin(welcome(authenticated, address, shared, guards, draining))
+    welcome(authenticated, address, shared, guards, draining)
         .await
         .map(Some)
 }
@@ -146,7 +149,13 @@ async fn welcome(
         Err(error) => {
             let reason = error.to_string();
             let error = ClientError::fatal("XX000", "no randomness for a cancellation key");
-            return Err((Some(Box::new(wire)), LoginError::Refused { error, reason }));
+            return Err((
+                Some(Box::new(wire)),
+                LoginError::Refused {
+                    error: Box::new(error),
+                    reason,
+                },
+            ));
         }
     };
     let mut out = answer;
@@ -199,6 +208,7 @@ async fn prepare_session(
         .iter()
         .find(|(name, _)| name == "database");
     if let Some((_, asked)) = asked
+        && !asked.is_empty()
         && **asked != *endpoint.database
     {
         return Err(
@@ -228,7 +238,7 @@ async fn greeting(
     own: &OwnSettings,
 ) -> Result<Arc<Greeting>, ClientError> {
     let tenant = &principal.tenant;
-    let key = GreetingKey::new(&tenant.placement.attachment, own);
+    let key = GreetingKey::new(&tenant.placement, own);
     if let Some(known) = pool.greeting(&key) {
         return Ok(known);
     }

@@ -12,7 +12,7 @@ use crate::login::Authenticator;
 use crate::pool::Pools;
 use crate::session::{Interner, Registry};
 use crate::settings::{ClientTls, IsolationKind, Settings};
-use crate::tenant::{Directory, IsolationName};
+use crate::tenant::{Directory, IsolationName, Seal};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::io;
@@ -106,8 +106,9 @@ impl Gateway {
         tracing::info!(target: "pgtenant::gateway", clients = workers.clients(), "draining");
         let drained = tokio::select! {
             biased;
-            () = workers.left() => true,
+            // First: it makes clients leave that would have stayed.
             () = stop.immediate() => false,
+            () = workers.left() => true,
         };
         sweeper.abort();
         if drained {
@@ -124,10 +125,11 @@ impl Shared {
         // settings of all.
         let mut protected: Vec<String> = Vec::new();
         for isolation in settings.isolations.values() {
-            if let IsolationKind::Setting { setting } = &isolation.kind {
+            if let IsolationKind::Setting { setting, .. } = &isolation.kind {
                 protected.push(setting.to_string());
             }
         }
+        protected.extend(Seal::SETTINGS.map(str::to_owned));
         let policy = |kind: &IsolationKind| {
             let path = matches!(kind, IsolationKind::Schema { .. }).then_some("search_path");
             let names = protected.iter().map(String::as_str).chain(path);

@@ -1,7 +1,7 @@
 //! A client's task, and the proxy's stop beside it.
 
 use super::Stop;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
@@ -9,9 +9,11 @@ use std::task::Poll;
 /// When draining begins the task is woken, so that it looks at the flag. While
 /// the proxy runs this costs one look at the flag at each wake-up: the task's
 /// waker stays the same, so that one registration lasts.
-pub(super) async fn watched<T>(stop: &Stop, task: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn watched<T>(
+    stop: &Stop,
+    mut task: Pin<Box<impl Future<Output = T>>>,
+) -> Option<T> {
     let flag = stop.flag();
-    let mut task = pin!(task);
     let mut draining = pin!(stop.draining());
     let mut immediate = pin!(stop.immediate());
     let (mut registered, mut told) = (false, false);

@@ -141,14 +141,15 @@ async fn work(
             let Ok(stream) = TcpStream::from_std(stream) else {
                 return;
             };
-            let client = admit(
+            // Boxed once, here: what polls it need not have room for it.
+            let client = Box::pin(admit(
                 stream,
                 address,
                 place.is_some(),
                 shared,
                 guards,
                 stop.flag(),
-            );
+            ));
             watched(&stop, client).await;
             drop((place, here));
         });

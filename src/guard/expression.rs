@@ -52,7 +52,7 @@ pub(super) fn visit(
             if let Some(into) = select.into_clause().and_then(|into| into.rel())
                 && is_temporary(into)
             {
-                inspection.effects.residue = true;
+                leaves(inspection, into);
             }
         }
         Node::InsertStmt(statement) => target(inspection, statement.relation()),
@@ -68,6 +68,13 @@ pub(super) fn visit(
 pub(super) fn is_temporary(relation: &RangeVar) -> bool {
     let temporary = u8::try_from(relation.relpersistence) == Ok(b't');
     temporary || relation.schemaname().is_some_and(is_temporary_schema)
+}
+
+/// Notes that a temporary relation stays in the session.
+pub(super) fn leaves(inspection: &mut Inspection<'_>, relation: &RangeVar) {
+    let effects = &mut inspection.effects;
+    effects.residue = true;
+    effects.temporary.extend(relation.relname().map(Into::into));
 }
 
 /// Whether `schema` names a temporary schema.
@@ -119,7 +126,7 @@ fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
         Some(Call::Caught(rule)) => caught(inspection, rule, name),
         None => {}
     }
-    if let Some(rule) = schema.and_then(functions::schema) {
+    if let Some(rule) = schema.and_then(|schema| functions::schema(schema, name)) {
         inspection.refuse(rule, || not_allowed(name));
     }
     let postgresqls = match schema {

@@ -61,9 +61,15 @@ const fn letter(byte: u8) -> usize {
     (byte & 31) as usize
 }
 
-/// The rule for every function of an extension's `schema`.
-pub(super) fn schema(schema: &str) -> Option<&'static Rule> {
-    (schema == "cron").then_some(&rules::TEXT_AS_SQL)
+/// The rule for the functions of an extension's `schema`, or of pgtenant's own.
+pub(super) fn schema(schema: &str, function: &str) -> Option<&'static Rule> {
+    match (schema, function) {
+        ("cron", _) => Some(&rules::TEXT_AS_SQL),
+        // They tell a session its own tenant.
+        ("pgtenant", "tenant" | "tenant_of_token") => None,
+        ("pgtenant", _) => Some(&rules::SEAL),
+        _ => None,
+    }
 }
 
 /// Whether `name` is a function of pg_catalog in PostgreSQL 15 to 18.

@@ -157,6 +157,11 @@ rules! {
         why "it would reach every later connection of every tenant"
         hint "Use SET, or change it over a direct connection to the server."
 
+    SEAL = "seal" "42501"
+        catches "calls of the functions that seal the context (pgtenant.bind, ...)"
+        why "they take what pgtenant signs, and nothing else"
+        hint "pgtenant seals the context by itself."
+
     // What isolates the tenants in the database.
 
     POLICIES = "row-level-policies" "42501"

@@ -1,6 +1,6 @@
 //! What is judged by the type of the statement.
 
-use super::expression::{is_temporary, is_temporary_schema, last_name, qualifier, target};
+use super::expression::{is_temporary, is_temporary_schema, last_name, leaves, qualifier, target};
 use super::inspection::{Inspection, Place, Scope, Visit};
 use super::rules::{self, Rule};
 use super::settings::{self, Change};
@@ -57,12 +57,14 @@ pub(super) fn visit(
         Node::CreateStmt(statement) => create_table(inspection, statement, scope),
         Node::CreateTableAsStmt(statement) => create_table_as(inspection, statement, scope),
         Node::CreateSeqStmt(statement) => {
-            effects.residue |= statement.sequence().is_some_and(is_temporary);
+            if let Some(sequence) = statement.sequence().filter(|s| is_temporary(s)) {
+                leaves(inspection, sequence);
+            }
             later
         }
         Node::ViewStmt(statement) => {
-            if statement.view().is_some_and(is_temporary) {
-                effects.residue = true;
+            if let Some(view) = statement.view().filter(|view| is_temporary(view)) {
+                leaves(inspection, view);
                 inspection.refuse(&rules::OPAQUE, || {
                     "CREATE TEMPORARY VIEW is not allowed through pgtenant".to_owned()
                 });
@@ -332,6 +334,10 @@ fn set_transaction(inspection: &mut Inspection<'_>, set: &VariableSetStmt) {
 }
 
 fn discard(inspection: &mut Inspection<'_>, statement: &DiscardStmt, place: Place) -> Visit {
+    inspection.effects.drops_temporary |= matches!(
+        statement.target,
+        DiscardMode::DISCARD_ALL | DiscardMode::DISCARD_TEMP
+    );
     if statement.target == DiscardMode::DISCARD_ALL {
         reset_all(inspection, "DISCARD ALL", place);
         inspection.effects.drops_prepared = true;
@@ -469,8 +475,12 @@ fn alter_table(inspection: &mut Inspection<'_>, command: &AlterTableCmd, scope: 
 }
 
 fn create_table(inspection: &mut Inspection<'_>, statement: &CreateStmt, scope: Scope) -> Visit {
-    let temporary = statement.relation().is_some_and(is_temporary);
-    inspection.effects.residue |= temporary && statement.oncommit != OnCommitAction::ONCOMMIT_DROP;
+    let relation = statement.relation().filter(|table| is_temporary(table));
+    if let Some(relation) = relation
+        && statement.oncommit != OnCommitAction::ONCOMMIT_DROP
+    {
+        leaves(inspection, relation);
+    }
     Visit::Descend(scope.max(Scope::Later))
 }
 
@@ -482,9 +492,11 @@ fn create_table_as(
     if statement.objtype == ObjectType::OBJECT_MATVIEW {
         return Visit::Descend(Scope::View);
     }
-    if let Some(into) = statement.into() {
-        inspection.effects.residue |=
-            into.rel().is_some_and(is_temporary) && into.on_commit != OnCommitAction::ONCOMMIT_DROP;
+    if let Some(into) = statement.into()
+        && let Some(relation) = into.rel().filter(|table| is_temporary(table))
+        && into.on_commit != OnCommitAction::ONCOMMIT_DROP
+    {
+        leaves(inspection, relation);
     }
     Visit::Descend(scope)
 }

@@ -22,6 +22,14 @@ pub struct Refusal {
     pub hint: &'static str,
 }
 
+impl Refusal {
+    /// Which rule it was, as a sentence for the client.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        format!("pgtenant refused it by its rule {}.", self.rule)
+    }
+}
+
 /// What a query string does to the session that outlives its transaction.
 /// The default is a string that does nothing of the kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,6 +47,11 @@ pub struct Effects {
     /// It leaves objects in the session: temporary tables, cursors WITH HOLD,
     /// PREPARE, … A client that loses them finds out when it uses them.
     pub residue: bool,
+    /// Names of temporary relations among them: once they are gone, the same
+    /// name means a permanent relation.
+    pub temporary: Vec<Box<str>>,
+    /// It drops the temporary relations (`DISCARD TEMP`, `DISCARD ALL`).
+    pub drops_temporary: bool,
     /// It leaves in the session what a client relies on without using it:
     /// advisory locks, LISTEN. A client must not lose it and go on.
     pub locks: bool,

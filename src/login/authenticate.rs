@@ -10,6 +10,7 @@ use crate::wire::backend::{self, Authentication};
 use crate::wire::startup::Startup;
 use aws_lc_rs::{hmac, rand};
 use pgwire::api::auth::sasl::scram::{ScramSecret, ScramServerAuth};
+use pgwire::error::PgWireError;
 use std::fmt;
 
 /// The newest minor version of the protocol that is spoken.
@@ -125,7 +126,7 @@ impl Authenticator {
         let scram = binding.cloned().unwrap_or_default();
         let (challenge, waiting) = scram
             .on_client_first_message_with_secret(first, secret)
-            .map_err(|error| failed(user, &error.to_string()))?;
+            .map_err(|error| failed(user, reason(&error)))?;
         out.clear();
         Authentication::SaslContinue(challenge.as_bytes()).encode(&mut out);
         wire.send(&out).await?;
@@ -135,7 +136,7 @@ impl Authenticator {
         let (Some((_, principal)), Ok(signature)) = (found, &proven) else {
             return Err(match (found, proven) {
                 (None, _) => failed(user, "no such login"),
-                (_, Err(error)) => failed(user, &error.to_string()),
+                (_, Err(error)) => failed(user, reason(&error)),
                 (_, Ok(_)) => failed(user, "no proof"),
             });
         };
@@ -214,10 +215,22 @@ fn initial_response<'a>(body: &'a [u8], offered: &[&str]) -> Result<&'a [u8], Lo
 /// One message for every cause, so that nobody learns which it was.
 fn failed(user: &str, reason: &str) -> LoginError {
     LoginError::Refused {
-        error: ClientError::fatal(
+        error: Box::new(ClientError::fatal(
             "28P01",
             format!("password authentication failed for user \"{user}\""),
-        ),
-        reason: reason.to_owned(),
+        )),
+        reason: format!("login {user:?}: {reason}"),
+    }
+}
+
+/// What the log is told. The error itself may quote the client's message, and
+/// with it the proof.
+fn reason(error: &PgWireError) -> &'static str {
+    match error {
+        PgWireError::InvalidPassword(_) => "wrong password",
+        PgWireError::InvalidScramMessage(text) if text.starts_with("Channel binding") => {
+            "the channel binding does not fit"
+        }
+        _ => "malformed SCRAM message",
     }
 }

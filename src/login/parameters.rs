@@ -121,7 +121,8 @@ const MOST: usize = 64;
 /// # Errors
 /// What the client is told of the first that is not accepted.
 pub fn settings_of(startup: &Startup, guard: &Guard) -> Result<OwnSettings, ClientError> {
-    let mut settings = Vec::new();
+    // As in PostgreSQL, a parameter of its own wins over one in `options`.
+    let (mut settings, mut own) = (Vec::new(), Vec::new());
     for (name, value) in &startup.parameters {
         match name.as_str() {
             "user" | "database" => {}
@@ -132,21 +133,34 @@ pub fn settings_of(startup: &Startup, guard: &Guard) -> Result<OwnSettings, Clie
                 settings.extend(made);
             }
             name if name.starts_with("_pq_.") => {}
-            _ => settings.push((name.clone(), value.clone())),
+            _ => own.push((name.clone(), value.clone())),
         }
     }
+    settings.append(&mut own);
     if settings.len() > MOST {
         return Err(ClientError::fatal(
             "54000",
             "too many settings in the startup packet",
         ));
     }
+    settings.retain(|(name, value)| {
+        !(name.eq_ignore_ascii_case("client_encoding") && is_sql_ascii(value))
+    });
     for (name, value) in &settings {
         accept(name, value, guard)?;
     }
     // UTF-8 is what every server connection speaks already.
     settings.retain(|(name, _)| !name.eq_ignore_ascii_case("client_encoding"));
     Ok(OwnSettings::new(settings))
+}
+
+/// SQL_ASCII asks for no conversion: psql sends it in the C locale. Such a
+/// client takes what comes, and gets UTF-8.
+fn is_sql_ascii(encoding: &str) -> bool {
+    let letters = encoding.chars().filter(char::is_ascii_alphanumeric);
+    letters
+        .map(|c| c.to_ascii_lowercase())
+        .eq("sqlascii".chars())
 }
 
 fn accept(name: &str, value: &str, guard: &Guard) -> Result<(), ClientError> {
@@ -159,7 +173,10 @@ fn accept(name: &str, value: &str, guard: &Guard) -> Result<(), ClientError> {
             sqlstate = refusal.sqlstate,
             reason = %refusal.message,
         );
-        return Err(ClientError::fatal(refusal.sqlstate, refusal.message).hint(refusal.hint));
+        let detail = refusal.detail();
+        return Err(ClientError::fatal(refusal.sqlstate, refusal.message)
+            .detail(detail)
+            .hint(refusal.hint));
     }
     if lower.contains('.') || ACCEPTED.binary_search(&&*lower).is_ok() {
         return Ok(());

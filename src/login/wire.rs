@@ -34,7 +34,7 @@ pub enum LoginError {
     #[error("{reason}")]
     Refused {
         /// What the client is told.
-        error: ClientError,
+        error: Box<ClientError>,
         /// What the log is told.
         reason: String,
     },
@@ -46,7 +46,7 @@ impl LoginError {
     pub fn told(error: ClientError) -> Self {
         Self::Refused {
             reason: error.to_string(),
-            error,
+            error: Box::new(error),
         }
     }
 
@@ -59,7 +59,7 @@ impl LoginError {
                 "57014",
                 "canceling authentication due to timeout",
             )),
-            Self::Refused { error, .. } => Some(error.clone()),
+            Self::Refused { error, .. } => Some((**error).clone()),
         }
     }
 }

@@ -3,6 +3,8 @@
 use crate::settings::{Log, LogFormat};
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 /// Sends the log to standard error, in the form that the settings ask for. Can
 /// be started once in a process; later calls change nothing.
@@ -14,8 +16,28 @@ pub fn start(log: &Log) {
     // An error means that a log runs already.
     let _ = match log.format {
         LogFormat::Text => builder
+            .fmt_fields(debug_fn(write_field).delimited(" "))
             .with_ansi(std::io::stderr().is_terminal())
             .try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+}
+
+/// One field, on one line: texts of a client's may hold line breaks, and must
+/// not pass for events of ours.
+fn write_field(
+    out: &mut Writer<'_>,
+    field: &tracing::field::Field,
+    value: &dyn std::fmt::Debug,
+) -> std::fmt::Result {
+    if field.name() != "message" {
+        write!(out, "{}=", field.name())?;
+    }
+    for c in format!("{value:?}").chars() {
+        match c {
+            c if c.is_control() => write!(out, "{}", c.escape_default())?,
+            c => out.write_char(c)?,
+        }
+    }
+    Ok(())
 }

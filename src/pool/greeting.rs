@@ -2,7 +2,7 @@
 
 use crate::binding::OwnSettings;
 use crate::server::Parameters;
-use crate::tenant::Attachment;
+use crate::tenant::{Attachment, Identity, Placement};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -23,19 +23,26 @@ pub struct Key {
     own: OwnSettings,
     /// The search path, which PostgreSQL 18 reports.
     search_path: Option<Arc<str>>,
+    /// The role, where it is the tenant's own.
+    role: Option<Arc<str>>,
 }
 
 impl Key {
-    /// The key for a client of this attachment with these settings.
+    /// The key for a client of this placement with these settings.
     #[must_use]
-    pub fn new(attachment: &Attachment, own: &OwnSettings) -> Self {
-        let search_path = match attachment {
+    pub fn new(placement: &Placement, own: &OwnSettings) -> Self {
+        let search_path = match &placement.attachment {
             Attachment::Schema { search_path } => Some(search_path.clone()),
             Attachment::Setting { .. } | Attachment::Database => None,
+        };
+        let role = match &placement.identity {
+            Identity::Tenant(role) => Some(role.name.clone()),
+            Identity::Server => None,
         };
         Self {
             own: own.clone(),
             search_path,
+            role,
         }
     }
 }

@@ -14,7 +14,7 @@ pub use greeting::{Greeting, Key as GreetingKey};
 use crate::binding::{Bound, Taken, base};
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
 use crate::settings::{self, Secret, Server, Share};
-use crate::tenant::{Endpoint, Identity, Placement, ServerName, SharedTenant};
+use crate::tenant::{Attachment, Endpoint, Identity, Placement, ServerName, SharedTenant};
 use crate::wire::ClientError;
 use greeting::Greetings;
 use holder::Holder;
@@ -136,6 +136,12 @@ impl Pool {
         }
     }
 
+    /// An idle connection that is the tenant's already.
+    pub fn take_idle(self: &Arc<Self>, tenant: &SharedTenant) -> Option<(Taken, Slot)> {
+        let (connection, slot) = lock(&self.shelf).take_idle(self, tenant)?;
+        Some((Taken::Used(connection), slot))
+    }
+
     /// A connection that the tenant may use, once one is free: waits for at
     /// most `wait_timeout`, tenants in turn.
     ///
@@ -156,7 +162,8 @@ impl Pool {
         match grant {
             Grant::Idle(connection, slot) => Ok((Taken::Used(*connection), slot)),
             Grant::Open(slot) => {
-                let connection = self.open(&tenant.placement).await?;
+                // Boxed: what waits for a connection should be small.
+                let connection = Box::pin(self.open(&tenant.placement)).await?;
                 Ok((Taken::Fresh(connection), slot))
             }
         }
@@ -264,7 +271,9 @@ impl Pool {
 
     /// Whether connections of this placement serve one tenant for their life.
     fn is_dedicated(&self, placement: &Placement) -> bool {
-        self.settings.share == Share::Tenant || matches!(placement.identity, Identity::Tenant(_))
+        self.settings.share == Share::Tenant
+            || matches!(placement.identity, Identity::Tenant(_))
+            || matches!(&placement.attachment, Attachment::Setting { seal, .. } if seal.is_readable())
     }
 
     /// As whom, and for whom, the tenant's connections are opened.

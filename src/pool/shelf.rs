@@ -94,6 +94,30 @@ impl Shelf {
         }
     }
 
+    /// An idle connection of the tenant's own, unless others of it wait.
+    pub(super) fn take_idle(
+        &mut self,
+        pool: &Arc<Pool>,
+        tenant: &SharedTenant,
+    ) -> Option<(Connection<Bound>, Slot)> {
+        if !self.may_take(&tenant.id) {
+            return None;
+        }
+        let of_tenant = |idle: &Idle| idle.connection.tenant().id == tenant.id;
+        let at = self.idle.iter().rposition(of_tenant)?;
+        if self.idle.get(at)?.connection.is_disturbed() {
+            return None;
+        }
+        let idle = self.idle.remove(at)?;
+        Some((idle.connection, self.slot(pool, tenant)))
+    }
+
+    /// Whether the tenant may have another connection before all others of it.
+    fn may_take(&self, tenant: &TenantId) -> bool {
+        let held = self.held.get(tenant).copied().unwrap_or_default();
+        held < self.size_per_tenant && (self.queues.is_empty() || !self.queues.contains_key(tenant))
+    }
+
     /// A connection at once, and those that had to make room for it; or a place
     /// in the queue.
     pub(super) fn take(
@@ -196,16 +220,20 @@ impl Shelf {
     }
 
     fn grant(&mut self, pool: &Arc<Pool>, tenant: &SharedTenant, source: Source) -> Grant {
+        let slot = self.slot(pool, tenant);
+        match source {
+            Source::Idle(connection) => Grant::Idle(Box::new(connection), slot),
+            Source::Room => Grant::Open(slot),
+        }
+    }
+
+    fn slot(&mut self, pool: &Arc<Pool>, tenant: &SharedTenant) -> Slot {
         *self.held.entry(tenant.id.clone()).or_default() += 1;
-        let slot = Slot {
+        Slot {
             pool: pool.clone(),
             tenant: tenant.clone(),
             kept: false,
             holder: None,
-        };
-        match source {
-            Source::Idle(connection) => Grant::Idle(Box::new(connection), slot),
-            Source::Room => Grant::Open(slot),
         }
     }
 

@@ -42,6 +42,7 @@ struct Inner {
     parameters: Parameters,
     prepared: PreparedSet,
     opened: Instant,
+    serial: u64,
 }
 
 impl<S> Connection<S> {
@@ -83,6 +84,12 @@ impl<S> Connection<S> {
     #[must_use]
     pub fn opened(&self) -> Instant {
         self.inner.opened
+    }
+
+    /// A number larger than all before it on this connection, from 1.
+    pub fn next_serial(&mut self) -> u64 {
+        self.inner.serial += 1;
+        self.inner.serial
     }
 
     /// What has arrived from the server.
@@ -205,6 +212,7 @@ impl Connection<Unbound> {
                 parameters,
                 prepared: PreparedSet::default(),
                 opened: Instant::now(),
+                serial: 0,
             }),
             state: Unbound(()),
         }

@@ -56,6 +56,8 @@ enum Activity {
     Waiting,
     /// The waiting is to end.
     Cancelled,
+    /// What runs on the server is the proxy's own: a request waits for its end.
+    Attaching,
     /// The session uses the connection with this key.
     Using(BackendKey),
 }
@@ -106,8 +108,13 @@ impl Registry {
             tracing::warn!(target: "pgtenant::audit", event = "cancel_refused", "a cancel request had a wrong key");
             return;
         }
-        let Some(key) = entry.begin() else {
-            return;
+        let key = loop {
+            let changed = entry.changed.notified();
+            match entry.begin() {
+                Begun::Send(key) => break key,
+                Begun::Nothing => return,
+                Begun::Later => changed.await,
+            }
         };
         if let Err(error) = server::cancel(entry.pool.server(), key).await {
             tracing::warn!(target: "pgtenant::server", %error, "cannot deliver a cancel request");
@@ -116,24 +123,34 @@ impl Registry {
     }
 }
 
+/// What a request comes to.
+enum Begun {
+    /// It goes to the connection with this key. Until [`end`](Entry::end) the
+    /// connection stays with the session.
+    Send(BackendKey),
+    /// There is nothing to send.
+    Nothing,
+    /// It must wait until something changes.
+    Later,
+}
+
 impl Entry {
-    /// Whom to cancel. Until [`end`](Self::end) the connection stays with the
-    /// session.
-    fn begin(&self) -> Option<BackendKey> {
+    fn begin(&self) -> Begun {
         let mut running = lock(&self.running);
         match running.on {
             Activity::Using(key) => {
                 running.under_way += 1;
                 running.hit = true;
-                Some(key)
+                Begun::Send(key)
             }
             Activity::Waiting => {
                 running.on = Activity::Cancelled;
                 drop(running);
                 self.changed.notify_waiters();
-                None
+                Begun::Nothing
             }
-            Activity::Idle | Activity::Cancelled => None,
+            Activity::Attaching => Begun::Later,
+            Activity::Idle | Activity::Cancelled => Begun::Nothing,
         }
     }
 
@@ -186,18 +203,32 @@ impl Registration {
         lock(&self.entry.running).on = Activity::Idle;
     }
 
+    /// The session's connection runs statements of the proxy's own.
+    pub(super) fn attaching(&self) {
+        let mut running = lock(&self.entry.running);
+        running.on = Activity::Attaching;
+        running.hit = false;
+    }
+
     /// The session uses a connection from now on.
     pub(super) fn using(&self, key: BackendKey) {
         let mut running = lock(&self.entry.running);
-        running.on = Activity::Using(key);
+        let before = std::mem::replace(&mut running.on, Activity::Using(key));
         running.hit = false;
+        drop(running);
+        if let Activity::Attaching = before {
+            self.entry.changed.notify_waiters();
+        }
     }
 
     /// The session gives the connection up.
     pub(super) fn done(&self) -> Aftermath {
         let mut running = lock(&self.entry.running);
+        if let Activity::Attaching = running.on {
+            self.entry.changed.notify_waiters();
+        }
         running.on = Activity::Idle;
-        if running.hit {
+        if std::mem::take(&mut running.hit) {
             Aftermath::Possible
         } else {
             Aftermath::None
@@ -222,6 +253,7 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         lock(&self.registry.sessions).remove(&self.pid);
+        self.done();
     }
 }
 

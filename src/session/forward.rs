@@ -7,7 +7,7 @@ use super::statements::Statement;
 use super::{Judged, Session};
 use crate::binding::Condition;
 use crate::guard::{Effects, TouchedSettings, Verdict};
-use crate::server::{Connection, PreparedId};
+use crate::server::{Connection, Prepared, PreparedId};
 use crate::settings::Pin;
 use crate::wire::ClientError;
 use crate::wire::backend::{self, TransactionStatus};
@@ -224,7 +224,9 @@ impl Session {
             Kind::Parse | Kind::Bind | Kind::Describe | Kind::Close | Kind::Execute => {
                 up.ledger.in_pipeline = true;
             }
-            Kind::Query | Kind::Sync => up.ledger.in_pipeline = false,
+            Kind::Query => up.ledger.in_pipeline = false,
+            // Within copied data it is ignored.
+            Kind::Sync if !up.ledger.copy_in => up.ledger.in_pipeline = false,
             _ => {}
         }
         match header.kind {
@@ -359,10 +361,25 @@ impl Session {
                 ),
             ));
         }
-        let prepared = self.interner.intern(parse.tail);
+        if name.is_empty()
+            && let Some(victim) = self.deallocated(&verdict)
+        {
+            self.add_deallocation(&victim, verdict, up);
+            self.drop_next(header, up);
+            return Ok(());
+        }
+        let prepared = if name.is_empty() {
+            self.interner.intern(parse.tail)
+        } else if self.touched.is_empty() {
+            self.interner.intern_under(parse.tail, &self.own)
+        } else {
+            // Under settings that are not known before the transaction's end.
+            Prepared::new(parse.tail)
+        };
         let statement = Statement {
             prepared: prepared.clone(),
             verdict,
+            own: self.own.clone(),
         };
         if name.is_empty() {
             self.statements.set_unnamed(Some(statement));
@@ -394,6 +411,32 @@ impl Session {
         Ok(())
     }
 
+    /// The prepared statement of the client's that a DEALLOCATE names, if the
+    /// server knows it by another name.
+    fn deallocated(&self, verdict: &Verdict) -> Option<Statement> {
+        let name = verdict.effects.deallocates.as_deref()?;
+        let mapped = self.maps_names && !name.is_empty();
+        mapped.then(|| self.statements.get(name.as_bytes()).cloned())?
+    }
+
+    /// Makes the unnamed statement a DEALLOCATE of the server's name.
+    fn add_deallocation<S>(
+        &mut self,
+        victim: &Statement,
+        verdict: Arc<Verdict>,
+        up: &mut Upstream<'_, S>,
+    ) {
+        self.stage(up);
+        let name = up.name_of(victim);
+        let statement = Statement {
+            prepared: Prepared::new(format!("DEALLOCATE {name}\0\0\0").as_bytes()),
+            verdict,
+            own: self.own.clone(),
+        };
+        up.parse_unnamed(&statement, Awaited::Parse(Parsed::Unnamed));
+        self.statements.set_unnamed(Some(statement));
+    }
+
     fn forward_bind<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
         let Some(head) = frontend::bind_head(self.body(header)) else {
             self.refuse(header, &layout(LayoutError), up);
@@ -407,11 +450,24 @@ impl Session {
             return Step::Done;
         };
         let unnamed = head.statement.is_empty();
+        if unnamed && !up.ledger.has_unnamed && statement.verdict.effects.deallocates.is_some() {
+            // The name in it is one of another server connection.
+            self.refuse(header, &no_statement(b""), up);
+            return Step::Done;
+        }
+        let statement = match self.changes_meaning(head.statement, &statement, up) {
+            false => statement,
+            true => {
+                let name = head.statement.to_vec();
+                self.unshare(&name, statement)
+            }
+        };
         if up.ledger.hold == Hold::Resetting {
             self.refuse(header, &after_reset(), up);
             return Step::Done;
         }
-        if let Err(error) = self.take_effects(&statement.verdict, up) {
+        let lost = self.lost_in(statement.prepared.tail(), &statement.verdict);
+        if let Err(error) = lost.and_then(|()| self.take_effects(&statement.verdict, up)) {
             self.refuse(header, &error, up);
             return Step::Done;
         }
@@ -419,7 +475,7 @@ impl Session {
         if effects.resets {
             up.ledger.hold = Hold::Resetting;
         }
-        if effects.drops_prepared || effects.clears_residue {
+        if effects.drops_prepared || effects.clears_residue || effects.deallocates.is_some() {
             up.ledger.portals.retain(|(name, _)| *name != portal);
             up.ledger
                 .portals
@@ -430,7 +486,7 @@ impl Session {
         if unnamed || !self.maps_names {
             if unnamed && !up.ledger.has_unnamed {
                 self.stage(up);
-                up.parse_unnamed(&statement);
+                up.parse_unnamed(&statement, Awaited::OurUnnamedParse);
             }
             up.ledger.awaited.push_back(Awaited::Bind);
             self.pass(header);
@@ -452,10 +508,40 @@ impl Session {
         Step::Done
     }
 
+    /// Whether a named statement would be prepared now, under other settings
+    /// than those with which the client prepared it.
+    fn changes_meaning<S>(
+        &self,
+        name: &[u8],
+        statement: &Statement,
+        up: &mut Upstream<'_, S>,
+    ) -> bool {
+        let same = self.touched.is_empty() && statement.own == self.own;
+        let matters = !same && !name.is_empty() && self.maps_names;
+        matters
+            && up
+                .connection
+                .prepared()
+                .find(statement.prepared.id())
+                .is_none()
+    }
+
+    /// Makes a statement the client's alone: no other client must get what its
+    /// constants have become.
+    fn unshare(&mut self, name: &[u8], mut statement: Statement) -> Statement {
+        statement.prepared = Prepared::new(statement.prepared.tail());
+        self.statements.replace(name, statement.prepared.clone());
+        statement
+    }
+
     fn forward_describe<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
         let statement = match frontend::target(self.body(header)) {
             Ok(Target::Portal(_)) => None,
             Ok(Target::Statement(name)) => match self.statements.get(name) {
+                Some(statement) if self.changes_meaning(name, statement, up) => {
+                    let (name, statement) = (name.to_vec(), statement.clone());
+                    Some((self.unshare(&name, statement), name.is_empty()))
+                }
                 Some(statement) => Some((statement.clone(), name.is_empty())),
                 None => {
                     let error = no_statement(name);
@@ -471,7 +557,7 @@ impl Session {
         match statement {
             Some((statement, true)) if !up.ledger.has_unnamed => {
                 self.stage(up);
-                up.parse_unnamed(&statement);
+                up.parse_unnamed(&statement, Awaited::OurUnnamedParse);
             }
             Some((statement, false)) if self.maps_names => {
                 self.stage(up);
@@ -534,6 +620,9 @@ impl Session {
         up: &mut Upstream<'_, S>,
     ) -> Result<(), ClientError> {
         let effects = &verdict.effects;
+        if effects.drops_temporary {
+            self.lost.clear();
+        }
         if verdict.refusal.is_some() {
             // It passes because refusals are only reported: it can have done
             // anything to the session.
@@ -580,6 +669,10 @@ impl Session {
                 .hint("Use a transaction-scoped form (ON COMMIT DROP, a cursor without HOLD, pg_advisory_xact_lock), or ask the administrator for pool.pin = \"allow\"."));
             }
             up.ledger.pinned = up.ledger.pinned.max(pinned);
+            up.ledger
+                .temporary
+                .extend(effects.temporary.iter().cloned());
+            self.lost.retain(|lost| !effects.temporary.contains(lost));
         }
         Ok(())
     }
@@ -637,6 +730,7 @@ impl Session {
             return Err(Unjudged::Long);
         }
         let verdict = self.guard.inspect(sql);
+        self.lost_in(sql, &verdict).map_err(Unjudged::Refused)?;
         self.admit(verdict).map_err(Unjudged::Refused)
     }
 
@@ -726,7 +820,7 @@ impl<S> Upstream<'_, S> {
 
     /// Prepares a statement under a new name, and closes the one that has been
     /// unused for the longest time if there are too many.
-    fn prepare(&mut self, prepared: &crate::server::Prepared, owed: Awaited) -> String {
+    fn prepare(&mut self, prepared: &Prepared, owed: Awaited) -> String {
         let id: PreparedId = prepared.id();
         let name = self.connection.prepared().add(id).to_string();
         let evicted = self.connection.prepared().evict(MOST_PREPARED);
@@ -749,14 +843,14 @@ impl<S> Upstream<'_, S> {
     }
 
     /// Makes the server's unnamed statement the client's.
-    fn parse_unnamed(&mut self, statement: &Statement) {
+    fn parse_unnamed(&mut self, statement: &Statement, owed: Awaited) {
         let tail = statement.prepared.tail();
         let output = self.connection.output();
         output.extend_from_slice(b"P");
         put_len(output, 1 + tail.len());
         output.extend_from_slice(b"\0");
         output.extend_from_slice(tail);
-        self.ledger.awaited.push_back(Awaited::OurUnnamedParse);
+        self.ledger.awaited.push_back(owed);
         self.ledger.has_unnamed = true;
     }
 }

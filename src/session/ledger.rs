@@ -27,6 +27,8 @@ pub(super) struct Ledger {
     pub(super) copy_in: bool,
     /// Whether the connection stays with the client.
     pub(super) pinned: Pinned,
+    /// Temporary relations that the client has made on this connection.
+    pub(super) temporary: Vec<Box<str>>,
     /// What is left in the session for the next user, at worst.
     pub(super) condition: Condition,
     /// Whether what the client sends must wait.
@@ -82,6 +84,7 @@ impl Ledger {
             has_unnamed: false,
             copy_in: false,
             pinned: Pinned::No,
+            temporary: Vec::new(),
             condition: Condition::Clean,
             hold: Hold::No,
             portals: Vec::new(),
@@ -108,6 +111,11 @@ impl Ledger {
     /// ignores everything before it.
     pub(super) fn skips(&self) -> bool {
         self.failed && self.awaited.is_empty()
+    }
+
+    /// Whether one transaction is over and no next one has begun.
+    pub(super) fn is_between(&self) -> bool {
+        self.is_idle() && self.hold == Hold::No
     }
 
     /// Looks at what the server has sent, as far as it can be understood.
@@ -137,10 +145,19 @@ impl Ledger {
                 return Ok(());
             };
             let fate = match header.tag {
-                b'D' | b'd' | b't' | b'c' | b'V' | b'N' | b'A' | b'H' => Fate::Pass,
+                // Data that nobody asked for would be another's.
+                b'D' | b'd' | b't' | b'c' | b'H' if self.awaited.is_empty() => {
+                    return Err(FrameError);
+                }
+                b'D' | b'd' | b't' | b'c' | b'H' | b'N' | b'A' => Fate::Pass,
                 b'E' => {
-                    let Report { severity, .. } = backend::report(whole);
+                    let Report {
+                        severity, sqlstate, ..
+                    } = backend::report(whole);
                     self.server_ended = severity == "FATAL" || severity == "PANIC";
+                    if sqlstate == "0A000" {
+                        self.forget_prepared(connection);
+                    }
                     self.take_error(connection, statements)?
                 }
                 b'S' => {
@@ -198,6 +215,9 @@ impl Ledger {
             (b'G', Awaited::Query(_) | Awaited::Execute(_)) => {
                 let begun = begin_copy_in(&mut self.awaited);
                 self.copy_in = begun.open;
+                let awaits_ready =
+                    |next: &Awaited| matches!(next, Awaited::Query(_) | Awaited::Sync);
+                self.in_pipeline |= begun.ignores_sync && !self.awaited.iter().any(awaits_ready);
                 self.uncertain |= begun.ignores_sync && self.early_data;
                 (false, Fate::Pass)
             }
@@ -261,6 +281,14 @@ impl Ledger {
         Ok(fate)
     }
 
+    /// After a change of its tables a prepared statement can fail for ever
+    /// ("cached plan must not change result type"): who prepares it anew must
+    /// not be given the old one.
+    fn forget_prepared<S>(&mut self, connection: &mut Connection<S>) {
+        connection.prepared().clear();
+        self.condition = Condition::Littered;
+    }
+
     fn end_copy(&mut self) {
         self.copy_in = false;
         self.early_data = false;
@@ -300,6 +328,12 @@ impl Ledger {
         statements: &mut Statements,
     ) {
         let effects = &verdict.effects;
+        if let Some(name) = &effects.deallocates
+            && let Some(statement) = statements.get(name.as_bytes())
+        {
+            connection.prepared().remove(statement.prepared.id());
+            statements.remove(name.as_bytes());
+        }
         if effects.drops_prepared {
             connection.prepared().clear();
             statements.clear();
@@ -307,6 +341,7 @@ impl Ledger {
         }
         if effects.clears_residue {
             self.pinned = Pinned::No;
+            self.temporary.clear();
             self.condition = Condition::Clean;
         }
     }

@@ -19,7 +19,9 @@ pub use client::Client;
 pub use forward::MAX_STATEMENT;
 pub use statements::Interner;
 
-use crate::binding::{AttachError, Bound, Condition, OwnSettings, attach, attach_same, reattach};
+use crate::binding::{
+    AttachError, Attaching, Bound, Condition, OwnSettings, attach, attach_same, reattach, renew,
+};
 use crate::guard::{self, Guard, Verdict};
 use crate::pool::{Pool, Slot};
 use crate::server::Connection;
@@ -30,7 +32,7 @@ use crate::wire::frontend::FrameError;
 use crate::wire::{ClientError, Severity};
 use cancel::Aftermath;
 use forward::Step;
-use ledger::Ledger;
+use ledger::{Ledger, Pinned};
 use relay::Outcome;
 use statements::Statements;
 use std::io;
@@ -103,6 +105,9 @@ pub struct Session {
     touched: Vec<Box<str>>,
     /// The verdict on the statement at the head of the buffer.
     judged: Option<Judged>,
+    /// Temporary relations that were taken away: their names must not come to
+    /// mean permanent ones.
+    lost: Vec<Box<str>>,
     /// After an error outside of a transaction: everything up to the Sync.
     skipping: bool,
     /// The client has said goodbye.
@@ -148,6 +153,7 @@ impl Session {
             startup: parts.startup,
             touched: Vec::new(),
             judged: None,
+            lost: Vec::new(),
             skipping: false,
             leaving: false,
             maps_names,
@@ -183,7 +189,7 @@ impl Session {
             match self.answer_locally().map_err(bad_frame)? {
                 Step::NeedsServer => return Ok(()),
                 Step::Terminate => return Err(End::Terminated),
-                Step::Judge => self.judge_long().await,
+                Step::Judge => Box::pin(self.judge_long()).await,
                 Step::Incomplete | Step::Done | Step::Held => self.idle().await?,
             }
         }
@@ -223,8 +229,9 @@ impl Session {
                         Ok(())
                     };
                 }
-                Outcome::Judge => self.judge_long().await,
-                Outcome::Reset => exchange = self.attach_again(exchange).await?,
+                Outcome::Judge => Box::pin(self.judge_long()).await,
+                Outcome::Reset => exchange = Box::pin(self.attach_again(exchange)).await?,
+                Outcome::Stale => exchange = Box::pin(self.renew(exchange)).await?,
                 Outcome::End(end) => {
                     self.registration.done();
                     return Err(end);
@@ -237,35 +244,19 @@ impl Session {
     /// messages in the same write. `None` if the client was told of an error
     /// instead.
     async fn begin(&mut self) -> Result<Option<Exchange>, End> {
-        let mut ledger = Ledger::new();
-        let (mut connection, slot) = loop {
-            let Some((taken, slot)) = self.checkout().await? else {
-                return Ok(None);
-            };
-            let connection = attach(taken, &self.principal.tenant, &self.own);
-            if !connection.is_hasty() {
-                break (connection, slot);
-            }
-            // Nothing of the client has been sent: another will do as well.
-            match connection.confirm(TransactionStatus::Idle, |_| {}).await {
-                Ok(connection) => break (attach_same(connection), slot),
-                Err(AttachError::OwnSetting {
-                    report,
-                    body,
-                    connection,
-                }) => {
-                    return Err(self.not_attached(AttachError::OwnSetting {
-                        report,
-                        body,
-                        connection,
-                    }));
-                }
-                Err(error) => {
-                    tracing::info!(target: "pgtenant::server", %error, "dropped a server connection that could not be scrubbed");
-                }
-            }
+        let tenant = &self.principal.tenant;
+        let idle = self.pool.take_idle(tenant);
+        let idle = idle.map(|(taken, slot)| (attach(taken, tenant, &self.own), slot));
+        let (mut connection, slot) = match idle {
+            Some((connection, slot)) if !connection.is_hasty() => (connection, slot),
+            // Rare paths are boxed: a waiting session should be small.
+            idle => match Box::pin(self.attach_apart(idle)).await? {
+                Some(attached) => attached,
+                None => return Ok(None),
+            },
         };
-        self.registration.using(connection.key());
+        let mut ledger = Ledger::new();
+        self.registration.attaching();
         if !connection.is_confirmed() {
             match self
                 .forward(&mut connection, &mut ledger)
@@ -279,12 +270,43 @@ impl Session {
             }
         }
         match connection.confirm(TransactionStatus::Idle, |_| {}).await {
-            Ok(connection) => Ok(Some(Exchange {
-                connection,
-                slot,
-                ledger,
-            })),
+            Ok(connection) => {
+                self.registration.using(connection.key());
+                Ok(Some(Exchange {
+                    connection,
+                    slot,
+                    ledger,
+                }))
+            }
             Err(error) => Err(self.not_attached(error)),
+        }
+    }
+
+    /// Gets a connection that is not at hand, or whose attachment may fail for
+    /// what its last client has left: then it is confirmed before anything of
+    /// this client is sent, so that another will do as well.
+    async fn attach_apart(
+        &mut self,
+        mut idle: Option<(Connection<Attaching>, Slot)>,
+    ) -> Result<Option<(Connection<Attaching>, Slot)>, End> {
+        loop {
+            let (connection, slot) = match idle.take() {
+                Some(idle) => idle,
+                None => match self.checkout().await? {
+                    Some((taken, slot)) => (attach(taken, &self.principal.tenant, &self.own), slot),
+                    None => return Ok(None),
+                },
+            };
+            if !connection.is_hasty() {
+                return Ok(Some((connection, slot)));
+            }
+            match connection.confirm(TransactionStatus::Idle, |_| {}).await {
+                Ok(connection) => return Ok(Some((attach_same(connection), slot))),
+                Err(error @ AttachError::OwnSetting { .. }) => return Err(self.not_attached(error)),
+                Err(error) => {
+                    tracing::info!(target: "pgtenant::server", %error, "dropped a server connection that could not be scrubbed");
+                }
+            }
         }
     }
 
@@ -324,6 +346,9 @@ impl Session {
         }
         self.own = self.startup.clone();
         ledger.hold = ledger::Hold::No;
+        // The unnamed statement is the attachment's from here on: bound again by
+        // the client, it must be parsed again first.
+        ledger.has_unnamed = false;
         let mut connection = reattach(connection, &self.own);
         ledger
             .scan
@@ -343,30 +368,70 @@ impl Session {
         }
     }
 
+    /// Attaches the tenant anew between two transactions of a client that keeps
+    /// its connection.
+    async fn renew(&mut self, exchange: Exchange) -> Result<Exchange, End> {
+        let Exchange {
+            connection,
+            slot,
+            mut ledger,
+        } = exchange;
+        ledger.has_unnamed = false;
+        let output = &mut self.client.output;
+        let confirmed = renew(connection)
+            .confirm(ledger.status, |frame| output.extend_from_slice(frame))
+            .await;
+        match confirmed {
+            Ok(connection) => Ok(Exchange {
+                connection,
+                slot,
+                ledger,
+            }),
+            Err(error) => Err(self.not_attached(error)),
+        }
+    }
+
     /// Gives the connection back, the client's settings read from it first.
     async fn finish(&mut self, exchange: Exchange) -> Result<(), End> {
+        // From here on nothing of the client's runs that could be cancelled.
+        let aftermath = self.registration.done();
+        if self.touched.is_empty() || !self.maps_names || self.leaving {
+            self.give_back(exchange, aftermath);
+            return Ok(());
+        }
+        let Exchange {
+            connection,
+            slot,
+            ledger,
+        } = exchange;
+        match Box::pin(self.read_own_after(aftermath, connection)).await {
+            Ok(connection) => {
+                let exchange = Exchange {
+                    connection,
+                    slot,
+                    ledger,
+                };
+                self.give_back(exchange, Aftermath::None);
+                Ok(())
+            }
+            Err(error) => Err(End::ServerGone(error)),
+        }
+    }
+
+    fn give_back(&mut self, exchange: Exchange, aftermath: Aftermath) {
         let Exchange {
             mut connection,
             slot,
             ledger,
         } = exchange;
-        if !self.touched.is_empty() && self.maps_names && !self.leaving {
-            connection = match self.read_own(connection).await {
-                Ok(connection) => connection,
-                Err(error) => {
-                    self.registration.done();
-                    return Err(End::ServerGone(error));
-                }
-            };
-        }
         connection.worsen(ledger.condition);
         if !std::mem::take(&mut self.touched).is_empty() {
             connection.worsen(Condition::Doubtful);
         }
-        if ledger.pinned > ledger::Pinned::No || !self.maps_names {
+        if ledger.pinned > Pinned::No || !self.maps_names {
             connection.worsen(Condition::Littered);
         }
-        match self.registration.done() {
+        match aftermath {
             Aftermath::None => slot.give_back(connection),
             Aftermath::Possible => {
                 let settled = self.registration.settled();
@@ -380,7 +445,19 @@ impl Session {
                 });
             }
         }
-        Ok(())
+    }
+
+    /// Reads the client's settings, once a cancel request has struck.
+    async fn read_own_after(
+        &mut self,
+        aftermath: Aftermath,
+        mut connection: Connection<Bound>,
+    ) -> io::Result<Connection<Bound>> {
+        if aftermath == Aftermath::Possible {
+            self.registration.settled().await;
+            connection = own::round_trip(connection).await?;
+        }
+        self.read_own(connection).await
     }
 
     async fn checkout(&mut self) -> Result<Option<(crate::binding::Taken, Slot)>, End> {
@@ -433,12 +510,45 @@ impl Session {
         if !enforced {
             return Ok(verdict);
         }
-        Err(ClientError::error(refusal.sqlstate, refusal.message.clone()).hint(refusal.hint))
+        Err(
+            ClientError::error(refusal.sqlstate, refusal.message.clone())
+                .detail(refusal.detail())
+                .hint(refusal.hint),
+        )
+    }
+
+    /// Refuses a statement that may mean a temporary relation that was taken
+    /// away. Looks for the name in the text, so that it refuses too much rather
+    /// than too little.
+    fn lost_in(&self, sql: &[u8], verdict: &Verdict) -> Result<(), ClientError> {
+        let made_anew = |name: &str| verdict.effects.temporary.iter().any(|made| **made == *name);
+        let lost = self.lost.iter().find(|name| mentions(sql, name));
+        match lost {
+            Some(name) if !made_anew(name) => Err(ClientError::error(
+                "42P01",
+                format!("temporary relation \"{name}\" is gone: other clients waited for its server connection"),
+            )
+            .hint("Create it again, or run DISCARD TEMP to go on without it.")),
+            _ => Ok(()),
+        }
     }
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
+}
+
+/// Whether a text may contain an identifier, in any spelling: a quote within it
+/// is doubled, and `U&` can write any letter otherwise.
+fn mentions(sql: &[u8], name: &str) -> bool {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let escaped = sql.windows(2).any(|pair| pair.eq_ignore_ascii_case(b"U&"));
+    let name = name.as_bytes();
+    !plain
+        || escaped
+        || sql
+            .windows(name.len().max(1))
+            .any(|part| part.eq_ignore_ascii_case(name))
 }
 
 /// The client's bytes cannot be told apart any more.

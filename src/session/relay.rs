@@ -20,6 +20,8 @@ pub(super) enum Outcome {
     Judge,
     /// The client has reset its settings: attach the tenant again.
     Reset,
+    /// The attachment will not hold for much longer: make it anew.
+    Stale,
     /// The session is over; the connection is to be closed.
     End(End),
 }
@@ -57,10 +59,9 @@ impl Session {
         cx: &mut Context<'_>,
     ) -> Poll<Outcome> {
         loop {
-            let up = match self.poll_up(exchange, cx) {
-                Ok(moved) => moved,
-                Err(outcome) => return Poll::Ready(outcome),
-            };
+            if let Err(outcome) = self.poll_up(exchange, cx) {
+                return Poll::Ready(outcome);
+            }
             let down = match self.poll_down(exchange, cx) {
                 Ok(moved) => moved,
                 Err(outcome) => return Poll::Ready(outcome),
@@ -68,7 +69,9 @@ impl Session {
             if let Some(outcome) = self.at_rest(exchange) {
                 return Poll::Ready(outcome);
             }
-            if !up && !down {
+            // Both ways wait now. What came down may let more go up; what went up
+            // brings nothing down before it is answered.
+            if !down {
                 let clients_turn =
                     exchange.ledger.is_answered() && exchange.connection.output().is_empty();
                 // In session mode the connection is the client's all the time.
@@ -86,17 +89,25 @@ impl Session {
         }
     }
 
-    /// From the client to the server. Says whether anything has moved.
-    fn poll_up(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Result<bool, Outcome> {
-        let mut moved = false;
+    /// From the client to the server, as far as it goes.
+    fn poll_up(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Result<(), Outcome> {
         loop {
             if !self.poll_send_up(exchange, cx)? {
-                return Ok(moved);
+                return Ok(());
             }
             if self.leaving {
-                return Ok(moved);
+                return Ok(());
             }
             if !self.client.input.is_empty() {
+                if exchange.connection.is_stale()
+                    && exchange.ledger.is_between()
+                    && exchange.connection.output().is_empty()
+                    && exchange.connection.input().is_empty()
+                    && !self.client.scan.is_within()
+                    && !self.client.scan.has_approved()
+                {
+                    return Err(Outcome::Stale);
+                }
                 let before = (self.client.input.len(), exchange.ledger.awaited.len());
                 let step = self
                     .forward(&mut exchange.connection, &mut exchange.ledger)
@@ -111,27 +122,26 @@ impl Session {
                 }
                 let changed = before != (self.client.input.len(), exchange.ledger.awaited.len());
                 if self.client.scan.has_approved() || changed {
-                    moved = true;
                     continue;
                 }
                 if step == Step::Held {
-                    return Ok(moved);
+                    return Ok(());
                 }
             }
             match self.client.poll_fill(cx) {
                 Poll::Ready(Ok(0)) if exchange.ledger.is_idle() => {
                     // It has left nothing behind that its goodbye would end.
                     self.leaving = true;
-                    return Ok(true);
+                    return Ok(());
                 }
                 Poll::Ready(Ok(0)) => {
                     return Err(Outcome::End(End::ClientGone(
                         io::ErrorKind::UnexpectedEof.into(),
                     )));
                 }
-                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Err(Outcome::End(End::ClientGone(error))),
-                Poll::Pending => return Ok(moved),
+                Poll::Pending => return Ok(()),
             }
         }
     }
@@ -239,6 +249,7 @@ impl Session {
         if !ledger.is_idle() || ledger.pinned != Pinned::ByObjects {
             return Outcome::End(ended_for_others(ledger));
         }
+        self.lost.extend(ledger.temporary.iter().cloned());
         self.client.send_error(
             &ClientError::warning(
                 "01000",

@@ -1,5 +1,6 @@
 //! The prepared statements of one client.
 
+use crate::binding::OwnSettings;
 use crate::guard::Verdict;
 use crate::server::Prepared;
 use hashbrown::HashMap;
@@ -16,6 +17,8 @@ const MOST_NAMES: usize = 10_000;
 pub(super) struct Statement {
     pub(super) prepared: Arc<Prepared>,
     pub(super) verdict: Arc<Verdict>,
+    /// The client's settings when it prepared the statement.
+    pub(super) own: OwnSettings,
 }
 
 /// A client's prepared statements: they are the client's, wherever its
@@ -53,6 +56,13 @@ impl Statements {
         self.unnamed = statement;
     }
 
+    /// Makes a named statement one of the same text.
+    pub(super) fn replace(&mut self, name: &[u8], prepared: Arc<Prepared>) {
+        if let Some(statement) = self.named.get_mut(name) {
+            statement.prepared = prepared;
+        }
+    }
+
     pub(super) fn remove(&mut self, name: &[u8]) {
         if name.is_empty() {
             self.unnamed = None;
@@ -67,7 +77,9 @@ impl Statements {
 }
 
 /// Statements that clients have prepared, each text once, so that clients with
-/// the same statement share one on a server connection.
+/// the same statement share one on a server connection. Constants are read when
+/// a statement is parsed, and `DateStyle`, `TimeZone` and others say how: a text
+/// is the same only under the same settings.
 #[derive(Debug, Default)]
 pub struct Interner {
     known: Mutex<Known>,
@@ -80,10 +92,28 @@ struct Known {
 }
 
 impl Interner {
-    /// The statement with this text and these parameter types.
+    /// The statement with this text and these parameter types, for clients with
+    /// these settings.
+    pub(super) fn intern_under(&self, tail: &[u8], own: &OwnSettings) -> Arc<Prepared> {
+        let mut key = tail.to_vec();
+        let settings = own.iter().filter(|(name, _)| !is_meaningless(name));
+        for (name, value) in settings {
+            for part in ["\0", name, "=", value] {
+                key.extend_from_slice(part.as_bytes());
+            }
+        }
+        self.enter(&key, tail)
+    }
+
+    /// The statement with this text and these parameter types, for one client
+    /// alone.
     pub(super) fn intern(&self, tail: &[u8]) -> Arc<Prepared> {
+        self.enter(tail, tail)
+    }
+
+    fn enter(&self, key: &[u8], tail: &[u8]) -> Arc<Prepared> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(prepared) = known.statements.get(tail).and_then(Weak::upgrade) {
+        if let Some(prepared) = known.statements.get(key).and_then(Weak::upgrade) {
             return prepared;
         }
         if known.statements.len() >= known.sweep_at {
@@ -95,7 +125,13 @@ impl Interner {
         let prepared = Prepared::new(tail);
         known
             .statements
-            .insert(tail.into(), Arc::downgrade(&prepared));
+            .insert(key.into(), Arc::downgrade(&prepared));
         prepared
     }
+}
+
+/// Whether a setting says nothing about what a statement means. It is often
+/// different for each client.
+fn is_meaningless(name: &str) -> bool {
+    name == "application_name" || name.ends_with("_timeout")
 }

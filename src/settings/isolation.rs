@@ -5,12 +5,19 @@ use super::reader::{Entry, Section};
 use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema};
 use super::{Isolation, IsolationKind, Naming};
-use crate::tenant::{IsolationName, ServerName};
+use crate::tenant::{IsolationName, Seal, SealKey, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// The fewest bytes of a key that roles' passwords are derived from.
+/// The fewest bytes of a key file.
 const LEAST_KEY_BYTES: usize = 32;
+
+/// How long the token of a seal is valid, where nothing is said.
+const LIFETIME: Duration = Duration::from_secs(10 * 60);
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(2);
+const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The isolations, and the names of those too that have a problem.
 #[derive(Default)]
@@ -26,8 +33,14 @@ impl Isolations {
             let isolation = Isolation {
                 server: plan.server.clone(),
                 kind: match &plan.kind {
-                    Kind::Setting { setting, .. } => IsolationKind::Setting {
+                    Kind::Setting {
+                        database,
+                        setting,
+                        seal,
+                    } => IsolationKind::Setting {
+                        database: Arc::clone(database),
                         setting: Arc::clone(setting),
+                        seal: seal.clone(),
                     },
                     Kind::Schema { role, .. } => IsolationKind::Schema {
                         per_tenant_role: role.is_some(),
@@ -52,6 +65,7 @@ pub(super) enum Kind {
     Setting {
         database: Arc<str>,
         setting: Arc<str>,
+        seal: Seal,
     },
     Schema {
         database: Arc<str>,
@@ -140,10 +154,11 @@ const KINDS: [(&str, Word); 3] = [
 ];
 
 /// The keys that only one kind has.
-const KEYS_OF_ONE_KIND: [(&str, Word); 6] = [
+const KEYS_OF_ONE_KIND: [(&str, Word); 7] = [
     ("setting", Word::Setting),
     ("seal", Word::Setting),
     ("seal_key_file", Word::Setting),
+    ("seal_lifetime", Word::Setting),
     ("search_path", Word::Schema),
     ("role", Word::Schema),
     ("role_key_file", Word::Schema),
@@ -174,9 +189,11 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
     let kind = word.and_then(|word| match word {
         Word::Setting => {
             let setting = setting(&mut section);
+            let seal = seal(&mut section);
             Some(Kind::Setting {
                 database: database_name(&database?)?,
                 setting: setting?,
+                seal: seal?,
             })
         }
         Word::Schema => {
@@ -229,17 +246,6 @@ fn parse(text: &str, check: Check) -> Result<Template, String> {
 }
 
 fn setting(section: &mut Section<'_>) -> Option<Arc<str>> {
-    section.refuse(
-        "seal_key_file",
-        "sealing is not available yet: remove the key",
-    );
-    let sealed = section.optional("seal").and_then(|entry| {
-        let available = entry.choice(&[("off", true), ("token", false), ("carrier", false)])?;
-        if !available {
-            entry.refuse("is not available yet: use \"off\"");
-        }
-        Some(available)
-    });
     let entry = section.required(
         "setting",
         "the setting that the policies read, such as \"session.current_organization_id\"",
@@ -253,7 +259,51 @@ fn setting(section: &mut Section<'_>) -> Option<Arc<str>> {
         );
         return None;
     }
-    (sealed != Some(false)).then(|| Arc::from(name.to_ascii_lowercase()))
+    Some(Arc::from(name.to_ascii_lowercase()))
+}
+
+/// How the setting is sealed.
+fn seal(section: &mut Section<'_>) -> Option<Seal> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Choice {
+        Off,
+        Token,
+        Carrier,
+    }
+    const SEALS: [(&str, Choice); 3] = [
+        ("off", Choice::Off),
+        ("token", Choice::Token),
+        ("carrier", Choice::Carrier),
+    ];
+    let choice = match section.optional("seal") {
+        None => Some(Choice::Off),
+        Some(entry) => entry.choice(&SEALS),
+    };
+    if choice.is_none() {
+        drop(section.optional("seal_key_file"));
+    }
+    if choice.is_some_and(|choice| choice != Choice::Token) {
+        section.refuse("seal_lifetime", "has no meaning without seal = \"token\"");
+    }
+    let lifetime = match section.optional("seal_lifetime") {
+        None => Some(LIFETIME),
+        Some(entry) => entry.duration(SHORTEST_LIFETIME..=LONGEST_LIFETIME),
+    };
+    if choice? == Choice::Off {
+        let reason = "has no meaning without seal = \"token\" or \"carrier\"";
+        section.refuse("seal_key_file", reason);
+        return Some(Seal::Off);
+    }
+    let entry = section.required(
+        "seal_key_file",
+        "the file with the key that the tenant's context is signed with; make one with \
+         `openssl rand -hex 32`",
+    )?;
+    let key = SealKey::derive(&key(&entry)?);
+    Some(match choice? {
+        Choice::Token => Seal::Token(key, lifetime?),
+        Choice::Off | Choice::Carrier => Seal::Carrier(key),
+    })
 }
 
 /// PostgreSQL's `valid_custom_variable_name` (guc.c), for ASCII alone. Parts
@@ -299,7 +349,7 @@ fn role(section: &mut Section<'_>) -> Result<Option<RolePlan>, ()> {
             Err(())
         }
         (Some(role), Some(file)) => {
-            let (name, key) = (template(&role, check_role), role_key(&file));
+            let (name, key) = (template(&role, check_role), key(&file));
             Ok(Some(RolePlan {
                 name: name.ok_or(())?,
                 key: key.ok_or(())?,
@@ -308,8 +358,25 @@ fn role(section: &mut Section<'_>) -> Result<Option<RolePlan>, ()> {
     }
 }
 
-fn role_key(entry: &Entry<'_>) -> Option<Vec<u8>> {
-    let (path, mut bytes) = entry.file()?;
+/// The content of a key file, without the ends of lines behind it.
+fn key(entry: &Entry<'_>) -> Option<Vec<u8>> {
+    let (path, bytes) = entry.file()?;
+    let checked = key_bytes(bytes);
+    let refuse = |reason| entry.refuse(format!("{} {reason}", path.display()));
+    checked.map_err(refuse).ok()
+}
+
+/// Reads a file like those of `seal_key_file`, for the command line.
+///
+/// # Errors
+/// If it cannot be read or is too short; the text says so.
+pub fn read_key_file(path: &Path) -> Result<Vec<u8>, String> {
+    let at = |reason: String| format!("{} {reason}", path.display());
+    let bytes = std::fs::read(path).map_err(|error| at(format!("cannot be read: {error}")))?;
+    key_bytes(bytes).map_err(at)
+}
+
+fn key_bytes(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     while bytes
         .last()
         .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
@@ -317,13 +384,11 @@ fn role_key(entry: &Entry<'_>) -> Option<Vec<u8>> {
         bytes.pop();
     }
     if bytes.len() < LEAST_KEY_BYTES {
-        entry.refuse(format!(
-            "{} has {} bytes; a key needs at least {LEAST_KEY_BYTES}: make one with \
+        return Err(format!(
+            "has {} bytes; a key needs at least {LEAST_KEY_BYTES}: make one with \
              `openssl rand -hex 32`",
-            path.display(),
             bytes.len()
         ));
-        return None;
     }
-    Some(bytes)
+    Ok(bytes)
 }

@@ -120,7 +120,7 @@ fn claims(one: &Placed<'_>, servers: &BTreeMap<ServerName, Server>) -> Vec<Claim
     let at = place(one, servers);
     let host = at.0.clone();
     let attached = match &one.tenant.placement.attachment {
-        Attachment::Setting { name, value } => {
+        Attachment::Setting { name, value, .. } => {
             Some(Claim::Value(at, name.to_string(), meaning(value)))
         }
         Attachment::Schema { .. } => {

@@ -22,10 +22,11 @@ mod template;
 mod tenants;
 mod tls;
 
+pub use isolation::read_key_file;
 pub use problem::{Origin, Problem, Problems};
 
 use crate::guard;
-use crate::tenant::{Directory, IsolationName, ServerName, SharedTenant};
+use crate::tenant::{Directory, IsolationName, Seal, ServerName, SharedTenant};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -280,8 +281,12 @@ pub struct Naming {
 pub enum IsolationKind {
     /// By a session setting that row-level-security policies read.
     Setting {
+        /// The database.
+        database: Arc<str>,
         /// The setting's name in lower case; no client may change it.
         setting: Arc<str>,
+        /// What keeps clients from forging it.
+        seal: Seal,
     },
     /// By a schema of each tenant's own.
     Schema {

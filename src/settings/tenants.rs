@@ -191,11 +191,16 @@ impl Filled<'_> {
             database,
         };
         let placement = match &plan.kind {
-            Kind::Setting { database, setting } => Placement {
+            Kind::Setting {
+                database,
+                setting,
+                seal,
+            } => Placement {
                 endpoint: endpoint(Arc::clone(database)),
                 attachment: Attachment::Setting {
                     name: Arc::clone(setting),
                     value: Arc::from(self.id.as_str()),
+                    seal: seal.clone(),
                 },
                 identity: Identity::Server,
             },

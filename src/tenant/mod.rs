@@ -7,11 +7,13 @@
 mod directory;
 mod name;
 mod placement;
+mod seal;
 mod verifier;
 
 pub use directory::{Directory, Principal};
 pub use name::{IsolationName, LoginName, ServerName, TenantId};
 pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
+pub use seal::{Claim, Seal, SealKey};
 pub use verifier::{Verifier, VerifierError};
 
 use std::sync::Arc;

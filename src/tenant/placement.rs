@@ -1,6 +1,6 @@
 //! Where a tenant's data is, and what must be attached to reach it.
 
-use super::ServerName;
+use super::{Seal, ServerName};
 use aws_lc_rs::hmac;
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub enum Attachment {
         name: Arc<str>,
         /// The tenant's value of it.
         value: Arc<str>,
+        /// What keeps a client from forging it.
+        seal: Seal,
     },
     /// A schema of the tenant's own.
     Schema {

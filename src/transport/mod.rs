@@ -133,7 +133,8 @@ impl Transport {
         if said.is_err() {
             return;
         }
-        let mut unread = [0; 4096];
+        // On the heap, or every task that may close would have room for it.
+        let mut unread = vec![0; 4096];
         while let Ok(1..) = std::future::poll_fn(|cx| self.poll_read(cx, &mut unread)).await {}
     }
 

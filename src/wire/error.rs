@@ -26,6 +26,8 @@ pub struct ClientError {
     pub sqlstate: &'static str,
     /// What happened, without a full stop.
     pub message: Cow<'static, str>,
+    /// More of what happened, in sentences.
+    pub detail: Option<Cow<'static, str>>,
     /// What can be done about it.
     pub hint: Option<Cow<'static, str>>,
 }
@@ -38,6 +40,7 @@ impl ClientError {
             severity: Severity::Fatal,
             sqlstate,
             message: message.into(),
+            detail: None,
             hint: None,
         }
     }
@@ -49,6 +52,7 @@ impl ClientError {
             severity: Severity::Warning,
             sqlstate,
             message: message.into(),
+            detail: None,
             hint: None,
         }
     }
@@ -60,8 +64,16 @@ impl ClientError {
             severity: Severity::Error,
             sqlstate,
             message: message.into(),
+            detail: None,
             hint: None,
         }
+    }
+
+    /// The same with a detail.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = Some(detail.into());
+        self
     }
 
     /// The same with a hint.
@@ -90,6 +102,9 @@ impl ClientError {
             (b'C', self.sqlstate.to_owned()),
             (b'M', without_nul(&self.message)),
         ];
+        if let Some(detail) = &self.detail {
+            fields.push((b'D', without_nul(detail)));
+        }
         if let Some(hint) = &self.hint {
             fields.push((b'H', without_nul(hint)));
         }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -39,6 +39,8 @@ pub struct Options {
     pub pin: &'static str,
     /// `pool.wait_timeout`
     pub wait_timeout: &'static str,
+    /// `pool.reclaim_after`
+    pub reclaim_after: &'static str,
     /// `pool.idle_timeout`
     pub idle_timeout: &'static str,
     /// `servers.main.connect_timeout`
@@ -51,6 +53,8 @@ pub struct Options {
     pub channels: &'static str,
     /// `log.filter`; must let the event through that tells the address.
     pub log: &'static str,
+    /// More lines of `[isolation.setting]`.
+    pub isolation: String,
     /// More text at the end of the file, such as `[[logins]]`.
     pub more: String,
 }
@@ -70,12 +74,14 @@ impl Default for Options {
             share: "scrubbed",
             pin: "allow",
             wait_timeout: "30s",
+            reclaim_after: "30s",
             idle_timeout: "10min",
             connect_timeout: "5s",
             guard: "enforce",
             opaque: "reject",
             channels: "reject",
             log: "info",
+            isolation: String::new(),
             more: String::new(),
         }
     }
@@ -167,13 +173,13 @@ impl Proxy {
 
     /// What it has logged so far.
     pub fn log(&self) -> String {
-        self.log.state.lock().unwrap().lines.join("\n")
+        self.log.state().lines.join("\n")
     }
 
     /// Waits for a line of the log that contains `text`, and returns it.
     pub fn wait_for_log(&self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
-        let mut state = self.log.state.lock().unwrap();
+        let mut state = self.log.state();
         loop {
             if let Some(line) = state.lines.iter().find(|line| line.contains(text)) {
                 return line.clone();
@@ -182,7 +188,8 @@ impl Proxy {
             assert!(!state.over, "the proxy ended without {text:?}:\n{}", all());
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "no {text:?} in the log:\n{}", all());
-            state = self.log.changed.wait_timeout(state, left).unwrap().0;
+            let woken = self.log.changed.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -283,13 +290,18 @@ struct Lines {
 }
 
 impl Log {
+    /// Whatever a test that failed was doing with it.
+    fn state(&self) -> MutexGuard<'_, Lines> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn keep(&self, input: impl std::io::BufRead) {
         for line in input.lines() {
             let Ok(line) = line else { break };
-            self.state.lock().unwrap().lines.push(line);
+            self.state().lines.push(line);
             self.changed.notify_all();
         }
-        self.state.lock().unwrap().over = true;
+        self.state().over = true;
         self.changed.notify_all();
     }
 }
@@ -321,12 +333,14 @@ pub fn configuration(site: &Site, options: &Options) -> String {
         share,
         pin,
         wait_timeout,
+        reclaim_after,
         idle_timeout,
         connect_timeout,
         guard,
         opaque,
         channels,
         log,
+        isolation,
         ..
     } = options;
     let mut text = format!(
@@ -353,12 +367,14 @@ size = {size}
 {size_per_tenant}share = "{share}"
 pin = "{pin}"
 wait_timeout = "{wait_timeout}"
+reclaim_after = "{reclaim_after}"
 idle_timeout = "{idle_timeout}"
 [isolation.setting]
 kind = "setting"
 server = "main"
 database = "{database}"
 setting = "{SETTING}"
+{isolation}
 [isolation.schema]
 kind = "schema"
 server = "main"

@@ -176,6 +176,18 @@ impl Raw {
         self.until(b'Z')
     }
 
+    /// The same; `None` if the connection is closed before it.
+    pub fn try_ready(&mut self) -> Option<Answer> {
+        let mut messages = Vec::new();
+        while messages
+            .last()
+            .is_none_or(|last: &Message| last.tag != b'Z')
+        {
+            messages.push(self.try_read()?);
+        }
+        Some(Answer { messages })
+    }
+
     /// All messages up to the first of this type.
     pub fn until(&mut self, tag: u8) -> Answer {
         let mut messages = Vec::new();

@@ -118,8 +118,13 @@ fn effects_tell_what_outlives_the_transaction() {
         resets: true,
         ..none()
     };
+    let cleans = Effects {
+        drops_temporary: true,
+        ..resets.clone()
+    };
     let discards = Effects {
         drops_prepared: true,
+        drops_temporary: true,
         clears_residue: true,
         ..resets.clone()
     };
@@ -130,6 +135,10 @@ fn effects_tell_what_outlives_the_transaction() {
     let residue = Effects {
         residue: true,
         ..none()
+    };
+    let temporary = |name: &str| Effects {
+        temporary: vec![name.into()],
+        ..residue.clone()
     };
     let seeds = Effects {
         seeds: true,
@@ -180,7 +189,14 @@ fn effects_tell_what_outlives_the_transaction() {
         // Npgsql cleans a connection that has prepared statements so.
         (
             "SET SESSION AUTHORIZATION DEFAULT;RESET ALL;CLOSE ALL;UNLISTEN *;SELECT pg_advisory_unlock_all();DISCARD SEQUENCES;DISCARD TEMP",
-            resets,
+            cleans,
+        ),
+        (
+            "DISCARD TEMP",
+            Effects {
+                drops_temporary: true,
+                ..none()
+            },
         ),
         ("DISCARD ALL", discards),
         ("DEALLOCATE ALL", drops),
@@ -198,13 +214,13 @@ fn effects_tell_what_outlives_the_transaction() {
                 ..none()
             },
         ),
-        ("CREATE TEMP TABLE t (a int)", residue.clone()),
-        ("CREATE TABLE pg_temp.t (a int)", residue.clone()),
-        ("CREATE TEMP TABLE t AS SELECT 1", residue.clone()),
-        ("SELECT 1 INTO TEMP t", residue.clone()),
-        ("CREATE TEMP SEQUENCE s", residue.clone()),
+        ("CREATE TEMP TABLE t (a int)", temporary("t")),
+        ("CREATE TABLE pg_temp.t (a int)", temporary("t")),
+        ("CREATE TEMP TABLE \"T u\" AS SELECT 1", temporary("T u")),
+        ("SELECT 1 INTO TEMP t", temporary("t")),
+        ("CREATE TEMP SEQUENCE s", temporary("s")),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", residue.clone()),
-        ("PREPARE p AS SELECT 1", residue),
+        ("PREPARE p AS SELECT 1", residue.clone()),
         (
             "SELECT pg_try_advisory_lock(1)",
             Effects {
@@ -267,6 +283,10 @@ fn what_the_options_let_through_keeps_its_effects() {
         doubtful: true,
         ..Effects::default()
     };
+    let view = Effects {
+        temporary: vec!["v".into()],
+        ..both.clone()
+    };
     let cases = [
         ("LISTEN a", &locks),
         ("SELECT pg_advisory_lock(1)", &locks),
@@ -289,7 +309,7 @@ fn what_the_options_let_through_keeps_its_effects() {
             "CREATE AGGREGATE pg_temp.a(int) (sfunc = f, stype = int)",
             &both,
         ),
-        ("CREATE TEMP VIEW v AS SELECT 1", &both),
+        ("CREATE TEMP VIEW v AS SELECT 1", &view),
     ];
     for (sql, effects) in cases {
         let verdict = guard.inspect(sql.as_bytes());

@@ -164,6 +164,14 @@ const REFUSED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "seal",
+        &[
+            "SELECT pgtenant.bind('v1.carrier')",
+            "SELECT pgtenant.bind_token('', 'x') FROM t",
+            "SELECT * FROM pgtenant.verify('')",
+        ],
+    ),
+    (
         "row-level-policies",
         &[
             "CREATE POLICY p ON t",

@@ -1,0 +1,189 @@
+//! `pgtenant harden`
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use super::{Failure, print};
+use pgtenant::maintenance::{Database, Hardening, MaintenanceError, Undoing, Url};
+use pgtenant::settings::{self, IsolationKind, Settings};
+use pgtenant::tenant::{IsolationName, Seal, SealKey};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What `harden` is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The isolation, if there are several of kind "setting"
+    #[arg(long, value_name = "NAME")]
+    isolation: Option<String>,
+    /// Another seal than the configuration's, with the same key
+    #[arg(long, value_enum, value_name = "KIND", conflicts_with = "undo")]
+    seal: Option<SealKind>,
+    /// A table whose policies do not read the setting themselves, and its column
+    /// that holds the tenant; may be given several times
+    #[arg(long = "table", value_name = "SCHEMA.TABLE=COLUMN", value_parser = table, conflicts_with = "undo")]
+    tables: Vec<(String, String)>,
+    /// Make what the proxy needs, and seal no table yet
+    #[arg(long, conflicts_with_all = ["undo", "tables"])]
+    without_policies: bool,
+    /// Let the key of this file be valid too, beside the configuration's
+    #[arg(long, value_name = "FILE", conflicts_with = "undo")]
+    rotate: Option<PathBuf>,
+    /// Take the seal away
+    #[arg(long)]
+    undo: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Output {
+    /// Print a script for psql
+    #[arg(long)]
+    print: bool,
+    /// Run it in the isolation's database, as the user of this URL:
+    /// postgres://user@host/database; the password may come from PGPASSWORD
+    #[arg(long, value_name = "URL")]
+    apply: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum SealKind {
+    Carrier,
+    Token,
+}
+
+fn table(text: &str) -> Result<(String, String), String> {
+    match text.rsplit_once('=') {
+        Some((table, column)) if !column.is_empty() && table.contains('.') => {
+            Ok((table.to_owned(), column.to_owned()))
+        }
+        _ => Err("must be SCHEMA.TABLE=COLUMN".to_owned()),
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let settings = settings::load(&arguments.config).map_err(Failure::configuration)?;
+    let target = Target::find(&settings, arguments)?;
+    if arguments.undo {
+        let setting = target.setting;
+        let undoing = Undoing { setting };
+        let Some(url) = &arguments.output.apply else {
+            return print(undoing.script());
+        };
+        return apply(url, &target.database, async |database| {
+            undoing.apply(database).await
+        });
+    }
+    let hardening = hardening(&target, arguments)?;
+    let Some(url) = &arguments.output.apply else {
+        return print(hardening.script());
+    };
+    apply(url, &target.database, async |database| {
+        hardening.apply(database).await
+    })
+}
+
+/// The isolation that is to be sealed.
+struct Target {
+    name: IsolationName,
+    database: Arc<str>,
+    setting: Arc<str>,
+    seal: Seal,
+    role: Arc<str>,
+}
+
+impl Target {
+    fn find(settings: &Settings, arguments: &Arguments) -> Result<Self, Failure> {
+        let wrong = |reason: String| Failure::configuration(format!("pgtenant: {reason}"));
+        let candidates = settings.isolations.iter().filter_map(|(name, isolation)| {
+            let IsolationKind::Setting {
+                database,
+                setting,
+                seal,
+            } = &isolation.kind
+            else {
+                return None;
+            };
+            Some(Self {
+                name: name.clone(),
+                database: database.clone(),
+                setting: setting.clone(),
+                seal: seal.clone(),
+                role: settings.servers.get(&isolation.server)?.user.clone(),
+            })
+        });
+        let mut candidates: Vec<_> = candidates.collect();
+        if let Some(name) = &arguments.isolation {
+            candidates.retain(|target| target.name.as_str() == name);
+        }
+        match (candidates.pop(), candidates.is_empty()) {
+            (Some(target), true) => Ok(target),
+            (Some(_), false) => Err(wrong(
+                "there are several isolations of kind \"setting\": name one with --isolation"
+                    .to_owned(),
+            )),
+            (None, _) => Err(wrong(match &arguments.isolation {
+                Some(name) => format!("no isolation of kind \"setting\" is named {name:?}"),
+                None => "no isolation is of kind \"setting\": nothing can be sealed".to_owned(),
+            })),
+        }
+    }
+}
+
+fn hardening(target: &Target, arguments: &Arguments) -> Result<Hardening, Failure> {
+    let Some(key) = target.seal.key().cloned() else {
+        return Err(Failure::configuration(format!(
+            "{}: isolation.{}.seal: is \"off\": set it to \"carrier\" or \"token\", with a \
+             `seal_key_file`",
+            arguments.config.display(),
+            target.name
+        )));
+    };
+    let seal = match arguments.seal {
+        None => target.seal.clone(),
+        Some(SealKind::Carrier) => Seal::Carrier(key),
+        // What the database is given does not depend on the lifetime.
+        Some(SealKind::Token) => Seal::Token(key, Duration::ZERO),
+    };
+    let other_key = arguments.rotate.as_deref().map(read_key).transpose()?;
+    Ok(Hardening {
+        setting: target.setting.clone(),
+        role: target.role.clone(),
+        seal,
+        other_key,
+        tables: arguments.tables.clone(),
+        policies: !arguments.without_policies,
+    })
+}
+
+fn read_key(path: &Path) -> Result<SealKey, Failure> {
+    let read = settings::read_key_file(path);
+    let wrong = |reason| Failure::configuration(format!("pgtenant: --rotate: {reason}"));
+    Ok(SealKey::derive(&read.map_err(wrong)?))
+}
+
+fn apply(
+    url: &str,
+    database: &str,
+    work: impl AsyncFnOnce(&mut Database) -> Result<Vec<String>, MaintenanceError>,
+) -> Result<(), Failure> {
+    let wrong = |error| Failure::configuration(format!("pgtenant: --apply: {error}"));
+    let url = Url::parse(url).map_err(wrong)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::run(format!("cannot start: {error}")))?;
+    let lines = runtime.block_on(async {
+        let mut database = url.connect_to(database).await?;
+        work(&mut database).await
+    });
+    for line in lines.map_err(Failure::run)? {
+        print(line)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Checks of the configuration, which need no server.
+
+use super::catalogue::{self, Check};
+use super::finding::{Finding, Place};
+use crate::guard::{Mode, Permission};
+use crate::settings::{ClientTls, IsolationKind, ServerTls, Settings, Verification};
+use crate::tenant::Seal;
+use std::net::IpAddr;
+
+/// What is to be changed in the configuration.
+pub(super) fn check(settings: &Settings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |check: &'static Check, object: String, detail: Option<String>, fix: &str| {
+        findings.push(Finding {
+            check,
+            place: Place::Configuration,
+            object,
+            detail,
+            fix: Some(fix.to_owned()),
+        });
+    };
+    if settings.guard.mode == Mode::Report {
+        add(
+            &catalogue::GUARD_REPORTS,
+            "guard.mode".into(),
+            None,
+            "mode = \"enforce\"",
+        );
+    }
+    if settings.guard.opaque == Permission::Allow {
+        for (name, isolation) in &settings.isolations {
+            if let IsolationKind::Setting {
+                seal: Seal::Off, ..
+            }
+            | IsolationKind::Schema {
+                per_tenant_role: false,
+            } = isolation.kind
+            {
+                let detail = format!("isolation.{name} relies on the guard");
+                let object = "guard.opaque".to_owned();
+                add(
+                    &catalogue::OPAQUE,
+                    object,
+                    Some(detail),
+                    "opaque = \"reject\"",
+                );
+            }
+        }
+    }
+    if settings.guard.channels == Permission::Allow {
+        add(
+            &catalogue::CHANNELS,
+            "guard.channels".into(),
+            None,
+            "channels = \"reject\"",
+        );
+    }
+    for (name, isolation) in &settings.isolations {
+        if let IsolationKind::Schema {
+            per_tenant_role: false,
+        } = isolation.kind
+        {
+            let object = format!("isolation.{name}");
+            add(
+                &catalogue::NO_TENANT_ROLE,
+                object,
+                None,
+                "role = \"{schema}_app\"",
+            );
+        }
+    }
+    for (name, server) in &settings.servers {
+        let object = format!("servers.{name}.tls");
+        let fix = "tls = \"verify-full\" and ca = \"FILE\"";
+        match &server.tls {
+            _ if is_this_machine(&server.host) => {}
+            ServerTls::Off => add(&catalogue::SERVER_CLEAR_TEXT, object, None, fix),
+            ServerTls::On {
+                verification: Verification::Nothing,
+                ..
+            } => add(&catalogue::SERVER_UNVERIFIED, object, None, fix),
+            ServerTls::On { .. } => {}
+        }
+    }
+    let mut addresses = settings.listen.addresses.iter();
+    if matches!(settings.tls, ClientTls::Off | ClientTls::Allow(_))
+        && addresses.any(|address| !address.ip().is_loopback())
+    {
+        add(
+            &catalogue::CLIENT_CLEAR_TEXT,
+            "tls.mode".into(),
+            None,
+            "mode = \"require\"",
+        );
+    }
+    findings
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let address = host.parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,215 @@
+//! Checks of one database.
+
+use super::catalogue::{self, CHECKS, Check, Kind};
+use super::finding::{Checked, Finding, Place, Report};
+use super::releases;
+use super::scope::Scope;
+use super::{Database, MaintenanceError, policies};
+use crate::maintenance::explain;
+use std::collections::BTreeSet;
+
+/// Nothing is changed, and no query runs for longer than a minute.
+const PREPARE: &str = "SET default_transaction_read_only = on; SET statement_timeout = '60s'; \
+                       SET jit = off";
+
+/// The oldest `server_version_num` whose catalogs the queries know.
+const OLDEST: i32 = 140_000;
+
+/// Looks at the database and adds what is found.
+pub(super) async fn check(
+    database: &Database,
+    server: &str,
+    scope: &Scope,
+    report: &mut Report,
+) -> Result<(), MaintenanceError> {
+    let place = Place::Database {
+        server: server.to_owned(),
+        database: database.name.clone(),
+    };
+    database.client.batch_execute(PREPARE).await?;
+    let sql = "SELECT current_setting('server_version_num')::int, \
+               split_part(current_setting('server_version'), ' ', 1)";
+    let row = database.client.query_one(sql, &[]).await?;
+    let (number, version): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+    report.checked.push(Checked {
+        place: place.clone(),
+        user: database.user.clone(),
+        version: version.clone(),
+    });
+    report.findings.extend(release(number, server, &version));
+    if number < OLDEST {
+        let reason = format!("the checks need PostgreSQL 14 or newer; this is {version}");
+        report.failures.push((place, reason));
+        return Ok(());
+    }
+    let mut looker = Looker {
+        database,
+        server,
+        place,
+        report,
+    };
+    looker.roles(scope).await;
+    for (setting, roles) in &scope.settings {
+        looker
+            .setting(setting, roles, scope.sealed.contains(setting))
+            .await;
+    }
+    Ok(())
+}
+
+/// What is known of the server's release.
+fn release(number: i32, server: &str, version: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |check, detail, fix| {
+        findings.push(Finding {
+            check,
+            place: Place::Server(server.to_owned()),
+            object: format!("PostgreSQL {version}"),
+            detail: Some(detail),
+            fix,
+        });
+    };
+    let holes: Vec<_> = releases::holes_of(number)
+        .map(|hole| format!("{}: {}", hole.name, hole.what))
+        .collect();
+    if !holes.is_empty() {
+        let safe = releases::safe_minor(number);
+        let fix = safe.map(|safe| format!("-- install PostgreSQL {safe} or a newer minor release"));
+        add(&catalogue::HOLES, holes.join("; "), fix);
+    }
+    if number / 10_000 < releases::OLDEST_MAINTAINED {
+        let fix = "-- upgrade to a major version that is maintained".to_owned();
+        let detail = "its time of support is over".to_owned();
+        add(&catalogue::UNMAINTAINED, detail, Some(fix));
+    }
+    findings
+}
+
+/// What the queries of a check are asked about.
+#[derive(Default)]
+pub(super) struct Given {
+    roles: Vec<String>,
+    setting: String,
+    tenant_roles: Vec<String>,
+    tenant_schemas: Vec<String>,
+}
+
+pub(super) struct Looker<'a> {
+    pub(super) database: &'a Database,
+    server: &'a str,
+    place: Place,
+    report: &'a mut Report,
+}
+
+impl Looker<'_> {
+    /// What does not depend on a setting.
+    async fn roles(&mut self, scope: &Scope) {
+        let given = Given {
+            roles: scope.roles.iter().cloned().collect(),
+            tenant_roles: scope
+                .tenant_schemas
+                .iter()
+                .map(|(role, _)| role.clone())
+                .collect(),
+            tenant_schemas: scope
+                .tenant_schemas
+                .iter()
+                .map(|(_, schema)| schema.clone())
+                .collect(),
+            ..Given::default()
+        };
+        for check in CHECKS {
+            let applies = match check.kind {
+                Kind::Roles => true,
+                Kind::Schema => !scope.tenant_schemas.is_empty(),
+                Kind::Shared => !scope.is_tenants_own,
+                Kind::Database => scope.is_tenants_own,
+                Kind::Configuration | Kind::Server | Kind::Setting | Kind::Sealed => false,
+            };
+            if applies {
+                self.run(check, &given).await;
+            }
+        }
+    }
+
+    /// What depends on the setting that says who the tenant is.
+    async fn setting(&mut self, setting: &str, roles: &BTreeSet<String>, sealed: bool) {
+        let given = Given {
+            roles: roles.iter().cloned().collect(),
+            setting: setting.to_owned(),
+            ..Given::default()
+        };
+        for check in CHECKS {
+            if check.kind == Kind::Setting || (check.kind == Kind::Sealed && sealed) {
+                self.run(check, &given).await;
+            }
+        }
+        policies::check(self, &given, setting, roles).await;
+    }
+
+    async fn run(&mut self, check: &'static Check, given: &Given) {
+        let Some(sql) = check.sql else { return };
+        let rows = match self.query(sql, given).await {
+            Ok(rows) => rows,
+            Err(error) => return self.fail(check, &error),
+        };
+        for row in rows {
+            let found = (row.try_get(0), row.try_get(1), row.try_get(2));
+            match found {
+                (Ok(object), Ok(detail), Ok(fix)) => self.add(check, object, detail, fix),
+                (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+                    self.fail(check, &error);
+                }
+            }
+        }
+    }
+
+    /// Runs a query behind the prelude.
+    pub(super) async fn query(
+        &self,
+        sql: &str,
+        given: &Given,
+    ) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
+        let sql = format!("{}{sql}", include_str!("sql/prelude.sql"));
+        let client = &self.database.client;
+        client
+            .query(
+                &sql,
+                &[
+                    &given.roles,
+                    &given.setting,
+                    &given.tenant_roles,
+                    &given.tenant_schemas,
+                ],
+            )
+            .await
+    }
+
+    pub(super) fn add(
+        &mut self,
+        check: &'static Check,
+        object: String,
+        detail: Option<String>,
+        fix: Option<String>,
+    ) {
+        // A role is the same one in every database of its server.
+        let place = if object.starts_with("role ") {
+            Place::Server(self.server.to_owned())
+        } else {
+            self.place.clone()
+        };
+        self.report.findings.push(Finding {
+            check,
+            place,
+            object,
+            detail,
+            fix,
+        });
+    }
+
+    /// What cannot be checked must not look as if it were in order.
+    pub(super) fn fail(&mut self, check: &Check, error: &tokio_postgres::Error) {
+        let reason = format!("{} could not be checked: {}", check.id, explain(error));
+        self.report.failures.push((self.place.clone(), reason));
+    }
+}

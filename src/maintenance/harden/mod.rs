@@ -1,0 +1,155 @@
+//! The seal in the database: what [`Hardening::script`] prints, and what
+//! [`Hardening::apply`] runs. Both are made of the same pieces of SQL; the
+//! database itself finds out which tables are to be sealed.
+
+mod sql;
+
+use super::{Database, MaintenanceError};
+use crate::tenant::{Seal, SealKey};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// How one isolation is sealed in its database.
+#[derive(Debug, Clone)]
+pub struct Hardening {
+    /// The setting that the policies read.
+    pub setting: Arc<str>,
+    /// The role that pgtenant logs in as.
+    pub role: Arc<str>,
+    /// The seal, with the key that the proxy signs with.
+    pub seal: Seal,
+    /// A key that is to be valid too: the next one, or the one before.
+    pub other_key: Option<SealKey>,
+    /// Tables beyond those whose policies read the setting, each with its column
+    /// that holds the tenant.
+    pub tables: Vec<(String, String)>,
+    /// Whether tables are sealed; if not, only what the proxy needs is made.
+    pub policies: bool,
+}
+
+impl Hardening {
+    /// A script for psql that does what [`apply`](Self::apply) does. It has no
+    /// key in it: psql reads the keys' files.
+    #[must_use]
+    pub fn script(&self) -> String {
+        let mut script = sql::header(self);
+        for (variable, _) in self.variables() {
+            script.push_str(&sql::read_file(variable));
+        }
+        script.push_str("BEGIN;\n");
+        for piece in self.before_keys() {
+            script.push_str(&piece);
+        }
+        let _ = writeln!(script, "{}", sql::forget_keys(self, &[]));
+        for (variable, _) in self.variables() {
+            script.push_str(&sql::insert_key(self, variable));
+        }
+        script.push_str(&sql::count_keys(self, self.variables().len()));
+        for piece in self.after_keys() {
+            script.push_str(&piece);
+        }
+        script.push_str(sql::SHOW_REPORT);
+        script.push_str("COMMIT;\n");
+        script
+    }
+
+    /// Seals the isolation, in one transaction. What is sealed already is sealed
+    /// anew as it is told here; keys other than those given are forgotten.
+    /// Returns lines for people.
+    ///
+    /// # Errors
+    /// [`MaintenanceError::Query`]; nothing has been changed then.
+    pub async fn apply(&self, database: &mut Database) -> Result<Vec<String>, MaintenanceError> {
+        let transaction = database.client.transaction().await?;
+        for piece in self.before_keys() {
+            transaction.batch_execute(&piece).await?;
+        }
+        let keys: Vec<_> = self.variables().into_iter().map(|(_, key)| key).collect();
+        let ids: Vec<_> = keys.iter().map(|key| key.id()).collect();
+        let forget = sql::forget_keys(self, &ids);
+        transaction.batch_execute(&forget).await?;
+        for key in keys {
+            let (inner, outer) = key.pads();
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+                [&&*self.setting, &key.id(), &&inner[..], &&outer[..]];
+            transaction.execute(sql::INSERT_KEY, &values).await?;
+        }
+        for piece in self.after_keys() {
+            transaction.batch_execute(&piece).await?;
+        }
+        let lines = sql::report(&transaction).await?;
+        transaction.commit().await?;
+        Ok(lines)
+    }
+
+    /// The keys' files as psql variables, with the keys.
+    fn variables(&self) -> Vec<(&'static str, &SealKey)> {
+        let first = self.seal.key().map(|key| ("seal_key_file", key));
+        let other = self.other_key.as_ref();
+        let other = other.filter(|other| Some(*other) != self.seal.key());
+        let other = other.map(|key| ("other_seal_key_file", key));
+        first.into_iter().chain(other).collect()
+    }
+
+    fn before_keys(&self) -> Vec<String> {
+        let parameter = matches!(self.seal, Seal::Carrier(_)).then_some(sql::PARAMETER);
+        let functions = match self.seal {
+            Seal::Carrier(_) => sql::CARRIER,
+            Seal::Token(..) | Seal::Off => sql::TOKEN,
+        };
+        let pieces = [sql::BEGIN, sql::OWNER].into_iter().chain(parameter);
+        let pieces = pieces.chain([sql::KEYS, functions]);
+        pieces.map(|piece| sql::fill(piece, self)).collect()
+    }
+
+    fn after_keys(&self) -> Vec<String> {
+        let policies = self.policies.then_some(sql::POLICIES);
+        let pieces = [sql::RELEASE, sql::UNSEAL].into_iter().chain(policies);
+        let pieces = pieces.chain([sql::END]);
+        pieces.map(|piece| sql::fill(piece, self)).collect()
+    }
+}
+
+/// How a seal is taken away again.
+#[derive(Debug, Clone)]
+pub struct Undoing {
+    /// The setting that the policies read.
+    pub setting: Arc<str>,
+}
+
+impl Undoing {
+    /// A script for psql that does what [`apply`](Self::apply) does.
+    #[must_use]
+    pub fn script(&self) -> String {
+        let mut script = String::from(
+            "-- Takes away pgtenant's seal. Run it with psql, as a superuser or as the role\n\
+             -- that sealed the database.\n\\set ON_ERROR_STOP on\nBEGIN;\n",
+        );
+        for piece in self.pieces() {
+            script.push_str(&piece);
+        }
+        script.push_str(sql::SHOW_REPORT);
+        script.push_str("COMMIT;\n");
+        script
+    }
+
+    /// Takes the seal away, in one transaction. Returns lines for people.
+    ///
+    /// # Errors
+    /// [`MaintenanceError::Query`]; nothing has been changed then.
+    pub async fn apply(&self, database: &mut Database) -> Result<Vec<String>, MaintenanceError> {
+        let transaction = database.client.transaction().await?;
+        for piece in self.pieces() {
+            transaction.batch_execute(&piece).await?;
+        }
+        let lines = sql::report(&transaction).await?;
+        transaction.commit().await?;
+        Ok(lines)
+    }
+
+    fn pieces(&self) -> Vec<String> {
+        let pieces = [sql::BEGIN, sql::UNSEAL, sql::UNDO];
+        let fill = |piece| sql::fill_setting(piece, &self.setting);
+        pieces.into_iter().map(fill).collect()
+    }
+}

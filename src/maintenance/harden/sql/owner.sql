@@ -1,0 +1,47 @@
+-- The owner of all that the seal needs: a role that nobody can log in as.
+DO $pgtenant$
+DECLARE
+    owner pg_roles;
+BEGIN
+    IF current_setting('server_version_num')::integer < @least_version@ THEN
+        RAISE EXCEPTION 'this seal needs PostgreSQL @least_release@ or later'
+            USING ERRCODE = 'feature_not_supported', HINT = @version_hint@;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'pgtenant_seal') THEN
+        CREATE ROLE pgtenant_seal NOLOGIN;
+    END IF;
+    SELECT * INTO owner FROM pg_roles WHERE rolname = 'pgtenant_seal';
+    IF owner.rolcanlogin OR owner.rolsuper OR owner.rolcreaterole OR owner.rolbypassrls THEN
+        RAISE EXCEPTION 'role pgtenant_seal has rights that it must not have'
+            USING HINT = 'ALTER ROLE pgtenant_seal NOLOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = @role@) THEN
+        RAISE EXCEPTION 'role % does not exist', @role@
+            USING HINT = 'It is the user of the section [servers.NAME] that the isolation names.';
+    END IF;
+    IF pg_has_role(@role@, 'pgtenant_seal', 'MEMBER')
+        AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = @role@) THEN
+        RAISE EXCEPTION 'role % is a member of pgtenant_seal: it could read the keys', @role@;
+    END IF;
+    IF (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = @role@) THEN
+        INSERT INTO pgtenant_report VALUES (format(
+            'WARNING: row-level security does not apply to role %s: neither does the seal', @role@));
+    END IF;
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        -- To make objects in its name; taken back at the end.
+        GRANT pgtenant_seal TO CURRENT_USER;
+    END IF;
+END
+$pgtenant$;
+
+-- Its schema.
+CREATE SCHEMA IF NOT EXISTS pgtenant AUTHORIZATION pgtenant_seal;
+DO $pgtenant$
+BEGIN
+    IF (SELECT nspowner <> 'pgtenant_seal'::regrole
+        FROM pg_namespace WHERE nspname = 'pgtenant') THEN
+        RAISE EXCEPTION 'schema pgtenant belongs to another role than pgtenant_seal';
+    END IF;
+END
+$pgtenant$;
+REVOKE ALL ON SCHEMA pgtenant FROM PUBLIC;
