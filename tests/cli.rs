@@ -56,6 +56,7 @@ fn help_names_every_command_and_every_exit_code() {
         "run",
         "demo",
         "check",
+        "provision",
         "verifier",
         "Exit codes",
         "  0  ",

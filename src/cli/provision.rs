@@ -3,7 +3,7 @@
 use super::{Failure, print};
 use pgtenant::maintenance::Url;
 use pgtenant::provision::{
-    Joining, Mode, ProvisionError, Report, Site, Template, install_trigger, provision,
+    Copies, Joining, Mode, ProvisionError, Report, Site, Template, install_trigger, provision,
 };
 use pgtenant::settings::{self, IsolationKind, Settings};
 use pgtenant::tenant::{IsolationName, SharedTenant, Tenant, TenantId};
@@ -55,6 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         settings: &settings,
         url: &url,
         template: &template,
+        copies: &Copies::default(),
     };
     let tenants = arguments.choose(&settings)?;
     let joining = arguments.joining(&settings)?;

@@ -5,7 +5,10 @@ use super::error::refuse;
 use super::files::sha256;
 use super::ledger::Ledger;
 use super::script::Script;
+use crate::maintenance::Database;
 use postgres_protocol::escape::escape_identifier;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_postgres::Client;
 
 /// The query for the statements; the trigger uses it too.
@@ -21,6 +24,31 @@ pub(super) struct Statements(Vec<String>);
 /// The source of a copy in the ledger.
 fn source(template: &str) -> String {
     format!("schema:{template}")
+}
+
+/// The templates that were read: each once in the program's life, so that all
+/// tenants get the same. There may be one of the name in several databases.
+#[derive(Debug, Default)]
+pub struct Copies(Mutex<BTreeMap<String, Arc<Statements>>>);
+
+impl Copies {
+    pub(super) async fn get(
+        &self,
+        database: &Database,
+        template: &str,
+    ) -> Result<Arc<Statements>, ProvisionError> {
+        let known = self.lock().get(&database.name).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let read = Arc::new(read(&database.client, template).await?);
+        self.lock().insert(database.name.clone(), Arc::clone(&read));
+        Ok(read)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Statements>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Reads a template.
@@ -105,7 +133,7 @@ impl Statements {
         schema: &str,
     ) -> Result<Option<String>, ProvisionError> {
         let (there, _) = query(client, schema).await?;
-        let there: std::collections::HashSet<_> = there.0.iter().collect();
+        let there: HashSet<_> = there.0.iter().collect();
         let missing = self.0.iter().find(|one| !there.contains(one));
         Ok(missing.map(|one| one.chars().take(200).collect()))
     }

@@ -17,6 +17,7 @@ mod schema;
 mod script;
 mod template;
 
+pub use copy::Copies;
 pub use error::ProvisionError;
 pub use files::{SqlFile, SqlFiles};
 pub use join::{Joining, install as install_trigger};
@@ -37,6 +38,8 @@ pub struct Site<'a> {
     pub url: &'a Url,
     /// What the tenants' schemas and databases are made from.
     pub template: &'a Template,
+    /// What has been read of schemas to copy; empty at first.
+    pub copies: &'a Copies,
 }
 
 /// What is done with a script.

@@ -8,6 +8,7 @@ use super::{Mode, ProvisionError, Report, Site, copy, files, role};
 use crate::maintenance::Database;
 use crate::tenant::{Attachment, Identity, Tenant};
 use postgres_protocol::escape::escape_identifier;
+use std::sync::Arc;
 use tokio_postgres::Client;
 
 /// The tenant's own schema.
@@ -82,7 +83,7 @@ struct Plan {
     files: Script,
     done: Vec<String>,
     /// What was copied into the schema, to be compared.
-    copied: Option<copy::Statements>,
+    copied: Option<Arc<copy::Statements>>,
 }
 
 /// How the tenant's schema was found.
@@ -166,7 +167,7 @@ impl Work<'_> {
         found: Found,
         (script, then): (&mut Script, &mut Script),
         done: &mut Vec<String>,
-    ) -> Result<Option<copy::Statements>, ProvisionError> {
+    ) -> Result<Option<Arc<copy::Statements>>, ProvisionError> {
         let template = self.site.template;
         if template.schema.is_none() && template.files.is_none() {
             return Ok(None);
@@ -178,7 +179,7 @@ impl Work<'_> {
         }
         let mut copied = None;
         if let Some(template) = &template.schema {
-            let statements = copy::read(client, template).await?;
+            let statements = self.site.copies.get(self.database, template).await?;
             if found == Found::Used {
                 statements
                     .compare(client, own, template, &ledger, script)

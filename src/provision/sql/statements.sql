@@ -4,7 +4,8 @@
 -- To be run with search_path set to that schema alone: then its own objects are
 -- written without a schema, and run with search_path set to another schema the
 -- statements make the same objects there. Run for the copy, the query returns the
--- same statements again.
+-- same statements again. LATERAL with OFFSET 0 makes PostgreSQL look into the large
+-- catalogs by their indexes, however many schemas there are.
 WITH RECURSIVE
 schema AS (
     SELECT n.oid, n.nspname
@@ -17,8 +18,10 @@ relation AS (
 -- Sequences that belong to an identity column.
 identity AS (
     SELECT d.objid AS sequence, d.refobjid AS relation, d.refobjsubid AS attnum
-    FROM pg_catalog.pg_depend d JOIN relation c ON c.oid = d.objid AND c.relkind = 'S'
-    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'i'
+    FROM relation c CROSS JOIN LATERAL (
+        SELECT d.* FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid OFFSET 0) d
+    WHERE c.relkind = 'S' AND d.deptype = 'i'
       AND d.refclassid = 'pg_catalog.pg_class'::regclass
 ),
 type AS (
@@ -79,7 +82,7 @@ object (class, id, unit_class, unit) AS (
            coalesce(k.oid, i.indexrelid)
     FROM relation c JOIN pg_catalog.pg_index i ON i.indrelid = c.oid
     LEFT JOIN pg_catalog.pg_constraint k
-        ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
+        ON k.conrelid = c.oid AND k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
   UNION ALL
     SELECT 'pg_catalog.pg_trigger'::regclass, t.oid,
            CASE WHEN t.tgisinternal THEN 'pg_catalog.pg_constraint'::regclass
@@ -97,7 +100,8 @@ object (class, id, unit_class, unit) AS (
 edge AS (
     SELECT DISTINCT a.unit_class, a.unit, b.unit_class AS needed_class, b.unit AS needed
     FROM object a
-    JOIN pg_catalog.pg_depend d ON d.classid = a.class AND d.objid = a.id
+    CROSS JOIN LATERAL (SELECT d.* FROM pg_catalog.pg_depend d
+                        WHERE d.classid = a.class AND d.objid = a.id OFFSET 0) d
     JOIN object b ON b.class = d.refclassid AND b.id = d.refobjid
     WHERE (a.unit_class, a.unit) <> (b.unit_class, b.unit)
 ),
@@ -229,7 +233,8 @@ made (unit_class, unit, step, sql) AS (
     SELECT 'pg_catalog.pg_class'::regclass, i.indexrelid, 0, pg_get_indexdef(i.indexrelid, 0, true)
     FROM relation c JOIN pg_catalog.pg_index i ON i.indrelid = c.oid
     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k
-                      WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
+                      WHERE k.conrelid = c.oid AND k.conindid = i.indexrelid
+                        AND k.contype IN ('p', 'u', 'x'))
   UNION ALL
     SELECT o.unit_class, o.unit, 1, format(
         'ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', c.oid::regclass, x.relname)
@@ -299,7 +304,8 @@ made (unit_class, unit, step, sql) AS (
             THEN format('POLICY %I ON %s', l.polname, l.polrelid::regclass)
         ELSE format('STATISTICS %I', s.stxname) END, d.description)
     FROM object o
-    JOIN pg_catalog.pg_description d ON d.classoid = o.class AND d.objoid = o.id
+    CROSS JOIN LATERAL (SELECT d.* FROM pg_catalog.pg_description d
+                        WHERE d.classoid = o.class AND d.objoid = o.id OFFSET 0) d
     LEFT JOIN pg_catalog.pg_class c ON o.class = 'pg_catalog.pg_class'::regclass AND c.oid = o.id
     LEFT JOIN attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid
     LEFT JOIN pg_catalog.pg_proc p ON o.class = 'pg_catalog.pg_proc'::regclass AND p.oid = o.id
@@ -370,15 +376,19 @@ refused (refusal) AS (
         WHERE NOT pg_function_is_visible(p.oid)) o (name)
   UNION ALL
     SELECT format('%s cannot be copied', pg_describe_object(d.classid, d.objid, 0))
-    FROM pg_catalog.pg_depend d JOIN schema
-        ON d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = schema.oid
+    FROM schema CROSS JOIN LATERAL (
+        SELECT d.* FROM pg_catalog.pg_depend d
+        WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass
+          AND d.refobjid = schema.oid OFFSET 0) d
     WHERE d.classid NOT IN (
         'pg_catalog.pg_class'::regclass, 'pg_catalog.pg_type'::regclass,
         'pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_statistic_ext'::regclass,
         'pg_catalog.pg_default_acl'::regclass)
   UNION ALL
     SELECT format('%s belongs to an extension', pg_describe_object(o.class, o.id, 0))
-    FROM object o JOIN pg_catalog.pg_depend d ON d.classid = o.class AND d.objid = o.id
+    FROM object o CROSS JOIN LATERAL (
+        SELECT d.* FROM pg_catalog.pg_depend d
+        WHERE d.classid = o.class AND d.objid = o.id OFFSET 0) d
     WHERE d.deptype = 'e'
   UNION ALL
     SELECT format('%s needs itself in a circle, or too many others',
