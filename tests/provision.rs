@@ -227,8 +227,8 @@ fn a_tenant_is_made_from_a_schema_and_reaches_its_own_tables_alone() {
     // A sequence of its own.
     south.run_ok("INSERT INTO employees (email, salary) VALUES ('s@x', 5)");
     assert_eq!(south.value("SELECT ticket FROM employees"), "100");
-    for schema in ["one_north", "tmpl", "pgtenant"] {
-        let table = if schema == "pgtenant" {
+    for schema in ["one_north", "tmpl", "pgtenant_provision"] {
+        let table = if schema == "pgtenant_provision" {
             "provisioned"
         } else {
             "employees"
@@ -678,6 +678,7 @@ fn the_trigger_takes_no_company_for_sql() {
         ("information_schema", "cannot be the name"),
         ("public", "cannot be the name"),
         ("pgtenant", "cannot be the name"),
+        ("pgtenant_provision", "cannot be the name"),
         ("tmpl", "cannot be the name"),
         ("$user", "cannot be the name"),
         ("line\nend", "cannot be the name"),
@@ -692,8 +693,11 @@ fn the_trigger_takes_no_company_for_sql() {
     }
     assert_eq!(place.state(), before);
     // Nobody can put the function to another table.
-    place.sql("CREATE ROLE thief_thirteen; GRANT USAGE ON SCHEMA pgtenant TO thief_thirteen");
-    let sql = "SET ROLE thief_thirteen; SELECT * FROM pgtenant.template_statements('tmpl')";
+    place.sql(
+        "CREATE ROLE thief_thirteen; GRANT USAGE ON SCHEMA pgtenant_provision TO thief_thirteen",
+    );
+    let sql =
+        "SET ROLE thief_thirteen; SELECT * FROM pgtenant_provision.template_statements('tmpl')";
     let error = site().cluster.psql(&place.database, sql).unwrap_err();
     assert!(error.to_string().contains("permission denied"), "{error}");
 }
@@ -714,7 +718,7 @@ fn the_trigger_needs_a_table_that_it_can_use() {
         "{text}"
     );
     assert_eq!(
-        place.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'pgtenant'"),
+        place.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'pgtenant_provision'"),
         "0"
     );
 }

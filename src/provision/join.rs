@@ -138,7 +138,7 @@ async fn table(client: &Client, joining: &Joining) -> Result<Table, ProvisionErr
 async fn functions(client: &Client, script: &mut Script) -> Result<(), ProvisionError> {
     let wrapped = |name: &str, returns: &str, body: &str| {
         format!(
-            "CREATE OR REPLACE FUNCTION pgtenant.{name}(text) RETURNS {returns} LANGUAGE sql STABLE \
+            "CREATE OR REPLACE FUNCTION pgtenant_provision.{name}(text) RETURNS {returns} LANGUAGE sql STABLE \
              AS $function${body}$function$"
         )
     };
@@ -161,17 +161,18 @@ async fn functions(client: &Client, script: &mut Script) -> Result<(), Provision
         let sql = "SELECT p.prosrc FROM pg_catalog.pg_proc p
             JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
             JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
-            WHERE n.nspname = 'pgtenant' AND p.proname = $1::text
+            WHERE n.nspname = 'pgtenant_provision' AND p.proname = $1::text
               AND (r.rolname = current_user OR r.rolsuper)";
         let there = client.query_opt(sql, &[&name]).await?;
         let there: Option<String> = there.map(|row| row.try_get(0)).transpose()?;
         if there.is_some_and(|body| definition.contains(&format!("$function${body}$function$"))) {
             continue;
         }
-        let what = format!("making function pgtenant.{name}");
+        let what = format!("making function pgtenant_provision.{name}");
         script.push(&what, definition);
         let signature = if name == "join_tenant" { "" } else { "text" };
-        let sql = format!("REVOKE ALL ON FUNCTION pgtenant.{name}({signature}) FROM PUBLIC");
+        let sql =
+            format!("REVOKE ALL ON FUNCTION pgtenant_provision.{name}({signature}) FROM PUBLIC");
         script.push(&what, sql);
     }
     Ok(())
@@ -184,7 +185,8 @@ async fn trigger(
     arguments: &[String],
     script: &mut Script,
 ) -> Result<(), ProvisionError> {
-    let sql = "SELECT t.tgargs, t.tgenabled = 'O' AND t.tgtype = 5 AND n.nspname = 'pgtenant'
+    let sql =
+        "SELECT t.tgargs, t.tgenabled = 'O' AND t.tgtype = 5 AND n.nspname = 'pgtenant_provision'
             AND p.proname = 'join_tenant'
         FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
         JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
@@ -204,7 +206,7 @@ async fn trigger(
     let list: Vec<_> = arguments.iter().map(|one| escape_literal(one)).collect();
     let sql = format!(
         "CREATE TRIGGER {} AFTER INSERT ON {} FOR EACH ROW EXECUTE FUNCTION \
-         pgtenant.join_tenant({})",
+         pgtenant_provision.join_tenant({})",
         escape_identifier("pgtenant_join"),
         table.name,
         list.join(", ")

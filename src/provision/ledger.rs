@@ -7,11 +7,12 @@ use postgres_protocol::escape::escape_literal;
 use std::collections::BTreeMap;
 use tokio_postgres::Client;
 
-/// The schema for what is ours in a database.
-pub(super) const SCHEMA: &str = "pgtenant";
+/// The schema for what is ours in a database; `pgtenant` is the seal's, and of
+/// another owner.
+pub(super) const SCHEMA: &str = "pgtenant_provision";
 
 const CREATE: &str = "\
-CREATE TABLE pgtenant.provisioned (
+CREATE TABLE pgtenant_provision.provisioned (
     schema_name text NOT NULL,
     source text NOT NULL,
     sha256 text NOT NULL,
@@ -35,7 +36,8 @@ impl Ledger {
         if !prepare(client, script).await? {
             return Ok(Self::default());
         }
-        let sql = "SELECT source, sha256 FROM pgtenant.provisioned WHERE schema_name = $1";
+        let sql =
+            "SELECT source, sha256 FROM pgtenant_provision.provisioned WHERE schema_name = $1";
         let rows = client.query(sql, &[&schema]).await?;
         let sources = rows
             .iter()
@@ -57,7 +59,7 @@ impl Ledger {
             let schema = escape_literal(schema);
             script.push(
                 "forgetting a schema that was dropped",
-                format!("DELETE FROM pgtenant.provisioned WHERE schema_name = {schema}"),
+                format!("DELETE FROM pgtenant_provision.provisioned WHERE schema_name = {schema}"),
             );
         }
     }
@@ -68,7 +70,7 @@ impl Ledger {
         script.push(
             "recording what was run",
             format!(
-                "INSERT INTO pgtenant.provisioned (schema_name, source, sha256) VALUES ({values}) \
+                "INSERT INTO pgtenant_provision.provisioned (schema_name, source, sha256) VALUES ({values}) \
                  ON CONFLICT (schema_name, source) DO UPDATE SET sha256 = EXCLUDED.sha256, \
                  provisioned_at = pg_catalog.now()"
             ),
@@ -81,11 +83,11 @@ impl Ledger {
 pub(super) async fn prepare(client: &Client, script: &mut Script) -> Result<bool, ProvisionError> {
     let sql = "SELECT o.name, r.rolname::text, r.rolname = current_user OR r.rolsuper
         FROM (SELECT 'schema' AS name, nspowner AS owner FROM pg_catalog.pg_namespace
-                  WHERE nspname = 'pgtenant'
+                  WHERE nspname = 'pgtenant_provision'
               UNION ALL
               SELECT 'table', c.relowner FROM pg_catalog.pg_class c
                   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                  WHERE n.nspname = 'pgtenant' AND c.relname = 'provisioned') o
+                  WHERE n.nspname = 'pgtenant_provision' AND c.relname = 'provisioned') o
         JOIN pg_catalog.pg_roles r ON r.oid = o.owner";
     let rows = client.query(sql, &[]).await?;
     let mut there = Vec::new();
@@ -101,12 +103,15 @@ pub(super) async fn prepare(client: &Client, script: &mut Script) -> Result<bool
     }
     let has = |what: &str| there.iter().any(|one| one == what);
     if !has("schema") {
-        script.push("making schema pgtenant", "CREATE SCHEMA pgtenant");
-        let sql = "REVOKE ALL ON SCHEMA pgtenant FROM PUBLIC";
-        script.push("making schema pgtenant", sql);
+        script.push(
+            "making schema pgtenant_provision",
+            "CREATE SCHEMA pgtenant_provision",
+        );
+        let sql = "REVOKE ALL ON SCHEMA pgtenant_provision FROM PUBLIC";
+        script.push("making schema pgtenant_provision", sql);
     }
     if !has("table") {
-        script.push("making table pgtenant.provisioned", CREATE);
+        script.push("making table pgtenant_provision.provisioned", CREATE);
     }
     Ok(has("table"))
 }

@@ -29,8 +29,10 @@ pub(super) async fn provision(
     if template.database.is_some() && template.schema.is_none() && template.files.is_none() {
         return refuse("a tenant of kind \"schema\" needs --template schema:NAME or dir:PATH");
     }
-    if matches!(own.name, "public" | "information_schema" | ledger::SCHEMA)
-        || own.name.starts_with("pg_")
+    if matches!(
+        own.name,
+        "public" | "information_schema" | "pgtenant" | ledger::SCHEMA
+    ) || own.name.starts_with("pg_")
         || template.schema.as_deref() == Some(own.name)
     {
         return refuse(format!("schema \"{}\" cannot be a tenant's own", own.name));

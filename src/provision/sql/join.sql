@@ -1,7 +1,7 @@
 -- The trigger that makes a company's schema when it joins. Its arguments: the
 -- template, the column with the schema's name, 'role' or 'user', and then what
 -- stands before and behind the schema's name in the role's, or the user's name.
-CREATE OR REPLACE FUNCTION pgtenant.join_tenant() RETURNS trigger
+CREATE OR REPLACE FUNCTION pgtenant_provision.join_tenant() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 -- The session is a stranger's: nothing of what it may have set takes part.
 SET search_path = pg_catalog, pg_temp
@@ -32,7 +32,8 @@ BEGIN
             MESSAGE = pg_catalog.format('column "%s" names no schema for the company', TG_ARGV[1]);
     END IF;
     IF own ~ '^pg_|[[:cntrl:]]' OR grantee ~ '^pg_'
-       OR own IN ('information_schema', 'public', 'pgtenant', '$user', template)
+       OR own IN ('information_schema', 'public', 'pgtenant', 'pgtenant_provision',
+              '$user', template)
        OR grantee IN ('public', 'none') THEN
         RAISE EXCEPTION USING ERRCODE = 'reserved_name',
             MESSAGE = pg_catalog.format('"%s" cannot be the name of a company''s schema', own),
@@ -48,13 +49,13 @@ BEGIN
             MESSAGE = pg_catalog.format('role "%s" already exists', grantee);
     END IF;
     SELECT pg_catalog.min(t.refusal) INTO refusal
-    FROM pgtenant.template_trust(template) t (refusal);
+    FROM pgtenant_provision.template_trust(template) t (refusal);
     IF refusal IS NULL THEN
         PERFORM pg_catalog.set_config('search_path', pg_catalog.quote_ident(template), true);
         SELECT pg_catalog.array_agg(s.sql ORDER BY s.place) FILTER (WHERE s.refusal IS NULL),
                pg_catalog.min(s.refusal)
         INTO statements, refusal
-        FROM pgtenant.template_statements(template) s;
+        FROM pgtenant_provision.template_statements(template) s;
     END IF;
     IF refusal IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -87,15 +88,15 @@ BEGIN
     END LOOP;
     PERFORM pg_catalog.set_config('search_path', pg_catalog.quote_ident(own), true);
     SELECT pg_catalog.array_agg(s.sql ORDER BY s.place) FILTER (WHERE s.refusal IS NULL)
-    INTO made FROM pgtenant.template_statements(own) s;
+    INTO made FROM pgtenant_provision.template_statements(own) s;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     IF made IS DISTINCT FROM statements THEN
         RAISE EXCEPTION USING ERRCODE = 'internal_error',
             MESSAGE = pg_catalog.format('the copy of schema "%s" differs from it', template);
     END IF;
     -- A schema of this name may have been dropped.
-    DELETE FROM pgtenant.provisioned p WHERE p.schema_name = own;
-    INSERT INTO pgtenant.provisioned (schema_name, source, sha256)
+    DELETE FROM pgtenant_provision.provisioned p WHERE p.schema_name = own;
+    INSERT INTO pgtenant_provision.provisioned (schema_name, source, sha256)
     VALUES (own, 'schema:' || template, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
         coalesce(pg_catalog.array_to_string(statements, E';\n'), ''), 'UTF8')), 'hex'));
     RETURN NULL;
