@@ -620,6 +620,28 @@ fn a_connection_without_a_tenant_shows_nothing() {
     assert!(output.stdout.is_empty() && said.contains("22P02"), "{said}");
 }
 
+#[test]
+fn after_a_reset_the_unnamed_statement_is_the_clients_again() {
+    let proxy = Proxy::start(&one_connection());
+    let mut client = proxy.raw("innovate");
+    client
+        .run(
+            &Pipeline::new()
+                .parse("", "RESET ALL")
+                .bind("", "", &[])
+                .execute("", 0)
+                .sync(),
+        )
+        .ok();
+    // It takes no parameters; the statement that attached the tenant again does.
+    let pipeline = Pipeline::new()
+        .bind("", "", &["client_encoding", "SJIS"])
+        .execute("", 0)
+        .sync();
+    assert_eq!(client.run(&pipeline).error().code(), "08P01");
+    assert_eq!(client.value("SHOW client_encoding"), "UTF8");
+}
+
 /// What would leave the tenant; every one must be refused.
 const BREAKOUTS: &[(&str, &str)] = &[
     (

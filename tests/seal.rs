@@ -483,30 +483,6 @@ fn resets_keep_the_seal_and_code_that_removes_it_sees_nothing() {
 }
 
 #[test]
-fn after_a_reset_the_unnamed_statement_is_the_clients_again() {
-    use common::Pipeline;
-    let sealed = Sealed::hardened("carrier");
-    let proxy = sealed.proxy();
-    let mut client = proxy.raw("innovate");
-    client
-        .run(
-            &Pipeline::new()
-                .parse("", "RESET ALL")
-                .bind("", "", &[])
-                .execute("", 0)
-                .sync(),
-        )
-        .ok();
-    // It has no parameters; what pgtenant attached with has.
-    let pipeline = Pipeline::new()
-        .bind("", "", &["client_encoding", "SJIS"])
-        .execute("", 0)
-        .sync();
-    assert_eq!(client.run(&pipeline).error().code(), "08P01");
-    assert_eq!(client.value("SHOW client_encoding"), "UTF8");
-}
-
-#[test]
 fn the_guard_keeps_clients_from_the_seal() {
     let sealed = Sealed::hardened("carrier");
     let proxy = sealed.proxy();

@@ -27,9 +27,20 @@ BEGIN
         INSERT INTO pgtenant_report VALUES (format(
             'WARNING: row-level security does not apply to role %s: neither does the seal', @role@));
     END IF;
+    IF (SELECT rolcreaterole FROM pg_roles WHERE rolname = @role@) THEN
+        INSERT INTO pgtenant_report VALUES (format(
+            'WARNING: role %s may create roles: it could make itself a member of pgtenant_seal', @role@));
+    END IF;
     IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         -- To make objects in its name; taken back at the end.
-        GRANT pgtenant_seal TO CURRENT_USER;
+        BEGIN
+            GRANT pgtenant_seal TO CURRENT_USER;
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE EXCEPTION 'role % may not act for pgtenant_seal', current_user
+                USING ERRCODE = 'insufficient_privilege', HINT = format(
+                    'Run this as a superuser, or let one GRANT pgtenant_seal TO %I WITH ADMIN OPTION.',
+                    current_user);
+        END;
     END IF;
 END
 $pgtenant$;

@@ -3,7 +3,9 @@ DO $pgtenant$
 DECLARE
     super constant boolean := (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
 BEGIN
-    IF to_regclass('pgtenant.keys') IS NULL THEN
+    -- Not by name: whoever runs this need not have a right to the schema yet.
+    IF NOT EXISTS (SELECT FROM pg_class WHERE relname = 'keys' AND relnamespace =
+        (SELECT oid FROM pg_namespace WHERE nspname = 'pgtenant')) THEN
         RETURN;
     END IF;
     IF NOT super THEN
