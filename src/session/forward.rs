@@ -271,14 +271,25 @@ impl Session {
         }
     }
 
-    fn forward_query<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
-        let verdict = match self.judge(header) {
-            Ok(verdict) => verdict,
-            Err(Unjudged::Long) => return Step::Judge,
-            Err(Unjudged::Refused(error)) => {
+    /// The verdict that lets the message pass, or what became of it instead.
+    fn verdict<S>(
+        &mut self,
+        header: Header,
+        up: &mut Upstream<'_, S>,
+    ) -> Result<Arc<Verdict>, Step> {
+        self.judge(header).map_err(|unjudged| match unjudged {
+            Unjudged::Long => Step::Judge,
+            Unjudged::Refused(error) => {
                 self.refuse(header, &error, up);
-                return Step::Done;
+                Step::Done
             }
+        })
+    }
+
+    fn forward_query<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+        let verdict = match self.verdict(header, up) {
+            Ok(verdict) => verdict,
+            Err(step) => return step,
         };
         if let Some(name) = verdict.effects.deallocates.as_deref()
             && self.maps_names
@@ -323,13 +334,9 @@ impl Session {
     }
 
     fn forward_parse<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
-        let verdict = match self.judge(header) {
+        let verdict = match self.verdict(header, up) {
             Ok(verdict) => verdict,
-            Err(Unjudged::Long) => return Step::Judge,
-            Err(Unjudged::Refused(error)) => {
-                self.refuse(header, &error, up);
-                return Step::Done;
-            }
+            Err(step) => return step,
         };
         if up.ledger.hold == Hold::Resetting {
             self.refuse(header, &after_reset(), up);

@@ -353,19 +353,7 @@ impl Session {
         ledger
             .scan
             .stage(connection.input_mut(), &mut self.client.output);
-        let output = &mut self.client.output;
-        // The client is told of its parameters' return.
-        let confirmed = connection
-            .confirm(ledger.status, |frame| output.extend_from_slice(frame))
-            .await;
-        match confirmed {
-            Ok(connection) => Ok(Exchange {
-                connection,
-                slot,
-                ledger,
-            }),
-            Err(error) => Err(self.not_attached(error)),
-        }
+        self.confirm_again(connection, slot, ledger).await
     }
 
     /// Attaches the tenant anew between two transactions of a client that keeps
@@ -377,8 +365,19 @@ impl Session {
             mut ledger,
         } = exchange;
         ledger.has_unnamed = false;
+        self.confirm_again(renew(connection), slot, ledger).await
+    }
+
+    /// Waits for the answers to an attachment in the midst of a session. The
+    /// client is told of the parameters that it changes.
+    async fn confirm_again(
+        &mut self,
+        connection: Connection<Attaching>,
+        slot: Slot,
+        ledger: Ledger,
+    ) -> Result<Exchange, End> {
         let output = &mut self.client.output;
-        let confirmed = renew(connection)
+        let confirmed = connection
             .confirm(ledger.status, |frame| output.extend_from_slice(frame))
             .await;
         match confirmed {
@@ -543,12 +542,18 @@ impl Session {
 fn mentions(sql: &[u8], name: &str) -> bool {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let escaped = sql.windows(2).any(|pair| pair.eq_ignore_ascii_case(b"U&"));
+    if !plain || escaped {
+        return true;
+    }
+    let in_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | 0x80..);
     let name = name.as_bytes();
-    !plain
-        || escaped
-        || sql
-            .windows(name.len().max(1))
-            .any(|part| part.eq_ignore_ascii_case(name))
+    (0..=sql.len().saturating_sub(name.len())).any(|at| {
+        let (before, rest) = sql.split_at(at);
+        let (part, after) = rest.split_at(name.len().min(rest.len()));
+        part.eq_ignore_ascii_case(name)
+            && !before.last().is_some_and(in_word)
+            && !after.first().is_some_and(in_word)
+    })
 }
 
 /// The client's bytes cannot be told apart any more.
@@ -567,4 +572,26 @@ fn stopping() -> ClientError {
 fn server_gone() -> ClientError {
     ClientError::fatal("08006", "the connection to the database server was lost")
         .hint("The transaction that was running has been rolled back; connect again.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mentions;
+
+    #[test]
+    fn a_name_is_found_as_a_word_in_any_spelling() {
+        for sql in [
+            "SELECT * FROM ct",
+            "table CT",
+            "drop table \"ct\";",
+            "x.ct.y",
+            "U&\"\\0063t\"",
+        ] {
+            assert!(mentions(sql.as_bytes(), "ct"), "{sql}");
+        }
+        for sql in ["", "c", "SELECT 1", "SELECT act, ct_1, ctx, ct$ FROM t"] {
+            assert!(!mentions(sql.as_bytes(), "ct"), "{sql}");
+        }
+        assert!(mentions(b"SELECT 1", "a b"));
+    }
 }

@@ -184,10 +184,13 @@ impl Proxy {
             if let Some(line) = state.lines.iter().find(|line| line.contains(text)) {
                 return line.clone();
             }
-            let all = || state.lines.join("\n");
-            assert!(!state.over, "the proxy ended without {text:?}:\n{}", all());
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no {text:?} in the log:\n{}", all());
+            if state.over || left.is_zero() {
+                let (over, all) = (state.over, state.lines.join("\n"));
+                // Others read the log while this test fails.
+                drop(state);
+                panic!("no {text:?} in the log (the proxy has ended: {over}):\n{all}");
+            }
             let woken = self.log.changed.wait_timeout(state, left);
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
