@@ -516,11 +516,14 @@ impl Session {
         )
     }
 
-    /// Refuses a statement that may mean a temporary relation that was taken
-    /// away. Looks for the name in the text, so that it refuses too much rather
+    /// Refuses a statement that may change what was a temporary relation before
+    /// it was taken away. Looks for the name in the text, so that it refuses too much rather
     /// than too little.
     fn lost_in(&self, sql: &[u8], verdict: &Verdict) -> Result<(), ClientError> {
         let made_anew = |name: &str| verdict.effects.temporary.iter().any(|made| **made == *name);
+        if self.lost.is_empty() || (!verdict.effects.writes && only_reads(sql)) {
+            return Ok(());
+        }
         let lost = self.lost.iter().find(|name| mentions(sql, name));
         match lost {
             Some(name) if !made_anew(name) => Err(ClientError::error(
@@ -535,6 +538,20 @@ impl Session {
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
+}
+
+/// Whether a text is a single query, by its first word.
+fn only_reads(sql: &[u8]) -> bool {
+    let text = sql
+        .split(|b| *b == 0)
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    let text = text.strip_suffix(b";").unwrap_or(text);
+    let word = text.split(|b| !b.is_ascii_alphabetic()).next();
+    let queries: [&[u8]; 4] = [b"select", b"table", b"values", b"with"];
+    let is_query = word.is_some_and(|word| queries.iter().any(|q| word.eq_ignore_ascii_case(q)));
+    is_query && !text.contains(&b';')
 }
 
 /// Whether a text may contain an identifier, in any spelling: a quote within it
@@ -576,7 +593,27 @@ fn server_gone() -> ClientError {
 
 #[cfg(test)]
 mod tests {
-    use super::mentions;
+    use super::{mentions, only_reads};
+
+    #[test]
+    fn a_query_is_told_from_what_changes_things() {
+        for sql in [
+            "SELECT 1",
+            " table t; ",
+            "with a as (select 1) select 2\0\0\0",
+        ] {
+            assert!(only_reads(sql.as_bytes()), "{sql}");
+        }
+        for sql in [
+            "",
+            "DROP TABLE t",
+            "SELECT 1; DROP TABLE t",
+            "/* */ SELECT 1",
+            "INSERT INTO t VALUES (1)",
+        ] {
+            assert!(!only_reads(sql.as_bytes()), "{sql}");
+        }
+    }
 
     #[test]
     fn a_name_is_found_as_a_word_in_any_spelling() {
