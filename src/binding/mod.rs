@@ -260,21 +260,6 @@ impl Connection<Attaching> {
         }
         Ok(connection.with_state(state.bound))
     }
-
-    /// Sends what can be sent until something is read. Both at once: the
-    /// server may have to get rid of answers before it takes more.
-    async fn exchange(&mut self) -> io::Result<()> {
-        std::future::poll_fn(|cx| {
-            if let std::task::Poll::Ready(Err(error)) = self.poll_flush(cx) {
-                return std::task::Poll::Ready(Err(error));
-            }
-            self.poll_fill(cx).map(|n| match n? {
-                0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                _ => Ok(()),
-            })
-        })
-        .await
-    }
 }
 
 impl Connection<Bound> {

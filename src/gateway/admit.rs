@@ -7,15 +7,14 @@ use crate::login::{Arrival, Arrived, Authenticated, Failed, LoginError, settings
 use crate::pool::{Greeting, GreetingKey, Pool};
 use crate::session::{Client, End, Parts, Session};
 use crate::tenant::{IsolationName, Principal};
+use crate::transport;
 use crate::wire::ClientError;
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::startup::Startup;
-use socket2::{SockRef, TcpKeepalive};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::{Span, error_span, info, warn};
@@ -31,7 +30,7 @@ pub(super) async fn admit(
     guards: Guards,
     draining: Arc<AtomicBool>,
 ) {
-    if prepare(&stream).is_err() {
+    if transport::tune(&stream).is_err() {
         return;
     }
     // Boxed: what a login needs is gone once it is over.
@@ -271,12 +270,4 @@ async fn greeting(
             .hint("The log of pgtenant has the reason."))
         }
     }
-}
-
-fn prepare(stream: &TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(Duration::from_secs(60))
-        .with_interval(Duration::from_secs(10));
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }

@@ -5,11 +5,11 @@ use super::connection::BackendKey;
 use super::secure::secure;
 use super::{Connection, Unbound};
 use crate::settings::Server;
+use crate::transport;
 use crate::wire::ClientError;
 use crate::wire::backend::{FrameError, Report};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
-use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -114,11 +114,7 @@ async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> 
 /// Opens the TCP connection.
 pub(crate) async fn dial(server: &Server) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((&*server.host, server.port)).await?;
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(Duration::from_secs(60))
-        .with_interval(Duration::from_secs(10));
-    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    transport::tune(&stream)?;
     Ok(stream)
 }
 

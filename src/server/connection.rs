@@ -135,6 +135,24 @@ impl<S> Connection<S> {
         self.inner.transport.poll_flush(cx)
     }
 
+    /// Sends what can be sent until something is read. Both at once: the server
+    /// may have to get rid of answers before it takes more.
+    ///
+    /// # Errors
+    /// As the socket has them; `UnexpectedEof` at the end of the stream.
+    pub async fn exchange(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
+                return Poll::Ready(Err(error));
+            }
+            self.poll_fill(cx).map(|n| match n? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Ok(()),
+            })
+        })
+        .await
+    }
+
     /// Whether something has arrived while the connection was idle. Makes no
     /// system call. On an idle connection anything is a reason for care: the
     /// server has closed it, or speaks unasked.

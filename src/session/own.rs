@@ -8,7 +8,6 @@ use bytes::BytesMut;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
 use std::io;
-use std::task::Poll;
 
 /// Longest answer that is taken, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
@@ -94,15 +93,6 @@ async fn exchange(
                 continue;
             }
         }
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(Err(error)) = connection.poll_flush(cx) {
-                return Poll::Ready(Err(error));
-            }
-            connection.poll_fill(cx).map(|n| match n? {
-                0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                _ => Ok(()),
-            })
-        })
-        .await?;
+        connection.exchange().await?;
     }
 }

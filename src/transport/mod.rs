@@ -5,12 +5,27 @@ mod buffer;
 pub use buffer::Buffer;
 
 use bytes::{Buf as _, BytesMut};
+use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
+
+/// Sets a new connection up: small writes go out at once, and a peer that is
+/// gone without a word is noticed.
+///
+/// # Errors
+/// As the socket has them.
+pub fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(10));
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
 
 /// Sends `staged`, and behind it what it can of `run`, in one system call where
 /// the socket takes it. Ready once nothing is staged, with the bytes of `run`
