@@ -1,5 +1,7 @@
-//! Verdicts by the full text of the query string.
+//! Verdicts by the full text of the query string, or by its shape.
 
+use super::inspection::Key;
+use super::shape;
 use super::verdict::Verdict;
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -10,11 +12,48 @@ const MAX_TEXT: usize = 8 << 10;
 /// allocator's own.
 const OVERHEAD: usize = 256;
 
+/// The verdicts that are kept. Texts that differ in their literals alone share
+/// one where that is sound.
+pub(super) struct Cache {
+    texts: Kept,
+    shapes: Kept,
+    /// Where shapes are written.
+    shape: Vec<u8>,
+}
+
+impl Cache {
+    /// A cache of at most about `size` bytes.
+    pub(super) fn new(size: usize) -> Self {
+        Self {
+            texts: Kept::new(size / 2),
+            shapes: Kept::new(size / 2),
+            shape: Vec::new(),
+        }
+    }
+
+    /// The verdict on `sql`, when it is kept.
+    pub(super) fn get(&mut self, sql: &[u8]) -> Option<Arc<Verdict>> {
+        if let Some(verdict) = self.texts.get(sql) {
+            return Some(verdict);
+        }
+        shape::write(sql, &mut self.shape).then(|| self.shapes.get(&self.shape))?
+    }
+
+    /// Keeps the verdict on `sql`, unless the text is long.
+    pub(super) fn insert(&mut self, sql: &[u8], key: Key, verdict: Arc<Verdict>) {
+        if key == Key::Shape && shape::write(sql, &mut self.shape) {
+            self.shapes.add((&*self.shape).into(), verdict);
+        } else if sql.len() <= MAX_TEXT {
+            self.texts.add(sql.into(), verdict);
+        }
+    }
+}
+
 /// A bounded map in two generations: when the young one has filled its half of
 /// the memory it becomes the old one, and the old one is dropped whole. What is
 /// used again returns to the young one. So a flood of texts costs constant time
-/// each and cannot grow the cache.
-pub(super) struct Cache {
+/// each and cannot grow the map.
+struct Kept {
     young: Generation,
     old: Generation,
     /// Of one generation, in bytes.
@@ -27,9 +66,8 @@ struct Generation {
     bytes: usize,
 }
 
-impl Cache {
-    /// A cache of at most about `size` bytes.
-    pub(super) fn new(size: usize) -> Self {
+impl Kept {
+    fn new(size: usize) -> Self {
         Self {
             young: Generation::default(),
             old: Generation::default(),
@@ -37,26 +75,18 @@ impl Cache {
         }
     }
 
-    /// The verdict on `sql`, when it is kept.
-    pub(super) fn get(&mut self, sql: &[u8]) -> Option<Arc<Verdict>> {
-        if let Some(verdict) = self.young.verdicts.get(sql) {
+    fn get(&mut self, key: &[u8]) -> Option<Arc<Verdict>> {
+        if let Some(verdict) = self.young.verdicts.get(key) {
             return Some(Arc::clone(verdict));
         }
-        let (text, verdict) = self.old.verdicts.remove_entry(sql)?;
-        self.old.bytes -= weight(&text, &verdict);
-        self.add(text, Arc::clone(&verdict));
+        let (key, verdict) = self.old.verdicts.remove_entry(key)?;
+        self.old.bytes -= weight(&key, &verdict);
+        self.add(key, Arc::clone(&verdict));
         Some(verdict)
     }
 
-    /// Keeps the verdict on `sql`, unless the text is long.
-    pub(super) fn insert(&mut self, sql: &[u8], verdict: Arc<Verdict>) {
-        if sql.len() <= MAX_TEXT {
-            self.add(sql.into(), verdict);
-        }
-    }
-
-    fn add(&mut self, text: Box<[u8]>, verdict: Arc<Verdict>) {
-        let weight = weight(&text, &verdict);
+    fn add(&mut self, key: Box<[u8]>, verdict: Arc<Verdict>) {
+        let weight = weight(&key, &verdict);
         if self.young.bytes + weight > self.limit {
             std::mem::swap(&mut self.young, &mut self.old);
             // The map keeps its room.
@@ -66,7 +96,7 @@ impl Cache {
         if weight > self.limit {
             return;
         }
-        if self.young.verdicts.insert(text, verdict).is_none() {
+        if self.young.verdicts.insert(key, verdict).is_none() {
             self.young.bytes += weight;
         }
     }
@@ -86,31 +116,52 @@ mod tests {
         Arc::new(Verdict::default())
     }
 
+    fn sizes(kept: &Kept) -> (usize, usize) {
+        let entries = kept.young.verdicts.len() + kept.old.verdicts.len();
+        (kept.young.bytes + kept.old.bytes, entries)
+    }
+
     #[test]
     fn a_flood_of_texts_cannot_grow_it() {
         let mut cache = Cache::new(64 << 10);
         for i in 0..100_000_u32 {
-            cache.insert(format!("SELECT {i}").as_bytes(), verdict());
-            assert!(cache.young.bytes + cache.old.bytes <= 64 << 10);
+            cache.insert(format!("SELECT a{i}").as_bytes(), Key::Text, verdict());
+            cache.insert(format!("SELECT 1, a{i}").as_bytes(), Key::Shape, verdict());
+            for kept in [&cache.texts, &cache.shapes] {
+                let (bytes, entries) = sizes(kept);
+                assert!(bytes <= 32 << 10 && entries < 150);
+            }
         }
-        assert!(cache.young.verdicts.len() + cache.old.verdicts.len() < 300);
+        assert!(sizes(&cache.texts).1 > 50 && sizes(&cache.shapes).1 > 50);
     }
 
     #[test]
     fn what_is_used_again_survives_a_flood() {
         let mut cache = Cache::new(64 << 10);
-        cache.insert(b"SELECT 'kept'", verdict());
+        cache.insert(b"SELECT 'kept'", Key::Text, verdict());
         for i in 0..10_000_u32 {
-            cache.insert(format!("SELECT {i}").as_bytes(), verdict());
+            cache.insert(format!("SELECT {i}").as_bytes(), Key::Text, verdict());
             assert!(cache.get(b"SELECT 'kept'").is_some());
         }
+    }
+
+    #[test]
+    fn only_what_holds_for_a_shape_is_found_by_it() {
+        let mut cache = Cache::new(64 << 10);
+        cache.insert(b"SELECT a, 1", Key::Shape, verdict());
+        cache.insert(b"SELECT b, 1", Key::Text, verdict());
+        assert!(cache.get(b"SELECT a, 2").is_some());
+        assert!(cache.get(b"SELECT a, 2.5").is_none());
+        assert!(cache.get(b"SELECT a, \x01").is_none());
+        assert!(cache.get(b"SELECT b, 2").is_none());
+        assert!(cache.get(b"SELECT b, 1").is_some());
     }
 
     #[test]
     fn long_texts_are_not_kept() {
         let mut cache = Cache::new(64 << 10);
         let text = vec![b' '; MAX_TEXT + 1];
-        cache.insert(&text, verdict());
+        cache.insert(&text, Key::Text, verdict());
         assert!(cache.get(&text).is_none());
     }
 }

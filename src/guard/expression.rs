@@ -64,6 +64,19 @@ pub(super) fn visit(
     Some(Visit::Descend(scope))
 }
 
+/// Whether a statement is a query or a change of rows: of these the guard reads
+/// no literal, unless a call asks for it.
+pub(super) fn is_query(statement: Node<'_>) -> bool {
+    matches!(
+        statement,
+        Node::SelectStmt(_)
+            | Node::InsertStmt(_)
+            | Node::UpdateStmt(_)
+            | Node::DeleteStmt(_)
+            | Node::MergeStmt(_)
+    )
+}
+
 /// Whether `relation` is created in, or named in, the temporary schema.
 pub(super) fn is_temporary(relation: &RangeVar) -> bool {
     let temporary = u8::try_from(relation.relpersistence) == Ok(b't');
@@ -177,6 +190,7 @@ fn operator(inspection: &mut Inspection<'_>, names: &NodeList) {
 }
 
 fn set_config(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
+    inspection.reads_literals();
     let args = call.args();
     let name = match args.first().and_then(constant) {
         Some(name) if args.len() == 3 && !call.func_variadic => name.to_ascii_lowercase(),

@@ -37,11 +37,28 @@ pub(super) enum Visit {
     Skip,
 }
 
+/// What an inspection comes to.
+#[derive(Debug)]
+pub(super) struct Judgement {
+    pub(super) verdict: Verdict,
+    pub(super) key: Key,
+}
+
+/// What a verdict holds for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    /// The very text.
+    Text,
+    /// Every text of the same [shape](super::shape).
+    Shape,
+}
+
 /// One query string under inspection.
 pub(super) struct Inspection<'p> {
     pub(super) policy: &'p Policy,
     pub(super) effects: Effects,
     refusal: Option<Refusal>,
+    key: Key,
 }
 
 impl<'p> Inspection<'p> {
@@ -50,11 +67,12 @@ impl<'p> Inspection<'p> {
             policy,
             effects: Effects::default(),
             refusal: None,
+            key: Key::Shape,
         }
     }
 
     /// The verdict on all statements of a query string.
-    pub(super) fn judge(mut self, statements: &StmtList) -> Verdict {
+    pub(super) fn judge(mut self, statements: &StmtList) -> Judgement {
         let count = statements.len();
         let mut backwards = statements.iter().rev();
         let quiet = match count {
@@ -69,25 +87,42 @@ impl<'p> Inspection<'p> {
                 last: index + 1 + quiet >= count,
                 alone: count == 1,
             };
+            if !expression::is_query(statement.into()) {
+                self.reads_literals();
+            }
             stack.push(statement, Scope::Now);
             self.walk(&mut stack, place);
         }
-        Verdict {
-            refusal: self.refusal,
-            effects: self.effects,
+        self.judgement()
+    }
+
+    fn judgement(self) -> Judgement {
+        let key = match self.refusal {
+            None => self.key,
+            Some(_) => Key::Text,
+        };
+        Judgement {
+            verdict: Verdict {
+                refusal: self.refusal,
+                effects: self.effects,
+            },
+            key,
         }
+    }
+
+    /// Records that the verdict rests on a literal's value. Whoever looks at one
+    /// must say so.
+    pub(super) fn reads_literals(&mut self) {
+        self.key = Key::Text;
     }
 
     /// The verdict on a text that cannot be inspected: when it is forwarded all
     /// the same, it may do anything.
-    pub(super) fn unreadable(mut self, rule: &'static Rule, message: String) -> Verdict {
+    pub(super) fn unreadable(mut self, rule: &'static Rule, message: String) -> Judgement {
         self.refuse(rule, || message);
         self.effects.settings = TouchedSettings::Any;
         self.effects.residue = true;
-        Verdict {
-            refusal: self.refusal,
-            effects: self.effects,
-        }
+        self.judgement()
     }
 
     fn walk<'t>(&mut self, stack: &mut Stack<'t>, place: Place) {

@@ -23,6 +23,7 @@ mod limits;
 mod policy;
 mod rules;
 mod settings;
+mod shape;
 mod statement;
 mod tree;
 mod verdict;
@@ -32,12 +33,12 @@ pub use rules::{Rule, Switch, rules};
 pub use verdict::{Effects, Refusal, TouchedSettings, Verdict};
 
 use cache::Cache;
-use inspection::Inspection;
+use inspection::{Inspection, Judgement};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Judges the statements of one isolation. Cheap to ask again: verdicts are kept
-/// by the full text.
+/// by the full text, or by its shape where literals do not matter.
 pub struct Guard {
     policy: Policy,
     cache: Mutex<Cache>,
@@ -66,13 +67,13 @@ impl Guard {
         if let Some(verdict) = self.with_cache(|cache| cache.get(sql)) {
             return verdict;
         }
-        let verdict = judge(&self.policy, sql);
+        let Judgement { verdict, key } = judge(&self.policy, sql);
         let verdict = if verdict == *self.harmless {
             Arc::clone(&self.harmless)
         } else {
             Arc::new(verdict)
         };
-        self.with_cache(|cache| cache.insert(sql, Arc::clone(&verdict)));
+        self.with_cache(|cache| cache.insert(sql, key, Arc::clone(&verdict)));
         verdict
     }
 
@@ -106,7 +107,7 @@ impl std::fmt::Debug for Guard {
     }
 }
 
-fn judge(policy: &Policy, sql: &[u8]) -> Verdict {
+fn judge(policy: &Policy, sql: &[u8]) -> Judgement {
     let inspection = Inspection::new(policy);
     let text = match limits::check(policy, sql) {
         Ok(text) => text,

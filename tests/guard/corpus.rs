@@ -144,6 +144,11 @@ fn cases() -> Vec<Case> {
         .collect()
 }
 
+/// The query strings of all cases.
+pub(crate) fn corpus_statements() -> Vec<Vec<u8>> {
+    cases().iter().flat_map(|case| statements(case)).collect()
+}
+
 /// The query strings of a case, from all its clients.
 fn statements(case: &Value) -> Vec<Vec<u8>> {
     let mut found = Vec::new();

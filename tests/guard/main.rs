@@ -7,6 +7,7 @@ mod effects;
 mod limits;
 mod refused;
 mod regress;
+mod shapes;
 mod soup;
 mod speed;
 

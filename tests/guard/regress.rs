@@ -59,7 +59,7 @@ fn is_parameter(before: &str) -> bool {
 }
 
 /// Strings and numbers, roughly: none with a prefix or with quotes inside.
-fn literals(statement: &str) -> Vec<(usize, &str)> {
+pub(crate) fn literals(statement: &str) -> Vec<(usize, &str)> {
     let bytes = statement.as_bytes();
     let mut found = Vec::new();
     let mut at = 0;
@@ -100,7 +100,7 @@ fn answers(guard: &Guard, sql: &[u8], file: &Path) -> bool {
     rule.is_none()
 }
 
-fn files() -> Vec<PathBuf> {
+pub(crate) fn files() -> Vec<PathBuf> {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/regress");
     let folder = std::env::var_os("PGTENANT_REGRESS_DIR").map_or(ours, PathBuf::from);
     let entries = std::fs::read_dir(folder).unwrap();
