@@ -23,7 +23,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 /// Splits a NUL-terminated text off the front: the text without its NUL, and
 /// what follows.
 fn split_cstr(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = bytes.iter().position(|b| *b == 0)?;
+    let end = memchr::memchr(0, bytes)?;
     let (text, rest) = bytes.split_at_checked(end)?;
     Some((text, rest.get(1..)?))
 }
