@@ -224,7 +224,7 @@ async fn prepare_session(
     Ok(Prepared {
         pool,
         guard,
-        own,
+        own: greeting.own.clone(),
         greeting,
     })
 }
@@ -249,6 +249,7 @@ async fn greeting(
     match attaching.confirm(TransactionStatus::Idle, |_| {}).await {
         Ok(connection) => {
             let greeting = Arc::new(Greeting {
+                own: own.clone(),
                 parameters: connection.parameters().clone(),
             });
             pool.remember_greeting(key, greeting.clone());

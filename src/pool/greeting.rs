@@ -12,6 +12,9 @@ const MOST: usize = 256;
 /// The parameters that a client is told at login.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Greeting {
+    /// The settings of the first client that was told so: clients with the same
+    /// share one copy.
+    pub own: OwnSettings,
     /// As the server reports them under the client's settings.
     pub parameters: Parameters,
 }
