@@ -18,6 +18,7 @@ use crate::wire::backend::{FrameError, Report, TransactionStatus};
 use answer::Answer;
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A connection that is the tenant's: attached, answered and checked.
@@ -267,6 +268,17 @@ impl Connection<Bound> {
     #[must_use]
     pub fn tenant(&self) -> &SharedTenant {
         &self.state().tenant
+    }
+
+    /// Whether it is `tenant`'s with these settings as it stands: nothing has to
+    /// be sent.
+    #[must_use]
+    pub fn is_ready_for(&self, tenant: &SharedTenant, own: &OwnSettings) -> bool {
+        let state = self.state();
+        Arc::ptr_eq(&state.tenant, tenant)
+            && state.condition == Condition::Clean
+            && state.own == *own
+            && !self.is_stale()
     }
 
     /// Whether the attachment will not hold for much longer.

@@ -137,9 +137,8 @@ impl Pool {
     }
 
     /// An idle connection that is the tenant's already.
-    pub fn take_idle(self: &Arc<Self>, tenant: &SharedTenant) -> Option<(Taken, Slot)> {
-        let (connection, slot) = lock(&self.shelf).take_idle(self, tenant)?;
-        Some((Taken::Used(connection), slot))
+    pub fn take_idle(self: &Arc<Self>, tenant: &SharedTenant) -> Option<(Connection<Bound>, Slot)> {
+        lock(&self.shelf).take_idle(self, tenant)
     }
 
     /// A connection that the tenant may use, once one is free: waits for at

@@ -5,7 +5,8 @@ use super::{Pool, Slot};
 use crate::binding::Bound;
 use crate::server::Connection;
 use crate::tenant::{SharedTenant, TenantId};
-use std::collections::{HashMap, VecDeque};
+use hashbrown::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -49,10 +50,11 @@ pub(super) struct Shelf {
     open: usize,
     /// Idle ones, the longest idle first.
     idle: VecDeque<Idle>,
-    /// Connections in use, by tenant.
-    held: HashMap<TenantId, usize>,
+    /// Connections in use, by tenant; tenants with none are taken out in the
+    /// sweep.
+    held: HashMap<TenantId, usize, foldhash::fast::RandomState>,
     /// Those who wait, by tenant, the first first.
-    queues: HashMap<TenantId, VecDeque<Waiter>>,
+    queues: HashMap<TenantId, VecDeque<Waiter>, foldhash::fast::RandomState>,
     /// Tenants who wait, in the order in which they are served.
     turns: VecDeque<TenantId>,
     tickets: u64,
@@ -64,6 +66,13 @@ struct Idle {
     /// Whether it can serve its tenant alone.
     dedicated: bool,
     since: Instant,
+}
+
+impl Idle {
+    fn is_of(&self, tenant: &SharedTenant) -> bool {
+        let last = self.connection.tenant();
+        Arc::ptr_eq(last, tenant) || last.id == tenant.id
+    }
 }
 
 #[derive(Debug)]
@@ -87,8 +96,8 @@ impl Shelf {
             size_per_tenant,
             open: 0,
             idle: VecDeque::new(),
-            held: HashMap::new(),
-            queues: HashMap::new(),
+            held: HashMap::default(),
+            queues: HashMap::default(),
             turns: VecDeque::new(),
             tickets: 0,
         }
@@ -103,8 +112,7 @@ impl Shelf {
         if !self.may_take(&tenant.id) {
             return None;
         }
-        let of_tenant = |idle: &Idle| idle.connection.tenant().id == tenant.id;
-        let at = self.idle.iter().rposition(of_tenant)?;
+        let at = self.idle.iter().rposition(|idle| idle.is_of(tenant))?;
         if self.idle.get(at)?.connection.is_disturbed() {
             return None;
         }
@@ -207,15 +215,13 @@ impl Shelf {
             .partition(|idle| idle.since.elapsed() >= limit || idle.connection.is_disturbed());
         self.idle = fresh;
         self.open -= stale.len();
+        self.held.retain(|_, held| *held > 0);
         stale.into_iter().map(|idle| idle.connection).collect()
     }
 
     fn release(&mut self, tenant: &TenantId) {
         if let Some(held) = self.held.get_mut(tenant) {
             *held -= 1;
-            if *held == 0 {
-                self.held.remove(tenant);
-            }
         }
     }
 
@@ -228,7 +234,12 @@ impl Shelf {
     }
 
     fn slot(&mut self, pool: &Arc<Pool>, tenant: &SharedTenant) -> Slot {
-        *self.held.entry(tenant.id.clone()).or_default() += 1;
+        match self.held.get_mut(&tenant.id) {
+            Some(held) => *held += 1,
+            None => {
+                self.held.insert(tenant.id.clone(), 1);
+            }
+        }
         Slot {
             pool: pool.clone(),
             tenant: tenant.clone(),
@@ -292,11 +303,10 @@ impl Shelf {
         }
         // The one that was used last: its caches are the warmest, and the
         // others grow old enough to be closed.
-        let is_its_own = |idle: &Idle| idle.connection.tenant().id == tenant.id;
         while let Some(idle) = self
             .idle
             .iter()
-            .rposition(is_its_own)
+            .rposition(|idle| idle.is_of(tenant))
             .and_then(|at| self.idle.remove(at))
         {
             if !idle.connection.is_disturbed() {

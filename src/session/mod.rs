@@ -20,7 +20,8 @@ pub use forward::MAX_STATEMENT;
 pub use statements::Interner;
 
 use crate::binding::{
-    AttachError, Attaching, Bound, Condition, OwnSettings, attach, attach_same, reattach, renew,
+    AttachError, Attaching, Bound, Condition, OwnSettings, Taken, attach, attach_same, reattach,
+    renew,
 };
 use crate::guard::{self, Guard, Verdict};
 use crate::pool::{Pool, Slot};
@@ -245,8 +246,15 @@ impl Session {
     /// instead.
     async fn begin(&mut self) -> Result<Option<Exchange>, End> {
         let tenant = &self.principal.tenant;
-        let idle = self.pool.take_idle(tenant);
-        let idle = idle.map(|(taken, slot)| (attach(taken, tenant, &self.own), slot));
+        let idle = match self.pool.take_idle(tenant) {
+            Some((connection, slot)) if connection.is_ready_for(tenant, &self.own) => {
+                return Ok(Some(self.exchange(connection, slot, Ledger::new())));
+            }
+            Some((connection, slot)) => {
+                Some((attach(Taken::Used(connection), tenant, &self.own), slot))
+            }
+            None => None,
+        };
         let (mut connection, slot) = match idle {
             Some((connection, slot)) if !connection.is_hasty() => (connection, slot),
             // Rare paths are boxed: a waiting session should be small.
@@ -270,15 +278,17 @@ impl Session {
             }
         }
         match connection.confirm(TransactionStatus::Idle, |_| {}).await {
-            Ok(connection) => {
-                self.registration.using(connection.key());
-                Ok(Some(Exchange {
-                    connection,
-                    slot,
-                    ledger,
-                }))
-            }
+            Ok(connection) => Ok(Some(self.exchange(connection, slot, ledger))),
             Err(error) => Err(self.not_attached(error)),
+        }
+    }
+
+    fn exchange(&self, connection: Connection<Bound>, slot: Slot, ledger: Ledger) -> Exchange {
+        self.registration.using(connection.key());
+        Exchange {
+            connection,
+            slot,
+            ledger,
         }
     }
 
@@ -459,7 +469,7 @@ impl Session {
         self.read_own(connection).await
     }
 
-    async fn checkout(&mut self) -> Result<Option<(crate::binding::Taken, Slot)>, End> {
+    async fn checkout(&mut self) -> Result<Option<(Taken, Slot)>, End> {
         self.registration.waiting();
         let (pool, tenant) = (self.pool.clone(), self.principal.tenant.clone());
         let taken = {
