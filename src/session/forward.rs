@@ -375,26 +375,21 @@ impl Session {
             self.drop_next(header, up);
             return Ok(());
         }
-        let prepared = if name.is_empty() {
-            self.interner.intern(parse.tail)
-        } else if self.touched.is_empty() {
-            self.interner.intern_under(parse.tail, &self.own)
+        if name.is_empty() {
+            self.add_unnamed(header, verdict, up);
+            return Ok(());
+        }
+        let prepared = if self.touched.is_empty() {
+            self.interner.intern(parse.tail, &self.own)
         } else {
             // Under settings that are not known before the transaction's end.
             Prepared::new(parse.tail)
         };
-        let statement = Statement {
+        let statement = Arc::new(Statement {
             prepared: prepared.clone(),
             verdict,
             own: self.own.clone(),
-        };
-        if name.is_empty() {
-            self.statements.set_unnamed(Some(statement));
-            up.ledger.has_unnamed = true;
-            up.ledger.awaited.push_back(Awaited::Parse(Parsed::Unnamed));
-            self.pass(header);
-            return Ok(());
-        }
+        });
         if !self.statements.insert(&name, statement) {
             return Err(ClientError::error("54000", "too many prepared statements")
                 .hint("Close those that are no longer used (DEALLOCATE)."));
@@ -418,9 +413,31 @@ impl Session {
         Ok(())
     }
 
+    /// Enters the unnamed statement; the server's becomes the same.
+    fn add_unnamed<S>(&mut self, header: Header, verdict: Arc<Verdict>, up: &mut Upstream<'_, S>) {
+        let tail = self.body(header).get(1..).unwrap_or_default();
+        // Many clients send one text over and over.
+        let is_same = |last: &Arc<Statement>| {
+            last.prepared.tail() == tail
+                && Arc::ptr_eq(&last.verdict, &verdict)
+                && last.own == self.own
+        };
+        if !self.statements.get(b"").is_some_and(is_same) {
+            let statement = Statement {
+                prepared: Prepared::new(tail),
+                verdict,
+                own: self.own.clone(),
+            };
+            self.statements.set_unnamed(Some(Arc::new(statement)));
+        }
+        up.ledger.has_unnamed = true;
+        up.ledger.awaited.push_back(Awaited::Parse(Parsed::Unnamed));
+        self.pass(header);
+    }
+
     /// The prepared statement of the client's that a DEALLOCATE names, if the
     /// server knows it by another name.
-    fn deallocated(&self, verdict: &Verdict) -> Option<Statement> {
+    fn deallocated(&self, verdict: &Verdict) -> Option<Arc<Statement>> {
         let name = verdict.effects.deallocates.as_deref()?;
         let mapped = self.maps_names && !name.is_empty();
         mapped.then(|| self.statements.get(name.as_bytes()).cloned())?
@@ -441,7 +458,7 @@ impl Session {
             own: self.own.clone(),
         };
         up.parse_unnamed(&statement, Awaited::Parse(Parsed::Unnamed));
-        self.statements.set_unnamed(Some(statement));
+        self.statements.set_unnamed(Some(Arc::new(statement)));
     }
 
     fn forward_bind<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
@@ -466,7 +483,7 @@ impl Session {
             false => statement,
             true => {
                 let name = head.statement.to_vec();
-                self.unshare(&name, statement)
+                self.unshare(&name, &statement)
             }
         };
         if up.ledger.hold == Hold::Resetting {
@@ -535,10 +552,14 @@ impl Session {
 
     /// Makes a statement the client's alone: no other client must get what its
     /// constants have become.
-    fn unshare(&mut self, name: &[u8], mut statement: Statement) -> Statement {
-        statement.prepared = Prepared::new(statement.prepared.tail());
-        self.statements.replace(name, statement.prepared.clone());
-        statement
+    fn unshare(&mut self, name: &[u8], statement: &Statement) -> Arc<Statement> {
+        let own = Arc::new(Statement {
+            prepared: Prepared::new(statement.prepared.tail()),
+            verdict: statement.verdict.clone(),
+            own: statement.own.clone(),
+        });
+        self.statements.replace(name, own.clone());
+        own
     }
 
     fn forward_describe<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
@@ -547,7 +568,7 @@ impl Session {
             Ok(Target::Statement(name)) => match self.statements.get(name) {
                 Some(statement) if self.changes_meaning(name, statement, up) => {
                     let (name, statement) = (name.to_vec(), statement.clone());
-                    Some((self.unshare(&name, statement), name.is_empty()))
+                    Some((self.unshare(&name, &statement), name.is_empty()))
                 }
                 Some(statement) => Some((statement.clone(), name.is_empty())),
                 None => {

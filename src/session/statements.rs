@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 16 << 20;
 const MOST_NAMES: usize = 10_000;
 
 /// A prepared statement, and what the guard said of it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Statement {
     pub(super) prepared: Arc<Prepared>,
     pub(super) verdict: Arc<Verdict>,
@@ -25,13 +25,13 @@ pub(super) struct Statement {
 /// transactions run.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
-    named: HashMap<Box<[u8]>, Statement, foldhash::fast::FixedState>,
-    unnamed: Option<Statement>,
+    named: HashMap<Box<[u8]>, Arc<Statement>, foldhash::fast::FixedState>,
+    unnamed: Option<Arc<Statement>>,
     bytes: usize,
 }
 
 impl Statements {
-    pub(super) fn get(&self, name: &[u8]) -> Option<&Statement> {
+    pub(super) fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
         if name.is_empty() {
             self.unnamed.as_ref()
         } else {
@@ -41,7 +41,7 @@ impl Statements {
 
     /// Adds a statement under a name that is not taken. `false` if the client
     /// has too many already.
-    pub(super) fn insert(&mut self, name: &[u8], statement: Statement) -> bool {
+    pub(super) fn insert(&mut self, name: &[u8], statement: Arc<Statement>) -> bool {
         let size = name.len() + statement.prepared.tail().len();
         if self.bytes + size > MOST_BYTES || self.named.len() >= MOST_NAMES {
             return false;
@@ -52,14 +52,14 @@ impl Statements {
     }
 
     /// Sets the unnamed statement.
-    pub(super) fn set_unnamed(&mut self, statement: Option<Statement>) {
+    pub(super) fn set_unnamed(&mut self, statement: Option<Arc<Statement>>) {
         self.unnamed = statement;
     }
 
     /// Makes a named statement one of the same text.
-    pub(super) fn replace(&mut self, name: &[u8], prepared: Arc<Prepared>) {
+    pub(super) fn replace(&mut self, name: &[u8], by: Arc<Statement>) {
         if let Some(statement) = self.named.get_mut(name) {
-            statement.prepared = prepared;
+            *statement = by;
         }
     }
 
@@ -94,7 +94,7 @@ struct Known {
 impl Interner {
     /// The statement with this text and these parameter types, for clients with
     /// these settings.
-    pub(super) fn intern_under(&self, tail: &[u8], own: &OwnSettings) -> Arc<Prepared> {
+    pub(super) fn intern(&self, tail: &[u8], own: &OwnSettings) -> Arc<Prepared> {
         let mut key = tail.to_vec();
         let settings = own.iter().filter(|(name, _)| !is_meaningless(name));
         for (name, value) in settings {
@@ -102,18 +102,8 @@ impl Interner {
                 key.extend_from_slice(part.as_bytes());
             }
         }
-        self.enter(&key, tail)
-    }
-
-    /// The statement with this text and these parameter types, for one client
-    /// alone.
-    pub(super) fn intern(&self, tail: &[u8]) -> Arc<Prepared> {
-        self.enter(tail, tail)
-    }
-
-    fn enter(&self, key: &[u8], tail: &[u8]) -> Arc<Prepared> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(prepared) = known.statements.get(key).and_then(Weak::upgrade) {
+        if let Some(prepared) = known.statements.get(&*key).and_then(Weak::upgrade) {
             return prepared;
         }
         if known.statements.len() >= known.sweep_at {
@@ -125,7 +115,7 @@ impl Interner {
         let prepared = Prepared::new(tail);
         known
             .statements
-            .insert(key.into(), Arc::downgrade(&prepared));
+            .insert(key.into_boxed_slice(), Arc::downgrade(&prepared));
         prepared
     }
 }
