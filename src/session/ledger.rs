@@ -79,7 +79,8 @@ impl Ledger {
     pub(super) fn new() -> Self {
         Self {
             scan: Scan::default(),
-            awaited: VecDeque::new(),
+            // What most transactions need, at one stroke.
+            awaited: VecDeque::with_capacity(8),
             status: TransactionStatus::Idle,
             has_unnamed: false,
             copy_in: false,

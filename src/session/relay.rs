@@ -199,6 +199,10 @@ impl Session {
                 moved = true;
                 continue;
             }
+            if moved && exchange.ledger.is_idle() {
+                // Nothing more is to come.
+                return Ok(true);
+            }
             match exchange.connection.poll_fill(cx) {
                 Poll::Ready(Ok(0)) => {
                     return Err(Outcome::End(End::ServerGone(
