@@ -15,11 +15,13 @@
 //! in memory and a fifth of a second. Neither the parser (its stack is on the
 //! heap) nor the walk recurses, so no nesting can overflow a thread's stack.
 
+mod answer;
 mod cache;
 mod expression;
 mod functions;
 mod inspection;
 mod limits;
+mod parameters;
 mod policy;
 mod rules;
 mod settings;
@@ -27,6 +29,8 @@ mod statement;
 mod tree;
 mod verdict;
 
+pub use answer::{Answer, Question, Target};
+pub use parameters::{Parameter, SetConfig};
 pub use policy::Policy;
 pub use rules::{Rule, Switch, rules};
 pub use verdict::{Effects, Refusal, TouchedSettings, Verdict};
@@ -74,6 +78,13 @@ impl Guard {
         };
         self.with_cache(|cache| cache.insert(sql, Arc::clone(&verdict)));
         verdict
+    }
+
+    /// What to do with a statement that waits for its parameters
+    /// ([`Verdict::at_bind`]), with the values that are bound.
+    #[must_use]
+    pub fn bound(&self, verdict: &Verdict, parameters: &[Parameter<'_>]) -> Verdict {
+        Inspection::new(&self.policy).judge_bound(verdict, parameters)
     }
 
     /// Why a client may not set `name` to `value` in its startup packet or in

@@ -1,17 +1,20 @@
 //! From the client to the server: each message is understood, judged, and
 //! passed, changed, answered or refused.
 
+use super::answers::Reply;
 use super::awaited::{Awaited, Parsed};
 use super::ledger::{Hold, Ledger, Pinned};
 use super::statements::Statement;
 use super::{Judged, Session};
 use crate::binding::Condition;
-use crate::guard::{Effects, TouchedSettings, Verdict};
+use crate::guard::{Effects, Parameter, TouchedSettings, Verdict};
 use crate::server::{Connection, Prepared, PreparedId};
 use crate::settings::Pin;
 use crate::wire::ClientError;
 use crate::wire::backend::{self, TransactionStatus};
-use crate::wire::frontend::{self, FrameError, HEADER, Header, Kind, LayoutError, Target};
+use crate::wire::frontend::{
+    self, BindValues, FrameError, HEADER, Header, Kind, LayoutError, Target,
+};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend as write;
 use std::sync::Arc;
@@ -20,6 +23,8 @@ use std::sync::Arc;
 pub const MAX_STATEMENT: usize = 8 << 20;
 /// Longest front of a Bind (its two names) that is taken, in bytes.
 const MAX_NAMES: usize = 16 << 10;
+/// Longest Bind that is taken where its values are judged, in bytes.
+const MAX_JUDGED_BIND: usize = 64 << 10;
 /// Statements from this length on are judged on another thread, in bytes.
 const LONG_STATEMENT: usize = 32 << 10;
 /// Once this much is staged for the server, it is sent before more is taken.
@@ -85,10 +90,22 @@ impl Session {
             self.drop_local(header);
             return Step::Done;
         }
+        if self.is_about_answered(header) {
+            match self.answer(header) {
+                Ok(reply) => {
+                    self.reply(reply);
+                    self.drop_local(header);
+                }
+                Err(Unbound::Incomplete) => return Step::Incomplete,
+                Err(Unbound::Refused(error)) => self.refuse_locally(header, &error),
+            }
+            return Step::Done;
+        }
         match header.kind {
             Kind::Terminate => return Step::Terminate,
             Kind::Sync => {
                 self.skipping = false;
+                self.portals.clear();
                 self.client
                     .send(|out| backend::ready_for_query(out, TransactionStatus::Idle));
                 self.drop_local(header);
@@ -107,23 +124,32 @@ impl Session {
                         return Step::Done;
                     }
                 };
-                if let Some(name) = verdict.effects.deallocates.as_deref()
-                    && self.maps_names
-                    && self.statements.get(name.as_bytes()).is_some()
-                {
-                    self.statements.remove(name.as_bytes());
-                    self.judged = None;
-                    self.client.send(|out| {
-                        backend::command_complete(out, "DEALLOCATE");
-                        backend::ready_for_query(out, TransactionStatus::Idle);
-                    });
-                    self.drop_local(header);
-                    return Step::Done;
+                match self.answer_alone(&verdict, TransactionStatus::Idle) {
+                    None => {}
+                    Some(Ok(reply)) => {
+                        self.judged = None;
+                        self.reply(reply);
+                        self.drop_local(header);
+                        return Step::Done;
+                    }
+                    Some(Err(error)) => {
+                        self.refuse_locally(header, &error);
+                        return Step::Done;
+                    }
                 }
                 self.judged = Some(Judged::Admitted(verdict));
                 return Step::NeedsServer;
             }
             Kind::Parse => match self.judge(header) {
+                Ok(verdict) if verdict.answer.is_some() => {
+                    match self.answer_parse(header, &verdict) {
+                        Ok(reply) => {
+                            self.reply(reply);
+                            self.drop_local(header);
+                        }
+                        Err(error) => self.refuse_locally(header, &error),
+                    }
+                }
                 Ok(verdict) => {
                     self.judged = Some(Judged::Admitted(verdict));
                     return Step::NeedsServer;
@@ -148,7 +174,9 @@ impl Session {
                         .extend_from_slice(backend::CLOSE_COMPLETE);
                     self.drop_local(header);
                 }
-                Ok(Target::Portal(_)) => {
+                Ok(Target::Portal(name)) => {
+                    let name = name.to_vec();
+                    self.forget_portal(&name);
                     self.client
                         .output
                         .extend_from_slice(backend::CLOSE_COMPLETE);
@@ -220,6 +248,7 @@ impl Session {
     }
 
     fn forward_one<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+        let in_pipeline = up.ledger.in_pipeline;
         match header.kind {
             Kind::Parse | Kind::Bind | Kind::Describe | Kind::Close | Kind::Execute => {
                 up.ledger.in_pipeline = true;
@@ -229,15 +258,28 @@ impl Session {
             Kind::Sync if !up.ledger.copy_in => up.ledger.in_pipeline = false,
             _ => {}
         }
+        if self.is_about_answered(header) {
+            let reply = match self.turn(up) {
+                Turn::Later => return Step::Held,
+                Turn::Refused(error) => Err(error),
+                Turn::Now => match self.answer(header) {
+                    Ok(reply) => Ok(reply),
+                    Err(Unbound::Incomplete) => return Step::Incomplete,
+                    Err(Unbound::Refused(error)) => Err(error),
+                },
+            };
+            return self.answer_in_turn(header, reply, up);
+        }
         match header.kind {
             Kind::Terminate => Step::Terminate,
-            Kind::Query => self.forward_query(header, up),
+            Kind::Query => self.forward_query(header, in_pipeline, up),
             Kind::Parse => self.forward_parse(header, up),
             Kind::Bind => self.forward_bind(header, up),
             Kind::Describe => self.forward_describe(header, up),
             Kind::Close => self.forward_close(header, up),
             Kind::Execute => self.forward_execute(header, up),
             Kind::Sync => {
+                self.portals.clear();
                 if up.ledger.copy_in {
                     up.ledger.uncertain = true;
                 } else {
@@ -286,29 +328,40 @@ impl Session {
         })
     }
 
-    fn forward_query<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+    fn forward_query<S>(
+        &mut self,
+        header: Header,
+        in_pipeline: bool,
+        up: &mut Upstream<'_, S>,
+    ) -> Step {
         let verdict = match self.verdict(header, up) {
             Ok(verdict) => verdict,
             Err(step) => return step,
         };
-        if let Some(name) = verdict.effects.deallocates.as_deref()
-            && self.maps_names
-            && self.statements.get(name.as_bytes()).is_some()
-        {
-            if !up.ledger.is_answered() {
-                up.ledger.hold = Hold::UntilAnswered;
-                self.judged = Some(Judged::Admitted(verdict));
-                return Step::Held;
-            }
-            if up.ledger.status != TransactionStatus::Failed {
-                self.statements.remove(name.as_bytes());
-                let status = up.ledger.status;
-                self.client.send(|out| {
-                    backend::command_complete(out, "DEALLOCATE");
-                    backend::ready_for_query(out, status);
-                });
-                self.drop_next(header, up);
-                return Step::Done;
+        if self.is_answered_here(&verdict) {
+            let answered = match self.turn(up) {
+                Turn::Later => {
+                    self.judged = Some(Judged::Admitted(verdict));
+                    up.ledger.in_pipeline = in_pipeline;
+                    return Step::Held;
+                }
+                Turn::Refused(error) => Some(Err(error)),
+                Turn::Now => self.answer_alone(&verdict, up.ledger.status),
+            };
+            match answered {
+                Some(Ok(reply)) => {
+                    // The server is not told of it: for the server a pipeline
+                    // goes on.
+                    up.ledger.in_pipeline = in_pipeline;
+                    self.reply_between(reply, up);
+                    self.drop_next(header, up);
+                    return Step::Done;
+                }
+                Some(Err(error)) => {
+                    self.refuse(header, &error, up);
+                    return Step::Done;
+                }
+                None => {}
             }
         }
         if up.ledger.hold == Hold::Resetting {
@@ -342,6 +395,17 @@ impl Session {
             self.refuse(header, &after_reset(), up);
             return Step::Done;
         }
+        if verdict.answer.is_some() {
+            let reply = match self.turn(up) {
+                Turn::Later => {
+                    self.judged = Some(Judged::Admitted(verdict));
+                    return Step::Held;
+                }
+                Turn::Refused(error) => Err(error),
+                Turn::Now => self.answer_parse(header, &verdict),
+            };
+            return self.answer_in_turn(header, reply, up);
+        }
         match self.add_statement(header, verdict, up) {
             Ok(()) => {}
             Err(error) => self.refuse(header, &error, up),
@@ -360,13 +424,7 @@ impl Session {
         let parse = frontend::parse(self.body(header)).map_err(layout)?;
         let name: Box<[u8]> = parse.name.into();
         if !name.is_empty() && self.statements.get(&name).is_some() {
-            return Err(ClientError::error(
-                "42P05",
-                format!(
-                    "prepared statement \"{}\" already exists",
-                    String::from_utf8_lossy(&name)
-                ),
-            ));
+            return Err(name_taken(&name));
         }
         if name.is_empty()
             && let Some(victim) = self.deallocated(&verdict)
@@ -395,9 +453,14 @@ impl Session {
             self.pass(header);
             return Ok(());
         }
-        if !self.statements.insert(&name, statement) {
-            return Err(ClientError::error("54000", "too many prepared statements")
-                .hint("Close those that are no longer used (DEALLOCATE)."));
+        if !self.statements.insert(&name, statement.clone()) {
+            return Err(too_many_statements());
+        }
+        if statement.is_nameless() {
+            self.stage(up);
+            up.parse_for_once(&statement, Awaited::Parse(Parsed::Named(name, None)));
+            self.drop_next(header, up);
+            return Ok(());
         }
         if !self.maps_names {
             up.ledger
@@ -422,8 +485,16 @@ impl Session {
     /// server knows it by another name.
     fn deallocated(&self, verdict: &Verdict) -> Option<Statement> {
         let name = verdict.effects.deallocates.as_deref()?;
-        let mapped = self.maps_names && !name.is_empty();
-        mapped.then(|| self.statements.get(name.as_bytes()).cloned())?
+        let statement = self.statements.get(name.as_bytes())?;
+        if name.is_empty() || !(self.maps_names || statement.is_nameless()) {
+            return None;
+        }
+        let mut statement = statement.clone();
+        if statement.is_nameless() {
+            // Another takes its place: it must not get a name.
+            statement.prepared = Prepared::new(b"\0\0\0");
+        }
+        Some(statement)
     }
 
     /// Makes the unnamed statement a DEALLOCATE of the server's name.
@@ -457,6 +528,15 @@ impl Session {
             return Step::Done;
         };
         let unnamed = head.statement.is_empty();
+        let nameless = statement.is_nameless();
+        let statement = match self.with_values(header, statement) {
+            Ok(statement) => statement,
+            Err(Unbound::Incomplete) => return Step::Incomplete,
+            Err(Unbound::Refused(error)) => {
+                self.refuse(header, &error, up);
+                return Step::Done;
+            }
+        };
         if unnamed && !up.ledger.has_unnamed && statement.verdict.effects.deallocates.is_some() {
             // The name in it is one of another server connection.
             self.refuse(header, &no_statement(b""), up);
@@ -478,6 +558,7 @@ impl Session {
             self.refuse(header, &error, up);
             return Step::Done;
         }
+        self.forget_portal(&portal);
         let effects = &statement.verdict.effects;
         if effects.resets {
             up.ledger.hold = Hold::Resetting;
@@ -490,6 +571,12 @@ impl Session {
         } else if !up.ledger.portals.is_empty() {
             up.ledger.portals.retain(|(name, _)| *name != portal);
         }
+        if nameless && !unnamed {
+            self.stage(up);
+            up.parse_for_once(&statement, Awaited::OurUnnamedParse);
+            self.bind_to(header, len, &portal, "", up);
+            return Step::Done;
+        }
         if unnamed || !self.maps_names {
             if unnamed && !up.ledger.has_unnamed {
                 self.stage(up);
@@ -501,18 +588,80 @@ impl Session {
         }
         self.stage(up);
         let name = up.name_of(&statement);
+        self.bind_to(header, len, &portal, &name, up);
+        Step::Done
+    }
+
+    /// Passes a Bind on with another statement's name. `front` is the length of
+    /// its names.
+    fn bind_to<S>(
+        &mut self,
+        header: Header,
+        front: usize,
+        portal: &[u8],
+        statement: &str,
+        up: &mut Upstream<'_, S>,
+    ) {
         let output = up.connection.output();
         output.extend_from_slice(b"B");
-        let names = portal.len() + name.len() + 2;
-        put_len(output, header.body - len + names);
-        for text in [&*portal, name.as_bytes()] {
+        let names = portal.len() + statement.len() + 2;
+        put_len(output, header.body - front + names);
+        for text in [portal, statement.as_bytes()] {
             output.extend_from_slice(text);
             output.extend_from_slice(b"\0");
         }
         up.ledger.awaited.push_back(Awaited::Bind);
-        self.client.input.consume(HEADER + len);
-        self.client.scan.pass(&self.client.input, header.body - len);
-        Step::Done
+        self.client.input.consume(HEADER + front);
+        self.client
+            .scan
+            .pass(&self.client.input, header.body - front);
+    }
+
+    /// The statement with the verdict on the values that are bound, where these
+    /// decide.
+    fn with_values(&self, header: Header, statement: Statement) -> Result<Statement, Unbound> {
+        if statement.verdict.at_bind.is_empty() {
+            return Ok(statement);
+        }
+        let values = self.bound_values(header)?;
+        let prepared = statement.prepared.clone();
+        let mut types = frontend::parameter_types(prepared.tail());
+        let parameters: Vec<_> = values
+            .parameters
+            .into_iter()
+            .map(|(format, value)| Parameter {
+                declared: types.next().unwrap_or(0),
+                format,
+                value,
+            })
+            .collect();
+        let verdict = self.guard.bound(&statement.verdict, &parameters);
+        let verdict = self
+            .admit_to_server(Arc::new(verdict))
+            .map_err(Unbound::Refused)?;
+        Ok(Statement {
+            verdict,
+            ..statement
+        })
+    }
+
+    /// The values of the Bind at the buffer's head, once they are there.
+    fn bound_values(&self, header: Header) -> Result<BindValues<'_>, Unbound> {
+        if header.body > MAX_JUDGED_BIND {
+            return Err(Unbound::Refused(ClientError::error(
+                "54000",
+                format!(
+                    "the values are longer than {MAX_JUDGED_BIND} bytes in a statement whose values pgtenant must know"
+                ),
+            )));
+        }
+        let body = self.body(header);
+        if body.len() < header.body {
+            return Err(Unbound::Incomplete);
+        }
+        let values = frontend::bind_head(body).and_then(|head| body.get(head.len..));
+        let values = values.ok_or_else(|| Unbound::Refused(layout(LayoutError)))?;
+        frontend::bind_values(values).map_err(|error| Unbound::Refused(layout(error)))
     }
 
     /// Whether a named statement would be prepared now, under other settings
@@ -562,6 +711,14 @@ impl Session {
             }
         };
         match statement {
+            Some((statement, false)) if statement.is_nameless() => {
+                self.stage(up);
+                up.parse_for_once(&statement, Awaited::OurUnnamedParse);
+                written(&write::describe(b'S', "", up.connection.output()));
+                up.ledger.awaited.push_back(Awaited::Describe);
+                self.drop_next(header, up);
+                return Step::Done;
+            }
             Some((statement, true)) if !up.ledger.has_unnamed => {
                 self.stage(up);
                 up.parse_unnamed(&statement, Awaited::OurUnnamedParse);
@@ -584,7 +741,11 @@ impl Session {
     fn forward_close<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
         let name = match frontend::target(self.body(header)) {
             Ok(Target::Statement(name)) => Some(name.to_vec()),
-            Ok(Target::Portal(_)) => None,
+            Ok(Target::Portal(name)) => {
+                let name = name.to_vec();
+                self.forget_portal(&name);
+                None
+            }
             Err(error) => {
                 self.refuse(header, &layout(error), up);
                 return Step::Done;
@@ -728,7 +889,9 @@ impl Session {
     fn judge(&mut self, header: Header) -> Result<Arc<Verdict>, Unjudged> {
         match self.judged.take() {
             Some(Judged::Admitted(verdict)) => return Ok(verdict),
-            Some(Judged::Raw(verdict)) => return self.admit(verdict).map_err(Unjudged::Refused),
+            Some(Judged::Raw(verdict)) => {
+                return self.admit_as(header, verdict).map_err(Unjudged::Refused);
+            }
             None => {}
         }
         let sql = statement_text(header, self.body(header))
@@ -738,7 +901,198 @@ impl Session {
         }
         let verdict = self.guard.inspect(sql);
         self.lost_in(sql, &verdict).map_err(Unjudged::Refused)?;
-        self.admit(verdict).map_err(Unjudged::Refused)
+        self.admit_as(header, verdict).map_err(Unjudged::Refused)
+    }
+
+    /// A Parse passes where each Bind will decide.
+    fn admit_as(&self, header: Header, verdict: Arc<Verdict>) -> Result<Arc<Verdict>, ClientError> {
+        if header.kind == Kind::Parse && !verdict.at_bind.is_empty() {
+            return Ok(verdict);
+        }
+        self.admit(verdict)
+    }
+
+    /// Whether the proxy answers a Query itself.
+    fn is_answered_here(&self, verdict: &Verdict) -> bool {
+        let deallocated = verdict.effects.deallocates.as_deref();
+        verdict.answer.is_some()
+            || deallocated
+                .and_then(|name| self.statements.get(name.as_bytes()))
+                .is_some_and(|statement| self.maps_names || statement.is_nameless())
+    }
+
+    /// The whole answer to a Query that the proxy answers itself; `None`: the
+    /// server answers it.
+    fn answer_alone(
+        &mut self,
+        verdict: &Verdict,
+        status: TransactionStatus,
+    ) -> Option<Result<Reply, ClientError>> {
+        if !self.is_answered_here(verdict) {
+            return None;
+        }
+        let mut reply = Reply::default();
+        if let Some(answer) = &verdict.answer {
+            // A simple query ends the unnamed statement and portal.
+            self.statements.set_unnamed(None);
+            self.portals.clear();
+            match self.answer_query(answer) {
+                Ok(answered) => reply = answered,
+                Err(error) => return Some(Err(error)),
+            }
+        } else if let Some(name) = verdict.effects.deallocates.as_deref() {
+            self.statements.remove(name.as_bytes());
+            backend::command_complete(&mut reply.bytes, "DEALLOCATE");
+        }
+        backend::ready_for_query(&mut reply.bytes, status);
+        Some(Ok(reply))
+    }
+
+    /// Takes the Parse of a statement that the proxy answers itself.
+    fn answer_parse(
+        &mut self,
+        header: Header,
+        verdict: &Arc<Verdict>,
+    ) -> Result<Reply, ClientError> {
+        let parse = frontend::parse(self.body(header)).map_err(layout)?;
+        if !Self::is_answerable(verdict, parse.tail) {
+            let refusal = verdict.refusal.clone();
+            return Err(match refusal {
+                Some(refusal) => super::refused(&refusal),
+                None => ClientError::error(
+                    "42P18",
+                    "parameter types for a statement that has no parameters",
+                ),
+            });
+        }
+        let name: Box<[u8]> = parse.name.into();
+        if !name.is_empty() && self.statements.get(&name).is_some() {
+            return Err(name_taken(&name));
+        }
+        let statement = Statement {
+            prepared: Prepared::new(parse.tail),
+            verdict: verdict.clone(),
+            own: self.own.clone(),
+        };
+        if name.is_empty() {
+            self.statements.set_unnamed(Some(statement));
+        } else if !self.statements.insert(&name, statement) {
+            return Err(too_many_statements());
+        }
+        Ok(Reply::parsed())
+    }
+
+    /// Whether a Bind, Describe or Execute concerns what the proxy answers
+    /// itself.
+    fn is_about_answered(&self, header: Header) -> bool {
+        let body = self.body(header);
+        let statement = |name| {
+            let statement = self.statements.get(name);
+            statement.is_some_and(|statement| statement.verdict.answer.is_some())
+        };
+        let portal = |name| self.own_portal(name).is_some();
+        match header.kind {
+            Kind::Bind => frontend::bind_head(body).is_some_and(|head| statement(head.statement)),
+            Kind::Describe => match frontend::target(body) {
+                Ok(Target::Statement(name)) => statement(name),
+                Ok(Target::Portal(name)) => portal(name),
+                Err(_) => false,
+            },
+            Kind::Execute if !self.portals.is_empty() => {
+                let name = body.split(|b| *b == 0).next();
+                frontend::execute(body).is_ok() && name.is_some_and(portal)
+            }
+            _ => false,
+        }
+    }
+
+    /// The answer to such a message.
+    fn answer(&mut self, header: Header) -> Result<Reply, Unbound> {
+        let body = self.body(header);
+        let reply = match header.kind {
+            Kind::Bind => {
+                let head = frontend::bind_head(body);
+                let head = head.ok_or(Unbound::Refused(layout(LayoutError)))?;
+                let portal = head.portal.to_vec();
+                let statement = self.statements.get(head.statement);
+                let statement = statement
+                    .ok_or_else(|| Unbound::Refused(no_statement(head.statement)))?
+                    .clone();
+                let values = self.bound_values(header)?;
+                let bound = Self::answer_bind(&statement, &values);
+                bound.and_then(|bound| self.open_portal(&portal, bound))
+            }
+            Kind::Describe => match frontend::target(body) {
+                Ok(Target::Statement(name)) => self
+                    .statements
+                    .get(name)
+                    .and_then(Self::answer_describe)
+                    .ok_or_else(|| no_statement(name)),
+                Ok(Target::Portal(name)) => self
+                    .answer_describe_portal(name)
+                    .ok_or_else(|| layout(LayoutError)),
+                Err(error) => Err(layout(error)),
+            },
+            _ => {
+                let body = body.to_vec();
+                let executed = self.answer_execute(&body);
+                executed.unwrap_or_else(|| Err(layout(LayoutError)))
+            }
+        };
+        reply.map_err(Unbound::Refused)
+    }
+
+    /// Answers in the midst of others.
+    fn answer_in_turn<S>(
+        &mut self,
+        header: Header,
+        reply: Result<Reply, ClientError>,
+        up: &mut Upstream<'_, S>,
+    ) -> Step {
+        match reply {
+            Ok(reply) => {
+                self.reply_between(reply, up);
+                self.drop_next(header, up);
+            }
+            Err(error) => self.refuse(header, &error, up),
+        }
+        Step::Done
+    }
+
+    /// Whether an answer of ours may go out: everything before must be answered.
+    /// The server is asked for that, and the client's next message waits.
+    fn turn<S>(&mut self, up: &mut Upstream<'_, S>) -> Turn {
+        if up.ledger.hold == Hold::Resetting {
+            return Turn::Refused(after_reset());
+        }
+        if up.ledger.copy_in {
+            let message = "unexpected message during COPY from stdin";
+            return Turn::Refused(ClientError::error("08P01", message));
+        }
+        if !up.ledger.is_answered() {
+            self.stage(up);
+            write::flush(up.connection.output());
+            up.ledger.hold = Hold::UntilAnswered;
+            return Turn::Later;
+        }
+        if up.ledger.status == TransactionStatus::Failed {
+            return Turn::Refused(in_failed_transaction());
+        }
+        Turn::Now
+    }
+
+    /// Sends an answer of ours behind what the server has answered.
+    fn reply_between<S>(&mut self, reply: Reply, up: &mut Upstream<'_, S>) {
+        let ledger = &mut up.ledger;
+        ledger
+            .scan
+            .stage(up.connection.input_mut(), &mut self.client.output);
+        self.reply(reply);
+    }
+
+    fn reply(&mut self, mut reply: Reply) {
+        self.client.output.extend_from_slice(&reply.bytes);
+        reply.deliver();
     }
 
     /// The statement at the buffer's head, to be judged elsewhere.
@@ -849,6 +1203,12 @@ impl<S> Upstream<'_, S> {
         name
     }
 
+    /// Parses a statement without a name, for the next message alone.
+    fn parse_for_once(&mut self, statement: &Statement, owed: Awaited) {
+        self.parse_unnamed(statement, owed);
+        self.ledger.has_unnamed = false;
+    }
+
     /// Makes the server's unnamed statement the client's.
     fn parse_unnamed(&mut self, statement: &Statement, owed: Awaited) {
         let tail = statement.prepared.tail();
@@ -860,6 +1220,20 @@ impl<S> Upstream<'_, S> {
         self.ledger.awaited.push_back(owed);
         self.ledger.has_unnamed = true;
     }
+}
+
+/// Whether an answer of ours may go out.
+enum Turn {
+    Now,
+    /// Answers of the server come first.
+    Later,
+    Refused(ClientError),
+}
+
+/// Why bound values let nothing pass yet, or at all.
+enum Unbound {
+    Incomplete,
+    Refused(ClientError),
 }
 
 /// Why there is no verdict yet, or no passing one.
@@ -930,6 +1304,26 @@ fn no_statement(name: &[u8]) -> ClientError {
     ClientError::error(
         "26000",
         format!("prepared statement \"{name}\" does not exist"),
+    )
+}
+
+fn name_taken(name: &[u8]) -> ClientError {
+    let name = String::from_utf8_lossy(name);
+    ClientError::error(
+        "42P05",
+        format!("prepared statement \"{name}\" already exists"),
+    )
+}
+
+fn too_many_statements() -> ClientError {
+    ClientError::error("54000", "too many prepared statements")
+        .hint("Close those that are no longer used (DEALLOCATE).")
+}
+
+fn in_failed_transaction() -> ClientError {
+    ClientError::error(
+        "25P02",
+        "current transaction is aborted, commands ignored until end of transaction block",
     )
 }
 

@@ -21,6 +21,14 @@ pub(super) struct Statement {
     pub(super) own: OwnSettings,
 }
 
+impl Statement {
+    /// Whether the server never has it under a name, with which an SQL EXECUTE
+    /// could run it past what is judged at Bind.
+    pub(super) fn is_nameless(&self) -> bool {
+        !self.verdict.at_bind.is_empty() || self.verdict.answer.is_some()
+    }
+}
+
 /// A client's prepared statements: they are the client's, wherever its
 /// transactions run.
 #[derive(Debug, Default)]
