@@ -240,11 +240,14 @@ impl Registration {
         &self.entry.secret
     }
 
-    /// A session of the same login and tenant, perhaps this one.
+    /// A session of the same login and tenant, perhaps this one; not one that
+    /// has been ended.
     pub(super) fn find(&self, pid: u32) -> Option<Peer> {
         let entry = lock(&self.registry.sessions).get(&pid).cloned()?;
         let own = &self.entry;
-        (entry.login == own.login && entry.tenant == own.tenant).then_some(Peer(entry))
+        let is_peer = entry.login == own.login && entry.tenant == own.tenant;
+        let is_there = lock(&entry.end).is_some();
+        (is_peer && is_there).then_some(Peer(entry))
     }
 
     /// What completes when another session ends this one. To be asked for once.

@@ -325,7 +325,9 @@ fn no_other_way_leads_to_a_statement_that_waits_for_its_values() {
         client.run(&deallocate).ok();
         for name in names {
             let execute = format!("EXECUTE {name}('{SETTING}', '{SYNERGY}')");
-            assert_eq!(client.error(&execute).code(), "26000", "{execute}");
+            // At most a statement that does nothing has such a name.
+            assert_eq!(client.query(&execute).rows().len(), 0, "{execute}");
+            assert_eq!(client.value(WHOSE), ALICE);
         }
         client.run(&bound).ok();
         client.run_ok("DEALLOCATE s");

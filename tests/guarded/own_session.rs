@@ -27,10 +27,13 @@ fn colleague(proxy: &Proxy) -> Raw {
 
 /// Runs something that ends only when it is cancelled.
 fn sleep(client: &mut Raw) {
-    client.send_query("SELECT pg_sleep(600)");
+    let sql = format!("SELECT pg_sleep(600), {}", client.pid);
+    client.send_query(&sql);
     wait_until("it sleeps", || {
-        let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND state = 'active' AND pid <> pg_backend_pid()";
-        site().sql("postgres", running) == "1"
+        let running = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE query = '{sql}' AND state = 'active'"
+        );
+        site().sql("postgres", &running) == "1"
     });
 }
 
