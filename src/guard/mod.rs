@@ -117,6 +117,26 @@ impl std::fmt::Debug for Guard {
     }
 }
 
+/// Why a FunctionCall message is refused.
+#[must_use]
+pub fn function_call() -> Refusal {
+    rules::FAST_PATH.refusal("pgtenant does not forward FunctionCall messages".to_owned())
+}
+
+/// Why a statement of `len` bytes is refused that is longer than `most`.
+#[must_use]
+pub fn statement_too_long(len: usize, most: usize) -> Refusal {
+    rules::LENGTH.refusal(limits::too_long(len, most))
+}
+
+/// Why values of more than `most` bytes are refused that are to be judged.
+#[must_use]
+pub fn values_too_long(most: usize) -> Refusal {
+    rules::COMPUTED.refusal(format!(
+        "the values are longer than {most} bytes in a statement that names a setting by one of them"
+    ))
+}
+
 fn judge(policy: &Policy, sql: &[u8]) -> Verdict {
     let inspection = Inspection::new(policy);
     let text = match limits::check(policy, sql) {

@@ -51,6 +51,8 @@ struct Running {
     on: Activity,
     /// Requests on their way to the server.
     under_way: usize,
+    /// A session of the same login waits to send another.
+    queued: bool,
     /// A request was sent to the connection in use.
     hit: bool,
 }
@@ -142,8 +144,14 @@ impl Registry {
 pub(super) struct Peer(Arc<Entry>);
 
 impl Peer {
-    /// Cancels what it runs.
+    /// Cancels what it runs. Requests go to the server one after another, and
+    /// what is asked for while one waits is done by that one.
     pub(super) async fn cancel(self) {
+        if std::mem::replace(&mut lock(&self.0.running).queued, true) {
+            return;
+        }
+        self.0.settled().await;
+        lock(&self.0.running).queued = false;
         self.0.cancel().await;
     }
 
@@ -209,6 +217,16 @@ impl Entry {
             }
             Activity::Attaching => Begun::Later,
             Activity::Idle | Activity::Cancelled => Begun::Nothing,
+        }
+    }
+
+    async fn settled(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if lock(&self.running).under_way == 0 {
+                return;
+            }
+            changed.await;
         }
     }
 
@@ -320,15 +338,7 @@ impl Registration {
     /// What waits until no request is under way any more.
     pub(super) fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
         let entry = self.entry.clone();
-        async move {
-            loop {
-                let changed = entry.changed.notified();
-                if lock(&entry.running).under_way == 0 {
-                    return;
-                }
-                changed.await;
-            }
-        }
+        async move { entry.settled().await }
     }
 }
 

@@ -4,10 +4,11 @@
 use super::answers::Reply;
 use super::awaited::{Awaited, Parsed};
 use super::ledger::{Hold, Ledger, Pinned};
+use super::relay::SLOW_CLIENT;
 use super::statements::Statement;
 use super::{Judged, Session};
 use crate::binding::Condition;
-use crate::guard::{Effects, Parameter, TouchedSettings, Verdict};
+use crate::guard::{self, Effects, Parameter, TouchedSettings, Verdict};
 use crate::server::{Connection, Prepared, PreparedId};
 use crate::settings::Pin;
 use crate::wire::ClientError;
@@ -73,7 +74,8 @@ impl Session {
             let header = match self.next_message()? {
                 Next::Incomplete => return Ok(Step::Incomplete),
                 Next::TooLong(header) if !self.skipping => {
-                    self.refuse_locally(header, &too_long(header));
+                    let error = self.too_long(header);
+                    self.refuse_locally(header, &error);
                     continue;
                 }
                 Next::Message(header) | Next::TooLong(header) => header,
@@ -114,7 +116,10 @@ impl Session {
             Kind::Flush | Kind::CopyData | Kind::CopyDone | Kind::CopyFail => {
                 self.drop_local(header);
             }
-            Kind::FunctionCall => self.refuse_locally(header, &function_call()),
+            Kind::FunctionCall => {
+                let error = self.refusal(&guard::function_call());
+                self.refuse_locally(header, &error);
+            }
             Kind::Query => {
                 let verdict = match self.judge(header) {
                     Ok(verdict) => verdict,
@@ -216,7 +221,10 @@ impl Session {
         ledger: &mut Ledger,
     ) -> Result<Step, FrameError> {
         loop {
-            if connection.output().len() > STAGED_ENOUGH || ledger.awaited.len() > MOST_AWAITED {
+            let too_much = connection.output().len() > STAGED_ENOUGH
+                || ledger.awaited.len() > MOST_AWAITED
+                || self.client.output.len() > SLOW_CLIENT;
+            if too_much {
                 return Ok(Step::Held);
             }
             match ledger.hold {
@@ -236,7 +244,8 @@ impl Session {
                     Step::Done
                 }
                 Next::TooLong(header) => {
-                    self.refuse(header, &too_long(header), &mut upstream);
+                    let error = self.too_long(header);
+                    self.refuse(header, &error, &mut upstream);
                     Step::Done
                 }
                 Next::Message(header) => self.forward_one(header, &mut upstream),
@@ -307,7 +316,8 @@ impl Session {
                 Step::Done
             }
             Kind::FunctionCall => {
-                self.refuse(header, &function_call(), up);
+                let error = self.refusal(&guard::function_call());
+                self.refuse(header, &error, up);
                 Step::Done
             }
         }
@@ -648,12 +658,8 @@ impl Session {
     /// The values of the Bind at the buffer's head, once they are there.
     fn bound_values(&self, header: Header) -> Result<BindValues<'_>, Unbound> {
         if header.body > MAX_JUDGED_BIND {
-            return Err(Unbound::Refused(ClientError::error(
-                "54000",
-                format!(
-                    "the values are longer than {MAX_JUDGED_BIND} bytes in a statement whose values pgtenant must know"
-                ),
-            )));
+            let refusal = guard::values_too_long(MAX_JUDGED_BIND);
+            return Err(Unbound::Refused(self.refusal(&refusal)));
         }
         let body = self.body(header);
         if body.len() < header.body {
@@ -885,12 +891,26 @@ impl Session {
         }
     }
 
+    /// What a message that is too long is refused with.
+    fn too_long(&self, header: Header) -> ClientError {
+        if header.kind == Kind::Bind {
+            let message = format!("the names in a Bind message are longer than {MAX_NAMES} bytes");
+            return ClientError::error("54000", message);
+        }
+        self.refusal(&guard::statement_too_long(header.body, MAX_STATEMENT))
+    }
+
     /// The verdict on the statement of a Query or Parse at the buffer's head.
     fn judge(&mut self, header: Header) -> Result<Arc<Verdict>, Unjudged> {
         match self.judged.take() {
             Some(Judged::Admitted(verdict)) => return Ok(verdict),
             Some(Judged::Raw(verdict)) => {
-                return self.admit_as(header, verdict).map_err(Unjudged::Refused);
+                let sql = statement_text(header, self.body(header));
+                return sql
+                    .map_err(layout)
+                    .and_then(|sql| self.lost_in(sql, &verdict))
+                    .and_then(|()| self.admit_as(header, verdict))
+                    .map_err(Unjudged::Refused);
             }
             None => {}
         }
@@ -958,7 +978,7 @@ impl Session {
         if !Self::is_answerable(verdict, parse.tail) {
             let refusal = verdict.refusal.clone();
             return Err(match refusal {
-                Some(refusal) => super::refused(&refusal),
+                Some(refusal) => self.refusal(&refusal),
                 None => ClientError::error(
                     "42P18",
                     "parameter types for a statement that has no parameters",
@@ -1325,23 +1345,6 @@ fn in_failed_transaction() -> ClientError {
         "25P02",
         "current transaction is aborted, commands ignored until end of transaction block",
     )
-}
-
-fn too_long(header: Header) -> ClientError {
-    if header.kind == Kind::Bind {
-        let message = format!("the names in a Bind message are longer than {MAX_NAMES} bytes");
-        return ClientError::error("54000", message);
-    }
-    ClientError::error(
-        "54000",
-        format!("the statement is longer than {MAX_STATEMENT} bytes"),
-    )
-    .hint("Send values as parameters, or data with COPY.")
-}
-
-fn function_call() -> ClientError {
-    ClientError::error("42501", "pgtenant does not forward FunctionCall messages")
-        .hint("Call the function in a SELECT.")
 }
 
 fn after_reset() -> ClientError {

@@ -525,6 +525,20 @@ impl Session {
             return Ok(verdict);
         };
         let enforced = self.guard.options().mode == guard::Mode::Enforce;
+        self.audit(refusal, enforced);
+        if !enforced {
+            return Ok(verdict);
+        }
+        Err(refused(refusal))
+    }
+
+    /// What is refused in every mode, because it cannot be forwarded.
+    fn refusal(&self, refusal: &Refusal) -> ClientError {
+        self.audit(refusal, true);
+        refused(refusal)
+    }
+
+    fn audit(&self, refusal: &Refusal, enforced: bool) {
         tracing::warn!(
             target: "pgtenant::audit",
             parent: &self.span,
@@ -533,10 +547,6 @@ impl Session {
             sqlstate = refusal.sqlstate,
             reason = %refusal.message,
         );
-        if !enforced {
-            return Ok(verdict);
-        }
-        Err(refused(refusal))
     }
 
     /// Refuses a statement that may change what was a temporary relation before

@@ -213,7 +213,7 @@ fn a_parameter_that_could_become_another_text_is_refused() {
         assert_eq!(client.value(WHOSE), ALICE);
     }
     let values = [Some("work_mem"), Some(&*huge)];
-    assert_eq!(set(&mut client, SET, &[], &[], &values), "54000");
+    assert_eq!(set(&mut client, SET, &[], &[], &values), "computed-setting");
     let bad_layout = Pipeline::new()
         .parse("", SET)
         .message(b'B', b"\0\0\0\0\0\x05")
@@ -283,6 +283,30 @@ fn each_bind_is_judged_anew_and_a_refusal_keeps_the_protocol() {
     client.run_ok("ROLLBACK");
     other.run_ok("SELECT 1");
     assert_eq!(client.value("SHOW lock_timeout"), "5s");
+}
+
+#[test]
+fn a_bind_is_judged_however_it_arrives() {
+    let proxy = one_connection();
+    let mut client = proxy.raw("innovate");
+    for (name, status) in [("lock_timeout", "ok"), (SETTING, "tenant-setting")] {
+        let pipeline = Pipeline::new()
+            .parse("", SET)
+            .bind("", "", &[name, "1s"])
+            .execute("", 0)
+            .sync();
+        let bytes = pipeline.bytes();
+        for at in 1..bytes.len() {
+            let (front, rest) = bytes.split_at(at);
+            client.send(front);
+            if at % 8 == 0 {
+                client.has_answer();
+            }
+            client.send(rest);
+            assert_eq!(ended(&client.until_ready()), status, "{at}");
+        }
+        assert_eq!(client.value(WHOSE), ALICE);
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The guard within a session: what is decided when values are bound, what the
 //! proxy answers itself, and statements that are made to hurt.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(clippy::type_complexity)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -9,3 +10,4 @@ mod common;
 mod bombs;
 mod bound;
 mod own_session;
+mod report;

@@ -332,3 +332,35 @@ fn nobody_elses_session_is_touched() {
     victim.cancel();
     assert_eq!(victim.until_ready().error().code(), "57014");
 }
+
+#[test]
+fn answers_that_nobody_reads_and_requests_without_end_are_bounded() {
+    let proxy = start();
+    let mut busy = proxy.raw("innovate");
+    let mut client = proxy.raw("innovate");
+    let queries = Pipeline::new().query("SELECT pg_backend_pid()");
+    let many = queries.bytes().repeat(100_000);
+    for begin in ["SELECT 1", "BEGIN"] {
+        client.run_ok(begin);
+        let mut stream = client.stream.try_clone().unwrap();
+        let many = many.clone();
+        let writer = std::thread::spawn(move || std::io::Write::write_all(&mut stream, &many));
+        for _ in 0..100_000 {
+            client.until_ready().ok();
+        }
+        writer.join().unwrap().unwrap();
+    }
+    client.run_ok("COMMIT");
+    assert!(proxy.peak_memory() < 200 << 20);
+    sleep(&mut busy);
+    let cancel = format!("SELECT pg_cancel_backend({})", busy.pid);
+    let cancels = Pipeline::new().query(&cancel).bytes().repeat(1000);
+    client.send(&cancels);
+    for _ in 0..1000 {
+        assert_eq!(client.until_ready().value(), "t");
+    }
+    assert_eq!(busy.until_ready().error().code(), "57014");
+    wait_until("no request is left", || {
+        busy.query("SELECT 1").errors().is_empty()
+    });
+}
