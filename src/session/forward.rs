@@ -573,7 +573,11 @@ impl Session {
         if effects.resets {
             up.ledger.hold = Hold::Resetting;
         }
-        if effects.drops_prepared || effects.clears_residue || effects.deallocates.is_some() {
+        let changes_more = effects.resets
+            || effects.drops_prepared
+            || effects.clears_residue
+            || effects.deallocates.is_some();
+        if changes_more {
             up.ledger.portals.retain(|(name, _)| *name != portal);
             up.ledger
                 .portals
@@ -782,6 +786,10 @@ impl Session {
         let portal = body.split(|b| *b == 0).next().unwrap_or_default();
         let of_portal = up.ledger.portals.iter().find(|(name, _)| **name == *portal);
         let verdict = of_portal.map(|(_, verdict)| verdict.clone());
+        if up.ledger.hold == Hold::No && verdict.as_ref().is_some_and(|v| v.effects.resets) {
+            // It was bound before an earlier Sync.
+            up.ledger.hold = Hold::Resetting;
+        }
         up.ledger.awaited.push_back(Awaited::Execute(verdict));
         self.pass(header);
         Step::Done

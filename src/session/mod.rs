@@ -423,6 +423,7 @@ impl Session {
             ledger,
         } = exchange;
         match Box::pin(self.read_own_after(aftermath, connection)).await {
+            Ok(_) if self.own.bytes() > own::MOST_BYTES => Err(End::Failed(own::too_large())),
             Ok(connection) => {
                 let exchange = Exchange {
                     connection,

@@ -11,3 +11,4 @@ mod bombs;
 mod bound;
 mod own_session;
 mod report;
+mod stateful;
