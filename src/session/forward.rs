@@ -1,7 +1,7 @@
 //! From the client to the server: each message is understood, judged, and
 //! passed, changed, answered or refused.
 
-use super::answers::Reply;
+use super::answering::Turn;
 use super::awaited::{Awaited, Parsed};
 use super::ledger::{Hold, Ledger, Pinned};
 use super::relay::SLOW_CLIENT;
@@ -660,7 +660,7 @@ impl Session {
     }
 
     /// The values of the Bind at the buffer's head, once they are there.
-    fn bound_values(&self, header: Header) -> Result<BindValues<'_>, Unbound> {
+    pub(super) fn bound_values(&self, header: Header) -> Result<BindValues<'_>, Unbound> {
         if header.body > MAX_JUDGED_BIND {
             let refusal = guard::values_too_long(MAX_JUDGED_BIND);
             return Err(Unbound::Refused(self.refusal(&refusal)));
@@ -883,7 +883,12 @@ impl Session {
 
     /// Refuses a message in the midst of others: the server is made to fail in
     /// its place, and its error replaced.
-    fn refuse<S>(&mut self, header: Header, error: &ClientError, up: &mut Upstream<'_, S>) {
+    pub(super) fn refuse<S>(
+        &mut self,
+        header: Header,
+        error: &ClientError,
+        up: &mut Upstream<'_, S>,
+    ) {
         self.judged = None;
         self.drop_next(header, up);
         let mut ours = Vec::new();
@@ -940,189 +945,6 @@ impl Session {
         self.admit(verdict)
     }
 
-    /// Whether the proxy answers a Query itself.
-    fn is_answered_here(&self, verdict: &Verdict) -> bool {
-        let deallocated = verdict.effects.deallocates.as_deref();
-        verdict.answer.is_some()
-            || deallocated
-                .and_then(|name| self.statements.get(name.as_bytes()))
-                .is_some_and(|statement| self.maps_names || statement.is_nameless())
-    }
-
-    /// The whole answer to a Query that the proxy answers itself; `None`: the
-    /// server answers it.
-    fn answer_alone(
-        &mut self,
-        verdict: &Verdict,
-        status: TransactionStatus,
-    ) -> Option<Result<Reply, ClientError>> {
-        if !self.is_answered_here(verdict) {
-            return None;
-        }
-        let mut reply = Reply::default();
-        if let Some(answer) = &verdict.answer {
-            // A simple query ends the unnamed statement and portal.
-            self.statements.set_unnamed(None);
-            self.portals.clear();
-            match self.answer_query(answer) {
-                Ok(answered) => reply = answered,
-                Err(error) => return Some(Err(error)),
-            }
-        } else if let Some(name) = verdict.effects.deallocates.as_deref() {
-            self.statements.remove(name.as_bytes());
-            backend::command_complete(&mut reply.bytes, "DEALLOCATE");
-        }
-        backend::ready_for_query(&mut reply.bytes, status);
-        Some(Ok(reply))
-    }
-
-    /// Takes the Parse of a statement that the proxy answers itself.
-    fn answer_parse(
-        &mut self,
-        header: Header,
-        verdict: &Arc<Verdict>,
-    ) -> Result<Reply, ClientError> {
-        let parse = frontend::parse(self.body(header)).map_err(layout)?;
-        if !Self::is_answerable(verdict, parse.tail) {
-            let refusal = verdict.refusal.clone();
-            return Err(match refusal {
-                Some(refusal) => self.refusal(&refusal),
-                None => ClientError::error(
-                    "42P18",
-                    "parameter types for a statement that has no parameters",
-                ),
-            });
-        }
-        let name: Box<[u8]> = parse.name.into();
-        if !name.is_empty() && self.statements.get(&name).is_some() {
-            return Err(name_taken(&name));
-        }
-        let statement = Statement {
-            prepared: Prepared::new(parse.tail),
-            verdict: verdict.clone(),
-            own: self.own.clone(),
-        };
-        if name.is_empty() {
-            self.statements.set_unnamed(Some(statement));
-        } else if !self.statements.insert(&name, statement) {
-            return Err(too_many_statements());
-        }
-        Ok(Reply::parsed())
-    }
-
-    /// Whether a Bind, Describe or Execute concerns what the proxy answers
-    /// itself.
-    fn is_about_answered(&self, header: Header) -> bool {
-        let body = self.body(header);
-        let statement = |name| {
-            let statement = self.statements.get(name);
-            statement.is_some_and(|statement| statement.verdict.answer.is_some())
-        };
-        let portal = |name| self.own_portal(name).is_some();
-        match header.kind {
-            Kind::Bind => frontend::bind_head(body).is_some_and(|head| statement(head.statement)),
-            Kind::Describe => match frontend::target(body) {
-                Ok(Target::Statement(name)) => statement(name),
-                Ok(Target::Portal(name)) => portal(name),
-                Err(_) => false,
-            },
-            Kind::Execute if !self.portals.is_empty() => {
-                let name = body.split(|b| *b == 0).next();
-                frontend::execute(body).is_ok() && name.is_some_and(portal)
-            }
-            _ => false,
-        }
-    }
-
-    /// The answer to such a message.
-    fn answer(&mut self, header: Header) -> Result<Reply, Unbound> {
-        let body = self.body(header);
-        let reply = match header.kind {
-            Kind::Bind => {
-                let head = frontend::bind_head(body);
-                let head = head.ok_or(Unbound::Refused(layout(LayoutError)))?;
-                let portal = head.portal.to_vec();
-                let statement = self.statements.get(head.statement);
-                let statement = statement
-                    .ok_or_else(|| Unbound::Refused(no_statement(head.statement)))?
-                    .clone();
-                let values = self.bound_values(header)?;
-                let bound = Self::answer_bind(&statement, &values);
-                bound.and_then(|bound| self.open_portal(&portal, bound))
-            }
-            Kind::Describe => match frontend::target(body) {
-                Ok(Target::Statement(name)) => self
-                    .statements
-                    .get(name)
-                    .and_then(Self::answer_describe)
-                    .ok_or_else(|| no_statement(name)),
-                Ok(Target::Portal(name)) => self
-                    .answer_describe_portal(name)
-                    .ok_or_else(|| layout(LayoutError)),
-                Err(error) => Err(layout(error)),
-            },
-            _ => {
-                let body = body.to_vec();
-                let executed = self.answer_execute(&body);
-                executed.unwrap_or_else(|| Err(layout(LayoutError)))
-            }
-        };
-        reply.map_err(Unbound::Refused)
-    }
-
-    /// Answers in the midst of others.
-    fn answer_in_turn<S>(
-        &mut self,
-        header: Header,
-        reply: Result<Reply, ClientError>,
-        up: &mut Upstream<'_, S>,
-    ) -> Step {
-        match reply {
-            Ok(reply) => {
-                self.reply_between(reply, up);
-                self.drop_next(header, up);
-            }
-            Err(error) => self.refuse(header, &error, up),
-        }
-        Step::Done
-    }
-
-    /// Whether an answer of ours may go out: everything before must be answered.
-    /// The server is asked for that, and the client's next message waits.
-    fn turn<S>(&mut self, up: &mut Upstream<'_, S>) -> Turn {
-        if up.ledger.hold == Hold::Resetting {
-            return Turn::Refused(after_reset());
-        }
-        if up.ledger.copy_in {
-            let message = "unexpected message during COPY from stdin";
-            return Turn::Refused(ClientError::error("08P01", message));
-        }
-        if !up.ledger.is_answered() {
-            self.stage(up);
-            write::flush(up.connection.output());
-            up.ledger.hold = Hold::UntilAnswered;
-            return Turn::Later;
-        }
-        if up.ledger.status == TransactionStatus::Failed {
-            return Turn::Refused(in_failed_transaction());
-        }
-        Turn::Now
-    }
-
-    /// Sends an answer of ours behind what the server has answered.
-    fn reply_between<S>(&mut self, reply: Reply, up: &mut Upstream<'_, S>) {
-        let ledger = &mut up.ledger;
-        ledger
-            .scan
-            .stage(up.connection.input_mut(), &mut self.client.output);
-        self.reply(reply);
-    }
-
-    fn reply(&mut self, mut reply: Reply) {
-        self.client.output.extend_from_slice(&reply.bytes);
-        reply.deliver();
-    }
-
     /// The statement at the buffer's head, to be judged elsewhere.
     pub(super) fn long_statement(&self) -> Option<Vec<u8>> {
         let bytes = self.client.scan.unseen(&self.client.input);
@@ -1156,7 +978,7 @@ impl Session {
     }
 
     /// What has arrived of the message's body.
-    fn body(&self, header: Header) -> &[u8] {
+    pub(super) fn body(&self, header: Header) -> &[u8] {
         let bytes = self.client.scan.unseen(&self.client.input);
         let end = bytes.len().min(HEADER + header.body);
         bytes.get(HEADER..end).unwrap_or_default()
@@ -1168,7 +990,7 @@ impl Session {
             .pass(&self.client.input, HEADER + header.body);
     }
 
-    fn drop_next<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) {
+    pub(super) fn drop_next<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) {
         let output = up.connection.output();
         self.client
             .scan
@@ -1250,16 +1072,8 @@ impl<S> Upstream<'_, S> {
     }
 }
 
-/// Whether an answer of ours may go out.
-enum Turn {
-    Now,
-    /// Answers of the server come first.
-    Later,
-    Refused(ClientError),
-}
-
 /// Why bound values let nothing pass yet, or at all.
-enum Unbound {
+pub(super) enum Unbound {
     Incomplete,
     Refused(ClientError),
 }
@@ -1320,11 +1134,11 @@ fn written(result: &std::io::Result<()>) {
     debug_assert!(result.is_ok());
 }
 
-fn layout(error: LayoutError) -> ClientError {
+pub(super) fn layout(error: LayoutError) -> ClientError {
     ClientError::error("08P01", error.to_string())
 }
 
-fn no_statement(name: &[u8]) -> ClientError {
+pub(super) fn no_statement(name: &[u8]) -> ClientError {
     if name.is_empty() {
         return ClientError::error("26000", "unnamed prepared statement does not exist");
     }
@@ -1335,7 +1149,7 @@ fn no_statement(name: &[u8]) -> ClientError {
     )
 }
 
-fn name_taken(name: &[u8]) -> ClientError {
+pub(super) fn name_taken(name: &[u8]) -> ClientError {
     let name = String::from_utf8_lossy(name);
     ClientError::error(
         "42P05",
@@ -1343,19 +1157,19 @@ fn name_taken(name: &[u8]) -> ClientError {
     )
 }
 
-fn too_many_statements() -> ClientError {
+pub(super) fn too_many_statements() -> ClientError {
     ClientError::error("54000", "too many prepared statements")
         .hint("Close those that are no longer used (DEALLOCATE).")
 }
 
-fn in_failed_transaction() -> ClientError {
+pub(super) fn in_failed_transaction() -> ClientError {
     ClientError::error(
         "25P02",
         "current transaction is aborted, commands ignored until end of transaction block",
     )
 }
 
-fn after_reset() -> ClientError {
+pub(super) fn after_reset() -> ClientError {
     ClientError::error(
         "0A000",
         "no statement may follow RESET ALL or DISCARD ALL in one pipeline",

@@ -4,6 +4,7 @@
 //! that needs one takes it from the pool and attaches the tenant in front of
 //! the message; at the end of the transaction it goes back.
 
+mod answering;
 mod answers;
 mod awaited;
 mod cancel;
