@@ -778,6 +778,7 @@ fn a_function_call_message_is_refused() {
     let answer = client.run(&call);
     assert_eq!((&*answer.tags(), answer.status()), ("EZ", 'I'));
     assert_eq!(answer.error().code(), "42501");
+    proxy.wait_for_log("rule=\"fast-path\"");
     assert_eq!(client.value(WHOSE), ALICE);
     client.run_ok("BEGIN");
     let answer = client.run(&call);

@@ -9,8 +9,7 @@ use common::{Answer, Options, Proxy, Raw, site, wait_until};
 use pgtenant::tenant::{Claim, SealKey};
 use pgtenant::throwaway::{random_hex, wellness::SETTING};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const ALICE: &str = "alice@innovate.example";
@@ -86,7 +85,10 @@ impl Sealed {
     }
 
     fn try_harden(&self, arguments: &[&str]) -> Output {
-        let _alone = alone();
+        self.start_harden(arguments).wait_with_output().unwrap()
+    }
+
+    fn start_harden(&self, arguments: &[&str]) -> Child {
         Command::new(env!("CARGO_BIN_EXE_pgtenant"))
             .arg("harden")
             .arg("--config")
@@ -94,8 +96,20 @@ impl Sealed {
             .args(["--isolation", "setting"])
             .args(arguments)
             .args(["--apply", &site().cluster.superuser_url("postgres")])
-            .output()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap()
+    }
+
+    /// What `check` says of the seal, as the proxy's own role.
+    fn check(&self) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
+            .args(["check", "--config"])
+            .arg(&self.config)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn print(&self, arguments: &[&str]) -> String {
@@ -597,15 +611,7 @@ fn the_printed_script_does_the_same_and_has_no_key_in_it() {
     }
 }
 
-/// Roles and rights are the whole server's: two that change them at once can get
-/// into each other's way.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn psql(database: &str, file: &Path, arguments: &[&str]) -> Output {
-    let _alone = alone();
     Command::new(site().cluster.client_program("psql"))
         .args(["-X", "-q", "-f"])
         .arg(file)
@@ -613,6 +619,61 @@ fn psql(database: &str, file: &Path, arguments: &[&str]) -> Output {
         .arg(site().cluster.superuser_url(database))
         .output()
         .unwrap()
+}
+
+#[test]
+fn several_can_harden_at_once() {
+    // In one database, and in two: roles and rights are the whole server's.
+    for seal in SEALS {
+        let databases = [Sealed::new(seal), Sealed::new(seal)];
+        let runs: Vec<_> = (0..8).map(|n| databases[n % 2].start_harden(&[])).collect();
+        for run in runs {
+            let output = run.wait_with_output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+        for sealed in databases {
+            let proxy = sealed.proxy();
+            let count = proxy.raw("innovate").value("SELECT count(*) FROM users");
+            assert_eq!(count, "51");
+        }
+    }
+}
+
+#[test]
+fn check_tells_whether_the_database_takes_the_configured_key() {
+    for seal in SEALS {
+        let sealed = Sealed::new(seal);
+        let said = sealed.check();
+        assert!(
+            said.contains("PGT307") && said.contains("not hardened"),
+            "{said}"
+        );
+        sealed.harden(&[]);
+        let said = sealed.check();
+        assert!(!said.contains("PGT307"), "{said}");
+        let key = site().write_new(".key", &random_hex(32).unwrap());
+        let other = Sealed::with(seal, sealed.options.database.clone(), key.clone());
+        let said = other.check();
+        assert!(
+            said.contains("PGT307") && said.contains("seal_key_file"),
+            "{said}"
+        );
+        assert!(said.contains("pgtenant harden"), "{said}");
+        sealed.harden(&["--rotate", key.to_str().unwrap()]);
+        assert!(!other.check().contains("PGT307"));
+        let kind = if seal == "carrier" {
+            "token"
+        } else {
+            "carrier"
+        };
+        let another = Sealed::with(
+            kind,
+            sealed.options.database.clone(),
+            sealed.key_file.clone(),
+        );
+        let said = another.check();
+        assert!(said.contains("PGT307") && said.contains(kind), "{said}");
+    }
 }
 
 #[test]

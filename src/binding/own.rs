@@ -52,6 +52,14 @@ impl OwnSettings {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
+    /// What names and values take, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

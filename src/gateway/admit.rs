@@ -57,7 +57,7 @@ pub(super) async fn admit(
         End::ServerGone(error) => {
             warn!(target: "pgtenant::server", parent: &span, %error, "the server connection is gone");
         }
-        End::Terminated | End::ClientGone(_) | End::ServerEnded | End::Stopped => {}
+        End::Terminated | End::ClientGone(_) | End::ServerEnded | End::Stopped | End::Ordered => {}
     }
     info!(target: "pgtenant::audit", parent: &span, event = "logout", reason = %end);
 }
@@ -143,7 +143,7 @@ async fn welcome(
     } else {
         SHORT_SECRET
     };
-    let registration = match shared.registry.register(&pool, secret_len) {
+    let registration = match shared.registry.register(&principal, &pool, secret_len) {
         Ok(registration) => registration,
         Err(error) => {
             let reason = error.to_string();

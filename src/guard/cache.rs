@@ -105,7 +105,12 @@ impl Kept {
 /// What an entry takes, in bytes: the same for a text at any time.
 fn weight(text: &[u8], verdict: &Verdict) -> usize {
     let message = verdict.refusal.as_ref().map_or(0, |r| r.message.len());
-    OVERHEAD + text.len() + message
+    let at_bind = verdict
+        .at_bind
+        .iter()
+        .map(super::parameters::SetConfig::weight);
+    let answer = verdict.answer.as_ref().map_or(0, |a| a.column.len());
+    OVERHEAD + text.len() + message + at_bind.sum::<usize>() + answer
 }
 
 #[cfg(test)]

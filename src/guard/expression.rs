@@ -3,9 +3,10 @@
 
 use super::functions::{self, Call};
 use super::inspection::{Inspection, Scope, Visit};
+use super::parameters::{Operand, SetConfig};
 use super::rules::{self, Rule};
 use super::settings::{self, Change, clip};
-use pg_raw_parse::nodes::{FuncCall, RangeVar};
+use pg_raw_parse::nodes::{FuncCall, RangeVar, TypeCast};
 use pg_raw_parse::{ConstValue, Node, list::NodeList};
 
 /// Judges a node of an expression or a query; `None`: it is neither.
@@ -192,50 +193,71 @@ fn operator(inspection: &mut Inspection<'_>, names: &NodeList) {
 fn set_config(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
     inspection.reads_literals();
     let args = call.args();
-    let name = match args.first().and_then(constant) {
-        Some(name) if args.len() == 3 && !call.func_variadic => name.to_ascii_lowercase(),
-        _ => {
+    let name = match Operand::of(args.first()) {
+        name if args.len() == 3 && !call.func_variadic => name,
+        _ => Operand::Computed,
+    };
+    let value = Operand::of(args.get(1));
+    let lasts = !args.get(2).is_some_and(is_true);
+    if scope != Scope::Now && name != Operand::Computed {
+        inspection.refuse(&rules::DEFERRED, || {
+            "set_config cannot be called in a definition".to_owned()
+        });
+    }
+    let name = match name {
+        Operand::Constant(name) => name.to_ascii_lowercase(),
+        Operand::Parameter(_) => return inspection.defer(SetConfig::new(name, value, lasts)),
+        Operand::Computed => {
             inspection.effects.settings = super::TouchedSettings::Any;
             return inspection.refuse(&rules::COMPUTED, || {
                 "the first argument of set_config is not a constant".to_owned()
             });
         }
     };
-    if scope != Scope::Now {
-        inspection.refuse(&rules::DEFERRED, || {
-            "set_config cannot be called in a definition".to_owned()
-        });
-    }
-    let change = match args.get(1).and_then(constant) {
-        Some(value) => Change::Text(value),
-        None => Change::Computed,
+    let change = match &value {
+        Operand::Constant(value) => Change::Text(value),
+        _ => Change::Computed,
     };
     if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
+        if *rule == rules::COMPUTED && matches!(value, Operand::Parameter(_)) {
+            let name = Operand::Constant(name.into());
+            return inspection.defer(SetConfig::new(name, value, lasts));
+        }
         inspection.refuse(rule, || message);
     }
-    if !args.get(2).is_some_and(is_true) {
+    if lasts {
         inspection.touch(&name);
     }
 }
 
 /// The text of a constant, also with a cast to text.
-fn constant(node: Node<'_>) -> Option<&str> {
+pub(super) fn constant(node: Node<'_>) -> Option<&str> {
     match node {
         Node::A_Const(value) => match value.val() {
             Some(ConstValue::String(text)) => Some(text),
             _ => None,
         },
-        Node::TypeCast(cast) => {
-            let names = cast.type_name()?.names();
-            let plain = cast.type_name()?.array_bounds().is_empty();
-            let text = names.iter().next_back().and_then(|name| name.sval()) == Some("text");
-            match cast.arg() {
-                arg @ Node::A_Const(_) if text && plain => constant(arg),
-                _ => None,
-            }
-        }
+        Node::TypeCast(cast) if is_text(cast) => match cast.arg() {
+            arg @ Node::A_Const(_) => constant(arg),
+            _ => None,
+        },
         _ => None,
     }
+}
+
+/// Whether it is a cast to PostgreSQL's own type text.
+pub(super) fn is_text(cast: &TypeCast) -> bool {
+    let Some(name) = cast.type_name() else {
+        return false;
+    };
+    let mut names = name.names().iter().rev().map(|name| name.sval());
+    let text = names.next() == Some(Some("text"));
+    let own = match (names.next(), names.next()) {
+        (None, _) => true,
+        (Some(schema), None) => schema == Some("pg_catalog"),
+        _ => false,
+    };
+    text && own && name.array_bounds().is_empty() && name.typmods().is_empty() && !name.setof
 }
 
 fn is_true(node: Node<'_>) -> bool {

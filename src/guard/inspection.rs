@@ -1,11 +1,13 @@
 //! One query string under inspection: what was found so far.
 
+use super::answer::Answer;
+use super::parameters::{self, Parameter, SetConfig};
 use super::policy::Policy;
 use super::rules::{self, Rule, Switch};
 use super::settings;
 use super::tree::Stack;
 use super::verdict::{Effects, Refusal, TouchedSettings, Verdict};
-use super::{Permission, expression, statement};
+use super::{Mode, Permission, answer, expression, statement};
 use pg_raw_parse::StmtList;
 
 /// When the code of a node runs.
@@ -59,6 +61,8 @@ pub(super) struct Inspection<'p> {
     pub(super) effects: Effects,
     refusal: Option<Refusal>,
     key: Key,
+    /// Calls that only the parameters' values can decide on.
+    deferred: Vec<SetConfig>,
 }
 
 impl<'p> Inspection<'p> {
@@ -68,6 +72,21 @@ impl<'p> Inspection<'p> {
             effects: Effects::default(),
             refusal: None,
             key: Key::Shape,
+            deferred: Vec::new(),
+        }
+    }
+
+    /// The verdict on a statement that waits for its parameters, now that they
+    /// are known.
+    pub(super) fn judge_bound(mut self, verdict: &Verdict, bound: &[Parameter<'_>]) -> Verdict {
+        self.effects.clone_from(&verdict.effects);
+        for call in &verdict.at_bind {
+            call.judge(&mut self, bound);
+        }
+        Verdict {
+            refusal: self.refusal,
+            effects: self.effects,
+            ..Verdict::default()
         }
     }
 
@@ -93,20 +112,49 @@ impl<'p> Inspection<'p> {
             stack.push(statement, Scope::Now);
             self.walk(&mut stack, place);
         }
-        self.judgement()
+        let options = self.policy.options;
+        let answer = match statements.stmts().next() {
+            Some(only)
+                if count == 1
+                    && options.mode == Mode::Enforce
+                    && options.channels == Permission::Reject =>
+            {
+                answer::of(only)
+            }
+            _ => None,
+        };
+        self.refuse_deferred(statements);
+        self.judgement(answer)
     }
 
-    fn judgement(self) -> Judgement {
-        let key = match self.refusal {
-            None => self.key,
-            Some(_) => Key::Text,
+    fn judgement(self, answer: Option<Answer>) -> Judgement {
+        let key = match (&self.refusal, &answer) {
+            (None, None) => self.key,
+            _ => Key::Text,
         };
         Judgement {
             verdict: Verdict {
                 refusal: self.refusal,
                 effects: self.effects,
+                at_bind: self.deferred,
+                answer,
             },
             key,
+        }
+    }
+
+    /// Without a Bind message nobody will judge what waits for one.
+    fn refuse_deferred(&mut self, statements: &StmtList) {
+        if self.refusal.is_some() {
+            self.deferred.clear();
+            return;
+        }
+        for call in &mut self.deferred {
+            call.note_types(statements);
+        }
+        if let Some(first) = self.deferred.first() {
+            let message = parameters::of_a_parameter(first.name());
+            self.refusal = Some(rules::COMPUTED.refusal(message));
         }
     }
 
@@ -122,7 +170,7 @@ impl<'p> Inspection<'p> {
         self.refuse(rule, || message);
         self.effects.settings = TouchedSettings::Any;
         self.effects.residue = true;
-        self.judgement()
+        self.judgement(None)
     }
 
     fn walk<'t>(&mut self, stack: &mut Stack<'t>, place: Place) {
@@ -156,6 +204,11 @@ impl<'p> Inspection<'p> {
         if permission == Permission::Reject && self.refusal.is_none() {
             self.refusal = Some(rule.refusal(message()));
         }
+    }
+
+    /// Records a call that only the parameters' values can decide on.
+    pub(super) fn defer(&mut self, call: SetConfig) {
+        self.deferred.push(call);
     }
 
     /// Records that the session's setting `name` may change.

@@ -9,11 +9,7 @@ pub(super) fn check<'a>(
     sql: &'a [u8],
 ) -> Result<&'a str, (&'static Rule, String)> {
     if sql.len() > policy.max_length {
-        let message = format!(
-            "query string of {} bytes is longer than {} bytes",
-            sql.len(),
-            policy.max_length
-        );
+        let message = too_long(sql.len(), policy.max_length);
         return Err((&rules::LENGTH, message));
     }
     if sql.contains(&0) {
@@ -35,6 +31,10 @@ pub(super) fn check<'a>(
         }
     }
     Ok(text)
+}
+
+pub(super) fn too_long(len: usize, most: usize) -> String {
+    format!("query string of {len} bytes is longer than {most} bytes")
 }
 
 /// A cheap bound: whether `/*` occurs more than `limit` times at all.

@@ -15,11 +15,13 @@
 //! in memory and a fifth of a second. Neither the parser (its stack is on the
 //! heap) nor the walk recurses, so no nesting can overflow a thread's stack.
 
+mod answer;
 mod cache;
 mod expression;
 mod functions;
 mod inspection;
 mod limits;
+mod parameters;
 mod policy;
 mod rules;
 mod settings;
@@ -28,6 +30,8 @@ mod statement;
 mod tree;
 mod verdict;
 
+pub use answer::{Answer, Question, Target};
+pub use parameters::{Parameter, SetConfig};
 pub use policy::Policy;
 pub use rules::{Rule, Switch, rules};
 pub use verdict::{Effects, Refusal, TouchedSettings, Verdict};
@@ -77,6 +81,13 @@ impl Guard {
         verdict
     }
 
+    /// What to do with a statement that waits for its parameters
+    /// ([`Verdict::at_bind`]), with the values that are bound.
+    #[must_use]
+    pub fn bound(&self, verdict: &Verdict, parameters: &[Parameter<'_>]) -> Verdict {
+        Inspection::new(&self.policy).judge_bound(verdict, parameters)
+    }
+
     /// Why a client may not set `name` to `value` in its startup packet or in
     /// the packet's `options`; `None`: it may.
     #[must_use]
@@ -105,6 +116,26 @@ impl std::fmt::Debug for Guard {
             .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
+}
+
+/// Why a FunctionCall message is refused.
+#[must_use]
+pub fn function_call() -> Refusal {
+    rules::FAST_PATH.refusal("pgtenant does not forward FunctionCall messages".to_owned())
+}
+
+/// Why a statement of `len` bytes is refused that is longer than `most`.
+#[must_use]
+pub fn statement_too_long(len: usize, most: usize) -> Refusal {
+    rules::LENGTH.refusal(limits::too_long(len, most))
+}
+
+/// Why values of more than `most` bytes are refused that are to be judged.
+#[must_use]
+pub fn values_too_long(most: usize) -> Refusal {
+    rules::COMPUTED.refusal(format!(
+        "the values are longer than {most} bytes in a statement that names a setting by one of them"
+    ))
 }
 
 fn judge(policy: &Policy, sql: &[u8]) -> Judgement {

@@ -100,6 +100,11 @@ rules! {
         why "what is not known to be harmless is refused"
         hint "Run it over a direct connection to the server."
 
+    FAST_PATH = "fast-path" "42501"
+        catches "FunctionCall messages"
+        why "they call a function by its number, past the grammar: set_config, for one"
+        hint "Call the function in a SELECT."
+
     // The tenant's context.
 
     TENANT = "tenant-setting" "42501"
@@ -133,9 +138,9 @@ rules! {
         hint "Leave pg_catalog out of search_path (it is then searched first), or list it first."
 
     COMPUTED = "computed-setting" "42501"
-        catches "set_config with a name, or a guarded value, that is not a constant"
+        catches "set_config with a name, or a guarded value, that is neither a constant nor a parameter of type text"
         why "the name is known only when the statement runs"
-        hint "Write the setting's name as a constant."
+        hint "Write the setting's name as a constant, or as a parameter of type text in the extended protocol."
 
     DEFERRED = "deferred-setting" "42501"
         catches "set_config inside a view, a default, a prepared statement, a cursor, ..."
@@ -224,9 +229,9 @@ rules! {
         hint "Use pg_advisory_xact_lock or pg_try_advisory_lock, or set guard.channels = \"allow\"."
 
     SESSIONS = "other-sessions" "42501" [Channels]
-        catches "pg_stat_activity and its kin, pg_terminate_backend, pg_cancel_backend"
+        catches "pg_stat_activity and its kin; pg_terminate_backend and pg_cancel_backend but for a session of one's own login"
         why "they show and stop the sessions of other tenants"
-        hint "Cancel a query with a cancel request of the driver, or set guard.channels = \"allow\"."
+        hint "Name one session of your own login: SELECT pg_terminate_backend(PID), with the PID that pg_backend_pid() told; or set guard.channels = \"allow\"."
 
     TABLE_LOCKS = "table-locks" "42501" [Channels]
         catches "LOCK TABLE in a mode stronger than ROW EXCLUSIVE"

@@ -95,8 +95,10 @@ pub(super) fn visit(
             Visit::Skip
         }
         Node::DeallocateStmt(statement) => {
-            effects.drops_prepared |= statement.isall;
-            if place.alone && !statement.isall {
+            // A name that pgtenant gives: another client's statement.
+            let ours = statement.name().is_some_and(|n| n.starts_with("pgtenant_"));
+            effects.drops_prepared |= statement.isall || ours;
+            if place.alone && !statement.isall && !ours {
                 effects.deallocates = statement.name().map(Into::into);
             }
             Visit::Skip

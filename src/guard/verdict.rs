@@ -1,5 +1,8 @@
 //! What the guard says of a statement.
 
+use super::answer::Answer;
+use super::parameters::SetConfig;
+
 /// What the guard says of one query string.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {
@@ -7,6 +10,12 @@ pub struct Verdict {
     pub refusal: Option<Refusal>,
     /// What it does to the session, when it is forwarded.
     pub effects: Effects,
+    /// It names settings by parameters: the refusal stands for a Query. After a
+    /// Parse, [`Guard::bound`](super::Guard::bound) decides at each Bind.
+    pub at_bind: Vec<SetConfig>,
+    /// It is not for the server: pgtenant answers it itself, whatever the
+    /// refusal says.
+    pub answer: Option<Answer>,
 }
 
 /// Why a statement is refused, ready for an ErrorResponse and the audit log.

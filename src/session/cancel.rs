@@ -3,11 +3,12 @@
 
 use crate::pool::Pool;
 use crate::server::{self, BackendKey};
+use crate::tenant::{LoginName, Principal, TenantId};
 use crate::wire::startup::CancelRequest;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 /// All sessions that can be cancelled, by the process id that they were given.
 #[derive(Debug, Default)]
@@ -21,9 +22,15 @@ pub struct Registration {
     registry: Arc<Registry>,
     entry: Arc<Entry>,
     pid: u32,
+    /// Told when another session of the login has ended this one.
+    end: Option<oneshot::Receiver<()>>,
 }
 
 struct Entry {
+    login: LoginName,
+    tenant: TenantId,
+    /// Ends the session.
+    end: Mutex<Option<oneshot::Sender<()>>>,
     secret: Box<[u8]>,
     pool: Arc<Pool>,
     running: Mutex<Running>,
@@ -44,6 +51,8 @@ struct Running {
     on: Activity,
     /// Requests on their way to the server.
     under_way: usize,
+    /// A session of the same login waits to send another.
+    queued: bool,
     /// A request was sent to the connection in use.
     hit: bool,
 }
@@ -62,6 +71,17 @@ enum Activity {
     Using(BackendKey),
 }
 
+impl Running {
+    fn strike(&mut self) -> Option<BackendKey> {
+        let Activity::Using(key) = self.on else {
+            return None;
+        };
+        self.under_way += 1;
+        self.hit = true;
+        Some(key)
+    }
+}
+
 impl Registry {
     /// Enters a session. `secret_len` is the length of its secret key in bytes:
     /// 4 in protocol 3.0, up to 256 from 3.2 on.
@@ -70,12 +90,17 @@ impl Registry {
     /// If the system has no randomness.
     pub fn register(
         self: &Arc<Self>,
+        principal: &Principal,
         pool: &Arc<Pool>,
         secret_len: usize,
     ) -> Result<Registration, aws_lc_rs::error::Unspecified> {
         let mut secret = vec![0; secret_len].into_boxed_slice();
         aws_lc_rs::rand::fill(&mut secret)?;
+        let (end, ended) = oneshot::channel();
         let entry = Arc::new(Entry {
+            login: principal.login.clone(),
+            tenant: principal.tenant.id.clone(),
+            end: Mutex::new(Some(end)),
             secret,
             pool: pool.clone(),
             running: Mutex::default(),
@@ -93,6 +118,7 @@ impl Registry {
                     registry: self.clone(),
                     entry,
                     pid,
+                    end: Some(ended),
                 });
             }
         }
@@ -108,18 +134,38 @@ impl Registry {
             tracing::warn!(target: "pgtenant::audit", event = "cancel_refused", "a cancel request had a wrong key");
             return;
         }
-        let key = loop {
-            let changed = entry.changed.notified();
-            match entry.begin() {
-                Begun::Send(key) => break key,
-                Begun::Nothing => return,
-                Begun::Later => changed.await,
-            }
-        };
-        if let Err(error) = server::cancel(entry.pool.server(), key).await {
-            tracing::warn!(target: "pgtenant::server", %error, "cannot deliver a cancel request");
+        entry.cancel().await;
+    }
+}
+
+/// A session of the same login, found by the process id that its client was
+/// given.
+#[derive(Debug)]
+pub(super) struct Peer(Arc<Entry>);
+
+impl Peer {
+    /// Cancels what it runs. Requests go to the server one after another, and
+    /// what is asked for while one waits is done by that one.
+    pub(super) async fn cancel(self) {
+        if std::mem::replace(&mut lock(&self.0.running).queued, true) {
+            return;
         }
-        entry.end();
+        self.0.settled().await;
+        lock(&self.0.running).queued = false;
+        self.0.cancel().await;
+    }
+
+    /// Ends it. The client is told at once; what it runs on the server is
+    /// cancelled.
+    pub(super) async fn end(self) {
+        let running = self.0.begin_in_use();
+        if let Some(end) = lock(&self.0.end).take() {
+            // The session may be ending by itself.
+            let _ = end.send(());
+        }
+        if let Some(key) = running {
+            self.0.deliver(key).await;
+        }
     }
 }
 
@@ -135,14 +181,34 @@ enum Begun {
 }
 
 impl Entry {
+    async fn cancel(&self) {
+        let key = loop {
+            let changed = self.changed.notified();
+            match self.begin() {
+                Begun::Send(key) => break key,
+                Begun::Nothing => return,
+                Begun::Later => changed.await,
+            }
+        };
+        self.deliver(key).await;
+    }
+
+    async fn deliver(&self, key: BackendKey) {
+        if let Err(error) = server::cancel(self.pool.server(), key).await {
+            tracing::warn!(target: "pgtenant::server", %error, "cannot deliver a cancel request");
+        }
+        self.end();
+    }
+
+    /// A request is to go to the connection in use, if there is one.
+    fn begin_in_use(&self) -> Option<BackendKey> {
+        lock(&self.running).strike()
+    }
+
     fn begin(&self) -> Begun {
         let mut running = lock(&self.running);
         match running.on {
-            Activity::Using(key) => {
-                running.under_way += 1;
-                running.hit = true;
-                Begun::Send(key)
-            }
+            Activity::Using(_) => running.strike().map_or(Begun::Nothing, Begun::Send),
             Activity::Waiting => {
                 running.on = Activity::Cancelled;
                 drop(running);
@@ -151,6 +217,16 @@ impl Entry {
             }
             Activity::Attaching => Begun::Later,
             Activity::Idle | Activity::Cancelled => Begun::Nothing,
+        }
+    }
+
+    async fn settled(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if lock(&self.running).under_way == 0 {
+                return;
+            }
+            changed.await;
         }
     }
 
@@ -180,6 +256,30 @@ impl Registration {
     #[must_use]
     pub fn secret(&self) -> &[u8] {
         &self.entry.secret
+    }
+
+    /// A session of the same login and tenant, perhaps this one; not one that
+    /// has been ended.
+    pub(super) fn find(&self, pid: u32) -> Option<Peer> {
+        let entry = lock(&self.registry.sessions).get(&pid).cloned()?;
+        let own = &self.entry;
+        let is_peer = entry.login == own.login && entry.tenant == own.tenant;
+        let is_there = lock(&entry.end).is_some();
+        (is_peer && is_there).then_some(Peer(entry))
+    }
+
+    /// What completes when another session ends this one. To be asked for once.
+    pub(super) fn ended(&mut self) -> impl Future<Output = ()> + Send + use<> {
+        let end = self.end.take();
+        async move {
+            let told = match end {
+                Some(end) => end.await.is_ok(),
+                None => false,
+            };
+            if !told {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// The session waits for a server connection.
@@ -238,15 +338,7 @@ impl Registration {
     /// What waits until no request is under way any more.
     pub(super) fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
         let entry = self.entry.clone();
-        async move {
-            loop {
-                let changed = entry.changed.notified();
-                if lock(&entry.running).under_way == 0 {
-                    return;
-                }
-                changed.await;
-            }
-        }
+        async move { entry.settled().await }
     }
 }
 

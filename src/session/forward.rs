@@ -1,17 +1,21 @@
 //! From the client to the server: each message is understood, judged, and
 //! passed, changed, answered or refused.
 
+use super::answering::Turn;
 use super::awaited::{Awaited, Parsed};
 use super::ledger::{Hold, Ledger, Pinned};
+use super::relay::SLOW_CLIENT;
 use super::statements::Statement;
 use super::{Judged, Session};
 use crate::binding::Condition;
-use crate::guard::{Effects, TouchedSettings, Verdict};
+use crate::guard::{self, Effects, Parameter, TouchedSettings, Verdict};
 use crate::server::{Connection, Prepared, PreparedId};
 use crate::settings::Pin;
 use crate::wire::ClientError;
 use crate::wire::backend::{self, TransactionStatus};
-use crate::wire::frontend::{self, FrameError, HEADER, Header, Kind, LayoutError, Target};
+use crate::wire::frontend::{
+    self, BindValues, FrameError, HEADER, Header, Kind, LayoutError, Target,
+};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend as write;
 use std::sync::Arc;
@@ -20,6 +24,8 @@ use std::sync::Arc;
 pub const MAX_STATEMENT: usize = 8 << 20;
 /// Longest front of a Bind (its two names) that is taken, in bytes.
 const MAX_NAMES: usize = 16 << 10;
+/// Longest Bind that is taken where its values are judged, in bytes.
+const MAX_JUDGED_BIND: usize = 64 << 10;
 /// Statements from this length on are judged on another thread, in bytes.
 const LONG_STATEMENT: usize = 32 << 10;
 /// Once this much is staged for the server, it is sent before more is taken.
@@ -68,7 +74,8 @@ impl Session {
             let header = match self.next_message()? {
                 Next::Incomplete => return Ok(Step::Incomplete),
                 Next::TooLong(header) if !self.skipping => {
-                    self.refuse_locally(header, &too_long(header));
+                    let error = self.too_long(header);
+                    self.refuse_locally(header, &error);
                     continue;
                 }
                 Next::Message(header) | Next::TooLong(header) => header,
@@ -85,10 +92,22 @@ impl Session {
             self.drop_local(header);
             return Step::Done;
         }
+        if self.is_about_answered(header) {
+            match self.answer(header) {
+                Ok(reply) => {
+                    self.reply(reply);
+                    self.drop_local(header);
+                }
+                Err(Unbound::Incomplete) => return Step::Incomplete,
+                Err(Unbound::Refused(error)) => self.refuse_locally(header, &error),
+            }
+            return Step::Done;
+        }
         match header.kind {
             Kind::Terminate => return Step::Terminate,
             Kind::Sync => {
                 self.skipping = false;
+                self.portals.clear();
                 self.client
                     .send(|out| backend::ready_for_query(out, TransactionStatus::Idle));
                 self.drop_local(header);
@@ -97,7 +116,10 @@ impl Session {
             Kind::Flush | Kind::CopyData | Kind::CopyDone | Kind::CopyFail => {
                 self.drop_local(header);
             }
-            Kind::FunctionCall => self.refuse_locally(header, &function_call()),
+            Kind::FunctionCall => {
+                let error = self.refusal(&guard::function_call());
+                self.refuse_locally(header, &error);
+            }
             Kind::Query => {
                 let verdict = match self.judge(header) {
                     Ok(verdict) => verdict,
@@ -107,23 +129,32 @@ impl Session {
                         return Step::Done;
                     }
                 };
-                if let Some(name) = verdict.effects.deallocates.as_deref()
-                    && self.maps_names
-                    && self.statements.get(name.as_bytes()).is_some()
-                {
-                    self.statements.remove(name.as_bytes());
-                    self.judged = None;
-                    self.client.send(|out| {
-                        backend::command_complete(out, "DEALLOCATE");
-                        backend::ready_for_query(out, TransactionStatus::Idle);
-                    });
-                    self.drop_local(header);
-                    return Step::Done;
+                match self.answer_alone(&verdict, TransactionStatus::Idle) {
+                    None => {}
+                    Some(Ok(reply)) => {
+                        self.judged = None;
+                        self.reply(reply);
+                        self.drop_local(header);
+                        return Step::Done;
+                    }
+                    Some(Err(error)) => {
+                        self.refuse_locally(header, &error);
+                        return Step::Done;
+                    }
                 }
                 self.judged = Some(Judged::Admitted(verdict));
                 return Step::NeedsServer;
             }
             Kind::Parse => match self.judge(header) {
+                Ok(verdict) if verdict.answer.is_some() => {
+                    match self.answer_parse(header, &verdict) {
+                        Ok(reply) => {
+                            self.reply(reply);
+                            self.drop_local(header);
+                        }
+                        Err(error) => self.refuse_locally(header, &error),
+                    }
+                }
                 Ok(verdict) => {
                     self.judged = Some(Judged::Admitted(verdict));
                     return Step::NeedsServer;
@@ -148,7 +179,9 @@ impl Session {
                         .extend_from_slice(backend::CLOSE_COMPLETE);
                     self.drop_local(header);
                 }
-                Ok(Target::Portal(_)) => {
+                Ok(Target::Portal(name)) => {
+                    let name = name.to_vec();
+                    self.forget_portal(&name);
                     self.client
                         .output
                         .extend_from_slice(backend::CLOSE_COMPLETE);
@@ -188,7 +221,10 @@ impl Session {
         ledger: &mut Ledger,
     ) -> Result<Step, FrameError> {
         loop {
-            if connection.output().len() > STAGED_ENOUGH || ledger.awaited.len() > MOST_AWAITED {
+            let too_much = connection.output().len() > STAGED_ENOUGH
+                || ledger.awaited.len() > MOST_AWAITED
+                || self.client.output.len() > SLOW_CLIENT;
+            if too_much {
                 return Ok(Step::Held);
             }
             match ledger.hold {
@@ -208,7 +244,8 @@ impl Session {
                     Step::Done
                 }
                 Next::TooLong(header) => {
-                    self.refuse(header, &too_long(header), &mut upstream);
+                    let error = self.too_long(header);
+                    self.refuse(header, &error, &mut upstream);
                     Step::Done
                 }
                 Next::Message(header) => self.forward_one(header, &mut upstream),
@@ -220,6 +257,7 @@ impl Session {
     }
 
     fn forward_one<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+        let in_pipeline = up.ledger.in_pipeline;
         match header.kind {
             Kind::Parse | Kind::Bind | Kind::Describe | Kind::Close | Kind::Execute => {
                 up.ledger.in_pipeline = true;
@@ -229,15 +267,28 @@ impl Session {
             Kind::Sync if !up.ledger.copy_in => up.ledger.in_pipeline = false,
             _ => {}
         }
+        if self.is_about_answered(header) {
+            let reply = match self.turn(up) {
+                Turn::Later => return Step::Held,
+                Turn::Refused(error) => Err(error),
+                Turn::Now => match self.answer(header) {
+                    Ok(reply) => Ok(reply),
+                    Err(Unbound::Incomplete) => return Step::Incomplete,
+                    Err(Unbound::Refused(error)) => Err(error),
+                },
+            };
+            return self.answer_in_turn(header, reply, up);
+        }
         match header.kind {
             Kind::Terminate => Step::Terminate,
-            Kind::Query => self.forward_query(header, up),
+            Kind::Query => self.forward_query(header, in_pipeline, up),
             Kind::Parse => self.forward_parse(header, up),
             Kind::Bind => self.forward_bind(header, up),
             Kind::Describe => self.forward_describe(header, up),
             Kind::Close => self.forward_close(header, up),
             Kind::Execute => self.forward_execute(header, up),
             Kind::Sync => {
+                self.portals.clear();
                 if up.ledger.copy_in {
                     up.ledger.uncertain = true;
                 } else {
@@ -265,7 +316,8 @@ impl Session {
                 Step::Done
             }
             Kind::FunctionCall => {
-                self.refuse(header, &function_call(), up);
+                let error = self.refusal(&guard::function_call());
+                self.refuse(header, &error, up);
                 Step::Done
             }
         }
@@ -286,29 +338,40 @@ impl Session {
         })
     }
 
-    fn forward_query<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
+    fn forward_query<S>(
+        &mut self,
+        header: Header,
+        in_pipeline: bool,
+        up: &mut Upstream<'_, S>,
+    ) -> Step {
         let verdict = match self.verdict(header, up) {
             Ok(verdict) => verdict,
             Err(step) => return step,
         };
-        if let Some(name) = verdict.effects.deallocates.as_deref()
-            && self.maps_names
-            && self.statements.get(name.as_bytes()).is_some()
-        {
-            if !up.ledger.is_answered() {
-                up.ledger.hold = Hold::UntilAnswered;
-                self.judged = Some(Judged::Admitted(verdict));
-                return Step::Held;
-            }
-            if up.ledger.status != TransactionStatus::Failed {
-                self.statements.remove(name.as_bytes());
-                let status = up.ledger.status;
-                self.client.send(|out| {
-                    backend::command_complete(out, "DEALLOCATE");
-                    backend::ready_for_query(out, status);
-                });
-                self.drop_next(header, up);
-                return Step::Done;
+        if self.is_answered_here(&verdict) {
+            let answered = match self.turn(up) {
+                Turn::Later => {
+                    self.judged = Some(Judged::Admitted(verdict));
+                    up.ledger.in_pipeline = in_pipeline;
+                    return Step::Held;
+                }
+                Turn::Refused(error) => Some(Err(error)),
+                Turn::Now => self.answer_alone(&verdict, up.ledger.status),
+            };
+            match answered {
+                Some(Ok(reply)) => {
+                    // The server is not told of it: for the server a pipeline
+                    // goes on.
+                    up.ledger.in_pipeline = in_pipeline;
+                    self.reply_between(reply, up);
+                    self.drop_next(header, up);
+                    return Step::Done;
+                }
+                Some(Err(error)) => {
+                    self.refuse(header, &error, up);
+                    return Step::Done;
+                }
+                None => {}
             }
         }
         if up.ledger.hold == Hold::Resetting {
@@ -342,6 +405,17 @@ impl Session {
             self.refuse(header, &after_reset(), up);
             return Step::Done;
         }
+        if verdict.answer.is_some() {
+            let reply = match self.turn(up) {
+                Turn::Later => {
+                    self.judged = Some(Judged::Admitted(verdict));
+                    return Step::Held;
+                }
+                Turn::Refused(error) => Err(error),
+                Turn::Now => self.answer_parse(header, &verdict),
+            };
+            return self.answer_in_turn(header, reply, up);
+        }
         match self.add_statement(header, verdict, up) {
             Ok(()) => {}
             Err(error) => self.refuse(header, &error, up),
@@ -360,13 +434,7 @@ impl Session {
         let parse = frontend::parse(self.body(header)).map_err(layout)?;
         let name: Box<[u8]> = parse.name.into();
         if !name.is_empty() && self.statements.get(&name).is_some() {
-            return Err(ClientError::error(
-                "42P05",
-                format!(
-                    "prepared statement \"{}\" already exists",
-                    String::from_utf8_lossy(&name)
-                ),
-            ));
+            return Err(name_taken(&name));
         }
         if name.is_empty()
             && let Some(victim) = self.deallocated(&verdict)
@@ -390,9 +458,14 @@ impl Session {
             verdict,
             own: self.own.clone(),
         });
-        if !self.statements.insert(&name, statement) {
-            return Err(ClientError::error("54000", "too many prepared statements")
-                .hint("Close those that are no longer used (DEALLOCATE)."));
+        if !self.statements.insert(&name, statement.clone()) {
+            return Err(too_many_statements());
+        }
+        if statement.is_nameless() {
+            self.stage(up);
+            up.parse_for_once(&statement, Awaited::Parse(Parsed::Named(name, None)));
+            self.drop_next(header, up);
+            return Ok(());
         }
         if !self.maps_names {
             up.ledger
@@ -439,8 +512,19 @@ impl Session {
     /// server knows it by another name.
     fn deallocated(&self, verdict: &Verdict) -> Option<Arc<Statement>> {
         let name = verdict.effects.deallocates.as_deref()?;
-        let mapped = self.maps_names && !name.is_empty();
-        mapped.then(|| self.statements.get(name.as_bytes()).cloned())?
+        let statement = self.statements.get(name.as_bytes())?;
+        if name.is_empty() || !(self.maps_names || statement.is_nameless()) {
+            return None;
+        }
+        if !statement.is_nameless() {
+            return Some(statement.clone());
+        }
+        // Another takes its place: it must not get a name.
+        Some(Arc::new(Statement {
+            prepared: Prepared::new(b"\0\0\0"),
+            verdict: statement.verdict.clone(),
+            own: statement.own.clone(),
+        }))
     }
 
     /// Makes the unnamed statement a DEALLOCATE of the server's name.
@@ -474,6 +558,15 @@ impl Session {
             return Step::Done;
         };
         let unnamed = head.statement.is_empty();
+        let nameless = statement.is_nameless();
+        let statement = match self.with_values(header, statement) {
+            Ok(statement) => statement,
+            Err(Unbound::Incomplete) => return Step::Incomplete,
+            Err(Unbound::Refused(error)) => {
+                self.refuse(header, &error, up);
+                return Step::Done;
+            }
+        };
         if unnamed && !up.ledger.has_unnamed && statement.verdict.effects.deallocates.is_some() {
             // The name in it is one of another server connection.
             self.refuse(header, &no_statement(b""), up);
@@ -495,17 +588,28 @@ impl Session {
             self.refuse(header, &error, up);
             return Step::Done;
         }
+        self.forget_portal(&portal);
         let effects = &statement.verdict.effects;
         if effects.resets {
             up.ledger.hold = Hold::Resetting;
         }
-        if effects.drops_prepared || effects.clears_residue || effects.deallocates.is_some() {
+        let changes_more = effects.resets
+            || effects.drops_prepared
+            || effects.clears_residue
+            || effects.deallocates.is_some();
+        if changes_more {
             up.ledger.portals.retain(|(name, _)| *name != portal);
             up.ledger
                 .portals
                 .push((portal.clone(), statement.verdict.clone()));
         } else if !up.ledger.portals.is_empty() {
             up.ledger.portals.retain(|(name, _)| *name != portal);
+        }
+        if nameless && !unnamed {
+            self.stage(up);
+            up.parse_for_once(&statement, Awaited::OurUnnamedParse);
+            self.bind_to(header, len, &portal, "", up);
+            return Step::Done;
         }
         if unnamed || !self.maps_names {
             if unnamed && !up.ledger.has_unnamed {
@@ -518,18 +622,80 @@ impl Session {
         }
         self.stage(up);
         let name = up.name_of(&statement);
+        self.bind_to(header, len, &portal, &name, up);
+        Step::Done
+    }
+
+    /// Passes a Bind on with another statement's name. `front` is the length of
+    /// its names.
+    fn bind_to<S>(
+        &mut self,
+        header: Header,
+        front: usize,
+        portal: &[u8],
+        statement: &str,
+        up: &mut Upstream<'_, S>,
+    ) {
         let output = up.connection.output();
         output.extend_from_slice(b"B");
-        let names = portal.len() + name.len() + 2;
-        put_len(output, header.body - len + names);
-        for text in [&*portal, name.as_bytes()] {
+        let names = portal.len() + statement.len() + 2;
+        put_len(output, header.body - front + names);
+        for text in [portal, statement.as_bytes()] {
             output.extend_from_slice(text);
             output.extend_from_slice(b"\0");
         }
         up.ledger.awaited.push_back(Awaited::Bind);
-        self.client.input.consume(HEADER + len);
-        self.client.scan.pass(&self.client.input, header.body - len);
-        Step::Done
+        self.client.input.consume(HEADER + front);
+        self.client
+            .scan
+            .pass(&self.client.input, header.body - front);
+    }
+
+    /// The statement with the verdict on the values that are bound, where these
+    /// decide.
+    fn with_values(
+        &self,
+        header: Header,
+        statement: Arc<Statement>,
+    ) -> Result<Arc<Statement>, Unbound> {
+        if statement.verdict.at_bind.is_empty() {
+            return Ok(statement);
+        }
+        let values = self.bound_values(header)?;
+        let mut types = frontend::parameter_types(statement.prepared.tail());
+        let parameters: Vec<_> = values
+            .parameters
+            .into_iter()
+            .map(|(format, value)| Parameter {
+                declared: types.next().unwrap_or(0),
+                format,
+                value,
+            })
+            .collect();
+        let verdict = self.guard.bound(&statement.verdict, &parameters);
+        let verdict = self
+            .admit_to_server(Arc::new(verdict))
+            .map_err(Unbound::Refused)?;
+        Ok(Arc::new(Statement {
+            prepared: statement.prepared.clone(),
+            verdict,
+            own: statement.own.clone(),
+        }))
+    }
+
+    /// The values of the Bind at the buffer's head, once they are there.
+    pub(super) fn bound_values(&self, header: Header) -> Result<BindValues<'_>, Unbound> {
+        if header.body > MAX_JUDGED_BIND {
+            let refusal = guard::values_too_long(MAX_JUDGED_BIND);
+            return Err(Unbound::Refused(self.refusal(&refusal)));
+        }
+        let body = self.body(header);
+        if body.len() < header.body {
+            return Err(Unbound::Incomplete);
+        }
+        let values = frontend::bind_head(body).and_then(|head| body.get(head.len..));
+        let values = values.ok_or_else(|| Unbound::Refused(layout(LayoutError)))?;
+        frontend::bind_values(values).map_err(|error| Unbound::Refused(layout(error)))
     }
 
     /// Whether a named statement would be prepared now, under other settings
@@ -583,6 +749,14 @@ impl Session {
             }
         };
         match statement {
+            Some((statement, false)) if statement.is_nameless() => {
+                self.stage(up);
+                up.parse_for_once(&statement, Awaited::OurUnnamedParse);
+                written(&write::describe(b'S', "", up.connection.output()));
+                up.ledger.awaited.push_back(Awaited::Describe);
+                self.drop_next(header, up);
+                return Step::Done;
+            }
             Some((statement, true)) if !up.ledger.has_unnamed => {
                 self.stage(up);
                 up.parse_unnamed(&statement, Awaited::OurUnnamedParse);
@@ -605,7 +779,11 @@ impl Session {
     fn forward_close<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
         let name = match frontend::target(self.body(header)) {
             Ok(Target::Statement(name)) => Some(name.to_vec()),
-            Ok(Target::Portal(_)) => None,
+            Ok(Target::Portal(name)) => {
+                let name = name.to_vec();
+                self.forget_portal(&name);
+                None
+            }
             Err(error) => {
                 self.refuse(header, &layout(error), up);
                 return Step::Done;
@@ -636,6 +814,10 @@ impl Session {
         let portal = body.split(|b| *b == 0).next().unwrap_or_default();
         let of_portal = up.ledger.portals.iter().find(|(name, _)| **name == *portal);
         let verdict = of_portal.map(|(_, verdict)| verdict.clone());
+        if up.ledger.hold == Hold::No && verdict.as_ref().is_some_and(|v| v.effects.resets) {
+            // It was bound before an earlier Sync.
+            up.ledger.hold = Hold::Resetting;
+        }
         up.ledger.awaited.push_back(Awaited::Execute(verdict));
         self.pass(header);
         Step::Done
@@ -729,7 +911,12 @@ impl Session {
 
     /// Refuses a message in the midst of others: the server is made to fail in
     /// its place, and its error replaced.
-    fn refuse<S>(&mut self, header: Header, error: &ClientError, up: &mut Upstream<'_, S>) {
+    pub(super) fn refuse<S>(
+        &mut self,
+        header: Header,
+        error: &ClientError,
+        up: &mut Upstream<'_, S>,
+    ) {
         self.judged = None;
         self.drop_next(header, up);
         let mut ours = Vec::new();
@@ -745,11 +932,27 @@ impl Session {
         }
     }
 
+    /// What a message that is too long is refused with.
+    fn too_long(&self, header: Header) -> ClientError {
+        if header.kind == Kind::Bind {
+            let message = format!("the names in a Bind message are longer than {MAX_NAMES} bytes");
+            return ClientError::error("54000", message);
+        }
+        self.refusal(&guard::statement_too_long(header.body, MAX_STATEMENT))
+    }
+
     /// The verdict on the statement of a Query or Parse at the buffer's head.
     fn judge(&mut self, header: Header) -> Result<Arc<Verdict>, Unjudged> {
         match self.judged.take() {
             Some(Judged::Admitted(verdict)) => return Ok(verdict),
-            Some(Judged::Raw(verdict)) => return self.admit(verdict).map_err(Unjudged::Refused),
+            Some(Judged::Raw(verdict)) => {
+                let sql = statement_text(header, self.body(header));
+                return sql
+                    .map_err(layout)
+                    .and_then(|sql| self.lost_in(sql, &verdict))
+                    .and_then(|()| self.admit_as(header, verdict))
+                    .map_err(Unjudged::Refused);
+            }
             None => {}
         }
         let sql = statement_text(header, self.body(header))
@@ -759,7 +962,15 @@ impl Session {
         }
         let verdict = self.guard.inspect(sql);
         self.lost_in(sql, &verdict).map_err(Unjudged::Refused)?;
-        self.admit(verdict).map_err(Unjudged::Refused)
+        self.admit_as(header, verdict).map_err(Unjudged::Refused)
+    }
+
+    /// A Parse passes where each Bind will decide.
+    fn admit_as(&self, header: Header, verdict: Arc<Verdict>) -> Result<Arc<Verdict>, ClientError> {
+        if header.kind == Kind::Parse && !verdict.at_bind.is_empty() {
+            return Ok(verdict);
+        }
+        self.admit(verdict)
     }
 
     /// The statement at the buffer's head, to be judged elsewhere.
@@ -795,7 +1006,7 @@ impl Session {
     }
 
     /// What has arrived of the message's body.
-    fn body(&self, header: Header) -> &[u8] {
+    pub(super) fn body(&self, header: Header) -> &[u8] {
         let bytes = self.client.scan.unseen(&self.client.input);
         let end = bytes.len().min(HEADER + header.body);
         bytes.get(HEADER..end).unwrap_or_default()
@@ -807,7 +1018,7 @@ impl Session {
             .pass(&self.client.input, HEADER + header.body);
     }
 
-    fn drop_next<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) {
+    pub(super) fn drop_next<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) {
         let output = up.connection.output();
         self.client
             .scan
@@ -870,6 +1081,12 @@ impl<S> Upstream<'_, S> {
         name
     }
 
+    /// Parses a statement without a name, for the next message alone.
+    fn parse_for_once(&mut self, statement: &Statement, owed: Awaited) {
+        self.parse_unnamed(statement, owed);
+        self.ledger.has_unnamed = false;
+    }
+
     /// Makes the server's unnamed statement the client's.
     fn parse_unnamed(&mut self, statement: &Statement, owed: Awaited) {
         let tail = statement.prepared.tail();
@@ -881,6 +1098,12 @@ impl<S> Upstream<'_, S> {
         self.ledger.awaited.push_back(owed);
         self.ledger.has_unnamed = true;
     }
+}
+
+/// Why bound values let nothing pass yet, or at all.
+pub(super) enum Unbound {
+    Incomplete,
+    Refused(ClientError),
 }
 
 /// Why there is no verdict yet, or no passing one.
@@ -939,11 +1162,11 @@ fn written(result: &std::io::Result<()>) {
     debug_assert!(result.is_ok());
 }
 
-fn layout(error: LayoutError) -> ClientError {
+pub(super) fn layout(error: LayoutError) -> ClientError {
     ClientError::error("08P01", error.to_string())
 }
 
-fn no_statement(name: &[u8]) -> ClientError {
+pub(super) fn no_statement(name: &[u8]) -> ClientError {
     if name.is_empty() {
         return ClientError::error("26000", "unnamed prepared statement does not exist");
     }
@@ -954,24 +1177,27 @@ fn no_statement(name: &[u8]) -> ClientError {
     )
 }
 
-fn too_long(header: Header) -> ClientError {
-    if header.kind == Kind::Bind {
-        let message = format!("the names in a Bind message are longer than {MAX_NAMES} bytes");
-        return ClientError::error("54000", message);
-    }
+pub(super) fn name_taken(name: &[u8]) -> ClientError {
+    let name = String::from_utf8_lossy(name);
     ClientError::error(
-        "54000",
-        format!("the statement is longer than {MAX_STATEMENT} bytes"),
+        "42P05",
+        format!("prepared statement \"{name}\" already exists"),
     )
-    .hint("Send values as parameters, or data with COPY.")
 }
 
-fn function_call() -> ClientError {
-    ClientError::error("42501", "pgtenant does not forward FunctionCall messages")
-        .hint("Call the function in a SELECT.")
+pub(super) fn too_many_statements() -> ClientError {
+    ClientError::error("54000", "too many prepared statements")
+        .hint("Close those that are no longer used (DEALLOCATE).")
 }
 
-fn after_reset() -> ClientError {
+pub(super) fn in_failed_transaction() -> ClientError {
+    ClientError::error(
+        "25P02",
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
+}
+
+pub(super) fn after_reset() -> ClientError {
     ClientError::error(
         "0A000",
         "no statement may follow RESET ALL or DISCARD ALL in one pipeline",

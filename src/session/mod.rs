@@ -4,6 +4,8 @@
 //! that needs one takes it from the pool and attaches the tenant in front of
 //! the message; at the end of the transaction it goes back.
 
+mod answering;
+mod answers;
 mod awaited;
 mod cancel;
 mod client;
@@ -23,7 +25,7 @@ use crate::binding::{
     AttachError, Attaching, Bound, Condition, OwnSettings, Taken, attach, attach_same, reattach,
     renew,
 };
-use crate::guard::{self, Guard, Verdict};
+use crate::guard::{self, Guard, Refusal, Verdict};
 use crate::pool::{Pool, Slot};
 use crate::server::Connection;
 use crate::settings::PoolMode;
@@ -31,6 +33,7 @@ use crate::tenant::Principal;
 use crate::wire::backend::TransactionStatus;
 use crate::wire::frontend::FrameError;
 use crate::wire::{ClientError, Severity};
+use answers::OwnPortal;
 use cancel::Aftermath;
 use forward::Step;
 use ledger::{Ledger, Pinned};
@@ -83,6 +86,9 @@ pub enum End {
     /// The proxy stops.
     #[error("the proxy stops")]
     Stopped,
+    /// Another session of the same login has ended it.
+    #[error("another session of the login has ended it")]
+    Ordered,
     /// It had to be ended, for this reason; the client has been told.
     #[error("{0}")]
     Failed(ClientError),
@@ -100,6 +106,8 @@ pub struct Session {
     draining: Arc<AtomicBool>,
     span: Span,
     statements: Statements,
+    /// Portals over what the proxy answers itself.
+    portals: Vec<OwnPortal>,
     startup: OwnSettings,
     own: OwnSettings,
     /// Settings that the running transaction may have changed.
@@ -150,6 +158,7 @@ impl Session {
             draining: parts.draining,
             span: parts.span,
             statements: Statements::default(),
+            portals: Vec::new(),
             own: parts.startup.clone(),
             startup: parts.startup,
             touched: Vec::new(),
@@ -163,25 +172,36 @@ impl Session {
 
     /// Serves the client until it leaves, or has to.
     pub async fn serve(mut self) -> End {
-        let end = loop {
-            match self.without_server().await {
-                Ok(()) => {}
-                Err(end) => break end,
-            }
-            match self.with_server().await {
-                Ok(()) => {}
-                Err(end) => break end,
-            }
+        let ended = self.registration.ended();
+        let end = tokio::select! {
+            biased;
+            end = self.relay() => end,
+            // A server connection in use is closed.
+            () = ended => End::Ordered,
         };
         match &end {
             End::Terminated | End::ClientGone(_) => return end,
             End::ServerEnded => {}
             End::Failed(error) => self.client.send_error(error),
             End::Stopped => self.client.send_error(&stopping()),
+            End::Ordered => self.client.send_error(&ordered()),
             End::ServerGone(_) => self.client.send_error(&server_gone()),
         }
         self.client.close().await;
         end
+    }
+
+    async fn relay(&mut self) -> End {
+        loop {
+            match self.without_server().await {
+                Ok(()) => {}
+                Err(end) => return end,
+            }
+            match self.with_server().await {
+                Ok(()) => {}
+                Err(end) => return end,
+            }
+        }
     }
 
     /// Answers what can be answered, until something needs a server connection.
@@ -414,6 +434,7 @@ impl Session {
             ledger,
         } = exchange;
         match Box::pin(self.read_own_after(aftermath, connection)).await {
+            Ok(_) if self.own.bytes() > own::MOST_BYTES => Err(End::Failed(own::too_large())),
             Ok(connection) => {
                 let exchange = Exchange {
                     connection,
@@ -504,10 +525,32 @@ impl Session {
     /// Turns a verdict into an admission, or an error for the client. Refusals
     /// are audited.
     fn admit(&self, verdict: Arc<Verdict>) -> Result<Arc<Verdict>, ClientError> {
+        if verdict.answer.is_some() {
+            return Ok(verdict);
+        }
+        self.admit_to_server(verdict)
+    }
+
+    /// The same for what the server is to run.
+    fn admit_to_server(&self, verdict: Arc<Verdict>) -> Result<Arc<Verdict>, ClientError> {
         let Some(refusal) = &verdict.refusal else {
             return Ok(verdict);
         };
         let enforced = self.guard.options().mode == guard::Mode::Enforce;
+        self.audit(refusal, enforced);
+        if !enforced {
+            return Ok(verdict);
+        }
+        Err(refused(refusal))
+    }
+
+    /// What is refused in every mode, because it cannot be forwarded.
+    fn refusal(&self, refusal: &Refusal) -> ClientError {
+        self.audit(refusal, true);
+        refused(refusal)
+    }
+
+    fn audit(&self, refusal: &Refusal, enforced: bool) {
         tracing::warn!(
             target: "pgtenant::audit",
             parent: &self.span,
@@ -516,14 +559,6 @@ impl Session {
             sqlstate = refusal.sqlstate,
             reason = %refusal.message,
         );
-        if !enforced {
-            return Ok(verdict);
-        }
-        Err(
-            ClientError::error(refusal.sqlstate, refusal.message.clone())
-                .detail(refusal.detail())
-                .hint(refusal.hint),
-        )
     }
 
     /// Refuses a statement that may change what was a temporary relation before
@@ -548,6 +583,13 @@ impl Session {
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
+}
+
+/// What the client is told.
+fn refused(refusal: &Refusal) -> ClientError {
+    ClientError::error(refusal.sqlstate, refusal.message.clone())
+        .detail(refusal.detail())
+        .hint(refusal.hint)
 }
 
 /// Whether a text is a single query, by its first word.
@@ -594,6 +636,14 @@ fn stopping() -> ClientError {
         "terminating connection because pgtenant is shutting down",
     )
     .hint("Connect again.")
+}
+
+fn ordered() -> ClientError {
+    ClientError::fatal(
+        "57P01",
+        "terminating connection due to administrator command",
+    )
+    .hint("Another session of the same login has ended it (pg_terminate_backend).")
 }
 
 fn server_gone() -> ClientError {

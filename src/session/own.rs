@@ -3,6 +3,7 @@
 use super::Session;
 use crate::binding::Bound;
 use crate::server::Connection;
+use crate::wire::ClientError;
 use crate::wire::backend::{self, FrameError};
 use bytes::BytesMut;
 use postgres_protocol::IsNull;
@@ -11,6 +12,15 @@ use std::io;
 
 /// Longest answer that is taken, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
+
+/// Most bytes of a client's own settings, names and values: the proxy keeps
+/// them, and sends them along when the client changes its server connection.
+pub(super) const MOST_BYTES: usize = 64 << 10;
+
+pub(super) fn too_large() -> ClientError {
+    let message = format!("the session's own settings are larger than {MOST_BYTES} bytes");
+    ClientError::fatal("54000", message).hint("Use SET LOCAL for large values, or a table.")
+}
 
 impl Session {
     /// Asks the server for the settings that the transaction may have changed:

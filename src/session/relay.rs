@@ -177,10 +177,11 @@ impl Session {
         exchange: &mut Exchange,
         cx: &mut Context<'_>,
     ) -> Result<bool, Outcome> {
-        let mut moved = false;
+        // Answers of ours that go out let more of the client's in.
+        let mut moved = !self.client.output.is_empty();
         loop {
             if !self.poll_send_down(exchange, cx)? {
-                return Ok(moved);
+                return Ok(moved && self.client.output.is_empty());
             }
             if exchange.ledger.server_ended && exchange.connection.input().is_empty() {
                 return Err(Outcome::End(End::ServerEnded));
@@ -317,7 +318,7 @@ fn ended_for_others(ledger: &Ledger) -> End {
 }
 
 /// What may wait for a slow client, in bytes.
-const SLOW_CLIENT: usize = 256 << 10;
+pub(super) const SLOW_CLIENT: usize = 256 << 10;
 
 fn is_gone(error: &io::Error) -> bool {
     matches!(

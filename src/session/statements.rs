@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use std::collections::HashMap as StdHashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// Most bytes of statement text that one client may keep prepared.
+/// Most bytes of statement text and settings that one client may keep prepared.
 const MOST_BYTES: usize = 16 << 20;
 /// Most named statements of one client.
 const MOST_NAMES: usize = 10_000;
@@ -19,6 +19,14 @@ pub(super) struct Statement {
     pub(super) verdict: Arc<Verdict>,
     /// The client's settings when it prepared the statement.
     pub(super) own: OwnSettings,
+}
+
+impl Statement {
+    /// Whether the server never has it under a name, with which an SQL EXECUTE
+    /// could run it past what is judged at Bind.
+    pub(super) fn is_nameless(&self) -> bool {
+        !self.verdict.at_bind.is_empty() || self.verdict.answer.is_some()
+    }
 }
 
 /// A client's prepared statements: they are the client's, wherever its
@@ -42,7 +50,7 @@ impl Statements {
     /// Adds a statement under a name that is not taken. `false` if the client
     /// has too many already.
     pub(super) fn insert(&mut self, name: &[u8], statement: Arc<Statement>) -> bool {
-        let size = name.len() + statement.prepared.tail().len();
+        let size = size(name, &statement);
         if self.bytes + size > MOST_BYTES || self.named.len() >= MOST_NAMES {
             return false;
         }
@@ -67,13 +75,19 @@ impl Statements {
         if name.is_empty() {
             self.unnamed = None;
         } else if let Some(statement) = self.named.remove(name) {
-            self.bytes -= name.len() + statement.prepared.tail().len();
+            self.bytes -= size(name, &statement);
         }
     }
 
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
+}
+
+/// What a statement takes, in bytes. The settings may be those of many, or of
+/// this one alone.
+fn size(name: &[u8], statement: &Statement) -> usize {
+    name.len() + statement.prepared.tail().len() + statement.own.bytes()
 }
 
 /// Statements that clients have prepared, each text once, so that clients with

@@ -147,6 +147,10 @@ pub fn message(out: &mut Vec<u8>, tag: u8, body: &[u8]) {
 
 /// ParseComplete.
 pub const PARSE_COMPLETE: &[u8] = b"1\0\0\0\x04";
+/// BindComplete.
+pub const BIND_COMPLETE: &[u8] = b"2\0\0\0\x04";
+/// PortalSuspended.
+pub const PORTAL_SUSPENDED: &[u8] = b"s\0\0\0\x04";
 /// CloseComplete.
 pub const CLOSE_COMPLETE: &[u8] = b"3\0\0\0\x04";
 
@@ -158,6 +162,44 @@ pub fn ready_for_query(out: &mut Vec<u8>, status: TransactionStatus) {
 /// Appends a CommandComplete.
 pub fn command_complete(out: &mut Vec<u8>, tag: &str) {
     message(out, b'C', &[tag.as_bytes(), b"\0"].concat());
+}
+
+/// Appends a ParameterDescription: the types of a statement's parameters.
+pub fn parameter_description(out: &mut Vec<u8>, types: &[u32]) {
+    let mut body = u16::try_from(types.len())
+        .unwrap_or(0)
+        .to_be_bytes()
+        .to_vec();
+    for oid in types {
+        body.extend_from_slice(&oid.to_be_bytes());
+    }
+    message(out, b't', &body);
+}
+
+/// Appends a RowDescription of one column that is of no table: its name, its
+/// type's OID and length in bytes, its format (0 text, 1 binary).
+pub fn row_description(out: &mut Vec<u8>, name: &str, oid: u32, len: u16, format: u16) {
+    let mut body = 1_u16.to_be_bytes().to_vec();
+    body.extend_from_slice(name.as_bytes());
+    body.push(0);
+    // Table and column: none.
+    body.extend_from_slice(&[0; 6]);
+    body.extend_from_slice(&oid.to_be_bytes());
+    body.extend_from_slice(&len.to_be_bytes());
+    // The type's modifier: none.
+    body.extend_from_slice(&(-1_i32).to_be_bytes());
+    body.extend_from_slice(&format.to_be_bytes());
+    message(out, b'T', &body);
+}
+
+/// Appends a DataRow of one value, `None` for NULL.
+pub fn write_data_row(out: &mut Vec<u8>, value: Option<&[u8]>) {
+    let mut body = 1_u16.to_be_bytes().to_vec();
+    // A value of ours is short.
+    let len = value.map_or(-1, |value| i32::try_from(value.len()).unwrap_or(0));
+    body.extend_from_slice(&len.to_be_bytes());
+    body.extend_from_slice(value.unwrap_or_default());
+    message(out, b'D', &body);
 }
 
 /// Appends a ParameterStatus.
@@ -242,6 +284,15 @@ mod tests {
         );
         assert_eq!(data_row(b"\0\x01\0\0\0\x02a"), None);
         assert_eq!(data_row(b"\0\x00x"), None);
+    }
+
+    #[test]
+    fn a_row_that_is_written_is_read_back() {
+        for value in [Some(&b"t"[..]), None] {
+            let mut out = Vec::new();
+            write_data_row(&mut out, value);
+            assert_eq!(data_row(&out[HEADER..]), Some(vec![value]));
+        }
     }
 
     proptest! {

@@ -109,6 +109,13 @@ pub struct Parse<'a> {
     pub tail: &'a [u8],
 }
 
+/// The parameter types (OIDs) in a [`Parse::tail`].
+pub fn parameter_types(tail: &[u8]) -> impl Iterator<Item = u32> {
+    let types = split_cstr(tail).and_then(|(_, types)| types.get(2..));
+    let (oids, _) = types.unwrap_or_default().as_chunks::<4>();
+    oids.iter().map(|oid| u32::from_be_bytes(*oid))
+}
+
 /// Decodes the body of a Parse.
 ///
 /// # Errors
@@ -148,6 +155,66 @@ pub fn bind_head(body: &[u8]) -> Option<BindHead<'_>> {
         statement,
         len: portal.len() + statement.len() + 2,
     })
+}
+
+/// What a Bind has behind its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindValues<'a> {
+    /// Each parameter's format (0 text, 1 binary) and value, `None` when NULL.
+    pub parameters: Vec<(u16, Option<&'a [u8]>)>,
+    /// Formats of the result's columns: none (all text), one for all, or one
+    /// each.
+    pub results: Vec<u16>,
+}
+
+/// Decodes what follows the names of a Bind.
+///
+/// # Errors
+/// If the layout is not exact.
+pub fn bind_values(body: &[u8]) -> Result<BindValues<'_>, LayoutError> {
+    let (formats, rest) = u16_list(body).ok_or(LayoutError)?;
+    let (count, mut rest) = rest.split_first_chunk::<2>().ok_or(LayoutError)?;
+    let count = usize::from(u16::from_be_bytes(*count));
+    if formats.len() > 1 && formats.len() != count {
+        return Err(LayoutError);
+    }
+    let mut parameters = Vec::new();
+    for at in 0..count {
+        let (len, after) = rest.split_first_chunk::<4>().ok_or(LayoutError)?;
+        let (value, after) = match i32::from_be_bytes(*len) {
+            -1 => (None, after),
+            len => {
+                let len = usize::try_from(len).map_err(|_| LayoutError)?;
+                let (value, after) = after.split_at_checked(len).ok_or(LayoutError)?;
+                (Some(value), after)
+            }
+        };
+        let format = match formats.as_slice() {
+            [all] => *all,
+            each => each.get(at).copied().unwrap_or(0),
+        };
+        parameters.push((format, value));
+        rest = after;
+    }
+    match u16_list(rest) {
+        Some((results, [])) => Ok(BindValues {
+            parameters,
+            results,
+        }),
+        _ => Err(LayoutError),
+    }
+}
+
+/// A count and as many numbers, of 16 bits each.
+fn u16_list(bytes: &[u8]) -> Option<(Vec<u16>, &[u8])> {
+    let (count, rest) = bytes.split_first_chunk::<2>()?;
+    let len = usize::from(u16::from_be_bytes(*count)) * 2;
+    let (list, rest) = rest.split_at_checked(len)?;
+    let (pairs, _) = list.as_chunks::<2>();
+    Some((
+        pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect(),
+        rest,
+    ))
 }
 
 /// What Describe and Close name.
@@ -256,6 +323,22 @@ mod tests {
         assert_eq!(bind_head(b"p\0stm"), None);
     }
 
+    #[test]
+    fn bound_values_must_fit_exactly() {
+        let body = b"\0\x01\0\x01\0\x02\0\0\0\x02ab\xff\xff\xff\xff\0\x01\0\0";
+        let values = bind_values(body).unwrap();
+        assert_eq!(values.parameters, [(1, Some(&b"ab"[..])), (1, None)]);
+        assert_eq!(values.results, [0]);
+        assert_eq!(bind_values(&body[..body.len() - 1]), Err(LayoutError));
+        assert_eq!(bind_values(b"\0\0\0\0\0\0x"), Err(LayoutError));
+        // Two formats for one value.
+        let formats = b"\0\x02\0\0\0\0\0\x01\0\0\0\x01a\0\0";
+        assert_eq!(bind_values(formats), Err(LayoutError));
+        assert_eq!(bind_values(b"\0\0\0\x01\0\0\0\x09a\0\0"), Err(LayoutError));
+        let tail = b"SELECT $1\0\0\x01\0\0\0\x19";
+        assert_eq!(parameter_types(tail).collect::<Vec<_>>(), [25]);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
@@ -265,6 +348,8 @@ mod tests {
             let _ = bind_head(&bytes);
             let _ = target(&bytes);
             let _ = execute(&bytes);
+            let _ = bind_values(&bytes);
+            let _ = parameter_types(&bytes).count();
         }
     }
 }

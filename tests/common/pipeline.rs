@@ -33,6 +33,48 @@ impl Pipeline {
         self
     }
 
+    /// Parse, with types of parameters.
+    pub fn parse_with(mut self, name: &str, sql: &str, types: &[u32]) -> Self {
+        frontend::parse(name, sql, types.iter().copied(), &mut self.out).unwrap();
+        self
+    }
+
+    /// Bind with parameters as bytes in these formats, NULLs among them.
+    pub fn bind_with(
+        self,
+        portal: &str,
+        statement: &str,
+        formats: &[u16],
+        values: &[Option<&str>],
+    ) -> Self {
+        let values: Vec<_> = values.iter().map(|v| v.map(str::as_bytes)).collect();
+        self.bind_bytes(portal, statement, formats, &values, &[])
+    }
+
+    /// The same, with formats of the results.
+    pub fn bind_bytes(
+        self,
+        portal: &str,
+        statement: &str,
+        formats: &[u16],
+        values: &[Option<&[u8]>],
+        results: &[u16],
+    ) -> Self {
+        let count = |len: usize| u16::try_from(len).unwrap().to_be_bytes();
+        let mut body = [portal.as_bytes(), b"\0", statement.as_bytes(), b"\0"].concat();
+        body.extend(count(formats.len()));
+        body.extend(formats.iter().flat_map(|format| format.to_be_bytes()));
+        body.extend(count(values.len()));
+        for value in values {
+            let len = value.map_or(-1, |value| i32::try_from(value.len()).unwrap());
+            body.extend(len.to_be_bytes());
+            body.extend(value.unwrap_or_default());
+        }
+        body.extend(count(results.len()));
+        body.extend(results.iter().flat_map(|format| format.to_be_bytes()));
+        self.message(b'B', &body)
+    }
+
     /// Bind with parameters as text, results as text.
     pub fn bind(mut self, portal: &str, statement: &str, values: &[&str]) -> Self {
         let serialize = |value: &&str, out: &mut BytesMut| {

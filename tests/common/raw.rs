@@ -256,7 +256,8 @@ impl Raw {
 
     /// The process id of the server connection that runs the statement.
     pub fn backend(&mut self) -> String {
-        self.value("SELECT pg_backend_pid()")
+        // By itself the function is answered by the proxy.
+        self.value("SELECT pg_backend_pid() + 0")
     }
 
     /// Asks, on a connection of its own, to cancel what this client runs.

@@ -11,7 +11,7 @@ OWN = ["alice@innovate.example"]
 
 async def main():
     async with asyncpg.create_pool(URL, min_size=2, max_size=4) as pool:
-        for part in [pooled, prepared, transactions, cursors, copy, own_settings, refusals, cancel]:
+        for part in [pooled, prepared, transactions, cursors, copy, own_settings, refusals, cancel, own_sessions, settings_by_parameter]:
             await part(pool)
             async with pool.acquire() as connection:
                 assert await emails(connection) == OWN, part.__name__
@@ -19,6 +19,39 @@ async def main():
     assert await emails(connection) == OWN
     assert await connection.fetchval("SHOW application_name") == "direct"
     await connection.close()
+
+
+async def own_sessions(pool):
+    busy = await asyncpg.connect(URL)
+    for _ in range(2):
+        pid = await busy.fetchval("SELECT pg_backend_pid()")
+        assert pid == busy.get_server_pid()
+    async with pool.acquire() as connection:
+        assert await connection.fetchval("SELECT pg_cancel_backend($1)", 1) is False
+        async with connection.transaction():
+            assert await connection.fetchval("SELECT pg_backend_pid()") == connection.get_server_pid()
+        assert await connection.fetchval("SELECT pg_terminate_backend($1)", pid) is True
+    try:
+        # It may not have come yet.
+        while True:
+            await busy.fetchval("SELECT pg_sleep(0.01)")
+    except (asyncpg.AdminShutdownError, asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError):
+        pass
+
+
+async def settings_by_parameter(pool):
+    query = "SELECT set_config($1, $2, $3)"
+    async with pool.acquire() as connection:
+        for value in ["3s", "4s"]:
+            assert await connection.fetchval(query, "lock_timeout", value, False) == value
+            assert await connection.fetchval("SHOW lock_timeout") == value
+        for name in ["session.current_organization_id", "role"]:
+            try:
+                await connection.fetchval(query, name, "x", False)
+                raise AssertionError(name)
+            except asyncpg.InsufficientPrivilegeError:
+                pass
+        assert await connection.fetchval("SHOW lock_timeout") == "4s"
 
 
 async def emails(connection):

@@ -24,6 +24,8 @@ def main():
         own_settings,
         refusals,
         cancel,
+        own_sessions,
+        settings_by_parameter,
         encrypted,
     ]:
         with psycopg.connect(URL) as connection:
@@ -248,6 +250,60 @@ def cancel(connection):
     except errors.QueryCanceled:
         pass
     timer.join()
+
+
+def own_sessions(connection):
+    """What Superset does: it reads the process id, and ends the session by it."""
+    import threading
+
+    cancel_query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid='{}'"
+    for client_side in [True, False]:
+        with psycopg.connect(URL) as busy:
+            cursor = psycopg.ClientCursor(busy) if client_side else busy.cursor()
+            pid = cursor.execute("SELECT pg_backend_pid()").fetchone()[0]
+            assert pid == busy.info.backend_pid
+            failure = []
+
+            def run():
+                try:
+                    cursor.execute("SELECT pg_sleep(600)")
+                except errors.AdminShutdown as error:
+                    failure.append(error)
+
+            thread = threading.Thread(target=run)
+            thread.start()
+            # It does not matter whether it has begun.
+            with psycopg.connect(URL) as other:
+                if client_side:
+                    ended = psycopg.ClientCursor(other).execute(cancel_query.format(pid))
+                else:
+                    ended = other.execute("SELECT pg_terminate_backend(%s)", [pid])
+                assert ended.fetchone() == (True,)
+            thread.join()
+            assert failure
+    connection.autocommit = True
+    for prepare in [True, False]:
+        for binary in [True, False]:
+            cursor = connection.cursor(binary=binary)
+            assert cursor.execute("SELECT pg_cancel_backend(%s::int)", [1], prepare=prepare).fetchone() == (False,)
+            own = cursor.execute("SELECT pg_backend_pid()", prepare=prepare).fetchone()
+            assert own == (connection.info.backend_pid,)
+
+
+def settings_by_parameter(connection):
+    query = "SELECT set_config(%s, %s, false)"
+    for prepare in [False, True]:
+        for value in ["3s", "4s"]:
+            connection.execute(query, ["lock_timeout", value], prepare=prepare)
+            connection.commit()
+            assert connection.execute("SHOW lock_timeout").fetchone() == (value,)
+        try:
+            connection.execute(query, ["session.current_organization_id", "x"], prepare=prepare)
+            raise AssertionError("the tenant was set")
+        except errors.InsufficientPrivilege as error:
+            assert "tenant-setting" in error.diag.message_detail
+        connection.rollback()
+        assert connection.execute("SHOW lock_timeout").fetchone() == ("4s",)
 
 
 def encrypted(connection):

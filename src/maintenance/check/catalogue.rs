@@ -379,6 +379,18 @@ static UNSEALED: Check = Check {
     sql: Some(include_str!("sql/unsealed.sql")),
 };
 
+pub(super) static SEAL_KEY: Check = Check {
+    id: "PGT307",
+    severity: Error,
+    title: "the database does not take what the configuration seals with",
+    why: "The proxy cannot attach a tenant: the database was not hardened, or for another seal, \
+          or with another key than that of `seal_key_file`. `pgtenant harden` makes them fit; to \
+          change a key while clients work, use `pgtenant harden --rotate` first.",
+    heuristic: None,
+    kind: Sealed,
+    sql: None,
+};
+
 static VIEW: Check = Check {
     id: "PGT401",
     severity: Error,
@@ -661,7 +673,7 @@ static ROLE_OF_OTHER: Check = Check {
 };
 
 /// All checks, by id.
-pub static CHECKS: [&Check; 54] = [
+pub static CHECKS: [&Check; 55] = [
     &GUARD_REPORTS,
     &OPAQUE,
     &SERVER_CLEAR_TEXT,
@@ -691,6 +703,7 @@ pub static CHECKS: [&Check; 54] = [
     &NULL_TENANT,
     &PER_ROW,
     &UNSEALED,
+    &SEAL_KEY,
     &VIEW,
     &LEAKY_VIEW,
     &MATERIALIZED_VIEW,

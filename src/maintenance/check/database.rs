@@ -6,7 +6,9 @@ use super::releases;
 use super::scope::Scope;
 use super::{Database, MaintenanceError, policies};
 use crate::maintenance::explain;
+use crate::tenant::{Claim, Seal};
 use std::collections::BTreeSet;
+use tokio_postgres::error::SqlState;
 
 /// Nothing is changed, and no query runs for longer than a minute.
 const PREPARE: &str = "SET default_transaction_read_only = on; SET statement_timeout = '60s'; \
@@ -51,8 +53,12 @@ pub(super) async fn check(
     looker.roles(scope).await;
     for (setting, roles) in &scope.settings {
         looker
-            .setting(setting, roles, scope.sealed.contains(setting))
+            .setting(setting, roles, scope.sealed.contains_key(setting))
             .await;
+    }
+    // Last, because it binds the session.
+    for (serial, (setting, seal)) in (1..).zip(&scope.sealed) {
+        looker.seal(serial, setting, seal, scope).await;
     }
     Ok(())
 }
@@ -145,6 +151,63 @@ impl Looker<'_> {
             }
         }
         policies::check(self, &given, setting, roles).await;
+    }
+
+    /// Whether the database takes what is signed with the configured key.
+    async fn seal(&mut self, serial: u64, setting: &str, seal: &Seal, scope: &Scope) {
+        let taken = self.present(serial, setting, seal).await;
+        let Err(error) = taken else { return };
+        let user = &self.database.user;
+        let is_proxys = scope.roles.contains(user);
+        let detail = match error.code() {
+            Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
+                format!(
+                    "it does not take the key of `seal_key_file`: {}",
+                    explain(&error)
+                )
+            }
+            Some(&(SqlState::UNDEFINED_FUNCTION | SqlState::INVALID_SCHEMA_NAME)) => {
+                format!("it was not hardened for seal = \"{}\"", seal.name())
+            }
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) if is_proxys => {
+                format!("it was not hardened for the role {user}")
+            }
+            _ => return self.fail(&catalogue::SEAL_KEY, &error),
+        };
+        let fix = "-- run: pgtenant harden --config FILE --apply URL".to_owned();
+        let object = format!("setting {setting}");
+        self.add(&catalogue::SEAL_KEY, object, Some(detail), Some(fix));
+    }
+
+    async fn present(
+        &self,
+        serial: u64,
+        setting: &str,
+        seal: &Seal,
+    ) -> Result<(), tokio_postgres::Error> {
+        let client = &self.database.client;
+        let row = client
+            .query_one("SELECT pg_backend_pid(), current_database()::text", &[])
+            .await?;
+        let (pid, database): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+        let claim = Claim {
+            setting,
+            tenant: "pgtenant check",
+            database: &database,
+            pid: pid.unsigned_abs(),
+            serial,
+        };
+        let token = seal.token(&claim).unwrap_or_default();
+        match seal {
+            Seal::Carrier(_) => {
+                client.query("SELECT pgtenant.bind($1)", &[&token]).await?;
+            }
+            Seal::Token(..) | Seal::Off => {
+                let sql = "SELECT pgtenant.bind_token($1, $2)";
+                client.query(sql, &[&token, &setting]).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn run(&mut self, check: &'static Check, given: &Given) {

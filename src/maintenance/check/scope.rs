@@ -12,7 +12,7 @@ pub(super) struct Scope {
     /// The settings that its policies read, and the roles under which.
     pub(super) settings: BTreeMap<String, BTreeSet<String>>,
     /// Those of the settings that the configuration seals.
-    pub(super) sealed: BTreeSet<String>,
+    pub(super) sealed: BTreeMap<String, Seal>,
     /// Tenants' own roles and their schemas, in pairs.
     pub(super) tenant_schemas: BTreeSet<(String, String)>,
     /// Whether it belongs to one tenant alone.
@@ -54,8 +54,8 @@ impl Scope {
                 let roles = self.settings.entry(name.to_string()).or_default();
                 roles.insert(role.to_string());
                 let isolation = settings.isolations.get(&tenant.isolation);
-                if isolation.is_some_and(is_sealed) {
-                    self.sealed.insert(name.to_string());
+                if let Some(seal) = isolation.and_then(seal) {
+                    self.sealed.insert(name.to_string(), seal.clone());
                 }
             }
             Attachment::Schema { search_path } => {
@@ -83,10 +83,10 @@ impl Scope {
     }
 }
 
-fn is_sealed(isolation: &Isolation) -> bool {
+fn seal(isolation: &Isolation) -> Option<&Seal> {
     match &isolation.kind {
-        IsolationKind::Setting { seal, .. } => *seal != Seal::Off,
-        IsolationKind::Schema { .. } | IsolationKind::Database => false,
+        IsolationKind::Setting { seal, .. } => Some(seal).filter(|seal| **seal != Seal::Off),
+        IsolationKind::Schema { .. } | IsolationKind::Database => None,
     }
 }
 

@@ -1,0 +1,14 @@
+//! The guard within a session: what is decided when values are bound, what the
+//! proxy answers itself, and statements that are made to hurt.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(clippy::type_complexity)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bombs;
+mod bound;
+mod own_session;
+mod report;
+mod stateful;
