@@ -697,6 +697,25 @@ fn a_client_that_listens_misses_nothing_while_its_tenant_is_attached_again() {
 }
 
 #[test]
+fn where_unseen_code_is_allowed_no_tenant_gets_a_connection_that_another_had() {
+    let options = Options {
+        opaque: "allow",
+        ..one_connection()
+    };
+    let proxy = Proxy::start(&options);
+    let (mut a, mut b) = (proxy.raw("innovate"), proxy.raw("synergy"));
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        for client in [&mut a, &mut b] {
+            let backend = client.backend();
+            assert_eq!(client.backend(), backend);
+            assert!(!seen.contains(&backend));
+            seen.push(backend);
+        }
+    }
+}
+
+#[test]
 fn a_connection_without_a_tenant_shows_nothing() {
     // NULL resets to what the connection started with.
     let proxy = Proxy::start(&with_traps());
