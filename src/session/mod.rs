@@ -304,7 +304,8 @@ impl Session {
         tracing::warn!(target: "pgtenant::server", parent: &self.span, %error, "cannot attach the tenant");
         match error {
             AttachError::Refused(report) if report.sqlstate == "57014" => {
-                End::Failed(ClientError::fatal("57014", "canceling statement due to user request"))
+                // By a request, or by the client's own statement_timeout.
+                End::Failed(ClientError::fatal("57014", report.message))
             }
             AttachError::OwnSetting { report, .. } => End::Failed(
                 ClientError::fatal("22023", report.message)
