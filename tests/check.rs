@@ -564,8 +564,9 @@ fn gaps_of_the_configuration_are_found_without_a_server() {
          [servers.here]\nhost = \"localhost\"\ntls = \"off\"\nuser = \"app\"\n\
          [isolation.schemas]\nkind = \"schema\"\nserver = \"clear\"\ndatabase = \"d\"\n\
          search_path = [\"{schema}\"]\n\
+         [isolation.databases]\nkind = \"database\"\nserver = \"here\"\ndatabase = \"{database}\"\n\
          [guard]\nmode = \"report\"\nopaque = \"allow\"\nchannels = \"allow\"\n\
-         [[tenants]]\nid = \"a\"\nschema = \"a\"\n";
+         [[tenants]]\nid = \"a\"\nisolation = \"schemas\"\nschema = \"a\"\n";
     std::fs::write(&file, text).unwrap();
     let report = Report::of(&run(&[
         "--config",
@@ -583,6 +584,7 @@ fn gaps_of_the_configuration_are_found_without_a_server() {
             "PGT004 servers.blind.tls",
             "PGT006 guard.channels",
             "PGT007 tls.mode",
+            "PGT008 guard.opaque",
         ]
     );
     assert_eq!(report.status, Some(5));

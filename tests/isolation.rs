@@ -594,6 +594,128 @@ fn what_unseen_code_did_to_the_tenant_ends_with_the_transaction() {
 }
 
 #[test]
+fn what_unseen_code_did_ends_with_the_transaction_on_a_connection_that_is_kept_too() {
+    for mode in ["transaction", "session"] {
+        let options = Options {
+            mode,
+            ..with_traps()
+        };
+        let proxy = Proxy::start(&options);
+        let mut client = proxy.raw("innovate");
+        client.run_ok("CREATE TEMP TABLE mine AS SELECT 42 AS n");
+        let backend = client.backend();
+        let become_synergy = format!("SELECT become('{SYNERGY}')");
+        for run in [Raw::query, Raw::extended] {
+            client.run_ok("BEGIN");
+            run(&mut client, &become_synergy).ok();
+            assert_eq!(client.value(WHOSE), BOB);
+            client.run_ok("COMMIT");
+            assert_eq!(client.value(WHOSE), ALICE);
+
+            run(&mut client, "SET extra_float_digits = 2").ok();
+            run(&mut client, &become_synergy).ok();
+            assert_eq!(run(&mut client, WHOSE).ok().value(), ALICE);
+            // The rest of its session is as it was.
+            assert_eq!(client.value("SELECT n FROM mine"), "42");
+            assert_eq!(client.value("SHOW extra_float_digits"), "2");
+            assert_eq!(client.backend(), backend);
+        }
+        // A statement without a name is the client's again, too.
+        let become_named = Pipeline::new().parse("b", &become_synergy).sync();
+        client.run(&become_named).ok();
+        let parse_unnamed = Pipeline::new().parse("", WHOSE).sync();
+        client.run(&parse_unnamed).ok();
+        client.run(&Pipeline::new().prepared("b", &[]).sync()).ok();
+        let answer = client.run(&Pipeline::new().prepared("", &[]).sync());
+        assert_eq!(answer.ok().value(), ALICE);
+        assert_eq!(client.backend(), backend);
+    }
+}
+
+#[test]
+fn what_unseen_code_did_ends_with_the_transaction_within_a_pipeline_too() {
+    for pinned in [false, true] {
+        let proxy = Proxy::start(&with_traps());
+        let mut client = proxy.raw("innovate");
+        if pinned {
+            client.run_ok("CREATE TEMP TABLE mine AS SELECT 42 AS n");
+        }
+        let become_synergy = format!("SELECT become('{SYNERGY}')");
+        let simple = Pipeline::new().query(&become_synergy).query(WHOSE);
+        let extended = Pipeline::new()
+            .statement(&become_synergy)
+            .sync()
+            .statement(WHOSE)
+            .sync();
+        let mixed = Pipeline::new()
+            .statement(&become_synergy)
+            .sync()
+            .query(WHOSE);
+        for pipeline in [simple, extended, mixed] {
+            client.send(pipeline.bytes());
+            client.until_ready().ok();
+            assert_eq!(client.until_ready().ok().value(), ALICE);
+        }
+        // Within one transaction it holds: the case is real.
+        let one = Pipeline::new()
+            .query("BEGIN")
+            .query(&become_synergy)
+            .query(WHOSE)
+            .query("COMMIT")
+            .query(WHOSE);
+        client.send(one.bytes());
+        let mut answers: Vec<_> = (0..5).map(|_| client.until_ready()).collect();
+        assert_eq!(answers.remove(2).ok().value(), BOB);
+        assert_eq!(answers.remove(3).ok().value(), ALICE);
+    }
+}
+
+#[test]
+fn a_client_that_listens_misses_nothing_while_its_tenant_is_attached_again() {
+    const EACH: usize = 100;
+    let proxy = Proxy::start(&Options {
+        channels: "allow",
+        size: 2,
+        ..with_traps()
+    });
+    let mut listener = proxy.raw("innovate");
+    let mut other = proxy.raw("innovate");
+    listener.run_ok("LISTEN news");
+    let backend = listener.backend();
+    let mut heard = 0;
+    for n in 0..EACH {
+        other.send_query(&format!("NOTIFY news, '{n}'"));
+        let answer = listener.query("SELECT whose()");
+        assert_eq!(answer.ok().value(), ALICE);
+        heard += answer.of(b'A').count();
+        other.until_ready().ok();
+    }
+    while heard < EACH {
+        heard += usize::from(listener.read().tag == b'A');
+    }
+    assert_eq!(listener.backend(), backend);
+}
+
+#[test]
+fn where_unseen_code_is_allowed_no_tenant_gets_a_connection_that_another_had() {
+    let options = Options {
+        opaque: "allow",
+        ..one_connection()
+    };
+    let proxy = Proxy::start(&options);
+    let (mut a, mut b) = (proxy.raw("innovate"), proxy.raw("synergy"));
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        for client in [&mut a, &mut b] {
+            let backend = client.backend();
+            assert_eq!(client.backend(), backend);
+            assert!(!seen.contains(&backend));
+            seen.push(backend);
+        }
+    }
+}
+
+#[test]
 fn a_connection_without_a_tenant_shows_nothing() {
     // NULL resets to what the connection started with.
     let proxy = Proxy::start(&with_traps());

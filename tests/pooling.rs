@@ -741,6 +741,11 @@ fn copy_in_works_in_every_way_of_asking() {
     client.until(b'G');
     let rows = Pipeline::new().copy_data(&data(5)).copy_done().sync();
     assert_eq!(client.run(&rows).tags(), "CZ");
+    client.send(Pipeline::new().statement(copy).flush().bytes());
+    client.until(b'G');
+    let rows = Pipeline::new().sync().copy_data(&data(8)).copy_done();
+    assert_eq!(client.run(&rows.sync()).tags(), "CZ");
+    client.run_ok("DELETE FROM bulk WHERE n = 8");
     // The ignored Sync has not ended the pipeline.
     let mut other = proxy.raw("innovate");
     client.send(Pipeline::new().statement(copy).sync().bytes());
@@ -762,6 +767,32 @@ fn copy_in_works_in_every_way_of_asking() {
     client.send(pipelined.bytes());
     assert_eq!(client.until_ready().tags(), "12nGCZ");
     assert_eq!(client.until_ready().ok().value(), "6");
+}
+
+#[test]
+fn copied_data_pass_where_everything_else_waits_for_the_answer() {
+    const COUNT: &str = "SELECT count(*) FROM bulk; TRUNCATE bulk";
+    let proxy = with_bulk(size(1));
+    let mut client = proxy.raw("innovate");
+    let rows = |data: &str| Pipeline::new().copy_data(data.as_bytes()).copy_done();
+    for sql in [
+        "COPY bulk FROM STDIN",
+        "DEALLOCATE ALL; COPY bulk FROM STDIN",
+        "COPY bulk FROM STDIN; RESET ALL",
+    ] {
+        let all = Pipeline::new().query(sql).copy_data(b"1\tone\n");
+        client.send(all.copy_done().query(COUNT).bytes());
+        client.until_ready().ok();
+        assert_eq!(client.until_ready().ok().value(), "1", "{sql}");
+    }
+    // Two in one string.
+    client.send_query("COPY bulk FROM STDIN; COPY bulk FROM STDIN");
+    client.until(b'G');
+    client.send(rows("1\tone\n").bytes());
+    client.until(b'G');
+    client.send(rows("2\ttwo\n").query(COUNT).bytes());
+    client.until_ready().ok();
+    assert_eq!(client.until_ready().ok().value(), "2");
 }
 
 #[test]

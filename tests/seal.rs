@@ -29,6 +29,7 @@ const TRAPS: &str = "
         AS 'SELECT set_config(k, v, false)';
     CREATE PROCEDURE app.set_pref_proc(k text, v text) LANGUAGE plpgsql
         AS $$ BEGIN EXECUTE format('SET SESSION %s = %L', k, v); END $$;
+    CREATE FUNCTION app.forget() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RESET ALL; END $$;
     CREATE TABLE app.prefs (k text, v text);
     GRANT SELECT, INSERT, DELETE ON app.prefs TO wellness_app;
     CREATE FUNCTION app.apply() RETURNS trigger LANGUAGE plpgsql
@@ -196,9 +197,13 @@ fn sealed_tenants_see_their_own_rows_on_one_connection_and_on_several() {
             let proxy = Proxy::start(&Options {
                 share,
                 size,
+                opaque: "reject",
                 ..sealed.options.clone()
             });
             let mut clients = [(proxy.raw("innovate"), ALICE), (proxy.raw("synergy"), BOB)];
+            let backends = clients.each_mut().map(|(client, _)| client.backend());
+            let shared = sealed.is_carrier() && share == "scrubbed" && size == 1;
+            assert_eq!(backends[0] == backends[1], shared, "{seal} {share} {size}");
             for round in 0..10 {
                 for (client, own) in &mut clients {
                     let sql = "SELECT email FROM users WHERE email NOT LIKE '%@more.example'";
@@ -459,9 +464,14 @@ fn resets_keep_the_seal_and_code_that_removes_it_sees_nothing() {
     ];
     for seal in SEALS {
         let sealed = Sealed::hardened(seal);
-        for share in ["scrubbed", "tenant"] {
+        for (share, opaque) in [
+            ("scrubbed", "reject"),
+            ("tenant", "reject"),
+            ("scrubbed", "allow"),
+        ] {
             let proxy = Proxy::start(&Options {
                 share,
+                opaque,
                 ..sealed.options.clone()
             });
             let mut client = proxy.raw("innovate");
@@ -485,7 +495,10 @@ fn resets_keep_the_seal_and_code_that_removes_it_sees_nothing() {
                 }
             }
             client.run_ok("BEGIN");
-            client.run_ok("DO $$ BEGIN RESET ALL; END $$");
+            client.run_ok(match opaque {
+                "allow" => "DO $$ BEGIN RESET ALL; END $$",
+                _ => "SELECT app.forget()",
+            });
             client.run_ok(&format!("SELECT app.set_pref('{SETTING}', '{SYNERGY}')"));
             assert_eq!(client.run_ok(WHOSE).column(), [""; 0]);
             client.run_ok(&format!("SELECT app.set_pref('{SETTING}', '{INNOVATE}')"));

@@ -51,6 +51,11 @@ pub(super) fn next(
                 parameter = Some(body.to_vec());
                 expected
             }
+            // For a client that listens, and keeps its connection.
+            b'A' => {
+                report(frame);
+                expected
+            }
             b'N' | b'1' | b'2' => expected,
             b'E' => failed(&expected, body)?,
             tag => advance(expected, tag, body, status)?,

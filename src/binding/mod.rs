@@ -230,7 +230,9 @@ impl Connection<Attaching> {
 
     /// Sends what is queued and reads the answers to the attachment, no byte
     /// further. `status` is the state of the transaction that it takes place
-    /// in; `report` is given each ParameterStatus message, whole.
+    /// in; `report` is given each ParameterStatus and
+    /// NotificationResponse message, whole: they are for a client that has the
+    /// connection already, and for no other.
     ///
     /// # Errors
     /// As [`AttachError`] names them. The connection is closed, except where

@@ -7,11 +7,11 @@ mod worker;
 
 pub use stop::{Stop, StopHandle};
 
-use crate::guard::Guard;
+use crate::guard::{Guard, Permission};
 use crate::login::Authenticator;
 use crate::pool::Pools;
 use crate::session::{Interner, Registry};
-use crate::settings::{ClientTls, IsolationKind, Settings};
+use crate::settings::{ClientTls, IsolationKind, Settings, Share};
 use crate::tenant::{Directory, IsolationName, Seal};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
@@ -140,12 +140,18 @@ impl Shared {
         let isolations = settings.isolations.iter();
         let policies = isolations.map(|(name, isolation)| (name.clone(), policy(&isolation.kind)));
         let policies = policies.collect();
+        let mut pool = settings.pool;
+        if settings.guard.opaque == Permission::Allow {
+            // Code of a client's own can leave in the server's process what
+            // DISCARD ALL does not remove.
+            pool.share = Share::Tenant;
+        }
         Ok(Self {
             authenticator: Authenticator::new(&settings.tls).map_err(io::Error::other)?,
             tls: settings.tls,
             login_timeout: settings.listen.login_timeout,
             directory: settings.directory,
-            pools: Pools::new(settings.servers, settings.pool),
+            pools: Pools::new(settings.servers, pool),
             registry: Arc::default(),
             interner: Arc::default(),
             places: Arc::new(Semaphore::new(settings.listen.max_clients)),

@@ -8,7 +8,7 @@ use super::relay::SLOW_CLIENT;
 use super::statements::Statement;
 use super::{Judged, Session};
 use crate::binding::Condition;
-use crate::guard::{self, Effects, Parameter, TouchedSettings, Verdict};
+use crate::guard::{self, Effects, Parameter, Permission, TouchedSettings, Verdict};
 use crate::server::{Connection, Prepared, PreparedId};
 use crate::settings::Pin;
 use crate::wire::ClientError;
@@ -229,6 +229,9 @@ impl Session {
             }
             match ledger.hold {
                 Hold::UntilAnswered if ledger.is_answered() => ledger.hold = Hold::No,
+                // The copied data are part of what is waited for; whatever else
+                // comes, the server does not run it.
+                Hold::UntilAnswered | Hold::UntilReattached if ledger.copy_in => {}
                 Hold::UntilAnswered | Hold::UntilReattached => return Ok(Step::Held),
                 Hold::No | Hold::Resetting => {}
             }
@@ -293,11 +296,11 @@ impl Session {
                     up.ledger.uncertain = true;
                 } else {
                     up.ledger.awaited.push_back(Awaited::Sync);
-                }
-                if up.ledger.hold == Hold::Resetting {
-                    up.ledger.hold = Hold::UntilReattached;
-                } else if !up.ledger.portals.is_empty() {
-                    up.ledger.hold = Hold::UntilAnswered;
+                    if up.ledger.hold == Hold::Resetting {
+                        up.ledger.hold = Hold::UntilReattached;
+                    } else if up.ledger.doubted || !up.ledger.portals.is_empty() {
+                        up.ledger.hold_until_answered();
+                    }
                 }
                 self.pass(header);
                 Step::Done
@@ -384,9 +387,10 @@ impl Session {
         }
         if verdict.effects.resets {
             up.ledger.hold = Hold::UntilReattached;
-        } else if verdict.effects.drops_prepared {
-            // What is still prepared is known once it has run.
-            up.ledger.hold = Hold::UntilAnswered;
+        } else if verdict.effects.drops_prepared || up.ledger.doubted {
+            // What is still prepared is known once it has run; and whether its
+            // transaction is over, so that the tenant is to be attached anew.
+            up.ledger.hold_until_answered();
         }
         // A simple query ends the unnamed statement.
         self.statements.set_unnamed(None);
@@ -836,7 +840,7 @@ impl Session {
         if verdict.refusal.is_some() {
             // It passes because refusals are only reported: it can have done
             // anything to the session.
-            up.ledger.condition = Condition::Littered;
+            up.ledger.worsen(Condition::Littered);
             return Ok(());
         }
         match &effects.settings {
@@ -853,7 +857,7 @@ impl Session {
                 }
             }
             TouchedSettings::Any => {
-                up.ledger.condition = up.ledger.condition.max(Condition::Doubtful);
+                up.ledger.worsen(Condition::Doubtful);
             }
         }
         let condition = match effects {
@@ -862,9 +866,11 @@ impl Session {
             | Effects { seeds: true, .. } => Condition::Littered,
             Effects { doubtful: true, .. } => Condition::Doubtful,
             Effects { writes: true, .. } => Condition::Unproven,
+            // Code of the client's own may stand behind a view or a cast, too.
+            _ if self.guard.options().opaque == Permission::Allow => Condition::Unproven,
             _ => Condition::Clean,
         };
-        up.ledger.condition = up.ledger.condition.max(condition);
+        up.ledger.worsen(condition);
         let pinned = match effects {
             Effects { locks: true, .. } => Pinned::ByLocks,
             Effects { residue: true, .. } => Pinned::ByObjects,

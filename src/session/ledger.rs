@@ -31,6 +31,8 @@ pub(super) struct Ledger {
     pub(super) temporary: Vec<Box<str>>,
     /// What is left in the session for the next user, at worst.
     pub(super) condition: Condition,
+    /// Code may have run since the tenant was attached that has changed it.
+    pub(super) doubted: bool,
     /// Whether what the client sends must wait.
     pub(super) hold: Hold,
     /// Portals whose execution changes more than data.
@@ -87,6 +89,7 @@ impl Ledger {
             pinned: Pinned::No,
             temporary: Vec::new(),
             condition: Condition::Clean,
+            doubted: false,
             hold: Hold::No,
             portals: Vec::new(),
             server_ended: false,
@@ -104,8 +107,24 @@ impl Ledger {
 
     /// Whether nothing is owed and no transaction is open.
     pub(super) fn is_idle(&self) -> bool {
-        let between = !self.in_pipeline && !self.failed;
-        self.is_answered() && self.status == TransactionStatus::Idle && between
+        self.is_answered() && self.is_without_transaction()
+    }
+
+    fn is_without_transaction(&self) -> bool {
+        self.status == TransactionStatus::Idle && !self.in_pipeline && !self.failed
+    }
+
+    /// Notes that something runs that may leave the session so.
+    pub(super) fn worsen(&mut self, condition: Condition) {
+        self.condition = self.condition.max(condition);
+        self.doubted |= condition > Condition::Clean;
+    }
+
+    /// Lets nothing more be sent before all is answered, at least.
+    pub(super) fn hold_until_answered(&mut self) {
+        if self.hold == Hold::No {
+            self.hold = Hold::UntilAnswered;
+        }
     }
 
     /// Whether a pipeline has failed whose Sync is still to come: the server
@@ -114,9 +133,11 @@ impl Ledger {
         self.failed && self.awaited.is_empty()
     }
 
-    /// Whether one transaction is over and no next one has begun.
+    /// Whether one transaction is over and no next one has begun, whatever else
+    /// the server is saying.
     pub(super) fn is_between(&self) -> bool {
-        self.is_idle() && self.hold == Hold::No
+        let held = matches!(self.hold, Hold::Resetting | Hold::UntilReattached);
+        self.awaited.is_empty() && self.is_without_transaction() && !held
     }
 
     /// Looks at what the server has sent, as far as it can be understood.
@@ -216,6 +237,10 @@ impl Ledger {
             (b'G', Awaited::Query(_) | Awaited::Execute(_)) => {
                 let begun = begin_copy_in(&mut self.awaited);
                 self.copy_in = begun.open;
+                if begun.ignores_sync && self.hold == Hold::UntilAnswered {
+                    // The pipeline goes on behind the copied data.
+                    self.hold = Hold::No;
+                }
                 let awaits_ready =
                     |next: &Awaited| matches!(next, Awaited::Query(_) | Awaited::Sync);
                 self.in_pipeline |= begun.ignores_sync && !self.awaited.iter().any(awaits_ready);

@@ -285,18 +285,7 @@ impl Session {
         };
         let mut ledger = Ledger::new();
         self.registration.attaching();
-        if !connection.is_confirmed() {
-            match self
-                .forward(&mut connection, &mut ledger)
-                .map_err(bad_frame)?
-            {
-                Step::Terminate => self.leaving = true,
-                _ => {
-                    let scan = &mut self.client.scan;
-                    scan.stage(&mut self.client.input, connection.output());
-                }
-            }
-        }
+        self.send_along(&mut connection, &mut ledger)?;
         match connection.confirm(TransactionStatus::Idle, |_| {}).await {
             Ok(connection) => Ok(Some(self.exchange(connection, slot, ledger))),
             Err(error) => Err(self.not_attached(error)),
@@ -345,7 +334,8 @@ impl Session {
         tracing::warn!(target: "pgtenant::server", parent: &self.span, %error, "cannot attach the tenant");
         match error {
             AttachError::Refused(report) if report.sqlstate == "57014" => {
-                End::Failed(ClientError::fatal("57014", "canceling statement due to user request"))
+                // By a request, or by the client's own statement_timeout.
+                End::Failed(ClientError::fatal("57014", report.message))
             }
             AttachError::OwnSetting { report, .. } => End::Failed(
                 ClientError::fatal("22023", report.message)
@@ -376,6 +366,7 @@ impl Session {
         }
         self.own = self.startup.clone();
         ledger.hold = ledger::Hold::No;
+        ledger.doubted = false;
         // The unnamed statement is the attachment's from here on: bound again by
         // the client, it must be parsed again first.
         ledger.has_unnamed = false;
@@ -387,15 +378,45 @@ impl Session {
     }
 
     /// Attaches the tenant anew between two transactions of a client that keeps
-    /// its connection.
+    /// its connection, the next one's first messages in the same write.
     async fn renew(&mut self, exchange: Exchange) -> Result<Exchange, End> {
         let Exchange {
-            connection,
+            mut connection,
             slot,
             mut ledger,
         } = exchange;
+        if self.registration.done() == Aftermath::Possible {
+            // A request to cancel what ran before must not strike this.
+            self.registration.settled().await;
+            connection = own::round_trip(connection).await.map_err(End::ServerGone)?;
+        }
+        self.registration.attaching();
         ledger.has_unnamed = false;
-        self.confirm_again(renew(connection), slot, ledger).await
+        ledger.doubted = false;
+        let mut connection = renew(connection);
+        self.send_along(&mut connection, &mut ledger)?;
+        let exchange = self.confirm_again(connection, slot, ledger).await?;
+        self.registration.using(exchange.connection.key());
+        Ok(exchange)
+    }
+
+    /// Queues the client's first messages behind an attachment.
+    fn send_along(
+        &mut self,
+        connection: &mut Connection<Attaching>,
+        ledger: &mut Ledger,
+    ) -> Result<(), End> {
+        if connection.is_confirmed() {
+            return Ok(());
+        }
+        match self.forward(connection, ledger).map_err(bad_frame)? {
+            Step::Terminate => self.leaving = true,
+            _ => {
+                let scan = &mut self.client.scan;
+                scan.stage(&mut self.client.input, connection.output());
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the answers to an attachment in the midst of a session. The

@@ -20,7 +20,8 @@ pub(super) enum Outcome {
     Judge,
     /// The client has reset its settings: attach the tenant again.
     Reset,
-    /// The attachment will not hold for much longer: make it anew.
+    /// The attachment will not hold for much longer, or may have been changed:
+    /// make it anew.
     Stale,
     /// The session is over; the connection is to be closed.
     End(End),
@@ -99,14 +100,19 @@ impl Session {
                 return Ok(());
             }
             if !self.client.input.is_empty() {
-                if exchange.connection.is_stale()
+                let doubted = exchange.ledger.doubted;
+                if (doubted || exchange.connection.is_stale())
                     && exchange.ledger.is_between()
-                    && exchange.connection.output().is_empty()
-                    && exchange.connection.input().is_empty()
                     && !self.client.scan.is_within()
                     && !self.client.scan.has_approved()
                 {
-                    return Err(Outcome::Stale);
+                    if exchange.is_quiet() {
+                        return Err(Outcome::Stale);
+                    }
+                    if doubted {
+                        // What the server says unasked goes first.
+                        return Ok(());
+                    }
                 }
                 let before = (self.client.input.len(), exchange.ledger.awaited.len());
                 let step = self
@@ -280,7 +286,7 @@ impl Session {
             }
             // The reset is undone with its transaction.
             ledger.hold = Hold::No;
-            ledger.condition = ledger.condition.max(crate::binding::Condition::Doubtful);
+            ledger.worsen(crate::binding::Condition::Doubtful);
         }
         let idle = ledger.is_idle() && !self.client.scan.is_within();
         if self.leaving {
@@ -299,6 +305,14 @@ impl Session {
         }
         let keeps = ledger.pinned > Pinned::No || self.pool.settings().mode == PoolMode::Session;
         (!keeps && exchange.connection.input().is_empty()).then_some(Outcome::Over)
+    }
+}
+
+impl Exchange {
+    /// Whether nothing of the server's is on its way to the client.
+    fn is_quiet(&self) -> bool {
+        let scan = &self.ledger.scan;
+        self.connection.input().is_empty() && !scan.is_within() && !scan.has_approved()
     }
 }
 

@@ -5,7 +5,7 @@ use super::{PATIENCE, Raw, wait_until};
 use pgtenant::throwaway::wellness::{APP_ROLE, COMPANIES, Layout, SCHEMA_DATABASE, SETTING};
 use std::fmt::Write as _;
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -108,10 +108,20 @@ impl Proxy {
     /// Starts a proxy in front of `site` and waits until it listens.
     pub fn start_before(site: &Site, options: &Options) -> Self {
         let config = site.write_new(".toml", &configuration(site, options));
+        let mut proxy = Self::run(&config);
+        proxy.password.clone_from(&site.login_password);
+        proxy.psql = site.cluster.client_program("psql");
+        proxy.database.clone_from(&options.database);
+        proxy
+    }
+
+    /// Starts a proxy with a configuration file that listens on a free port of
+    /// 127.0.0.1, and waits until it does. Its logins are the caller's affair.
+    pub fn run(config: &Path) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
             .arg("run")
             .arg("--config")
-            .arg(&config)
+            .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -123,9 +133,9 @@ impl Proxy {
         thread::spawn(move || keeper.keep(BufReader::new(stderr)));
         let mut proxy = Self {
             port: 0,
-            password: site.login_password.clone(),
-            psql: site.cluster.client_program("psql"),
-            database: options.database.clone(),
+            password: String::new(),
+            psql: PathBuf::from("psql"),
+            database: String::new(),
             process,
             log,
         };

@@ -138,7 +138,7 @@ impl Case {
 }
 
 fn cases() -> Vec<Case> {
-    let lines = include_str!("../data/escapes.jsonl").lines();
+    let lines = include_str!("../escapes/corpus.jsonl").lines();
     lines
         .map(|line| Case(serde_json::from_str(line).unwrap()))
         .collect()

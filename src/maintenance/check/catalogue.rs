@@ -124,6 +124,19 @@ pub(super) static CLIENT_CLEAR_TEXT: Check = Check {
     sql: None,
 };
 
+pub(super) static OPAQUE_SHARED_ROLE: Check = Check {
+    id: "PGT008",
+    severity: Warning,
+    title: "code of clients can change the role that tenants share",
+    why: "With guard.opaque = \"allow\" a client can run ALTER ROLE CURRENT_USER within DO. \
+          PostgreSQL lets every role change its own password and the settings with which its \
+          sessions begin, such as search_path and statement_timeout: for all tenants of the \
+          role. Rows stay apart, as long as the role cannot make functions that last.",
+    heuristic: None,
+    kind: Configuration,
+    sql: None,
+};
+
 static ROLE_MISSING: Check = Check {
     id: "PGT100",
     severity: Error,
@@ -673,7 +686,7 @@ static ROLE_OF_OTHER: Check = Check {
 };
 
 /// All checks, by id.
-pub static CHECKS: [&Check; 55] = [
+pub static CHECKS: [&Check; 56] = [
     &GUARD_REPORTS,
     &OPAQUE,
     &SERVER_CLEAR_TEXT,
@@ -681,6 +694,7 @@ pub static CHECKS: [&Check; 55] = [
     &NO_TENANT_ROLE,
     &CHANNELS,
     &CLIENT_CLEAR_TEXT,
+    &OPAQUE_SHARED_ROLE,
     &ROLE_MISSING,
     &SUPERUSER,
     &BYPASSRLS,

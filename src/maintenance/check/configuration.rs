@@ -29,22 +29,23 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
     }
     if settings.guard.opaque == Permission::Allow {
         for (name, isolation) in &settings.isolations {
-            if let IsolationKind::Setting {
-                seal: Seal::Off, ..
-            }
-            | IsolationKind::Schema {
-                per_tenant_role: false,
-            } = isolation.kind
-            {
-                let detail = format!("isolation.{name} relies on the guard");
-                let object = "guard.opaque".to_owned();
-                add(
-                    &catalogue::OPAQUE,
-                    object,
-                    Some(detail),
-                    "opaque = \"reject\"",
-                );
-            }
+            let (check, what) = match isolation.kind {
+                IsolationKind::Setting {
+                    seal: Seal::Off, ..
+                }
+                | IsolationKind::Schema {
+                    per_tenant_role: false,
+                } => (&catalogue::OPAQUE, "relies on the guard"),
+                IsolationKind::Setting { .. } | IsolationKind::Database => {
+                    (&catalogue::OPAQUE_SHARED_ROLE, "has one role for all")
+                }
+                IsolationKind::Schema {
+                    per_tenant_role: true,
+                } => continue,
+            };
+            let detail = format!("isolation.{name} {what}");
+            let fix = "opaque = \"reject\"";
+            add(check, "guard.opaque".to_owned(), Some(detail), fix);
         }
     }
     if settings.guard.channels == Permission::Allow {
