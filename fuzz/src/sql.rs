@@ -17,6 +17,7 @@ pub fn generate(choices: &[u8]) -> Generated {
         choices,
         depth: 0,
         forbidden: false,
+        columns: false,
     };
     let text = sql.query_string();
     Generated {
@@ -29,6 +30,8 @@ struct Sql<'c> {
     choices: &'c [u8],
     depth: usize,
     forbidden: bool,
+    /// Columns of users can be named.
+    columns: bool,
 }
 
 const A: &str = "11111111-1111-1111-1111-111111111111";
@@ -224,6 +227,7 @@ impl Sql<'_> {
 
     fn statement(&mut self) -> String {
         self.depth = 0;
+        self.columns = false;
         match self.pick(40) {
             0..=11 => self.select(),
             12 | 13 => self.insert(),
@@ -347,6 +351,9 @@ impl Sql<'_> {
     }
 
     fn plain_select(&mut self) -> String {
+        let from = self.rarely(2).then(|| self.from());
+        let outer = self.columns;
+        self.columns |= from.as_ref().is_some_and(|from| from.contains("users"));
         let mut text = String::from("SELECT ");
         if self.rarely(8) {
             text += &format!("DISTINCT ON ({}) ", self.text());
@@ -358,8 +365,8 @@ impl Sql<'_> {
         if self.rarely(16) {
             text += &format!(" INTO TEMP t{}", self.pick(3));
         }
-        if self.rarely(2) {
-            text += &format!(" FROM {}", self.from());
+        if let Some(from) = from {
+            text += &format!(" FROM {from}");
         }
         if self.rarely(3) {
             text += &format!(" WHERE {}", self.condition());
@@ -395,6 +402,7 @@ impl Sql<'_> {
         if self.rarely(16) {
             text += self.one_of(&[" FOR UPDATE", " FOR SHARE SKIP LOCKED", " FOR KEY SHARE"]);
         }
+        self.columns = outer;
         text
     }
 
@@ -448,14 +456,15 @@ impl Sql<'_> {
                 self.text(),
                 self.text(),
             ),
-            13 => format!(
+            // Not in all versions.
+            13 if self.rarely(4) => format!(
                 "JSON_TABLE({}::jsonb, '$' PASSING {} AS x COLUMNS (b text PATH '$')) AS f",
                 self.text(),
                 self.text()
             ),
             14 => format!("(VALUES ({})) AS f (b)", self.text()),
             15 => format!("pg_settings AS s, LATERAL {} AS f", self.call()),
-            16 => format!("json_to_record({}) AS f (a text)", self.text()),
+            16 => format!("json_to_record({}::json) AS f (a text)", self.text()),
             _ => format!(
                 "regexp_split_to_table({}, {}) AS f",
                 self.text(),
@@ -494,7 +503,8 @@ impl Sql<'_> {
             10 => format!("{} SIMILAR TO {}", self.text(), self.text()),
             11 => format!("{} > ALL ({})", self.text(), self.select_one()),
             12 => format!("({} = 'on') IS UNKNOWN", self.text()),
-            _ => format!("{} IS DOCUMENT OR true", self.text()),
+            13 if self.rarely(4) => format!("{} IS DOCUMENT OR true", self.text()),
+            _ => format!("starts_with({}, {})", self.text(), self.text()),
         };
         self.depth -= 1;
         text
@@ -520,9 +530,15 @@ impl Sql<'_> {
             self.depth -= 1;
             return "'x'".to_owned();
         }
-        let text = match self.pick(44) {
-            0..=3 => self.value_string(),
-            4..=8 => self.call(),
+        // Deep below mostly what cannot fail: one error hides all the rest.
+        let kinds = if self.depth > 3 && !self.rarely(8) {
+            11
+        } else {
+            46
+        };
+        let text = match self.pick(kinds) {
+            0..=4 => self.value_string(),
+            5..=8 => self.call(),
             9 | 10 => {
                 let name = self.setting();
                 format!(
@@ -595,7 +611,9 @@ impl Sql<'_> {
                 self.text()
             ),
             33 => format!("json_build_object({}, {})->>'x'", self.text(), self.text()),
-            34 => format!("JSON_OBJECT('a': {})::text", self.text()),
+            // Not in all versions.
+            34 if self.rarely(6) => format!("JSON_OBJECT('a': {})::text", self.text()),
+            34 => format!("json_object(ARRAY['a', {}])::text", self.text()),
             35 => format!(
                 "({}).{}",
                 self.parenthesized(),
@@ -621,21 +639,18 @@ impl Sql<'_> {
             ),
             39 => format!("lower(VARIADIC {})", self.text()),
             40 => format!("position({} IN {})::text", self.text(), self.text()),
-            41 => self
+            41 if self.columns || self.rarely(8) => self
                 .one_of(&[
                     "email",
-                    "name",
                     "users::text",
                     "u.email",
                     "*",
-                    "$1",
-                    "NULL",
-                    "f.lower",
-                    "setting",
                     "organization_id::text",
                 ])
                 .to_owned(),
-            42 => self.one_of(&["f", "d", "s.*", "w"]).to_owned() + "::text",
+            41 => self
+                .one_of(&["NULL", "$1", "f.lower", "s.*::text"])
+                .to_owned(),
             _ => self.one_of(ODD_CALLS).to_owned(),
         };
         self.depth -= 1;
@@ -684,7 +699,10 @@ impl Sql<'_> {
         let setting = self.setting();
         let name = self.setting_text(setting);
         let value = match self.pick(6) {
-            0..=4 => self.value_string(),
+            0..=4 => {
+                let value = self.value_of(setting);
+                self.string(value)
+            }
             _ if self.deeper() => {
                 let text = self.text();
                 self.depth -= 1;
@@ -703,14 +721,13 @@ impl Sql<'_> {
             "1 = 2",
             "true::bool",
             "NULL",
-            "f",
         ]);
         self.forbidden |= carries(setting);
         let function = self.name("set_config");
-        match self.pick(12) {
-            0..=8 => format!("{function}({name}, {value}, {local})"),
-            9 => format!("{function}({name}, {value}, is_local => {local})"),
-            10 => format!(
+        match self.pick(32) {
+            0..=28 => format!("{function}({name}, {value}, {local})"),
+            29 => format!("{function}({name}, {value}, is_local => {local})"),
+            30 => format!(
                 "{function}(new_value => {value}, setting_name => {name}, is_local := {local})"
             ),
             _ => format!("{function} ({name},{value} , VARIADIC {local})"),
@@ -757,6 +774,29 @@ impl Sql<'_> {
     fn value_string(&mut self) -> String {
         let value = self.value();
         self.string(value)
+    }
+
+    /// A value that the setting takes, mostly.
+    fn value_of(&mut self, setting: &str) -> &'static str {
+        let fitting: &[&str] = match setting {
+            "session.current_organization_id" => &[B, B, "", A],
+            "role" => &["wellness_app", "none"],
+            "session_authorization" => &["wellness_app"],
+            "row_security"
+            | "standard_conforming_strings"
+            | "lo_compat_privileges"
+            | "default_transaction_read_only" => &["off", "false", "on"],
+            "session_replication_role" => &["replica", "origin"],
+            "client_encoding" => &["SJIS", "LATIN1", "utf-8"],
+            "search_path" => &["oracle, pg_catalog", "pg_temp", "public", "globex", ""],
+            "work_mem" | "sort_mem" => &["64MB", "65536"],
+            "extra_float_digits" => &["1"],
+            _ => VALUES,
+        };
+        match self.pick(4) {
+            0..=2 => self.one_of(fitting),
+            _ => self.value(),
+        }
     }
 
     /// A string constant, in some spelling.
@@ -855,12 +895,15 @@ impl Sql<'_> {
     fn set(&mut self) -> String {
         let setting = self.setting();
         let value = match self.pick(6) {
-            0..=2 => self.value_string(),
+            0..=2 => {
+                let value = self.value_of(setting);
+                self.string(value)
+            }
             3 => self
                 .one_of(&["DEFAULT", "on", "off", "none", "0", "1", "utf8"])
                 .to_owned(),
             4 => format!("'{}', '{}'", self.value(), self.value()),
-            _ => format!("'{}'", self.value()),
+            _ => format!("'{}'", self.value_of(setting)),
         };
         let scope = self.one_of(&["", "", "LOCAL ", "SESSION "]);
         let by = self.one_of(&["=", "TO"]);
@@ -1054,6 +1097,7 @@ impl Sql<'_> {
             0 | 1 => format!("VALUES ('{A}', {}, {})", self.text(), self.text()),
             _ => format!("SELECT '{A}', {}, {}", self.text(), self.text()),
         };
+        self.columns = true;
         let conflict = if self.rarely(5) {
             format!(
                 " ON CONFLICT (organization_id, email) DO UPDATE SET password_hash = {} WHERE {}",
@@ -1070,6 +1114,7 @@ impl Sql<'_> {
     }
 
     fn update(&mut self) -> String {
+        self.columns = true;
         let assignments = match self.pick(3) {
             0 => format!("password_hash = {}", self.text()),
             1 => format!(
