@@ -178,11 +178,9 @@ fn decode(kind: Kind, body: &[u8]) {
             Ok(Target::Portal(name)) => assert_eq!([b"P", name, nul].concat(), body),
             Err(_) => {}
         },
-        Kind::Execute => {
-            if frontend::execute(body).is_ok() {
-                assert_eq!(body[body.len() - 5], 0);
-                assert!(!body[..body.len() - 5].contains(&0));
-            }
+        Kind::Execute if frontend::execute(body).is_ok() => {
+            assert_eq!(body[body.len() - 5], 0);
+            assert!(!body[..body.len() - 5].contains(&0));
         }
         _ => {}
     }
