@@ -953,8 +953,10 @@ impl Sql<'_> {
         }
     }
 
+    /// What drivers clean a connection with; sometimes with a look at the data
+    /// behind it.
     fn reset(&mut self) -> String {
-        self.one_of(&[
+        let reset = self.one_of(&[
             "RESET ALL",
             "DISCARD ALL",
             "DISCARD TEMP",
@@ -969,8 +971,13 @@ impl Sql<'_> {
             "SELECT pg_advisory_unlock_all()",
             "DEALLOCATE p",
             "RESET work_mem",
-        ])
-        .to_owned()
+        ]);
+        let reset = reset.to_owned();
+        match self.pick(4) {
+            0 | 1 => reset,
+            2 => reset + "; TABLE users",
+            _ => reset + "; SELECT string_agg(email, ',') FROM users",
+        }
     }
 
     fn transaction(&mut self) -> String {
