@@ -139,6 +139,12 @@ fn search(kind: Kind, opaque: Permission) {
         if !session.alive() {
             session = server.session();
         }
+        if at % 2000 == 1999 {
+            println!(
+                "{kind:?}, opaque code {opaque:?}: {} scenarios, {counts:?}",
+                at + 1
+            );
+        }
     }
     assert_eq!(
         server.foreign_rows(),
