@@ -88,7 +88,7 @@ impl Server {
         }
         let role = kind.role();
         server.admin(&format!(
-            "ALTER ROLE {role} SET statement_timeout = '2s'; ALTER ROLE {role} SET lock_timeout = '100ms'"
+            "ALTER ROLE {role} SET statement_timeout = '10s'; ALTER ROLE {role} SET lock_timeout = '100ms'"
         ));
         server.make_schema();
         server
