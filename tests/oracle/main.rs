@@ -24,7 +24,7 @@ use server::{Kind, Server, Session, State};
 use std::collections::BTreeMap;
 
 /// Scenarios of each search unless told otherwise.
-const SCENARIOS: u64 = 1500;
+const SCENARIOS: u64 = 1000;
 
 #[test]
 fn what_passes_leaves_the_tenant_of_the_setting_kind() {
