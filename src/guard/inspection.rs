@@ -215,6 +215,7 @@ impl<'p> Inspection<'p> {
     pub(super) fn touch(&mut self, name: &str) {
         /// So many names are kept; more count as any.
         const MOST: usize = 32;
+        let name = settings::current_name(name);
         match settings::kind(name) {
             settings::Kind::Transaction => return,
             settings::Kind::Seed => {

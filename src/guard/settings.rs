@@ -37,6 +37,16 @@ pub(super) fn refusal(
     allowed_only(name, rule, *allowed, change)
 }
 
+/// The setting that `name`, in lower case, is an old name of, or `name` itself
+/// (PostgreSQL: `map_old_guc_names`).
+pub(super) fn current_name(name: &str) -> &str {
+    match name {
+        "sort_mem" => "work_mem",
+        "vacuum_mem" => "maintenance_work_mem",
+        _ => name,
+    }
+}
+
 /// How long a change of `name`, in lower case, lasts.
 pub(super) fn kind(name: &str) -> Kind {
     match name {

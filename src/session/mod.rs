@@ -19,6 +19,7 @@ mod statements;
 pub use cancel::{Registration, Registry};
 pub use client::Client;
 pub use forward::MAX_STATEMENT;
+pub use scan::Scan;
 pub use statements::Interner;
 
 use crate::binding::{

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 /// that is too long for the buffer is approved, or dropped, in the pieces in
 /// which it comes.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub struct Scan {
     approved: usize,
     passing: usize,
     dropping: usize,
@@ -16,13 +16,13 @@ pub(super) struct Scan {
 
 impl Scan {
     /// The bytes to be forwarded.
-    pub(super) fn approved<'a>(&self, buffer: &'a Buffer) -> &'a [u8] {
+    pub fn approved<'a>(&self, buffer: &'a Buffer) -> &'a [u8] {
         buffer.bytes().get(..self.approved).unwrap_or_default()
     }
 
     /// Deals with what is known to pass or to be dropped, as far as it has
     /// arrived. Says whether a new message may begin.
-    pub(super) fn advance(&mut self, buffer: &mut Buffer, staged: &mut BytesMut) -> bool {
+    pub fn advance(&mut self, buffer: &mut Buffer, staged: &mut BytesMut) -> bool {
         let unseen = buffer.len() - self.approved;
         if self.passing > 0 {
             let n = self.passing.min(unseen);
@@ -38,22 +38,22 @@ impl Scan {
     }
 
     /// The bytes behind the approved ones.
-    pub(super) fn unseen<'a>(&self, buffer: &'a Buffer) -> &'a [u8] {
+    pub fn unseen<'a>(&self, buffer: &'a Buffer) -> &'a [u8] {
         buffer.bytes().get(self.approved..).unwrap_or_default()
     }
 
     /// Whether a message has begun to pass or to be dropped, and is not over.
-    pub(super) fn is_within(&self) -> bool {
+    pub fn is_within(&self) -> bool {
         self.passing > 0 || self.dropping > 0
     }
 
     /// Whether bytes wait to be forwarded.
-    pub(super) fn has_approved(&self) -> bool {
+    pub fn has_approved(&self) -> bool {
         self.approved > 0
     }
 
     /// Approves the next `len` bytes, of which some may be still to come.
-    pub(super) fn pass(&mut self, buffer: &Buffer, len: usize) {
+    pub fn pass(&mut self, buffer: &Buffer, len: usize) {
         let n = len.min(buffer.len() - self.approved);
         self.approved += n;
         self.passing = len - n;
@@ -61,7 +61,7 @@ impl Scan {
 
     /// Drops the next `len` bytes, of which some may be still to come. Approved
     /// ones before them are moved to `staged`.
-    pub(super) fn drop_next(&mut self, buffer: &mut Buffer, staged: &mut BytesMut, len: usize) {
+    pub fn drop_next(&mut self, buffer: &mut Buffer, staged: &mut BytesMut, len: usize) {
         self.stage(buffer, staged);
         let n = len.min(buffer.len());
         buffer.consume(n);
@@ -69,7 +69,7 @@ impl Scan {
     }
 
     /// Moves the approved bytes to `staged`, so that others can go between.
-    pub(super) fn stage(&mut self, buffer: &mut Buffer, staged: &mut BytesMut) {
+    pub fn stage(&mut self, buffer: &mut Buffer, staged: &mut BytesMut) {
         if self.approved > 0 {
             staged.extend_from_slice(self.approved(buffer));
             buffer.consume(self.approved);
@@ -78,7 +78,7 @@ impl Scan {
     }
 
     /// Says that the first `n` approved bytes have been forwarded.
-    pub(super) fn sent(&mut self, buffer: &mut Buffer, n: usize) {
+    pub fn sent(&mut self, buffer: &mut Buffer, n: usize) {
         buffer.consume(n);
         self.approved -= n;
     }

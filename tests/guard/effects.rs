@@ -179,6 +179,11 @@ fn effects_tell_what_outlives_the_transaction() {
             named(&["search_path"]),
         ),
         ("RESET work_mem", named(&["work_mem"])),
+        // Names of old, which PostgreSQL still takes.
+        (
+            "SET sort_mem = 64; SELECT set_config('Vacuum_Mem', '64MB', false)",
+            named(&["work_mem", "maintenance_work_mem"]),
+        ),
         ("RESET ALL", resets.clone()),
         (
             "SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;",

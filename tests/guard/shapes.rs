@@ -27,7 +27,7 @@ fn other_literals_get_the_verdict_that_they_get_alone() {
         let alone = without_memory(permission);
         let mut tried = 0;
         for (at, statement) in statements().enumerate() {
-            memory.inspect(statement.as_bytes());
+            let _ = memory.inspect(statement.as_bytes());
             for (turn, changed) in changed(&statement, at).into_iter().enumerate() {
                 let expected = alone.inspect(changed.as_bytes());
                 let found = memory.inspect(changed.as_bytes());

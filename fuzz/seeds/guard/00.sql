@@ -1,0 +1,1 @@
+SET LOCAL session.current_organization_id='bbbbbbbb-0000-4000-8000-000000000002'; SELECT note FROM wellness_entries

@@ -1,0 +1,1 @@
+REASSIGN OWNED BY CURRENT_USER TO wellness_owner

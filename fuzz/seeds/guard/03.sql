@@ -1,0 +1,1 @@
+SELECT 1 AS role, 2 AS discard, 3 AS local

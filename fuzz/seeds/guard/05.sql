@@ -1,0 +1,1 @@
+INSERT INTO audit_log(id,organization_id,msg) VALUES (1,'aaaaaaaa-0000-4000-8000-000000000001','z') ON CONFLICT (id) DO UPDATE SET msg='q' WHERE set_config('session.current_organization_id','bbbbbbbb-0000-4000-8000-000000000002',false) IS NULL

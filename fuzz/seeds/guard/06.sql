@@ -1,0 +1,1 @@
+SELECT app.add(1,2)

@@ -1,0 +1,1 @@
+SET session.current_organization_id='aaaaaaaa-0000-4000-8000-000000000001'

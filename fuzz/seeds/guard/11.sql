@@ -1,0 +1,1 @@
+UPDATE wellness_entries SET note='pwned' WHERE organization_id='bbbbbbbb-0000-4000-8000-000000000002'

@@ -1,0 +1,1 @@
+CREATE TEMP VIEW v AS SELECT note FROM tenant_b.wellness_entries

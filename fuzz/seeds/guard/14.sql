@@ -1,0 +1,1 @@
+UPDATE pg_settings SET setting='on' WHERE name='enable_seqscan'

@@ -1,0 +1,1 @@
+WITH x AS (SELECT note FROM tenant_b.wellness_entries) SELECT * FROM x

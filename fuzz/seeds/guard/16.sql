@@ -1,0 +1,1 @@
+ALTER ROLE wellness_app IN DATABASE tenantlab SET statement_timeout = 1

@@ -1,0 +1,1 @@
+DO $$BEGIN SET session.current_organization_id='bbbbbbbb-0000-4000-8000-000000000002'; END$$

@@ -1,0 +1,1 @@
+SET session.current_organization_id TO 'bbbbbbbb-0000-4000-8000-000000000002'

@@ -1,0 +1,1 @@
+SELECT * FROM wellness_entries TABLESAMPLE BERNOULLI (length(set_config('session.current_organization_id','bbbbbbbb-0000-4000-8000-000000000002',false)))

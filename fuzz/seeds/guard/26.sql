@@ -1,0 +1,1 @@
+SELECT nextval('tenant_b.s')

@@ -1,0 +1,1 @@
+SELECT * FROM wellness_entries FOR UPDATE

@@ -1,0 +1,1 @@
+SELECT table_to_xml(c.oid,true,false,'') FROM pg_class c WHERE relname='wellness_entries'

@@ -1,0 +1,1 @@
+SET myapp.x='1'

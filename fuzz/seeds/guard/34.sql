@@ -1,0 +1,1 @@
+SELECT * FROM json_to_record('{"a":"bbbbbbbb-0000-4000-8000-000000000002"}') AS x(a pg_temp.d)

@@ -1,0 +1,1 @@
+SELECT set_config(setting_name => 'session.current_organization_id', new_value => 'bbbbbbbb-0000-4000-8000-000000000002', is_local => false)

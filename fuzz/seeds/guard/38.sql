@@ -1,0 +1,1 @@
+UNLISTEN my_channel

@@ -1,0 +1,1 @@
+NOTIFY my_channel, 'hi'

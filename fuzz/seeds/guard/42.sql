@@ -1,0 +1,1 @@
+SELECT string_agg(word,' ') FROM ts_stat('SELECT to_tsvector(''simple'',upper(note)||note) FROM tenant'||'_b.wellness_entries')

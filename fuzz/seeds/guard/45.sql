@@ -1,0 +1,1 @@
+UPDATE wellness_entries SET note=note RETURNING WITH (OLD AS o, NEW AS n) o.note, set_config('session.current_organization_id','bbbbbbbb-0000-4000-8000-000000000002',false)

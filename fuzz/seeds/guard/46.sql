@@ -1,0 +1,1 @@
+SELECT query_to_xml($$WITH x AS MATERIALIZED (SELECT set_config('session.current_organization_id','bbbbbbbb-0000-4000-8000-000000000002',true)) SELECT note FROM x, wellness_entries$$,true,false,'')

@@ -1,0 +1,1 @@
+EXPLAIN SELECT * FROM wellness_entries

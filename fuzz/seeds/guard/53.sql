@@ -1,0 +1,1 @@
+CREATE TEMP TABLE l (LIKE tenant_b.wellness_entries)

@@ -1,0 +1,1 @@
+CREATE TABLE t (a int PRIMARY KEY DEFAULT nextval('s'), CHECK (a > 0))
