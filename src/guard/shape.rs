@@ -34,56 +34,104 @@ pub(super) fn write(sql: &[u8], shape: &mut Vec<u8>) -> bool {
     if sql.len() > MAX_TEXT || std::str::from_utf8(sql).is_err() {
         return false;
     }
-    let literals = Writer { sql, at: 0, shape }.run();
-    literals.is_some_and(|literals| literals > 0)
+    let writer = Writer {
+        sql,
+        at: 0,
+        copied: 0,
+        shape,
+    };
+    writer.run().is_some()
 }
 
 struct Writer<'a> {
     sql: &'a [u8],
     at: usize,
+    /// Up to here the text is in the shape.
+    copied: usize,
     shape: &'a mut Vec<u8>,
 }
 
+/// What a byte begins where no word, literal or quoted name goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// A word, of which digits and `$` can be a part.
+    Word,
+    Digit,
+    /// White space, operators and the like: one byte of the shape.
+    Other,
+    Quote,
+    DoubleQuote,
+    Dollar,
+    /// Perhaps a comment.
+    MinusOrSlash,
+    /// Nothing that a shape may hold.
+    Never,
+}
+
+static CLASSES: [Class; 256] = {
+    let mut classes = [Class::Never; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => Class::Word,
+            b'0'..=b'9' => Class::Digit,
+            b'\'' => Class::Quote,
+            b'"' => Class::DoubleQuote,
+            b'$' => Class::Dollar,
+            b'-' | b'/' => Class::MinusOrSlash,
+            b'&' | b'\\' => Class::Never,
+            b' '..=b'~' | b'\t' | b'\n' | b'\r' => Class::Other,
+            _ => Class::Never,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+fn class(byte: u8) -> Class {
+    CLASSES[usize::from(byte)]
+}
+
 impl Writer<'_> {
-    /// How many literals there are; `None`: the text has no shape.
-    fn run(mut self) -> Option<usize> {
-        let mut literals = 0;
+    /// `None`: the text has no shape, or no literal.
+    fn run(mut self) -> Option<()> {
         while let Some(byte) = self.sql.get(self.at) {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => self.copy(self.word_end()),
-                b'0'..=b'9' => {
-                    self.number()?;
-                    literals += 1;
-                }
-                b'\'' => {
-                    self.string()?;
-                    literals += 1;
-                }
-                b'"' => self.copy(self.quote_end(b'"')?),
-                b'$' => self.parameter()?,
-                b'-' | b'/' if self.begins_comment() => return None,
-                b'&' | b'\\' => return None,
-                b' '..=b'~' | b'\t' | b'\n' | b'\r' => self.copy(self.at + 1),
-                _ => return None,
+            match class(*byte) {
+                Class::Other => self.at += 1,
+                Class::Word => self.at = self.word_end(),
+                Class::Digit => self.number()?,
+                Class::Quote => self.string()?,
+                Class::DoubleQuote => self.at = self.quote_end(b'"')?,
+                Class::Dollar => self.parameter()?,
+                Class::MinusOrSlash if self.begins_comment() => return None,
+                Class::MinusOrSlash => self.at += 1,
+                Class::Never => return None,
             }
         }
-        Some(literals)
+        if self.copied == 0 {
+            return None;
+        }
+        self.copy();
+        Some(())
     }
 
-    fn copy(&mut self, end: usize) {
-        self.shape
-            .extend_from_slice(self.sql.get(self.at..end).unwrap_or_default());
-        self.at = end;
+    /// Copies what has been passed by.
+    fn copy(&mut self) {
+        let passed = self.sql.get(self.copied..self.at);
+        self.shape.extend_from_slice(passed.unwrap_or_default());
     }
 
+    /// Leaves a literal out that ends at `end`.
     fn mark(&mut self, mark: u8, end: usize) {
+        self.copy();
         self.shape.push(mark);
         self.at = end;
+        self.copied = end;
     }
 
     /// Where the letters, digits, `_` and `$` end that begin here.
     fn word_end(&self) -> usize {
-        self.end_of(|byte| is_word(byte))
+        self.end_of(is_word)
     }
 
     fn end_of(&self, belongs: impl Fn(u8) -> bool) -> usize {
@@ -99,10 +147,12 @@ impl Writer<'_> {
         }
         let end = self.end_of(|byte| is_word(byte) || byte == b'.');
         let text = self.sql.get(self.at..end)?;
-        let mark = match text.split(|byte| *byte == b'.').collect::<Parts<'_>>() {
-            Parts::One(digits) => integer_or_float(digits)?,
-            Parts::Two(whole, fraction) if is_digits(whole) && is_digits(fraction) => FLOAT,
-            _ => return None,
+        let mark = match text.iter().position(|byte| *byte == b'.') {
+            None => integer_or_float(text)?,
+            Some(point) => {
+                let (whole, fraction) = (text.get(..point)?, text.get(point + 1..)?);
+                (is_digits(whole) && is_digits(fraction)).then_some(FLOAT)?
+            }
         };
         self.mark(mark, end);
         Some(())
@@ -125,8 +175,7 @@ impl Writer<'_> {
     fn quote_end(&self, quote: u8) -> Option<usize> {
         let mut at = self.at + 1;
         loop {
-            let rest = self.sql.get(at..)?;
-            at += rest.iter().position(|byte| *byte == quote)? + 1;
+            at += memchr::memchr(quote, self.sql.get(at..)?)? + 1;
             if self.sql.get(at) != Some(&quote) {
                 return Some(at);
             }
@@ -138,12 +187,7 @@ impl Writer<'_> {
     fn parameter(&mut self) -> Option<()> {
         self.at += 1;
         let end = self.word_end();
-        if !is_digits(self.sql.get(self.at..end)?) {
-            return None;
-        }
-        self.shape.push(b'$');
-        self.copy(end);
-        Some(())
+        is_digits(self.sql.get(self.at..end)?).then(|| self.at = end)
     }
 
     fn begins_comment(&self) -> bool {
@@ -152,24 +196,6 @@ impl Writer<'_> {
 
     fn before(&self) -> Option<u8> {
         self.sql.get(self.at.checked_sub(1)?).copied()
-    }
-}
-
-/// What stands between the points of a number.
-enum Parts<'a> {
-    None,
-    One(&'a [u8]),
-    Two(&'a [u8], &'a [u8]),
-    More,
-}
-
-impl<'a> FromIterator<&'a [u8]> for Parts<'a> {
-    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(parts: I) -> Self {
-        parts.into_iter().fold(Self::None, |all, part| match all {
-            Self::None => Self::One(part),
-            Self::One(first) => Self::Two(first, part),
-            Self::Two(..) | Self::More => Self::More,
-        })
     }
 }
 
@@ -193,7 +219,7 @@ fn is_digits(bytes: &[u8]) -> bool {
 }
 
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
+    matches!(class(byte), Class::Word | Class::Digit | Class::Dollar)
 }
 
 #[cfg(test)]

@@ -23,6 +23,10 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 /// Splits a NUL-terminated text off the front: the text without its NUL, and
 /// what follows.
 fn split_cstr(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    if let [0, rest @ ..] = bytes {
+        // As most names are.
+        return Some((&[], rest));
+    }
     let end = memchr::memchr(0, bytes)?;
     let (text, rest) = bytes.split_at_checked(end)?;
     Some((text, rest.get(1..)?))
