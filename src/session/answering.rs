@@ -80,6 +80,7 @@ impl Session {
             verdict: verdict.clone(),
             own: self.own.clone(),
         });
+        self.has_answered = true;
         if name.is_empty() {
             self.statements.set_unnamed(Some(statement));
         } else if !self.statements.insert(&name, statement) {
@@ -91,6 +92,9 @@ impl Session {
     /// Whether a Bind, Describe or Execute concerns what the proxy answers
     /// itself.
     pub(super) fn is_about_answered(&self, header: Header) -> bool {
+        if !self.has_answered {
+            return false;
+        }
         let body = self.body(header);
         let statement = |name| {
             let statement = self.statements.get(name);

@@ -64,17 +64,18 @@ impl Client {
     /// Reads what has arrived: 0 at the end of the stream. Holds no memory
     /// while it waits with an empty buffer.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let read = self.transport.poll_read(cx, self.input.room());
-        match read {
-            Poll::Ready(Ok(n)) => {
-                self.input.filled(n);
-                Poll::Ready(Ok(n))
-            }
-            other => {
-                self.input.release();
-                other
-            }
+        let read = self.poll_more(cx);
+        if !matches!(read, Poll::Ready(Ok(_))) {
+            self.input.release();
         }
+        read
+    }
+
+    /// The same, for a client that is being served: the memory stays.
+    pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let n = ready!(self.transport.poll_read(cx, self.input.room()))?;
+        self.input.filled(n);
+        Poll::Ready(Ok(n))
     }
 
     /// Ready when the client is gone. What it sends meanwhile is kept, up to a

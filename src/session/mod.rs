@@ -120,6 +120,8 @@ pub struct Session {
     lost: Vec<Box<str>>,
     /// After an error outside of a transaction: everything up to the Sync.
     skipping: bool,
+    /// It has prepared a statement that the proxy answers itself.
+    has_answered: bool,
     /// The client has said goodbye.
     leaving: bool,
     /// Names of prepared statements are the client's alone: the server knows
@@ -166,6 +168,7 @@ impl Session {
             judged: None,
             lost: Vec::new(),
             skipping: false,
+            has_answered: false,
             leaving: false,
             maps_names,
         }

@@ -59,6 +59,15 @@ impl Session {
         exchange: &mut Exchange,
         cx: &mut Context<'_>,
     ) -> Poll<Outcome> {
+        if !exchange.ledger.awaited.is_empty() {
+            // Most often the rest of the answer has come, and all is over.
+            if let Err(outcome) = self.poll_down(exchange, cx) {
+                return Poll::Ready(outcome);
+            }
+            if let Some(outcome) = self.at_rest(exchange) {
+                return Poll::Ready(outcome);
+            }
+        }
         loop {
             if let Err(outcome) = self.poll_up(exchange, cx) {
                 return Poll::Ready(outcome);
@@ -134,7 +143,7 @@ impl Session {
                     return Ok(());
                 }
             }
-            match self.client.poll_fill(cx) {
+            match self.client.poll_more(cx) {
                 Poll::Ready(Ok(0)) if exchange.ledger.is_idle() => {
                     // It has left nothing behind that its goodbye would end.
                     self.leaving = true;

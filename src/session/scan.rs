@@ -16,12 +16,14 @@ pub struct Scan {
 
 impl Scan {
     /// The bytes to be forwarded.
+    #[inline]
     pub fn approved<'a>(&self, buffer: &'a Buffer) -> &'a [u8] {
         buffer.bytes().get(..self.approved).unwrap_or_default()
     }
 
     /// Deals with what is known to pass or to be dropped, as far as it has
     /// arrived. Says whether a new message may begin.
+    #[inline]
     pub fn advance(&mut self, buffer: &mut Buffer, staged: &mut BytesMut) -> bool {
         let unseen = buffer.len() - self.approved;
         if self.passing > 0 {
@@ -38,21 +40,25 @@ impl Scan {
     }
 
     /// The bytes behind the approved ones.
+    #[inline]
     pub fn unseen<'a>(&self, buffer: &'a Buffer) -> &'a [u8] {
         buffer.bytes().get(self.approved..).unwrap_or_default()
     }
 
     /// Whether a message has begun to pass or to be dropped, and is not over.
+    #[inline]
     pub fn is_within(&self) -> bool {
         self.passing > 0 || self.dropping > 0
     }
 
     /// Whether bytes wait to be forwarded.
+    #[inline]
     pub fn has_approved(&self) -> bool {
         self.approved > 0
     }
 
     /// Approves the next `len` bytes, of which some may be still to come.
+    #[inline]
     pub fn pass(&mut self, buffer: &Buffer, len: usize) {
         let n = len.min(buffer.len() - self.approved);
         self.approved += n;
@@ -78,6 +84,7 @@ impl Scan {
     }
 
     /// Says that the first `n` approved bytes have been forwarded.
+    #[inline]
     pub fn sent(&mut self, buffer: &mut Buffer, n: usize) {
         buffer.consume(n);
         self.approved -= n;

@@ -30,23 +30,27 @@ impl Buffer {
 
     /// The bytes that have arrived and are not consumed.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         self.memory.get(self.start..self.end).unwrap_or_default()
     }
 
     /// How many there are.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.end - self.start
     }
 
     /// Whether there is none.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
     /// Consumes `n` bytes at the front.
+    #[inline]
     pub fn consume(&mut self, n: usize) {
         debug_assert!(n <= self.len());
         self.start = (self.start + n).min(self.end);
@@ -58,6 +62,7 @@ impl Buffer {
 
     /// The free space behind the bytes, to be read into; never empty. Moves the
     /// bytes to the front, or doubles the memory, when there is none.
+    #[inline]
     pub fn room(&mut self) -> &mut [u8] {
         if self.memory.is_empty() {
             self.memory = AT_REST
@@ -81,11 +86,13 @@ impl Buffer {
     }
 
     /// Says that `n` bytes were read into [`room`](Self::room).
+    #[inline]
     pub fn filled(&mut self, n: usize) {
         self.end = (self.end + n).min(self.memory.len());
     }
 
     /// Gives the memory back if no byte is held.
+    #[inline]
     pub fn release(&mut self) {
         if !self.is_empty() {
             return;

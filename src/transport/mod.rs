@@ -78,6 +78,7 @@ pub enum Transport {
 
 impl Transport {
     /// Reads what has arrived into `into`: 0 bytes at the end of the stream.
+    #[inline]
     pub fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(into);
         ready!(match self {
@@ -88,6 +89,7 @@ impl Transport {
     }
 
     /// Writes `slices` in order, as much as goes without waiting.
+    #[inline]
     pub fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -102,6 +104,7 @@ impl Transport {
     }
 
     /// Sends on what a TLS layer holds back.
+    #[inline]
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(_) => Poll::Ready(Ok(())),

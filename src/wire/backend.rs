@@ -23,6 +23,7 @@ pub struct FrameError;
 ///
 /// # Errors
 /// On a length below the length word's own.
+#[inline]
 pub fn header(bytes: &[u8]) -> Result<Option<Header>, FrameError> {
     let (Some(tag), Some(len)) = (bytes.first(), u32_at(bytes, 1)) else {
         return Ok(None);

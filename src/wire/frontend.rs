@@ -54,6 +54,7 @@ pub enum FrameError {
 ///
 /// # Errors
 /// On a type or length that the protocol does not know.
+#[inline]
 pub fn header(bytes: &[u8]) -> Result<Option<Header>, FrameError> {
     let Some(tag) = bytes.first() else {
         return Ok(None);
