@@ -199,9 +199,7 @@ fn set_config(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
     if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
         inspection.refuse(rule, || message);
     }
-    if !args.get(2).is_some_and(is_true) {
-        inspection.touch(&name);
-    }
+    inspection.set(&name, args.get(2).is_some_and(is_true));
 }
 
 /// The text of a constant, also with a cast to text.

@@ -4,7 +4,7 @@ use super::policy::Policy;
 use super::rules::{self, Rule, Switch};
 use super::settings;
 use super::tree::Stack;
-use super::verdict::{Effects, Refusal, TouchedSettings, Verdict};
+use super::verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 use super::{Permission, expression, statement};
 use pg_raw_parse::StmtList;
 
@@ -121,6 +121,28 @@ impl<'p> Inspection<'p> {
         if permission == Permission::Reject && self.refusal.is_none() {
             self.refusal = Some(rule.refusal(message()));
         }
+    }
+
+    /// Records that the setting `name` gets a value, for the session or for the
+    /// transaction alone.
+    pub(super) fn set(&mut self, name: &str, local: bool) {
+        self.effects.defaults.retain(|known| *known.name != *name);
+        if local {
+            // A time limit says nothing about what statements mean.
+            self.effects.sets_local |= !name.ends_with("_timeout");
+        } else {
+            self.touch(name);
+        }
+    }
+
+    /// Records that the setting `name` returns to its default.
+    pub(super) fn return_to_default(&mut self, name: &str, local: bool, place: Place) {
+        self.set(name, local);
+        self.effects.defaults.push(Returned {
+            name: name.into(),
+            local,
+            alone: place.alone,
+        });
     }
 
     /// Records that the session's setting `name` may change.

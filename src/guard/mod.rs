@@ -29,7 +29,7 @@ mod verdict;
 
 pub use policy::Policy;
 pub use rules::{Rule, Switch, rules};
-pub use verdict::{Effects, Refusal, TouchedSettings, Verdict};
+pub use verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 
 use cache::Cache;
 use inspection::Inspection;

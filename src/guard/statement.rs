@@ -237,8 +237,12 @@ fn variable_set(
             if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
                 inspection.refuse(rule, || message);
             }
-            if scope == Scope::Now && !set.is_local {
-                inspection.touch(&name);
+            match (scope, kind) {
+                (Scope::Now, VariableSetKind::VAR_SET_DEFAULT | VariableSetKind::VAR_RESET) => {
+                    inspection.return_to_default(&name, set.is_local, place)
+                }
+                (Scope::Now, _) => inspection.set(&name, set.is_local),
+                _ => {}
             }
         }
     }
