@@ -46,9 +46,9 @@ impl Prepared {
 /// used twice on a connection, so that a statement that was believed gone
 /// cannot be met under a new one's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServerName(u64);
+pub struct StatementName(u64);
 
-impl std::fmt::Display for ServerName {
+impl std::fmt::Display for StatementName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "pgtenant_{}", self.0)
     }
@@ -65,13 +65,13 @@ pub struct PreparedSet {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    name: ServerName,
+    name: StatementName,
     used: u64,
 }
 
 impl PreparedSet {
     /// The statement's name here, if it is prepared.
-    pub fn find(&mut self, id: PreparedId) -> Option<ServerName> {
+    pub fn find(&mut self, id: PreparedId) -> Option<StatementName> {
         let entry = self.known.get_mut(&id)?;
         self.clock += 1;
         entry.used = self.clock;
@@ -79,10 +79,10 @@ impl PreparedSet {
     }
 
     /// Gives the statement a name, to be prepared under it now.
-    pub fn add(&mut self, id: PreparedId) -> ServerName {
+    pub fn add(&mut self, id: PreparedId) -> StatementName {
         self.clock += 1;
         self.names += 1;
-        let name = ServerName(self.names);
+        let name = StatementName(self.names);
         self.known.insert(
             id,
             Entry {
@@ -95,7 +95,7 @@ impl PreparedSet {
 
     /// Takes out the statement that has been unused for the longest time, if
     /// there are more than `most`; it is to be closed.
-    pub fn evict(&mut self, most: usize) -> Option<ServerName> {
+    pub fn evict(&mut self, most: usize) -> Option<StatementName> {
         if self.known.len() <= most {
             return None;
         }

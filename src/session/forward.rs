@@ -6,14 +6,16 @@ use super::ledger::{Hold, Ledger, Pinned};
 use super::statements::Statement;
 use super::{Judged, Session};
 use crate::binding::Condition;
-use crate::guard::{Effects, TouchedSettings, Verdict};
-use crate::server::{Connection, Prepared, PreparedId};
+use crate::guard::{Effects, Returned, TouchedSettings, Verdict};
+use crate::server::{Connection, Prepared, PreparedId, StatementName};
 use crate::settings::Pin;
 use crate::wire::ClientError;
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::frontend::{self, FrameError, HEADER, Header, Kind, LayoutError, Target};
 use bytes::BytesMut;
+use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend as write;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 /// Longest Query or Parse that is taken, in bytes.
@@ -319,18 +321,119 @@ impl Session {
             self.refuse(header, &error, up);
             return Step::Done;
         }
-        if verdict.effects.resets {
-            up.ledger.hold = Hold::UntilReattached;
-        } else if verdict.effects.drops_prepared {
-            // What is still prepared is known once it has run.
-            up.ledger.hold = Hold::UntilAnswered;
-        }
         // A simple query ends the unnamed statement.
         self.statements.set_unnamed(None);
         up.ledger.has_unnamed = false;
+        let returns = self.returns_to_startup(&verdict);
+        if verdict.effects.resets {
+            up.ledger.hold = Hold::UntilReattached;
+        } else if verdict.effects.drops_prepared || returns {
+            // What is still prepared, or has returned to its default, is known
+            // once it has run.
+            up.ledger.hold = Hold::UntilAnswered;
+        }
+        if returns
+            && up.ledger.status != TransactionStatus::Failed
+            && let [Returned { alone: true, .. }] = &*verdict.effects.defaults
+        {
+            up.ledger.hold = Hold::No;
+            self.forward_reset(header, &verdict, up);
+            return Step::Done;
+        }
         up.ledger.awaited.push_back(Awaited::Query(verdict));
         self.pass(header);
         Step::Done
+    }
+
+    /// A `RESET name` of a setting that the client made at startup: in one
+    /// pipeline with what sets the startup value again, so that the client is
+    /// told of no value in between.
+    fn forward_reset<S>(&mut self, header: Header, verdict: &Verdict, up: &mut Upstream<'_, S>) {
+        self.stage(up);
+        let sql = frontend::query(self.body(header)).unwrap_or_default();
+        let tail = [sql, b"\0\0\0"].concat();
+        self.drop_next(header, up);
+        let output = up.connection.output();
+        output.extend_from_slice(b"P");
+        put_len(output, 1 + tail.len());
+        output.extend_from_slice(b"\0");
+        output.extend_from_slice(&tail);
+        let no_values: [&str; 0] = [];
+        let serialize = |_: &str, _: &mut BytesMut| Ok(IsNull::Yes);
+        let bound = write::bind("", "", [], no_values, serialize, [], output);
+        written(&bound.map_err(|_| ErrorKind::InvalidInput.into()));
+        written(&write::execute("", 0, output));
+        let awaited = &mut up.ledger.awaited;
+        awaited.extend([Awaited::Ours(b'1'), Awaited::Ours(b'2')]);
+        awaited.push_back(Awaited::Execute(None));
+        self.add_startup_values(&verdict.effects.defaults, up);
+        write::sync(up.connection.output());
+        up.ledger.awaited.push_back(Awaited::Sync);
+    }
+
+    /// Whether a statement returns settings to their default that the client
+    /// made at startup: for it, that is their default.
+    fn returns_to_startup(&self, verdict: &Verdict) -> bool {
+        let mut defaults = verdict.effects.defaults.iter();
+        defaults.any(|setting| self.startup.get(&setting.name).is_some())
+    }
+
+    /// Sets the startup values of settings that a query string has returned to
+    /// their default. Says whether there were any.
+    pub(super) fn set_startup_values<S>(
+        &mut self,
+        defaults: &[Returned],
+        connection: &mut Connection<S>,
+        ledger: &mut Ledger,
+    ) -> bool {
+        let any = defaults
+            .iter()
+            .any(|setting| self.startup.get(&setting.name).is_some());
+        if !any || ledger.status == TransactionStatus::Failed {
+            return false;
+        }
+        let mut up = Upstream { connection, ledger };
+        self.add_startup_values(defaults, &mut up);
+        write::sync(up.connection.output());
+        up.ledger.awaited.push_back(Awaited::OurSync);
+        true
+    }
+
+    /// Adds to a pipeline what gives settings their startup values.
+    fn add_startup_values<S>(&mut self, defaults: &[Returned], up: &mut Upstream<'_, S>) {
+        /// No name that a client would choose.
+        const NAME: &str = "pgtenant: startup values";
+        self.stage(up);
+        let (mut conditions, mut values) = (Vec::new(), Vec::new());
+        for setting in defaults {
+            if let Some(value) = self.startup.get(&setting.name) {
+                let n = values.len();
+                conditions.push(format!(
+                    "pg_catalog.set_config(${}, ${}, ${}) IS NULL",
+                    n + 1,
+                    n + 2,
+                    n + 3
+                ));
+                let local = if setting.local { "true" } else { "false" };
+                values.extend([&*setting.name, value, local]);
+            }
+        }
+        // A query without rows.
+        let sql = format!("SELECT WHERE {}", conditions.join(" OR "));
+        let output = up.connection.output();
+        let serialize = |value: &str, out: &mut BytesMut| {
+            out.extend_from_slice(value.as_bytes());
+            Ok(IsNull::No)
+        };
+        // Left over, if a pipeline failed in the midst of it.
+        written(&write::close(b'S', NAME, output));
+        written(&write::parse(NAME, &sql, [], output));
+        let bound = write::bind(NAME, NAME, [], values, serialize, [], output);
+        written(&bound.map_err(|_| ErrorKind::InvalidInput.into()));
+        written(&write::execute(NAME, 0, output));
+        written(&write::close(b'S', NAME, output));
+        let answers = [b'3', b'1', b'2', b'C', b'3'];
+        up.ledger.awaited.extend(answers.map(Awaited::Ours));
     }
 
     fn forward_parse<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
@@ -377,7 +480,7 @@ impl Session {
         }
         let prepared = if name.is_empty() {
             self.interner.intern(parse.tail)
-        } else if self.touched.is_empty() {
+        } else if self.touched.is_empty() && !up.ledger.local {
             self.interner.intern_under(parse.tail, &self.own)
         } else {
             // Under settings that are not known before the transaction's end.
@@ -406,13 +509,14 @@ impl Session {
             self.pass(header);
             return Ok(());
         }
-        let failed = up.ledger.status == TransactionStatus::Failed;
-        if !failed && up.connection.prepared().find(prepared.id()).is_some() {
-            up.ledger.awaited.push_back(Awaited::ParsedBefore(name));
-        } else {
-            self.stage(up);
-            let id = prepared.id();
-            up.prepare(&prepared, Awaited::Parse(Parsed::Named(name, Some(id))));
+        self.stage(up);
+        // Even where another client has it prepared: its tables may have changed
+        // since.
+        let id = prepared.id();
+        let before = up.connection.prepared().find(id);
+        up.prepare(&prepared, Awaited::Parse(Parsed::Named(name, Some(id))));
+        if let Some(before) = before {
+            up.close(before);
         }
         self.drop_next(header, up);
         Ok(())
@@ -482,7 +586,11 @@ impl Session {
         if effects.resets {
             up.ledger.hold = Hold::Resetting;
         }
-        if effects.drops_prepared || effects.clears_residue || effects.deallocates.is_some() {
+        let counts_later = effects.drops_prepared
+            || effects.clears_residue
+            || effects.deallocates.is_some()
+            || self.returns_to_startup(&statement.verdict);
+        if counts_later {
             up.ledger.portals.retain(|(name, _)| *name != portal);
             up.ledger
                 .portals
@@ -523,7 +631,8 @@ impl Session {
         statement: &Statement,
         up: &mut Upstream<'_, S>,
     ) -> bool {
-        let same = self.touched.is_empty() && statement.own == self.own;
+        let unchanged = self.touched.is_empty() && !up.ledger.local;
+        let same = unchanged && statement.own == self.own;
         let matters = !same && !name.is_empty() && self.maps_names;
         matters
             && up
@@ -615,8 +724,13 @@ impl Session {
         let portal = body.split(|b| *b == 0).next().unwrap_or_default();
         let of_portal = up.ledger.portals.iter().find(|(name, _)| **name == *portal);
         let verdict = of_portal.map(|(_, verdict)| verdict.clone());
-        up.ledger.awaited.push_back(Awaited::Execute(verdict));
+        up.ledger
+            .awaited
+            .push_back(Awaited::Execute(verdict.clone()));
         self.pass(header);
+        if let Some(verdict) = verdict.filter(|verdict| self.returns_to_startup(verdict)) {
+            self.add_startup_values(&verdict.effects.defaults, up);
+        }
         Step::Done
     }
 
@@ -627,6 +741,7 @@ impl Session {
         up: &mut Upstream<'_, S>,
     ) -> Result<(), ClientError> {
         let effects = &verdict.effects;
+        up.ledger.local |= effects.sets_local;
         if effects.drops_temporary {
             self.lost.clear();
         }
@@ -662,13 +777,16 @@ impl Session {
             _ => Condition::Clean,
         };
         up.ledger.condition = up.ledger.condition.max(condition);
+        let rejects = self.pool.settings().pin == Pin::Reject;
         let pinned = match effects {
             Effects { locks: true, .. } => Pinned::ByLocks,
             Effects { residue: true, .. } => Pinned::ByObjects,
+            // The next numbers of random() are expected to follow.
+            Effects { seeds: true, .. } if !rejects => Pinned::ByObjects,
             _ => Pinned::No,
         };
         if pinned > Pinned::No && self.maps_names {
-            if self.pool.settings().pin == Pin::Reject {
+            if rejects {
                 return Err(ClientError::error(
                     "0A000",
                     "the statement would leave an object in the session, which transaction pooling does not keep",
@@ -839,14 +957,16 @@ impl<S> Upstream<'_, S> {
         output.extend_from_slice(prepared.tail());
         self.ledger.awaited.push_back(owed);
         if let Some(evicted) = evicted {
-            written(&write::close(
-                b'S',
-                &evicted.to_string(),
-                self.connection.output(),
-            ));
-            self.ledger.awaited.push_back(Awaited::OurClose);
+            self.close(evicted);
         }
         name
+    }
+
+    /// Closes a statement that is not entered any more.
+    fn close(&mut self, name: StatementName) {
+        let output = self.connection.output();
+        written(&write::close(b'S', &name.to_string(), output));
+        self.ledger.awaited.push_back(Awaited::OurClose);
     }
 
     /// Makes the server's unnamed statement the client's.

@@ -4,7 +4,7 @@ use super::awaited::{Awaited, Parsed, begin_copy_in};
 use super::scan::Scan;
 use super::statements::Statements;
 use crate::binding::Condition;
-use crate::guard::Verdict;
+use crate::guard::{Returned, Verdict};
 use crate::server::Connection;
 use crate::wire::backend::{self, FrameError, Report, TransactionStatus};
 use bytes::BytesMut;
@@ -35,6 +35,10 @@ pub(super) struct Ledger {
     pub(super) hold: Hold,
     /// Portals whose execution changes more than data.
     pub(super) portals: Vec<(Box<[u8]>, Arc<Verdict>)>,
+    /// Settings that a query string, now over, has returned to their default.
+    pub(super) defaults: Vec<Returned>,
+    /// The transaction may have changed settings for itself (`SET LOCAL`).
+    pub(super) local: bool,
     /// The server's last error ended its session.
     pub(super) server_ended: bool,
     /// The client has begun a pipeline, and its Sync has not been sent: the
@@ -88,6 +92,8 @@ impl Ledger {
             condition: Condition::Clean,
             hold: Hold::No,
             portals: Vec::new(),
+            defaults: Vec::new(),
+            local: false,
             server_ended: false,
             in_pipeline: false,
             early_data: false,
@@ -210,6 +216,7 @@ impl Ledger {
             (b'1', Awaited::OurParse(_) | Awaited::OurUnnamedParse) | (b'3', Awaited::OurClose) => {
                 (true, Fate::Drop)
             }
+            (tag, Awaited::Ours(expected)) if tag == *expected => (true, Fate::Drop),
             (b'T' | b'n', Awaited::Describe) => (true, Fate::Pass),
             (b'T' | b'C' | b'I', Awaited::Query(_)) => (false, Fate::Pass),
             (b'G', Awaited::Query(_) | Awaited::Execute(_)) => {
@@ -259,7 +266,7 @@ impl Ledger {
         while self
             .awaited
             .front()
-            .is_some_and(|next| !matches!(next, Awaited::Sync))
+            .is_some_and(|next| !matches!(next, Awaited::Sync | Awaited::OurSync))
         {
             match self.awaited.pop_front() {
                 Some(Awaited::Parse(Parsed::Named(name, id))) => {
@@ -268,7 +275,8 @@ impl Ledger {
                         connection.prepared().remove(id);
                     }
                 }
-                Some(Awaited::ParsedBefore(name)) => statements.remove(&name),
+                // The server keeps what nobody knows any more.
+                Some(Awaited::OurClose) => self.condition = Condition::Littered,
                 Some(Awaited::Parse(Parsed::Unnamed)) => {
                     statements.set_unnamed(None);
                     self.has_unnamed = false;
@@ -302,12 +310,15 @@ impl Ledger {
         statements: &mut Statements,
     ) -> Result<Fate, FrameError> {
         let front = self.awaited.pop_front().ok_or(FrameError)?;
+        let mut fate = Fate::Pass;
         match front {
             Awaited::Query(verdict) => {
                 if !self.failed {
+                    self.defaults.extend_from_slice(&verdict.effects.defaults);
                     self.succeeded(&verdict, connection, statements);
                 }
             }
+            Awaited::OurSync => fate = Fate::Drop,
             Awaited::RefusedQuery(_) | Awaited::Sync => {}
             _ => return Err(FrameError),
         }
@@ -316,8 +327,9 @@ impl Ledger {
         self.end_copy();
         if status == TransactionStatus::Idle {
             self.portals.clear();
+            self.local &= !self.awaited.is_empty();
         }
-        Ok(Fate::Pass)
+        Ok(fate)
     }
 
     /// What takes effect once a statement has run.

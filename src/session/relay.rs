@@ -269,6 +269,13 @@ impl Session {
         {
             return None;
         }
+        if !ledger.defaults.is_empty() {
+            let defaults = std::mem::take(&mut ledger.defaults);
+            let reset = ledger.hold == Hold::UntilReattached;
+            if !reset && self.set_startup_values(&defaults, &mut exchange.connection, ledger) {
+                return None;
+            }
+        }
         if ledger.hold == Hold::UntilReattached {
             if ledger.status != TransactionStatus::Failed {
                 return Some(Outcome::Reset);

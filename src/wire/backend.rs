@@ -145,8 +145,6 @@ pub fn message(out: &mut Vec<u8>, tag: u8, body: &[u8]) {
     out.extend_from_slice(body);
 }
 
-/// ParseComplete.
-pub const PARSE_COMPLETE: &[u8] = b"1\0\0\0\x04";
 /// CloseComplete.
 pub const CLOSE_COMPLETE: &[u8] = b"3\0\0\0\x04";
 
