@@ -48,7 +48,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let only = std::env::var("PGTENANT_REGRESS_ONLY").ok();
     let wanted = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap();
-        let asked = only.as_deref().is_none_or(|only| only.split(',').any(|o| o == name));
+        let asked = only
+            .as_deref()
+            .is_none_or(|only| only.split(',').any(|o| o == name));
         name.ends_with(".sql") && !LEFT_OUT.contains(&name) && asked
     };
     let entries = fs::read_dir(folder).unwrap();
@@ -103,7 +105,11 @@ fn compare(place: &Place, file: &Path) -> Report {
         differences.extend(found.into_iter().map(|hunk| (mode, hunk)));
     }
     let report = Report {
-        lines: fs::read(out("direct")).unwrap().iter().filter(|b| **b == b'\n').count(),
+        lines: fs::read(out("direct"))
+            .unwrap()
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count(),
         unstable: unstable.len(),
         reference,
         transaction,

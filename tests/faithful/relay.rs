@@ -15,6 +15,7 @@ use pgtenant::wire::ClientError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -134,8 +135,14 @@ fn serve(client: &TcpStream, shared: &Shared) {
             line.changed.notify_all();
             let _ = client.shutdown(Shutdown::Both);
         });
-        let _ = pass_up(client, &server, &line, shared);
+        let passed = AssertUnwindSafe(|| pass_up(client, &server, &line, shared));
+        let passed = catch_unwind(passed);
         let _ = server.shutdown(Shutdown::Write);
+        if let Err(panic) = passed {
+            // Or the client would wait, and hide what has failed.
+            let _ = client.shutdown(Shutdown::Both);
+            resume_unwind(panic);
+        }
     });
 }
 
@@ -287,6 +294,7 @@ impl Turns {
         self.free.query("BEGIN").ok();
         let mut next = self.holding.pop_front().unwrap();
         next.query("COMMIT").ok();
-        self.holding.push_back(std::mem::replace(&mut self.free, next));
+        self.holding
+            .push_back(std::mem::replace(&mut self.free, next));
     }
 }
