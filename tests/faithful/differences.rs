@@ -7,8 +7,10 @@ pub struct Known {
     pub file: &'static str,
     /// `session`, `transaction`, or both.
     pub modes: Vec<&'static str>,
-    /// What a line of the difference contains.
+    /// What the difference contains; `*`: whatever it is.
     pub text: &'static str,
+    /// It does not differ each time.
+    pub by_chance: bool,
 }
 
 pub fn known() -> Vec<Known> {
@@ -24,5 +26,10 @@ fn parse(line: &'static str) -> Known {
     };
     assert!(!text.is_empty() && !reason.is_empty(), "{line}");
     let modes = modes.split('+').collect();
-    Known { file, modes, text }
+    Known {
+        file,
+        modes,
+        text,
+        by_chance: reason.starts_with("by chance:"),
+    }
 }

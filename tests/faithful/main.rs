@@ -10,5 +10,6 @@ mod common;
 mod compare;
 mod differences;
 mod place;
+mod protocol;
 mod regress;
 mod relay;

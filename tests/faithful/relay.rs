@@ -27,6 +27,10 @@ pub enum Kind {
 }
 
 impl Kind {
+    fn refuses(&self) -> bool {
+        matches!(self, Self::Reference(_))
+    }
+
     pub fn reference() -> Self {
         let options = Options {
             mode: Mode::Enforce,
@@ -159,9 +163,17 @@ fn pass_up(
     server.write_all(&[&len[..], &first].concat())?;
     loop {
         let message = read(client)?;
-        if message.tag != b'Q' {
-            server.write_all(&encode(&message))?;
-            continue;
+        match message.tag {
+            b'Q' => {}
+            // psql's \gdesc prepares, its \lo_… call functions.
+            b'P' | b'F' if shared.kind.refuses() => {}
+            tag => {
+                if tag == b'S' || tag == b'F' {
+                    lock(&line.state).status = 0;
+                }
+                server.write_all(&encode(&message))?;
+                continue;
+            }
         }
         let idle = line.ready()? == b'I';
         let number = {
@@ -182,26 +194,50 @@ fn pass_up(
             }
             Kind::Turning(_) => {}
             Kind::Reference(guard) => {
-                let sql = message.body.strip_suffix(b"\0").unwrap();
-                if let Some(refusal) = &guard.inspect(sql).refusal {
-                    *lock(&shared.seen).refused.entry(refusal.rule).or_default() += 1;
-                    let mut error = Vec::new();
-                    ClientError::error(refusal.sqlstate, refusal.message.clone())
-                        .detail(refusal.detail())
-                        .hint(refusal.hint)
-                        .encode(&mut error);
+                if let Some((rule, error)) = refusal(guard, &message) {
+                    *lock(&shared.seen).refused.entry(rule).or_default() += 1;
                     let mut state = lock(&line.state);
-                    state.status = 0;
-                    state.replacement = Some(error);
-                    drop(state);
-                    server.write_all(&query(b"this_is_refused"))?;
+                    let mut bytes = Vec::new();
+                    error.encode(&mut bytes);
+                    state.replacement = Some(bytes);
+                    if message.tag == b'P' {
+                        server.write_all(&encode(&Message {
+                            tag: b'P',
+                            body: b"\0this_is_refused\0\0\0".to_vec(),
+                        }))?;
+                    } else {
+                        state.status = 0;
+                        server.write_all(&query(b"this_is_refused"))?;
+                    }
                     continue;
                 }
             }
         }
-        lock(&line.state).status = 0;
+        if message.tag != b'P' {
+            lock(&line.state).status = 0;
+        }
         server.write_all(&encode(&message))?;
     }
+}
+
+/// What the proxy refuses of this, and its words.
+fn refusal(guard: &Guard, message: &Message) -> Option<(&'static str, ClientError)> {
+    if message.tag == b'F' {
+        let text = "pgtenant does not forward FunctionCall messages";
+        let error = ClientError::error("42501", text).hint("Call the function in a SELECT.");
+        return Some(("FunctionCall", error));
+    }
+    let mut texts = message.body.split(|byte| *byte == 0);
+    let sql = match message.tag {
+        b'P' => texts.nth(1),
+        _ => texts.next(),
+    };
+    let verdict = guard.inspect(sql.unwrap());
+    let refusal = verdict.refusal.as_ref()?;
+    let error = ClientError::error(refusal.sqlstate, refusal.message.clone())
+        .detail(refusal.detail())
+        .hint(refusal.hint);
+    Some((refusal.rule, error))
 }
 
 fn pass_down(server: &TcpStream, mut client: &TcpStream, line: &Line) -> io::Result<()> {
