@@ -67,6 +67,20 @@ pub struct PreparedSet {
 struct Entry {
     name: StatementName,
     used: u64,
+    prepared: Moment,
+}
+
+/// Tells which of two events in the process came first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// A moment after all before it.
+    #[must_use]
+    pub fn now() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl PreparedSet {
@@ -76,6 +90,22 @@ impl PreparedSet {
         self.clock += 1;
         entry.used = self.clock;
         Some(entry.name)
+    }
+
+    /// Whether the statement is prepared, and has been so since `since` or later.
+    #[must_use]
+    pub fn is_fresh(&self, id: PreparedId, since: Moment) -> bool {
+        let entry = self.known.get(&id);
+        entry.is_some_and(|entry| entry.prepared >= since)
+    }
+
+    /// The statement that has this name.
+    #[must_use]
+    pub fn id_of(&self, name: &str) -> Option<PreparedId> {
+        let mut known = self.known.iter();
+        known
+            .find(|(_, entry)| entry.name.to_string() == name)
+            .map(|(id, _)| *id)
     }
 
     /// Gives the statement a name, to be prepared under it now.
@@ -88,6 +118,7 @@ impl PreparedSet {
             Entry {
                 name,
                 used: self.clock,
+                prepared: Moment::now(),
             },
         );
         name

@@ -7,7 +7,7 @@ use super::statements::Statement;
 use super::{Judged, Session};
 use crate::binding::Condition;
 use crate::guard::{Effects, Returned, TouchedSettings, Verdict};
-use crate::server::{Connection, Prepared, PreparedId, StatementName};
+use crate::server::{Connection, Moment, Prepared, PreparedId, StatementName};
 use crate::settings::Pin;
 use crate::wire::ClientError;
 use crate::wire::backend::{self, TransactionStatus};
@@ -490,6 +490,7 @@ impl Session {
             prepared: prepared.clone(),
             verdict,
             own: self.own.clone(),
+            since: Moment::now(),
         };
         if name.is_empty() {
             self.statements.set_unnamed(Some(statement));
@@ -510,14 +511,8 @@ impl Session {
             return Ok(());
         }
         self.stage(up);
-        // Even where another client has it prepared: its tables may have changed
-        // since.
         let id = prepared.id();
-        let before = up.connection.prepared().find(id);
         up.prepare(&prepared, Awaited::Parse(Parsed::Named(name, Some(id))));
-        if let Some(before) = before {
-            up.close(before);
-        }
         self.drop_next(header, up);
         Ok(())
     }
@@ -543,6 +538,7 @@ impl Session {
             prepared: Prepared::new(format!("DEALLOCATE {name}\0\0\0").as_bytes()),
             verdict,
             own: self.own.clone(),
+            since: Moment::now(),
         };
         up.parse_unnamed(&statement, Awaited::Parse(Parsed::Unnamed));
         self.statements.set_unnamed(Some(statement));
@@ -634,12 +630,8 @@ impl Session {
         let unchanged = self.touched.is_empty() && !up.ledger.local;
         let same = unchanged && statement.own == self.own;
         let matters = !same && !name.is_empty() && self.maps_names;
-        matters
-            && up
-                .connection
-                .prepared()
-                .find(statement.prepared.id())
-                .is_none()
+        let prepared = up.connection.prepared();
+        matters && !prepared.is_fresh(statement.prepared.id(), statement.since)
     }
 
     /// Makes a statement the client's alone: no other client must get what its
@@ -934,19 +926,22 @@ pub(super) struct Upstream<'a, S> {
 
 impl<S> Upstream<'_, S> {
     /// The statement's name on the server, where it is prepared now if it was
-    /// not.
+    /// not, or not since the client has prepared it.
     fn name_of(&mut self, statement: &Statement) -> String {
         let id = statement.prepared.id();
-        match self.connection.prepared().find(id) {
-            Some(name) => name.to_string(),
-            None => self.prepare(&statement.prepared, Awaited::OurParse(id)),
+        let prepared = self.connection.prepared();
+        match prepared.find(id) {
+            Some(name) if prepared.is_fresh(id, statement.since) => name.to_string(),
+            _ => self.prepare(&statement.prepared, Awaited::OurParse(id)),
         }
     }
 
-    /// Prepares a statement under a new name, and closes the one that has been
-    /// unused for the longest time if there are too many.
+    /// Prepares a statement under a new name. Closes what another client has
+    /// prepared of it before (its tables may have changed since), and the one
+    /// that has been unused for the longest time if there are too many.
     fn prepare(&mut self, prepared: &Prepared, owed: Awaited) -> String {
         let id: PreparedId = prepared.id();
+        let before = self.connection.prepared().find(id);
         let name = self.connection.prepared().add(id).to_string();
         let evicted = self.connection.prepared().evict(MOST_PREPARED);
         let output = self.connection.output();
@@ -956,8 +951,8 @@ impl<S> Upstream<'_, S> {
         output.extend_from_slice(b"\0");
         output.extend_from_slice(prepared.tail());
         self.ledger.awaited.push_back(owed);
-        if let Some(evicted) = evicted {
-            self.close(evicted);
+        for name in before.into_iter().chain(evicted) {
+            self.close(name);
         }
         name
     }

@@ -5,7 +5,7 @@ use super::scan::Scan;
 use super::statements::Statements;
 use crate::binding::Condition;
 use crate::guard::{Returned, Verdict};
-use crate::server::Connection;
+use crate::server::{Connection, Parameters};
 use crate::wire::backend::{self, FrameError, Report, TransactionStatus};
 use bytes::BytesMut;
 use std::collections::VecDeque;
@@ -35,6 +35,9 @@ pub(super) struct Ledger {
     pub(super) hold: Hold,
     /// Portals whose execution changes more than data.
     pub(super) portals: Vec<(Box<[u8]>, Arc<Verdict>)>,
+    /// The parameters that the client knows, while others are in force until the
+    /// tenant is attached again.
+    pub(super) told: Option<Parameters>,
     /// Settings that a query string, now over, has returned to their default.
     pub(super) defaults: Vec<Returned>,
     /// The transaction may have changed settings for itself (`SET LOCAL`).
@@ -92,6 +95,7 @@ impl Ledger {
             condition: Condition::Clean,
             hold: Hold::No,
             portals: Vec::new(),
+            told: None,
             defaults: Vec::new(),
             local: false,
             server_ended: false,
@@ -122,6 +126,27 @@ impl Ledger {
     /// Whether one transaction is over and no next one has begun.
     pub(super) fn is_between(&self) -> bool {
         self.is_idle() && self.hold == Hold::No
+    }
+
+    /// Whether only the answers of a query string or pipeline are still to come
+    /// that has reset all settings.
+    fn ends_in_reset(&self) -> bool {
+        self.hold == Hold::UntilReattached && self.awaited.len() <= 1
+    }
+
+    /// Ends the answers to what has reset all settings: the client is told of
+    /// the parameters that differ from those that it knows, and that the server
+    /// is ready.
+    pub(super) fn end_reset(&mut self, now: &Parameters, output: &mut Vec<u8>) {
+        if let Some(before) = self.told.take() {
+            let changed = now
+                .iter()
+                .filter(|(name, value)| before.get(name) != Some(value));
+            for (name, value) in changed {
+                backend::write_parameter_status(output, name, value);
+            }
+        }
+        backend::ready_for_query(output, self.status);
     }
 
     /// Looks at what the server has sent, as far as it can be understood.
@@ -161,15 +186,31 @@ impl Ledger {
                         severity, sqlstate, ..
                     } = backend::report(whole);
                     self.server_ended = severity == "FATAL" || severity == "PANIC";
-                    if sqlstate == "0A000" {
+                    let mut renamed = None;
+                    if sqlstate == "08P01" && whole.len() == header.body {
+                        let body = whole.to_vec();
+                        renamed = with_clients_name(&body, connection, statements);
+                    } else if sqlstate == "0A000" {
                         self.forget_prepared(connection);
                     }
-                    self.take_error(connection, statements)?
+                    match (self.take_error(connection, statements)?, renamed) {
+                        (Fate::Pass, Some(ours)) => Fate::Replace(ours),
+                        (fate, _) => fate,
+                    }
                 }
                 b'S' => {
                     let body = whole.to_vec();
+                    let fate = match self.ends_in_reset() {
+                        // The client is told once they are what it will find.
+                        true => {
+                            let before = || connection.parameters().clone();
+                            self.told.get_or_insert_with(before);
+                            Fate::Drop
+                        }
+                        false => Fate::Pass,
+                    };
                     connection.parameters_mut().update(&body)?;
-                    Fate::Pass
+                    fate
                 }
                 b'Z' => {
                     let status = TransactionStatus::decode(whole)?;
@@ -322,6 +363,10 @@ impl Ledger {
             Awaited::RefusedQuery(_) | Awaited::Sync => {}
             _ => return Err(FrameError),
         }
+        if self.awaited.is_empty() && self.hold == Hold::UntilReattached {
+            // It comes behind the attachment.
+            fate = Fate::Drop;
+        }
         self.status = status;
         self.failed = false;
         self.end_copy();
@@ -359,6 +404,24 @@ impl Ledger {
     }
 }
 
+/// An error that names a prepared statement ("bind message supplies …"), with
+/// the client's name for it in place of the server's.
+fn with_clients_name<S>(
+    body: &[u8],
+    connection: &mut Connection<S>,
+    statements: &Statements,
+) -> Option<Box<[u8]>> {
+    let text = std::str::from_utf8(body).ok()?;
+    let (before, rest) = text.split_once("\"pgtenant_")?;
+    let (digits, after) = rest.split_once('"')?;
+    let id = connection.prepared().id_of(&format!("pgtenant_{digits}"))?;
+    let name = statements.name_of(id)?;
+    let body = [before.as_bytes(), b"\"", name, b"\"", after.as_bytes()].concat();
+    let mut message = Vec::new();
+    backend::message(&mut message, b'E', &body);
+    Some(message.into_boxed_slice())
+}
+
 /// What becomes of a server's message.
 enum Fate {
     /// The client gets it.
@@ -374,8 +437,9 @@ fn acted_upon(tag: u8) -> usize {
     match tag {
         // Name and value: a longer one does not decode.
         b'Z' | b'S' => 64 << 10,
-        // The severity comes first; a message can quote a value of megabytes.
-        b'E' => 64,
+        // The severity comes first, and errors that name a prepared statement
+        // are short; others can quote a value of megabytes.
+        b'E' => 1 << 10,
         _ => 0,
     }
 }

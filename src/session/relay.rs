@@ -282,6 +282,8 @@ impl Session {
             }
             // The reset is undone with its transaction.
             ledger.hold = Hold::No;
+            let now = exchange.connection.parameters();
+            self.client.send(|out| ledger.end_reset(now, out));
             ledger.condition = ledger.condition.max(crate::binding::Condition::Doubtful);
         }
         let idle = ledger.is_idle() && !self.client.scan.is_within();

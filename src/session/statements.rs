@@ -2,7 +2,7 @@
 
 use crate::binding::OwnSettings;
 use crate::guard::Verdict;
-use crate::server::Prepared;
+use crate::server::{Moment, Prepared, PreparedId};
 use hashbrown::HashMap;
 use std::collections::HashMap as StdHashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -19,6 +19,8 @@ pub(super) struct Statement {
     pub(super) verdict: Arc<Verdict>,
     /// The client's settings when it prepared the statement.
     pub(super) own: OwnSettings,
+    /// When the client prepared it: what was prepared before may be out of date.
+    pub(super) since: Moment,
 }
 
 /// A client's prepared statements: they are the client's, wherever its
@@ -37,6 +39,14 @@ impl Statements {
         } else {
             self.named.get(name)
         }
+    }
+
+    /// A name that the client has given to this statement.
+    pub(super) fn name_of(&self, id: PreparedId) -> Option<&[u8]> {
+        let mut named = self.named.iter();
+        named
+            .find(|(_, statement)| statement.prepared.id() == id)
+            .map(|(name, _)| &**name)
     }
 
     /// Adds a statement under a name that is not taken. `false` if the client
