@@ -84,19 +84,20 @@ impl Moment {
 }
 
 impl PreparedSet {
-    /// The statement's name here, if it is prepared.
-    pub fn find(&mut self, id: PreparedId) -> Option<StatementName> {
-        let entry = self.known.get_mut(&id)?;
+    /// The statement's name here, if it is prepared, and was so at `since` or
+    /// later.
+    pub fn find(&mut self, id: PreparedId, since: Moment) -> Option<StatementName> {
+        let known = self.known.get_mut(&id);
+        let entry = known.filter(|entry| entry.prepared >= since)?;
         self.clock += 1;
         entry.used = self.clock;
         Some(entry.name)
     }
 
-    /// Whether the statement is prepared, and has been so since `since` or later.
+    /// The statement's name here, if it is prepared, whenever it was.
     #[must_use]
-    pub fn is_fresh(&self, id: PreparedId, since: Moment) -> bool {
-        let entry = self.known.get(&id);
-        entry.is_some_and(|entry| entry.prepared >= since)
+    pub fn find_any(&self, id: PreparedId) -> Option<StatementName> {
+        self.known.get(&id).map(|entry| entry.name)
     }
 
     /// The statement that has this name.
@@ -158,13 +159,17 @@ mod tests {
     fn the_longest_unused_goes_first_and_no_name_comes_twice() {
         let mut set = PreparedSet::default();
         let [a, b, c] = [b"a\0\0\0", b"b\0\0\0", b"c\0\0\0"].map(|tail| Prepared::new(tail));
+        let start = Moment::now();
         let first = set.add(a.id());
         let second = set.add(b.id());
-        assert_eq!(set.find(a.id()), Some(first));
+        assert_eq!(set.find(a.id(), start), Some(first));
         let third = set.add(c.id());
         assert_eq!(set.evict(2), Some(second));
         assert_eq!(set.evict(2), None);
-        assert_eq!(set.find(b.id()), None);
+        assert_eq!(set.find(b.id(), start), None);
+        let later = Moment::now();
+        assert_eq!(set.find(a.id(), later), None);
+        assert_eq!(set.find_any(a.id()), Some(first));
         set.clear();
         let again = set.add(a.id());
         assert!(again != first && again != third);

@@ -195,7 +195,9 @@ impl Session {
             }
             match ledger.hold {
                 Hold::UntilAnswered if ledger.is_answered() => ledger.hold = Hold::No,
-                Hold::UntilAnswered | Hold::UntilReattached => return Ok(Step::Held),
+                Hold::UntilAnswered | Hold::UntilReattached | Hold::UntilReturned => {
+                    return Ok(Step::Held);
+                }
                 Hold::No | Hold::Resetting => {}
             }
             let mut upstream = Upstream { connection, ledger };
@@ -324,21 +326,19 @@ impl Session {
         // A simple query ends the unnamed statement.
         self.statements.set_unnamed(None);
         up.ledger.has_unnamed = false;
-        let returns = self.returns_to_startup(&verdict);
         if verdict.effects.resets {
             up.ledger.hold = Hold::UntilReattached;
-        } else if verdict.effects.drops_prepared || returns {
-            // What is still prepared, or has returned to its default, is known
-            // once it has run.
+        } else if self.returns_to_startup(&verdict) {
+            if up.ledger.status != TransactionStatus::Failed
+                && let [Returned { alone: true, .. }] = &*verdict.effects.defaults
+            {
+                self.forward_reset(header, &verdict, up);
+                return Step::Done;
+            }
+            up.ledger.hold = Hold::UntilReturned;
+        } else if verdict.effects.drops_prepared {
+            // What is still prepared is known once it has run.
             up.ledger.hold = Hold::UntilAnswered;
-        }
-        if returns
-            && up.ledger.status != TransactionStatus::Failed
-            && let [Returned { alone: true, .. }] = &*verdict.effects.defaults
-        {
-            up.ledger.hold = Hold::No;
-            self.forward_reset(header, &verdict, up);
-            return Step::Done;
         }
         up.ledger.awaited.push_back(Awaited::Query(verdict));
         self.pass(header);
@@ -379,17 +379,14 @@ impl Session {
     }
 
     /// Sets the startup values of settings that a query string has returned to
-    /// their default. Says whether there were any.
+    /// their default. Says whether there is anything to wait for.
     pub(super) fn set_startup_values<S>(
         &mut self,
-        defaults: &[Returned],
         connection: &mut Connection<S>,
         ledger: &mut Ledger,
     ) -> bool {
-        let any = defaults
-            .iter()
-            .any(|setting| self.startup.get(&setting.name).is_some());
-        if !any || ledger.status == TransactionStatus::Failed {
+        let defaults = &std::mem::take(&mut ledger.defaults);
+        if defaults.is_empty() || ledger.status == TransactionStatus::Failed {
             return false;
         }
         let mut up = Upstream { connection, ledger };
@@ -630,8 +627,8 @@ impl Session {
         let unchanged = self.touched.is_empty() && !up.ledger.local;
         let same = unchanged && statement.own == self.own;
         let matters = !same && !name.is_empty() && self.maps_names;
-        let prepared = up.connection.prepared();
-        matters && !prepared.is_fresh(statement.prepared.id(), statement.since)
+        let id = statement.prepared.id();
+        matters && up.connection.prepared().find(id, statement.since).is_none()
     }
 
     /// Makes a statement the client's alone: no other client must get what its
@@ -929,10 +926,9 @@ impl<S> Upstream<'_, S> {
     /// not, or not since the client has prepared it.
     fn name_of(&mut self, statement: &Statement) -> String {
         let id = statement.prepared.id();
-        let prepared = self.connection.prepared();
-        match prepared.find(id) {
-            Some(name) if prepared.is_fresh(id, statement.since) => name.to_string(),
-            _ => self.prepare(&statement.prepared, Awaited::OurParse(id)),
+        match self.connection.prepared().find(id, statement.since) {
+            Some(name) => name.to_string(),
+            None => self.prepare(&statement.prepared, Awaited::OurParse(id)),
         }
     }
 
@@ -941,7 +937,7 @@ impl<S> Upstream<'_, S> {
     /// that has been unused for the longest time if there are too many.
     fn prepare(&mut self, prepared: &Prepared, owed: Awaited) -> String {
         let id: PreparedId = prepared.id();
-        let before = self.connection.prepared().find(id);
+        let before = self.connection.prepared().find_any(id);
         let name = self.connection.prepared().add(id).to_string();
         let evicted = self.connection.prepared().evict(MOST_PREPARED);
         let output = self.connection.output();

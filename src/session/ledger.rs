@@ -80,6 +80,17 @@ pub(super) enum Hold {
     /// All settings are reset once everything owed has arrived; then the tenant
     /// is attached again.
     UntilReattached,
+    /// Some settings have returned to their default once everything owed has
+    /// arrived; then the client's startup values are set again.
+    UntilReturned,
+}
+
+impl Hold {
+    /// Whether the client is told that the server is ready only when settings
+    /// have been set again.
+    fn ends_in_reset(self) -> bool {
+        matches!(self, Self::UntilReattached | Self::UntilReturned)
+    }
 }
 
 impl Ledger {
@@ -129,12 +140,12 @@ impl Ledger {
     }
 
     /// Whether only the answers of a query string or pipeline are still to come
-    /// that has reset all settings.
+    /// behind which settings are set again.
     fn ends_in_reset(&self) -> bool {
-        self.hold == Hold::UntilReattached && self.awaited.len() <= 1
+        self.hold.ends_in_reset() && self.awaited.len() <= 1
     }
 
-    /// Ends the answers to what has reset all settings: the client is told of
+    /// Ends the answers to what has reset settings: the client is told of
     /// the parameters that differ from those that it knows, and that the server
     /// is ready.
     pub(super) fn end_reset(&mut self, now: &Parameters, output: &mut Vec<u8>) {
@@ -355,7 +366,9 @@ impl Ledger {
         match front {
             Awaited::Query(verdict) => {
                 if !self.failed {
-                    self.defaults.extend_from_slice(&verdict.effects.defaults);
+                    if self.hold == Hold::UntilReturned {
+                        self.defaults.extend_from_slice(&verdict.effects.defaults);
+                    }
                     self.succeeded(&verdict, connection, statements);
                 }
             }
@@ -363,8 +376,8 @@ impl Ledger {
             Awaited::RefusedQuery(_) | Awaited::Sync => {}
             _ => return Err(FrameError),
         }
-        if self.awaited.is_empty() && self.hold == Hold::UntilReattached {
-            // It comes behind the attachment.
+        if self.awaited.is_empty() && self.hold.ends_in_reset() {
+            // It comes once the settings are set again.
             fate = Fate::Drop;
         }
         self.status = status;

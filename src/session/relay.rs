@@ -269,12 +269,13 @@ impl Session {
         {
             return None;
         }
-        if !ledger.defaults.is_empty() {
-            let defaults = std::mem::take(&mut ledger.defaults);
-            let reset = ledger.hold == Hold::UntilReattached;
-            if !reset && self.set_startup_values(&defaults, &mut exchange.connection, ledger) {
+        if ledger.hold == Hold::UntilReturned {
+            if self.set_startup_values(&mut exchange.connection, ledger) {
                 return None;
             }
+            ledger.hold = Hold::No;
+            let now = exchange.connection.parameters();
+            self.client.send(|out| ledger.end_reset(now, out));
         }
         if ledger.hold == Hold::UntilReattached {
             if ledger.status != TransactionStatus::Failed {

@@ -37,6 +37,22 @@ fn the_same_messages_get_the_same_bytes_in_answer() {
 }
 
 #[test]
+fn the_turns_bring_another_server_connection_each_time() {
+    let place = Place::start();
+    place.renew();
+    let proxy = place.proxy("transaction", POOL);
+    let mut turns = Turns::new(&place, &proxy);
+    let mut client = place.raw(proxy.port, &[]);
+    let mut last = String::new();
+    for _ in 0..10 {
+        turns.turn();
+        let backend = client.backend();
+        assert_ne!(backend, last);
+        last = backend;
+    }
+}
+
+#[test]
 fn a_login_is_answered_with_the_same_parameters_in_the_same_order() {
     let place = Place::start();
     place.renew();
@@ -290,6 +306,12 @@ fn settings_scripts() -> Vec<Script> {
         "SHOW DateStyle",
         "SET DateStyle TO DEFAULT",
         "SELECT date '2024-02-01'",
+        "SET DateStyle = ISO",
+        "RESET DateStyle; SELECT 1",
+        "SELECT date '2024-02-01'",
+        "SET DateStyle = ISO; RESET DateStyle; SELECT 1/0",
+        "RESET DateStyle; SET DateStyle = 'SQL, DMY'",
+        "SELECT date '2024-02-01'; RESET DateStyle; RESET IntervalStyle",
         "SET IntervalStyle = postgres",
         "RESET IntervalStyle",
         "SELECT interval '1 day 2 hours'",
