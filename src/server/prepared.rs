@@ -1,6 +1,7 @@
 //! Prepared statements that a server connection holds.
 
 use hashbrown::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -68,6 +69,37 @@ struct Entry {
     name: StatementName,
     used: u64,
     prepared: Moment,
+    shape: Option<Shape>,
+}
+
+/// What rows a statement gives: their columns' names and types, as a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape(u64);
+
+impl Shape {
+    /// That of a statement whose description is too long to be looked at. Equal
+    /// to no other but by a chance of 1 to 2⁶⁴.
+    pub const UNKNOWN: Self = Self(0);
+
+    /// The shape that a RowDescription tells, by its body, or that of a statement
+    /// without rows; `None` if it is no RowDescription.
+    #[must_use]
+    pub fn of(row_description: Option<&[u8]>) -> Option<Self> {
+        let mut hasher = DefaultHasher::new();
+        let Some(body) = row_description else {
+            return Some(Self(hasher.finish()));
+        };
+        let mut rest = body.get(2..)?;
+        while !rest.is_empty() {
+            let end = rest.iter().position(|byte| *byte == 0)?;
+            // Name; table and column number, which say nothing of the value;
+            // type, length, modifier; format.
+            rest.get(..=end)?.hash(&mut hasher);
+            rest.get(end + 7..end + 17)?.hash(&mut hasher);
+            rest = rest.get(end + 19..)?;
+        }
+        Some(Self(hasher.finish()))
+    }
 }
 
 /// Tells which of two events in the process came first.
@@ -100,6 +132,19 @@ impl PreparedSet {
         self.known.get(&id).map(|entry| entry.name)
     }
 
+    /// The rows that the statement gives, if that is known.
+    #[must_use]
+    pub fn shape(&self, id: PreparedId) -> Option<Shape> {
+        self.known.get(&id)?.shape
+    }
+
+    /// Takes note of the rows that the statement gives.
+    pub fn set_shape(&mut self, id: PreparedId, shape: Option<Shape>) {
+        if let Some(entry) = self.known.get_mut(&id) {
+            entry.shape = shape;
+        }
+    }
+
     /// The statement that has this name.
     #[must_use]
     pub fn id_of(&self, name: &str) -> Option<PreparedId> {
@@ -120,6 +165,7 @@ impl PreparedSet {
                 name,
                 used: self.clock,
                 prepared: Moment::now(),
+                shape: None,
             },
         );
         name
@@ -154,6 +200,20 @@ impl PreparedSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shape_is_that_of_the_values() {
+        let columns = |table: u8, kind: u8| {
+            let head = [0, 1, b'a', 0, 0, 0, 0, table, 0, 1];
+            let rest = [0, 0, 0, kind, 0, 4, 255, 255, 255, 255, 0, 0];
+            Shape::of(Some(&[&head[..], &rest].concat()))
+        };
+        assert!(columns(1, 23).is_some());
+        assert_eq!(columns(1, 23), columns(2, 23));
+        assert_ne!(columns(1, 23), columns(1, 25));
+        assert_ne!(Shape::of(None), Shape::of(Some(&[0, 0, b'a'])));
+        assert_eq!(Shape::of(Some(&[0, 1, b'a', 0, 0])), None);
+    }
 
     #[test]
     fn the_longest_unused_goes_first_and_no_name_comes_twice() {

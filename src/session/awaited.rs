@@ -25,6 +25,10 @@ pub(super) enum Awaited {
     Bind,
     /// What Describe is answered with, up to RowDescription or NoData.
     Describe,
+    /// The same for a statement, by the client's name for it.
+    DescribeStatement(Box<[u8]>, PreparedId),
+    /// The same for a Describe of ours; the client does not see it.
+    OurDescribe(PreparedId),
     /// What Execute is answered with, up to the completion.
     Execute(Option<Arc<Verdict>>),
     /// The CloseComplete of a client's Close.

@@ -488,6 +488,7 @@ impl Session {
             verdict,
             own: self.own.clone(),
             since: Moment::now(),
+            shape: None,
         };
         if name.is_empty() {
             self.statements.set_unnamed(Some(statement));
@@ -536,6 +537,7 @@ impl Session {
             verdict,
             own: self.own.clone(),
             since: Moment::now(),
+            shape: None,
         };
         up.parse_unnamed(&statement, Awaited::Parse(Parsed::Unnamed));
         self.statements.set_unnamed(Some(statement));
@@ -569,6 +571,9 @@ impl Session {
         if up.ledger.hold == Hold::Resetting {
             self.refuse(header, &after_reset(), up);
             return Step::Done;
+        }
+        if !unnamed && let Some(step) = self.check_shape(header, &statement, up) {
+            return step;
         }
         let lost = self.lost_in(statement.prepared.tail(), &statement.verdict);
         if let Err(error) = lost.and_then(|()| self.take_effects(&statement.verdict, up)) {
@@ -614,6 +619,45 @@ impl Session {
         self.client.input.consume(HEADER + len);
         self.client.scan.pass(&self.client.input, header.body - len);
         Step::Done
+    }
+
+    /// Makes sure that a named statement gives the rows that the client was told:
+    /// its tables may have changed before it was prepared on this connection.
+    /// `None` if it does, or if the client was told nothing.
+    fn check_shape<S>(
+        &mut self,
+        header: Header,
+        statement: &Statement,
+        up: &mut Upstream<'_, S>,
+    ) -> Option<Step> {
+        let told = statement.shape.filter(|_| self.maps_names)?;
+        let id = statement.prepared.id();
+        let prepared = up.connection.prepared();
+        let name = prepared.find(id, statement.since);
+        let shape = prepared.shape(id).filter(|_| name.is_some());
+        let looked = up.ledger.described.take() == Some(id);
+        match shape {
+            Some(shape) if shape == told => return None,
+            Some(_) if looked => {
+                // As PostgreSQL has it (plancache.c).
+                let message = "cached plan must not change result type";
+                self.refuse(header, &ClientError::error("0A000", message), up);
+                return Some(Step::Done);
+            }
+            _ => {}
+        }
+        self.stage(up);
+        let name = match shape {
+            // It may have changed again.
+            Some(_) => up.prepare(&statement.prepared, Awaited::OurParse(id)),
+            None => up.name_of(statement),
+        };
+        let output = up.connection.output();
+        written(&write::describe(b'S', &name, output));
+        write::flush(output);
+        up.ledger.awaited.push_back(Awaited::OurDescribe(id));
+        up.ledger.hold = Hold::UntilAnswered;
+        Some(Step::Held)
     }
 
     /// Whether a named statement would be prepared now, under other settings
@@ -665,10 +709,17 @@ impl Session {
                 up.parse_unnamed(&statement, Awaited::OurUnnamedParse);
             }
             Some((statement, false)) if self.maps_names => {
+                if let Some(step) = self.check_shape(header, &statement, up) {
+                    return step;
+                }
                 self.stage(up);
+                let clients = self.body(header).get(1..).unwrap_or_default();
+                let clients = clients.strip_suffix(b"\0").unwrap_or_default().into();
                 let name = up.name_of(&statement);
                 written(&write::describe(b'S', &name, up.connection.output()));
-                up.ledger.awaited.push_back(Awaited::Describe);
+                let id = statement.prepared.id();
+                let awaited = Awaited::DescribeStatement(clients, id);
+                up.ledger.awaited.push_back(awaited);
                 self.drop_next(header, up);
                 return Step::Done;
             }

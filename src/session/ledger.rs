@@ -5,7 +5,7 @@ use super::scan::Scan;
 use super::statements::Statements;
 use crate::binding::Condition;
 use crate::guard::{Returned, Verdict};
-use crate::server::{Connection, Parameters};
+use crate::server::{Connection, Parameters, PreparedId, Shape};
 use crate::wire::backend::{self, FrameError, Report, TransactionStatus};
 use bytes::BytesMut;
 use std::collections::VecDeque;
@@ -35,6 +35,8 @@ pub(super) struct Ledger {
     pub(super) hold: Hold,
     /// Portals whose execution changes more than data.
     pub(super) portals: Vec<(Box<[u8]>, Arc<Verdict>)>,
+    /// The statement that was described to us last.
+    pub(super) described: Option<PreparedId>,
     /// The parameters that the client knows, while others are in force until the
     /// tenant is attached again.
     pub(super) told: Option<Parameters>,
@@ -106,6 +108,7 @@ impl Ledger {
             condition: Condition::Clean,
             hold: Hold::No,
             portals: Vec::new(),
+            described: None,
             told: None,
             defaults: Vec::new(),
             local: false,
@@ -182,7 +185,7 @@ impl Ledger {
             };
             let len = backend::HEADER + header.body;
             // As much of it as is acted upon must have arrived.
-            let needed = backend::HEADER + header.body.min(acted_upon(header.tag));
+            let needed = backend::HEADER + header.body.min(self.acted_upon(header.tag));
             let Some(whole) = rest.get(backend::HEADER..needed) else {
                 return Ok(());
             };
@@ -191,7 +194,17 @@ impl Ledger {
                 b'D' | b'd' | b't' | b'c' | b'H' if self.awaited.is_empty() => {
                     return Err(FrameError);
                 }
+                b't' if matches!(self.awaited.front(), Some(Awaited::OurDescribe(_))) => Fate::Drop,
                 b'D' | b'd' | b't' | b'c' | b'H' | b'N' | b'A' => Fate::Pass,
+                b'T' | b'n' if self.tells_shape() => {
+                    let is_whole = whole.len() == header.body;
+                    let shape = match header.tag {
+                        b'T' if is_whole => Shape::of(Some(whole)),
+                        b'T' => None,
+                        _ => Shape::of(None),
+                    };
+                    self.take_shape(shape, connection, statements)
+                }
                 b'E' => {
                     let Report {
                         severity, sqlstate, ..
@@ -237,6 +250,50 @@ impl Ledger {
                     staged.extend_from_slice(&ours);
                 }
             }
+        }
+    }
+
+    /// How many bytes of a message's body are acted upon, at most.
+    fn acted_upon(&self, tag: u8) -> usize {
+        match tag {
+            // Name and value: a longer one does not decode.
+            b'Z' | b'S' => 64 << 10,
+            // The severity comes first, and errors that name a prepared statement
+            // are short; others can quote a value of megabytes.
+            b'E' => 1 << 10,
+            b'T' if self.tells_shape() => 64 << 10,
+            _ => 0,
+        }
+    }
+
+    /// Whether the next description is that of a statement whose rows matter.
+    fn tells_shape(&self) -> bool {
+        matches!(
+            self.awaited.front(),
+            Some(Awaited::DescribeStatement(..) | Awaited::OurDescribe(_))
+        )
+    }
+
+    /// Takes note of the rows of the statement that is described.
+    fn take_shape<S>(
+        &mut self,
+        shape: Option<Shape>,
+        connection: &mut Connection<S>,
+        statements: &mut Statements,
+    ) -> Fate {
+        match self.awaited.pop_front() {
+            Some(Awaited::DescribeStatement(name, id)) => {
+                connection.prepared().set_shape(id, shape);
+                statements.set_shape(&name, id, shape);
+                Fate::Pass
+            }
+            Some(Awaited::OurDescribe(id)) => {
+                let shape = shape.unwrap_or(Shape::UNKNOWN);
+                connection.prepared().set_shape(id, Some(shape));
+                self.described = Some(id);
+                Fate::Drop
+            }
+            _ => Fate::Pass,
         }
     }
 
@@ -443,16 +500,4 @@ enum Fate {
     Drop,
     /// The client gets this instead.
     Replace(Box<[u8]>),
-}
-
-/// How many bytes of a message's body are acted upon, at most.
-fn acted_upon(tag: u8) -> usize {
-    match tag {
-        // Name and value: a longer one does not decode.
-        b'Z' | b'S' => 64 << 10,
-        // The severity comes first, and errors that name a prepared statement
-        // are short; others can quote a value of megabytes.
-        b'E' => 1 << 10,
-        _ => 0,
-    }
 }

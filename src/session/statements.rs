@@ -2,7 +2,7 @@
 
 use crate::binding::OwnSettings;
 use crate::guard::Verdict;
-use crate::server::{Moment, Prepared, PreparedId};
+use crate::server::{Moment, Prepared, PreparedId, Shape};
 use hashbrown::HashMap;
 use std::collections::HashMap as StdHashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -21,6 +21,8 @@ pub(super) struct Statement {
     pub(super) own: OwnSettings,
     /// When the client prepared it: what was prepared before may be out of date.
     pub(super) since: Moment,
+    /// The rows that the client was told that it gives.
+    pub(super) shape: Option<Shape>,
 }
 
 /// A client's prepared statements: they are the client's, wherever its
@@ -70,6 +72,14 @@ impl Statements {
     pub(super) fn replace(&mut self, name: &[u8], prepared: Arc<Prepared>) {
         if let Some(statement) = self.named.get_mut(name) {
             statement.prepared = prepared;
+        }
+    }
+
+    /// Takes note of the rows that the client was told that a statement gives.
+    pub(super) fn set_shape(&mut self, name: &[u8], id: PreparedId, shape: Option<Shape>) {
+        let named = self.named.get_mut(name);
+        if let Some(statement) = named.filter(|statement| statement.prepared.id() == id) {
+            statement.shape = shape;
         }
     }
 

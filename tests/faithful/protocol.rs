@@ -5,7 +5,7 @@
 //! those that the proxy gives in its stead do not have.
 
 use crate::common::{Pipeline, Raw, raw::Message};
-use crate::place::Place;
+use crate::place::{DATABASE, Place, USER};
 use crate::relay::{POOL, Turns};
 
 #[test]
@@ -52,6 +52,66 @@ fn the_turns_bring_another_server_connection_each_time() {
     }
 }
 
+/// One client has a statement prepared before its table changes, another prepares
+/// the same text after it.
+#[test]
+fn statements_that_clients_share_follow_their_tables_as_they_do_directly() {
+    let place = Place::start();
+    let proxy = place.proxy("transaction", POOL);
+    let prepare = |name: &str| {
+        p().parse(name, "SELECT * FROM changing")
+            .describe_statement(name)
+            .sync()
+    };
+    let answers = [place.cluster.port(), proxy.port].map(|port| {
+        place.renew();
+        let change = |sql: &str| place.cluster.psql(DATABASE, sql).unwrap();
+        change(&format!(
+            "CREATE TABLE changing AS SELECT 1 AS a; GRANT ALL ON changing TO {USER}"
+        ));
+        let mut turns = (port == proxy.port).then(|| Turns::new(&place, &proxy));
+        let mut turn = || turns.iter_mut().for_each(Turns::turn);
+        let mut all = Vec::new();
+        let [mut old, mut other] = [(); 2].map(|()| place.raw(port, &[]));
+        for client in [&mut old, &mut other] {
+            all.push(client.run(&prepare("s")));
+            for _ in 0..2 * POOL {
+                turn();
+                all.push(client.run(&p().prepared("s", &[]).sync()));
+            }
+        }
+        change("ALTER TABLE changing ADD b text DEFAULT 'b'");
+        let mut new = place.raw(port, &[]);
+        all.push(new.run(&prepare("s")));
+        for _ in 0..2 * POOL {
+            turn();
+            all.push(new.run(&p().prepared("s", &[]).sync()));
+            turn();
+            all.push(old.run(&p().prepared("s", &[]).sync()));
+            all.push(other.run(&p().statement("SELECT 1").prepared("s", &[]).sync()));
+        }
+        all.push(old.run(&prepare("t")));
+        for _ in 0..2 * POOL {
+            turn();
+            all.push(old.run(&p().prepared("t", &[]).sync()));
+        }
+        // The same rows again.
+        change("ALTER TABLE changing DROP b");
+        for _ in 0..POOL {
+            turn();
+            all.push(other.run(&p().prepared("s", &[]).sync()));
+        }
+        all.iter_mut()
+            .flat_map(|answer| &mut answer.messages)
+            .for_each(mask);
+        all
+    });
+    let [direct, proxied] = answers;
+    for (number, (direct, proxied)) in direct.iter().zip(&proxied).enumerate() {
+        assert_eq!(direct, proxied, "answer {number}");
+    }
+}
+
 #[test]
 fn a_login_is_answered_with_the_same_parameters_in_the_same_order() {
     let place = Place::start();
@@ -64,10 +124,7 @@ fn a_login_is_answered_with_the_same_parameters_in_the_same_order() {
     ] {
         let answers = [place.cluster.port(), proxy.port].map(|port| {
             let mut raw = Raw::open(port);
-            let mut all = vec![
-                ("user", crate::place::USER),
-                ("database", crate::place::DATABASE),
-            ];
+            let mut all = vec![("user", USER), ("database", DATABASE)];
             all.extend_from_slice(startup);
             raw.send_startup(&all);
             raw.authenticate(&place.password).unwrap();
@@ -731,6 +788,7 @@ fn statement_scripts() -> Vec<Script> {
                         .sync(),
                 ),
                 ready(p().prepared("t", &[]).sync()),
+                ready(p().prepared("s", &[]).sync()),
                 ready(p().query("DROP TABLE changing")),
                 ready(p().parse("u", "SELECT * FROM changing").sync()),
                 ready(p().prepared("t", &[]).sync()),
