@@ -237,12 +237,14 @@ fn variable_set(
             if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
                 inspection.refuse(rule, || message);
             }
-            match (scope, kind) {
-                (Scope::Now, VariableSetKind::VAR_SET_DEFAULT | VariableSetKind::VAR_RESET) => {
-                    inspection.return_to_default(&name, set.is_local, place)
-                }
-                (Scope::Now, _) => inspection.set(&name, set.is_local),
-                _ => {}
+            let returns = matches!(
+                kind,
+                VariableSetKind::VAR_SET_DEFAULT | VariableSetKind::VAR_RESET
+            );
+            if scope == Scope::Now && returns {
+                inspection.return_to_default(&name, set.is_local, place);
+            } else if scope == Scope::Now {
+                inspection.set(&name, set.is_local);
             }
         }
     }

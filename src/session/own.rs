@@ -47,7 +47,7 @@ impl Session {
 /// it the client's own. The settings that every user may change are not asked
 /// so: the view makes a row of each setting that there is.
 fn ask(output: &mut BytesMut, names: &[Box<str>]) -> io::Result<()> {
-    let call = |(n, name): (usize, &Box<str>)| {
+    let call = |(n, name): (usize, &str)| {
         let value = format!("pg_catalog.current_setting(${}, true)", n + 1);
         if is_everyones(name) {
             return value;
@@ -58,7 +58,12 @@ fn ask(output: &mut BytesMut, names: &[Box<str>]) -> io::Result<()> {
             n + 1
         )
     };
-    let calls: Vec<_> = names.iter().enumerate().map(call).collect();
+    let calls: Vec<_> = names
+        .iter()
+        .map(|name| &**name)
+        .enumerate()
+        .map(call)
+        .collect();
     frontend::parse("", &format!("SELECT {}", calls.join(", ")), [], output)?;
     let serialize = |name: &str, out: &mut BytesMut| {
         out.extend_from_slice(name.as_bytes());
