@@ -1,6 +1,6 @@
-//! The same messages, to PostgreSQL itself and through the proxy in transaction
-//! mode, where each transaction gets another server connection: the answers must
-//! be the same, byte by byte. Masked are: keys and process ids, the OIDs of
+//! The same messages, to PostgreSQL itself and through the proxy, in transaction
+//! mode (where each transaction gets another server connection) and in session
+//! mode: the answers must be the same, byte by byte. Masked are: keys and process ids, the OIDs of
 //! tables, and the places in PostgreSQL's source that its errors name, which
 //! those that the proxy gives in its stead do not have.
 
@@ -14,14 +14,27 @@ fn the_same_messages_get_the_same_bytes_in_answer() {
     place.renew();
     let proxy = place.proxy("transaction", POOL);
     let mut turns = Turns::new(&place, &proxy);
+    compare(&place, proxy.port, || turns.turn());
+}
+
+#[test]
+fn the_same_messages_get_the_same_bytes_in_session_mode() {
+    let place = Place::start();
+    place.renew();
+    let proxy = place.proxy("session", 1);
+    compare(&place, proxy.port, || {});
+}
+
+/// Runs all scripts both ways; `turn` comes between two transactions.
+fn compare(place: &Place, port: u16, mut turn: impl FnMut()) {
+    let startup = [
+        ("DateStyle", "German"),
+        ("options", "-c intervalstyle=iso_8601 -c work_mem=1234"),
+    ];
     let mut differences = Vec::new();
     for (name, steps) in scripts() {
-        let startup = [
-            ("DateStyle", "German"),
-            ("options", "-c intervalstyle=iso_8601 -c work_mem=1234"),
-        ];
         let direct = run(place.raw(place.cluster.port(), &startup), &steps, || {});
-        let proxied = run(place.raw(proxy.port, &startup), &steps, || turns.turn());
+        let proxied = run(place.raw(port, &startup), &steps, &mut turn);
         for (number, (step, answers)) in steps.iter().zip(direct.iter().zip(&proxied)).enumerate() {
             if answers.0 != answers.1 {
                 differences.push(format!(
