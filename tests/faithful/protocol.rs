@@ -161,6 +161,8 @@ enum End {
     Ready(usize),
     /// The first message of this type.
     Tag(u8),
+    /// The end of the connection.
+    Closed,
 }
 
 fn run(mut client: Raw, steps: &[Step], mut between: impl FnMut()) -> Vec<Vec<Message>> {
@@ -175,6 +177,7 @@ fn run(mut client: Raw, steps: &[Step], mut between: impl FnMut()) -> Vec<Vec<Me
                 .flat_map(|_| client.until_ready().messages)
                 .collect(),
             End::Tag(tag) => client.until(tag).messages,
+            End::Closed => client.until_closed().messages,
         };
         let last: Option<&Message> = messages.last();
         idle = last.is_some_and(|last| last.tag == b'Z' && last.body == b"I");
@@ -182,7 +185,9 @@ fn run(mut client: Raw, steps: &[Step], mut between: impl FnMut()) -> Vec<Vec<Me
         messages
     });
     let answers = answers.collect();
-    client.send(Pipeline::new().terminate().bytes());
+    if !matches!(steps.last().map(|step| step.end), Some(End::Closed)) {
+        client.send(Pipeline::new().terminate().bytes());
+    }
     answers
 }
 
@@ -231,6 +236,13 @@ fn until(tag: u8, messages: Pipeline) -> Step {
     }
 }
 
+fn closed(messages: Pipeline) -> Step {
+    Step {
+        messages,
+        end: End::Closed,
+    }
+}
+
 fn p() -> Pipeline {
     Pipeline::new()
 }
@@ -254,6 +266,7 @@ fn scripts() -> Vec<Script> {
     all.extend(pipeline_scripts());
     all.extend(copy_scripts());
     all.extend(statement_scripts());
+    all.extend(end_scripts());
     all
 }
 
@@ -366,6 +379,50 @@ fn queries_scripts() -> Vec<Script> {
     ]
 }
 
+fn end_scripts() -> Vec<Script> {
+    let terminate = "SELECT pg_terminate_backend(pg_backend_pid())";
+    let idle = "SET idle_in_transaction_session_timeout = 50";
+    vec![
+        ("the end by itself", vec![closed(p().query(terminate))]),
+        (
+            "the end within a pipeline",
+            vec![closed(
+                p().statement("SELECT 1")
+                    .statement(terminate)
+                    .sync()
+                    .query("SELECT 2"),
+            )],
+        ),
+        (
+            "the end of an idle transaction",
+            vec![ready(p().query(idle)), closed(p().query("BEGIN; SELECT 1"))],
+        ),
+        ("goodbye", vec![closed(p().terminate())]),
+        (
+            "goodbye behind answers",
+            vec![closed(
+                p().query("SELECT 1")
+                    .statement("SELECT 2")
+                    .sync()
+                    .terminate(),
+            )],
+        ),
+        (
+            "timeouts",
+            queries(&[
+                "SET statement_timeout = 50",
+                "SELECT pg_sleep(5)",
+                "BEGIN",
+                "SELECT pg_sleep(5)",
+                "SELECT 1",
+                "ROLLBACK",
+                "SET statement_timeout = 0",
+                "SELECT pg_sleep(0.1)",
+            ]),
+        ),
+    ]
+}
+
 fn settings_scripts() -> Vec<Script> {
     let own = [
         "SHOW DateStyle",
@@ -427,6 +484,21 @@ fn settings_scripts() -> Vec<Script> {
         "SELECT set_config('work_mem', '5MB', false), set_config('timezone', 'UTC', true)",
         "SHOW work_mem",
         "SHOW TimeZone",
+        "SET LOCAL work_mem = '6MB'",
+        "SHOW work_mem",
+        "BEGIN; SET work_mem = '4MB'; SAVEPOINT a; SET work_mem = '5MB'",
+        "ROLLBACK TO a; COMMIT",
+        "SHOW work_mem",
+        "SELECT 1; SET work_mem = '7MB'; SELECT 1/0",
+        "SHOW work_mem",
+        "SET search_path = pg_catalog, public",
+        "SHOW search_path",
+        "SET search_path = ''",
+        "SELECT * FROM int4_tbl",
+        "RESET search_path",
+        "SET default_transaction_isolation = 'serializable'",
+        "SHOW transaction_isolation",
+        "RESET default_transaction_isolation",
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
         "SHOW transaction_read_only",
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
@@ -782,6 +854,44 @@ fn statement_scripts() -> Vec<Script> {
                 ready(p().prepared("", &[]).sync()),
                 ready(p().query("SELECT 2")),
                 ready(p().prepared("", &[]).sync()),
+            ],
+        ),
+        (
+            "types and formats",
+            vec![
+                ready(
+                    p().message(b'P', b"typed\0SELECT $1, $2\0\0\x02\0\0\0\x17\0\0\0\x11")
+                        .describe_statement("typed")
+                        .sync(),
+                ),
+                // The first as binary, the second as text; all results as binary.
+                ready(
+                    p().message(
+                        b'B',
+                        b"\0typed\0\0\x02\0\x01\0\0\0\x02\0\0\0\x04\0\0\0\x2a\0\0\0\x04\\x01\0\x01\0\x01",
+                    )
+                    .describe("")
+                    .execute("", 0)
+                    .sync(),
+                ),
+                // An integer of three bytes, then no parameter, then NULLs.
+                ready(
+                    p().message(
+                        b'B',
+                        b"\0typed\0\0\x01\0\x01\0\x02\0\0\0\x03abc\xff\xff\xff\xff\0\0",
+                    )
+                    .sync(),
+                ),
+                ready(p().bind("", "typed", &[]).sync()),
+                ready(
+                    p().message(
+                        b'B',
+                        b"\0typed\0\0\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff\0\0",
+                    )
+                    .execute("", 0)
+                    .sync(),
+                ),
+                ready(p().message(b'P', b"\0SELECT $1\0\0\x01\0\x0f\xff\xff").sync()),
             ],
         ),
         (
