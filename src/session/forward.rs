@@ -329,7 +329,8 @@ impl Session {
         if verdict.effects.resets {
             up.ledger.hold = Hold::UntilReattached;
         } else if self.returns_to_startup(&verdict) {
-            if up.ledger.status != TransactionStatus::Failed
+            if up.ledger.is_answered()
+                && up.ledger.status != TransactionStatus::Failed
                 && let [Returned { alone: true, .. }] = &*verdict.effects.defaults
             {
                 self.forward_reset(header, &verdict, up);

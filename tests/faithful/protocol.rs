@@ -506,6 +506,15 @@ fn settings_scripts() -> Vec<Script> {
         "SELECT random()",
         "SELECT random()",
     ];
+    let at_once = p()
+        .query("SET DateStyle = ISO")
+        .query("RESET DateStyle")
+        .query("SHOW DateStyle")
+        .query("BEGIN; SELECT 1/0")
+        .query("RESET DateStyle")
+        .query("ROLLBACK")
+        .query("RESET DateStyle; SELECT 1")
+        .query("SHOW DateStyle");
     let reset_all = [
         "SET work_mem = '2MB'",
         "RESET ALL",
@@ -527,6 +536,7 @@ fn settings_scripts() -> Vec<Script> {
                     .collect::<Vec<_>>(),
             ),
         ),
+        ("settings in one write", vec![ready_times(at_once, 8)]),
         ("all settings", queries(&reset_all)),
         (
             "settings within a pipeline",
