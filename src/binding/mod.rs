@@ -7,9 +7,11 @@
 //! of another tenant, or of none, cannot reach the relay.
 
 mod answer;
+mod everyones;
 mod own;
 mod prelude;
 
+pub use everyones::is_everyones;
 pub use own::OwnSettings;
 
 use crate::server::{Connection, Unbound};
@@ -104,6 +106,10 @@ pub fn attach(taken: Taken, tenant: &SharedTenant, own: &OwnSettings) -> Connect
             let condition = match state.condition {
                 // Without a new token the database would not know it any more.
                 Condition::Clean if connection.is_stale() => Condition::Unproven,
+                // A setting that cannot be reset by its name must not fail here.
+                Condition::Clean | Condition::Unproven if applied.leaves_unusual(own) => {
+                    Condition::Doubtful
+                }
                 condition => condition,
             };
             let mut attaching = match (same, condition) {

@@ -1,5 +1,6 @@
 //! Settings that a client has made for itself.
 
+use super::everyones::is_everyones;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -40,6 +41,15 @@ impl OwnSettings {
     /// Whether there is one that makes statements fail by time.
     pub(super) fn has_timeout(&self) -> bool {
         self.names().any(|name| name.ends_with("_timeout"))
+    }
+
+    /// Whether turning `self` into `wanted` resets a setting whose RESET may
+    /// fail: it may be a superuser's, or an extension's, and `temp_buffers`
+    /// cannot be changed once temporary tables have been used.
+    pub(super) fn leaves_unusual(&self, wanted: &Self) -> bool {
+        let mut gone = self.names().filter(|name| wanted.get(name).is_none());
+        !Arc::ptr_eq(&self.0, &wanted.0)
+            && gone.any(|name| !is_everyones(name) || name == "temp_buffers")
     }
 
     /// Their names, in lower case.

@@ -225,9 +225,7 @@ fn set_config(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
         }
         inspection.refuse(rule, || message);
     }
-    if lasts {
-        inspection.touch(&name);
-    }
+    inspection.set(&name, !lasts);
 }
 
 /// The text of a constant, also with a cast to text.

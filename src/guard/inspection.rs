@@ -6,7 +6,7 @@ use super::policy::Policy;
 use super::rules::{self, Rule, Switch};
 use super::settings;
 use super::tree::Stack;
-use super::verdict::{Effects, Refusal, TouchedSettings, Verdict};
+use super::verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 use super::{Mode, Permission, answer, expression, statement};
 use pg_raw_parse::StmtList;
 
@@ -209,6 +209,29 @@ impl<'p> Inspection<'p> {
     /// Records a call that only the parameters' values can decide on.
     pub(super) fn defer(&mut self, call: SetConfig) {
         self.deferred.push(call);
+    }
+
+    /// Records that the setting `name` gets a value, for the session or for the
+    /// transaction alone.
+    pub(super) fn set(&mut self, name: &str, local: bool) {
+        let name = settings::current_name(name);
+        self.effects.defaults.retain(|known| *known.name != *name);
+        if local {
+            // A time limit says nothing about what statements mean.
+            self.effects.sets_local |= !name.ends_with("_timeout");
+        } else {
+            self.touch(name);
+        }
+    }
+
+    /// Records that the setting `name` returns to its default.
+    pub(super) fn return_to_default(&mut self, name: &str, local: bool, place: Place) {
+        self.set(name, local);
+        self.effects.defaults.push(Returned {
+            name: settings::current_name(name).into(),
+            local,
+            alone: place.alone,
+        });
     }
 
     /// Records that the session's setting `name` may change.

@@ -34,7 +34,7 @@ pub use answer::{Answer, Question, Target};
 pub use parameters::{Parameter, SetConfig};
 pub use policy::Policy;
 pub use rules::{Rule, Switch, rules};
-pub use verdict::{Effects, Refusal, TouchedSettings, Verdict};
+pub use verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 
 use cache::Cache;
 use inspection::{Inspection, Judgement};

@@ -129,9 +129,7 @@ impl SetConfig {
         if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
             inspection.refuse(rule, || message);
         }
-        if self.lasts {
-            inspection.touch(&name);
-        }
+        inspection.set(&name, !self.lasts);
     }
 
     /// What it takes in the cache, in bytes.

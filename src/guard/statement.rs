@@ -239,8 +239,14 @@ fn variable_set(
             if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
                 inspection.refuse(rule, || message);
             }
-            if scope == Scope::Now && !set.is_local {
-                inspection.touch(&name);
+            let returns = matches!(
+                kind,
+                VariableSetKind::VAR_SET_DEFAULT | VariableSetKind::VAR_RESET
+            );
+            if scope == Scope::Now && returns {
+                inspection.return_to_default(&name, set.is_local, place);
+            } else if scope == Scope::Now {
+                inspection.set(&name, set.is_local);
             }
         }
     }

@@ -45,6 +45,11 @@ impl Refusal {
 pub struct Effects {
     /// Session settings that it may change (not `SET LOCAL`).
     pub settings: TouchedSettings,
+    /// Settings that it returns to their default, and does not set again.
+    pub defaults: Vec<Returned>,
+    /// It changes settings for its transaction alone (`SET LOCAL`), others than
+    /// time limits.
+    pub sets_local: bool,
     /// It runs `RESET ALL`, `DISCARD ALL` or `SET SESSION AUTHORIZATION DEFAULT`,
     /// and nothing behind it in the string sees data: the tenant and the client's
     /// settings must be attached again before the next message.
@@ -75,6 +80,17 @@ pub struct Effects {
     /// It runs code that the guard cannot see into (DO, CALL, functions outside
     /// pg_catalog): attach again before the connection's next use.
     pub doubtful: bool,
+}
+
+/// A setting that a statement returns to its default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Returned {
+    /// Its name, in lower case.
+    pub name: Box<str>,
+    /// For the transaction alone.
+    pub local: bool,
+    /// The statement is the only one of its query string.
+    pub alone: bool,
 }
 
 /// Session settings that a statement may change.

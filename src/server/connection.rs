@@ -5,7 +5,6 @@ use crate::tenant::ServerName;
 use crate::transport::{Buffer, Transport};
 use crate::wire::backend;
 use bytes::BytesMut;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -253,9 +252,10 @@ impl fmt::Debug for BackendKey {
     }
 }
 
-/// Parameters that the server reports by itself (ParameterStatus).
+/// Parameters that the server reports by itself (ParameterStatus), in the order
+/// in which it reported them first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Parameters(BTreeMap<Box<str>, Box<str>>);
+pub struct Parameters(Vec<(Box<str>, Box<str>)>);
 
 impl Parameters {
     /// Takes the body of a ParameterStatus.
@@ -264,11 +264,14 @@ impl Parameters {
     /// If it is not one.
     pub fn update(&mut self, body: &[u8]) -> Result<(), backend::FrameError> {
         let (name, value) = backend::parameter_status(body).ok_or(backend::FrameError)?;
-        self.0.insert(name.into(), value.into());
+        match self.0.iter_mut().find(|(known, _)| **known == *name) {
+            Some((_, known)) => *known = value.into(),
+            None => self.0.push((name.into(), value.into())),
+        }
         Ok(())
     }
 
-    /// Names and values, in the names' order.
+    /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
@@ -276,6 +279,9 @@ impl Parameters {
     /// The value of one.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| &**value)
+        let mut parameters = self.iter();
+        parameters
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 }

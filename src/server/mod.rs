@@ -13,5 +13,5 @@ mod secure;
 pub(crate) use connect::dial;
 pub use connect::{ConnectError, Target, cancel, connect};
 pub use connection::{BackendKey, Connection, ConnectionId, Parameters, Unbound};
-pub use prepared::{Prepared, PreparedId, PreparedSet, ServerName};
+pub use prepared::{Moment, Prepared, PreparedId, PreparedSet, Shape, StatementName};
 pub(crate) use secure::{Secured, secure};

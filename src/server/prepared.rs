@@ -1,6 +1,7 @@
 //! Prepared statements that a server connection holds.
 
 use hashbrown::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,9 +47,9 @@ impl Prepared {
 /// used twice on a connection, so that a statement that was believed gone
 /// cannot be met under a new one's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServerName(u64);
+pub struct StatementName(u64);
 
-impl std::fmt::Display for ServerName {
+impl std::fmt::Display for StatementName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "pgtenant_{}", self.0)
     }
@@ -65,29 +66,106 @@ pub struct PreparedSet {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    name: ServerName,
+    name: StatementName,
     used: u64,
+    prepared: Moment,
+    shape: Option<Shape>,
+}
+
+/// What rows a statement gives: their columns' names and types, as a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape(u64);
+
+impl Shape {
+    /// That of a statement whose description is too long to be looked at. Equal
+    /// to no other but by a chance of 1 to 2⁶⁴.
+    pub const UNKNOWN: Self = Self(0);
+
+    /// The shape that a RowDescription tells, by its body, or that of a statement
+    /// without rows; `None` if it is no RowDescription.
+    #[must_use]
+    pub fn of(row_description: Option<&[u8]>) -> Option<Self> {
+        let mut hasher = DefaultHasher::new();
+        let Some(body) = row_description else {
+            return Some(Self(hasher.finish()));
+        };
+        let mut rest = body.get(2..)?;
+        while !rest.is_empty() {
+            let end = rest.iter().position(|byte| *byte == 0)?;
+            // Name; table and column number, which say nothing of the value;
+            // type, length, modifier; format.
+            rest.get(..=end)?.hash(&mut hasher);
+            rest.get(end + 7..end + 17)?.hash(&mut hasher);
+            rest = rest.get(end + 19..)?;
+        }
+        Some(Self(hasher.finish()))
+    }
+}
+
+/// Tells which of two events in the process came first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// A moment after all before it.
+    #[must_use]
+    pub fn now() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl PreparedSet {
-    /// The statement's name here, if it is prepared.
-    pub fn find(&mut self, id: PreparedId) -> Option<ServerName> {
-        let entry = self.known.get_mut(&id)?;
+    /// The statement's name here, if it is prepared, and was so at `since` or
+    /// later.
+    pub fn find(&mut self, id: PreparedId, since: Moment) -> Option<StatementName> {
+        let known = self.known.get_mut(&id);
+        let entry = known.filter(|entry| entry.prepared >= since)?;
         self.clock += 1;
         entry.used = self.clock;
         Some(entry.name)
     }
 
+    /// The statement's name here, if it is prepared, whenever it was.
+    #[must_use]
+    pub fn find_any(&self, id: PreparedId) -> Option<StatementName> {
+        self.known.get(&id).map(|entry| entry.name)
+    }
+
+    /// The rows that the statement gives, if that is known.
+    #[must_use]
+    pub fn shape(&self, id: PreparedId) -> Option<Shape> {
+        self.known.get(&id)?.shape
+    }
+
+    /// Takes note of the rows that the statement gives.
+    pub fn set_shape(&mut self, id: PreparedId, shape: Option<Shape>) {
+        if let Some(entry) = self.known.get_mut(&id) {
+            entry.shape = shape;
+        }
+    }
+
+    /// The statement that has this name.
+    #[must_use]
+    pub fn id_of(&self, name: &str) -> Option<PreparedId> {
+        let mut known = self.known.iter();
+        known
+            .find(|(_, entry)| entry.name.to_string() == name)
+            .map(|(id, _)| *id)
+    }
+
     /// Gives the statement a name, to be prepared under it now.
-    pub fn add(&mut self, id: PreparedId) -> ServerName {
+    pub fn add(&mut self, id: PreparedId) -> StatementName {
         self.clock += 1;
         self.names += 1;
-        let name = ServerName(self.names);
+        let name = StatementName(self.names);
         self.known.insert(
             id,
             Entry {
                 name,
                 used: self.clock,
+                prepared: Moment::now(),
+                shape: None,
             },
         );
         name
@@ -95,7 +173,7 @@ impl PreparedSet {
 
     /// Takes out the statement that has been unused for the longest time, if
     /// there are more than `most`; it is to be closed.
-    pub fn evict(&mut self, most: usize) -> Option<ServerName> {
+    pub fn evict(&mut self, most: usize) -> Option<StatementName> {
         if self.known.len() <= most {
             return None;
         }
@@ -124,16 +202,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_shape_is_that_of_the_values() {
+        let columns = |table: u8, kind: u8| {
+            let head = [0, 1, b'a', 0, 0, 0, 0, table, 0, 1];
+            let rest = [0, 0, 0, kind, 0, 4, 255, 255, 255, 255, 0, 0];
+            Shape::of(Some(&[&head[..], &rest].concat()))
+        };
+        assert!(columns(1, 23).is_some());
+        assert_eq!(columns(1, 23), columns(2, 23));
+        assert_ne!(columns(1, 23), columns(1, 25));
+        assert_ne!(Shape::of(None), Shape::of(Some(&[0, 0, b'a'])));
+        assert_eq!(Shape::of(Some(&[0, 1, b'a', 0, 0])), None);
+    }
+
+    #[test]
     fn the_longest_unused_goes_first_and_no_name_comes_twice() {
         let mut set = PreparedSet::default();
         let [a, b, c] = [b"a\0\0\0", b"b\0\0\0", b"c\0\0\0"].map(|tail| Prepared::new(tail));
+        let start = Moment::now();
         let first = set.add(a.id());
         let second = set.add(b.id());
-        assert_eq!(set.find(a.id()), Some(first));
+        assert_eq!(set.find(a.id(), start), Some(first));
         let third = set.add(c.id());
         assert_eq!(set.evict(2), Some(second));
         assert_eq!(set.evict(2), None);
-        assert_eq!(set.find(b.id()), None);
+        assert_eq!(set.find(b.id(), start), None);
+        let later = Moment::now();
+        assert_eq!(set.find(a.id(), later), None);
+        assert_eq!(set.find_any(a.id()), Some(first));
         set.clear();
         let again = set.add(a.id());
         assert!(again != first && again != third);

@@ -75,11 +75,8 @@ impl Session {
         if !name.is_empty() && self.statements.get(&name).is_some() {
             return Err(name_taken(&name));
         }
-        let statement = Arc::new(Statement {
-            prepared: Prepared::new(parse.tail),
-            verdict: verdict.clone(),
-            own: self.own.clone(),
-        });
+        let prepared = Prepared::new(parse.tail);
+        let statement = Arc::new(Statement::new(prepared, verdict.clone(), &self.own));
         self.has_answered = true;
         if name.is_empty() {
             self.statements.set_unnamed(Some(statement));

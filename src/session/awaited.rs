@@ -25,18 +25,24 @@ pub(super) enum Awaited {
     Bind,
     /// What Describe is answered with, up to RowDescription or NoData.
     Describe,
+    /// The same for a statement, by the client's name for it.
+    DescribeStatement(Box<[u8]>, PreparedId),
+    /// The same for a Describe of ours; the client does not see it.
+    OurDescribe(PreparedId),
     /// What Execute is answered with, up to the completion.
     Execute(Option<Arc<Verdict>>),
     /// The CloseComplete of a client's Close.
     Close,
     /// The CloseComplete of a Close of ours; the client does not see it.
     OurClose,
+    /// A message of this type to us; the client does not see it.
+    Ours(u8),
+    /// The ReadyForQuery of a Sync of ours; the client does not see it.
+    OurSync,
     /// A ReadyForQuery.
     Sync,
     /// The client has ended a COPY that the server may not have begun yet.
     CopyEnd,
-    /// A ParseComplete of ours: the statement was prepared already.
-    ParsedBefore(Box<[u8]>),
     /// A CloseComplete of ours.
     ClosedHere,
 }
@@ -54,7 +60,6 @@ impl Awaited {
     /// The bytes of an answer that needs no server.
     pub(super) fn ours(&self) -> Option<&'static [u8]> {
         match self {
-            Self::ParsedBefore(_) => Some(backend::PARSE_COMPLETE),
             Self::ClosedHere => Some(backend::CLOSE_COMPLETE),
             Self::CopyEnd => Some(&[]),
             _ => None,

@@ -8,8 +8,8 @@ use super::relay::SLOW_CLIENT;
 use super::statements::Statement;
 use super::{Judged, Session};
 use crate::binding::Condition;
-use crate::guard::{self, Effects, Parameter, Permission, TouchedSettings, Verdict};
-use crate::server::{Connection, Prepared, PreparedId};
+use crate::guard::{self, Effects, Parameter, Permission, Returned, TouchedSettings, Verdict};
+use crate::server::{Connection, Prepared, PreparedId, StatementName};
 use crate::settings::Pin;
 use crate::wire::ClientError;
 use crate::wire::backend::{self, TransactionStatus};
@@ -17,7 +17,9 @@ use crate::wire::frontend::{
     self, BindValues, FrameError, HEADER, Header, Kind, LayoutError, Target,
 };
 use bytes::BytesMut;
+use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend as write;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 /// Longest Query or Parse that is taken, in bytes.
@@ -231,8 +233,11 @@ impl Session {
                 Hold::UntilAnswered if ledger.is_answered() => ledger.hold = Hold::No,
                 // The copied data are part of what is waited for; whatever else
                 // comes, the server does not run it.
-                Hold::UntilAnswered | Hold::UntilReattached if ledger.copy_in => {}
-                Hold::UntilAnswered | Hold::UntilReattached => return Ok(Step::Held),
+                Hold::UntilAnswered | Hold::UntilReattached | Hold::UntilReturned
+                    if ledger.copy_in => {}
+                Hold::UntilAnswered | Hold::UntilReattached | Hold::UntilReturned => {
+                    return Ok(Step::Held);
+                }
                 Hold::No | Hold::Resetting => {}
             }
             let mut upstream = Upstream { connection, ledger };
@@ -385,19 +390,116 @@ impl Session {
             self.refuse(header, &error, up);
             return Step::Done;
         }
+        // A simple query ends the unnamed statement.
+        self.statements.set_unnamed(None);
+        up.ledger.has_unnamed = false;
         if verdict.effects.resets {
             up.ledger.hold = Hold::UntilReattached;
+        } else if self.returns_to_startup(&verdict) {
+            if up.ledger.is_answered()
+                && up.ledger.status != TransactionStatus::Failed
+                && let [Returned { alone: true, .. }] = &*verdict.effects.defaults
+            {
+                self.forward_reset(header, &verdict, up);
+                return Step::Done;
+            }
+            up.ledger.hold = Hold::UntilReturned;
         } else if verdict.effects.drops_prepared || up.ledger.doubted {
             // What is still prepared is known once it has run; and whether its
             // transaction is over, so that the tenant is to be attached anew.
             up.ledger.hold_until_answered();
         }
-        // A simple query ends the unnamed statement.
-        self.statements.set_unnamed(None);
-        up.ledger.has_unnamed = false;
         up.ledger.awaited.push_back(Awaited::Query(verdict));
         self.pass(header);
         Step::Done
+    }
+
+    /// A `RESET name` of a setting that the client made at startup: in one
+    /// pipeline with what sets the startup value again, so that the client is
+    /// told of no value in between.
+    fn forward_reset<S>(&mut self, header: Header, verdict: &Verdict, up: &mut Upstream<'_, S>) {
+        self.stage(up);
+        let sql = frontend::query(self.body(header)).unwrap_or_default();
+        let tail = [sql, b"\0\0\0"].concat();
+        self.drop_next(header, up);
+        let output = up.connection.output();
+        output.extend_from_slice(b"P");
+        put_len(output, 1 + tail.len());
+        output.extend_from_slice(b"\0");
+        output.extend_from_slice(&tail);
+        let no_values: [&str; 0] = [];
+        let serialize = |_: &str, _: &mut BytesMut| Ok(IsNull::Yes);
+        let bound = write::bind("", "", [], no_values, serialize, [], output);
+        written(&bound.map_err(|_| ErrorKind::InvalidInput.into()));
+        written(&write::execute("", 0, output));
+        let awaited = &mut up.ledger.awaited;
+        awaited.extend([Awaited::Ours(b'1'), Awaited::Ours(b'2')]);
+        awaited.push_back(Awaited::Execute(None));
+        self.add_startup_values(&verdict.effects.defaults, up);
+        write::sync(up.connection.output());
+        up.ledger.awaited.push_back(Awaited::Sync);
+    }
+
+    /// Whether a statement returns settings to their default that the client
+    /// made at startup: for it, that is their default.
+    fn returns_to_startup(&self, verdict: &Verdict) -> bool {
+        let mut defaults = verdict.effects.defaults.iter();
+        defaults.any(|setting| self.startup.get(&setting.name).is_some())
+    }
+
+    /// Sets the startup values of settings that a query string has returned to
+    /// their default. Says whether there is anything to wait for.
+    pub(super) fn set_startup_values<S>(
+        &mut self,
+        connection: &mut Connection<S>,
+        ledger: &mut Ledger,
+    ) -> bool {
+        let defaults = &std::mem::take(&mut ledger.defaults);
+        if defaults.is_empty() || ledger.status == TransactionStatus::Failed {
+            return false;
+        }
+        let mut up = Upstream { connection, ledger };
+        self.add_startup_values(defaults, &mut up);
+        write::sync(up.connection.output());
+        up.ledger.awaited.push_back(Awaited::OurSync);
+        true
+    }
+
+    /// Adds to a pipeline what gives settings their startup values.
+    fn add_startup_values<S>(&mut self, defaults: &[Returned], up: &mut Upstream<'_, S>) {
+        /// No name that a client would choose.
+        const NAME: &str = "pgtenant: startup values";
+        self.stage(up);
+        let (mut conditions, mut values) = (Vec::new(), Vec::new());
+        for setting in defaults {
+            if let Some(value) = self.startup.get(&setting.name) {
+                let n = values.len();
+                conditions.push(format!(
+                    "pg_catalog.set_config(${}, ${}, ${}) IS NULL",
+                    n + 1,
+                    n + 2,
+                    n + 3
+                ));
+                let local = if setting.local { "true" } else { "false" };
+                values.extend([&*setting.name, value, local]);
+            }
+        }
+        // A query without rows.
+        let sql = format!("SELECT WHERE {}", conditions.join(" OR "));
+        let output = up.connection.output();
+        let serialize = |value: &str, out: &mut BytesMut| {
+            out.extend_from_slice(value.as_bytes());
+            Ok(IsNull::No)
+        };
+        // Left over, if a pipeline failed in the midst of it.
+        written(&write::close(b'S', NAME, output));
+        written(&write::parse(NAME, &sql, [], output));
+        let bound = write::bind(NAME, NAME, [], values, serialize, [], output);
+        written(&bound.map_err(|_| ErrorKind::InvalidInput.into()));
+        written(&write::execute(NAME, 0, output));
+        written(&write::close(b'S', NAME, output));
+        let answers = [b'3', b'1', b'2', b'C', b'3'];
+        up.ledger.awaited.extend(answers.map(Awaited::Ours));
     }
 
     fn forward_parse<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {
@@ -451,17 +553,13 @@ impl Session {
             self.add_unnamed(header, verdict, up);
             return Ok(());
         }
-        let prepared = if self.touched.is_empty() {
+        let prepared = if self.touched.is_empty() && !up.ledger.local {
             self.interner.intern(parse.tail, &self.own)
         } else {
             // Under settings that are not known before the transaction's end.
             Prepared::new(parse.tail)
         };
-        let statement = Arc::new(Statement {
-            prepared: prepared.clone(),
-            verdict,
-            own: self.own.clone(),
-        });
+        let statement = Arc::new(Statement::new(prepared.clone(), verdict, &self.own));
         if !self.statements.insert(&name, statement.clone()) {
             return Err(too_many_statements());
         }
@@ -478,14 +576,9 @@ impl Session {
             self.pass(header);
             return Ok(());
         }
-        let failed = up.ledger.status == TransactionStatus::Failed;
-        if !failed && up.connection.prepared().find(prepared.id()).is_some() {
-            up.ledger.awaited.push_back(Awaited::ParsedBefore(name));
-        } else {
-            self.stage(up);
-            let id = prepared.id();
-            up.prepare(&prepared, Awaited::Parse(Parsed::Named(name, Some(id))));
-        }
+        self.stage(up);
+        let id = prepared.id();
+        up.prepare(&prepared, Awaited::Parse(Parsed::Named(name, Some(id))));
         self.drop_next(header, up);
         Ok(())
     }
@@ -500,11 +593,7 @@ impl Session {
                 && last.own == self.own
         };
         if !self.statements.get(b"").is_some_and(is_same) {
-            let statement = Statement {
-                prepared: Prepared::new(tail),
-                verdict,
-                own: self.own.clone(),
-            };
+            let statement = Statement::new(Prepared::new(tail), verdict, &self.own);
             self.statements.set_unnamed(Some(Arc::new(statement)));
         }
         up.ledger.has_unnamed = true;
@@ -526,8 +615,7 @@ impl Session {
         // Another takes its place: it must not get a name.
         Some(Arc::new(Statement {
             prepared: Prepared::new(b"\0\0\0"),
-            verdict: statement.verdict.clone(),
-            own: statement.own.clone(),
+            ..Statement::clone(statement)
         }))
     }
 
@@ -540,11 +628,11 @@ impl Session {
     ) {
         self.stage(up);
         let name = up.name_of(victim);
-        let statement = Statement {
-            prepared: Prepared::new(format!("DEALLOCATE {name}\0\0\0").as_bytes()),
+        let statement = Statement::new(
+            Prepared::new(format!("DEALLOCATE {name}\0\0\0").as_bytes()),
             verdict,
-            own: self.own.clone(),
-        };
+            &self.own,
+        );
         up.parse_unnamed(&statement, Awaited::Parse(Parsed::Unnamed));
         self.statements.set_unnamed(Some(Arc::new(statement)));
     }
@@ -587,6 +675,9 @@ impl Session {
             self.refuse(header, &after_reset(), up);
             return Step::Done;
         }
+        if !unnamed && let Some(step) = self.check_shape(header, &statement, up) {
+            return step;
+        }
         let lost = self.lost_in(statement.prepared.tail(), &statement.verdict);
         if let Err(error) = lost.and_then(|()| self.take_effects(&statement.verdict, up)) {
             self.refuse(header, &error, up);
@@ -600,7 +691,8 @@ impl Session {
         let changes_more = effects.resets
             || effects.drops_prepared
             || effects.clears_residue
-            || effects.deallocates.is_some();
+            || effects.deallocates.is_some()
+            || self.returns_to_startup(&statement.verdict);
         if changes_more {
             up.ledger.portals.retain(|(name, _)| *name != portal);
             up.ledger
@@ -681,9 +773,8 @@ impl Session {
             .admit_to_server(Arc::new(verdict))
             .map_err(Unbound::Refused)?;
         Ok(Arc::new(Statement {
-            prepared: statement.prepared.clone(),
             verdict,
-            own: statement.own.clone(),
+            ..Statement::clone(&statement)
         }))
     }
 
@@ -702,6 +793,45 @@ impl Session {
         frontend::bind_values(values).map_err(|error| Unbound::Refused(layout(error)))
     }
 
+    /// Makes sure that a named statement gives the rows that the client was told:
+    /// its tables may have changed before it was prepared on this connection.
+    /// `None` if it does, or if the client was told nothing.
+    fn check_shape<S>(
+        &mut self,
+        header: Header,
+        statement: &Statement,
+        up: &mut Upstream<'_, S>,
+    ) -> Option<Step> {
+        let told = statement.shape.filter(|_| self.maps_names)?;
+        let id = statement.prepared.id();
+        let prepared = up.connection.prepared();
+        let name = prepared.find(id, statement.since);
+        let shape = prepared.shape(id).filter(|_| name.is_some());
+        let looked = up.ledger.described.take() == Some(id);
+        match shape {
+            Some(shape) if shape == told => return None,
+            Some(_) if looked => {
+                // As PostgreSQL has it (plancache.c).
+                let message = "cached plan must not change result type";
+                self.refuse(header, &ClientError::error("0A000", message), up);
+                return Some(Step::Done);
+            }
+            _ => {}
+        }
+        self.stage(up);
+        let name = match shape {
+            // It may have changed again.
+            Some(_) => up.prepare(&statement.prepared, Awaited::OurParse(id)),
+            None => up.name_of(statement),
+        };
+        let output = up.connection.output();
+        written(&write::describe(b'S', &name, output));
+        write::flush(output);
+        up.ledger.awaited.push_back(Awaited::OurDescribe(id));
+        up.ledger.hold = Hold::UntilAnswered;
+        Some(Step::Held)
+    }
+
     /// Whether a named statement would be prepared now, under other settings
     /// than those with which the client prepared it.
     fn changes_meaning<S>(
@@ -710,14 +840,11 @@ impl Session {
         statement: &Statement,
         up: &mut Upstream<'_, S>,
     ) -> bool {
-        let same = self.touched.is_empty() && statement.own == self.own;
+        let unchanged = self.touched.is_empty() && !up.ledger.local;
+        let same = unchanged && statement.own == self.own;
         let matters = !same && !name.is_empty() && self.maps_names;
-        matters
-            && up
-                .connection
-                .prepared()
-                .find(statement.prepared.id())
-                .is_none()
+        let id = statement.prepared.id();
+        matters && up.connection.prepared().find(id, statement.since).is_none()
     }
 
     /// Makes a statement the client's alone: no other client must get what its
@@ -725,8 +852,7 @@ impl Session {
     fn unshare(&mut self, name: &[u8], statement: &Statement) -> Arc<Statement> {
         let own = Arc::new(Statement {
             prepared: Prepared::new(statement.prepared.tail()),
-            verdict: statement.verdict.clone(),
-            own: statement.own.clone(),
+            ..statement.clone()
         });
         self.statements.replace(name, own.clone());
         own
@@ -766,10 +892,17 @@ impl Session {
                 up.parse_unnamed(&statement, Awaited::OurUnnamedParse);
             }
             Some((statement, false)) if self.maps_names => {
+                if let Some(step) = self.check_shape(header, &statement, up) {
+                    return step;
+                }
                 self.stage(up);
+                let clients = self.body(header).get(1..).unwrap_or_default();
+                let clients = clients.strip_suffix(b"\0").unwrap_or_default().into();
                 let name = up.name_of(&statement);
                 written(&write::describe(b'S', &name, up.connection.output()));
-                up.ledger.awaited.push_back(Awaited::Describe);
+                let id = statement.prepared.id();
+                let awaited = Awaited::DescribeStatement(clients, id);
+                up.ledger.awaited.push_back(awaited);
                 self.drop_next(header, up);
                 return Step::Done;
             }
@@ -822,8 +955,13 @@ impl Session {
             // It was bound before an earlier Sync.
             up.ledger.hold = Hold::Resetting;
         }
-        up.ledger.awaited.push_back(Awaited::Execute(verdict));
+        up.ledger
+            .awaited
+            .push_back(Awaited::Execute(verdict.clone()));
         self.pass(header);
+        if let Some(verdict) = verdict.filter(|verdict| self.returns_to_startup(verdict)) {
+            self.add_startup_values(&verdict.effects.defaults, up);
+        }
         Step::Done
     }
 
@@ -834,6 +972,7 @@ impl Session {
         up: &mut Upstream<'_, S>,
     ) -> Result<(), ClientError> {
         let effects = &verdict.effects;
+        up.ledger.local |= effects.sets_local;
         if effects.drops_temporary {
             self.lost.clear();
         }
@@ -871,13 +1010,16 @@ impl Session {
             _ => Condition::Clean,
         };
         up.ledger.worsen(condition);
+        let rejects = self.pool.settings().pin == Pin::Reject;
         let pinned = match effects {
             Effects { locks: true, .. } => Pinned::ByLocks,
             Effects { residue: true, .. } => Pinned::ByObjects,
+            // The next numbers of random() are expected to follow.
+            Effects { seeds: true, .. } if !rejects => Pinned::ByObjects,
             _ => Pinned::No,
         };
         if pinned > Pinned::No && self.maps_names {
-            if self.pool.settings().pin == Pin::Reject {
+            if rejects {
                 return Err(ClientError::error(
                     "0A000",
                     "the statement would leave an object in the session, which transaction pooling does not keep",
@@ -1054,19 +1196,21 @@ pub(super) struct Upstream<'a, S> {
 
 impl<S> Upstream<'_, S> {
     /// The statement's name on the server, where it is prepared now if it was
-    /// not.
+    /// not, or not since the client has prepared it.
     fn name_of(&mut self, statement: &Statement) -> String {
         let id = statement.prepared.id();
-        match self.connection.prepared().find(id) {
+        match self.connection.prepared().find(id, statement.since) {
             Some(name) => name.to_string(),
             None => self.prepare(&statement.prepared, Awaited::OurParse(id)),
         }
     }
 
-    /// Prepares a statement under a new name, and closes the one that has been
-    /// unused for the longest time if there are too many.
+    /// Prepares a statement under a new name. Closes what another client has
+    /// prepared of it before (its tables may have changed since), and the one
+    /// that has been unused for the longest time if there are too many.
     fn prepare(&mut self, prepared: &Prepared, owed: Awaited) -> String {
         let id: PreparedId = prepared.id();
+        let before = self.connection.prepared().find_any(id);
         let name = self.connection.prepared().add(id).to_string();
         let evicted = self.connection.prepared().evict(MOST_PREPARED);
         let output = self.connection.output();
@@ -1076,13 +1220,8 @@ impl<S> Upstream<'_, S> {
         output.extend_from_slice(b"\0");
         output.extend_from_slice(prepared.tail());
         self.ledger.awaited.push_back(owed);
-        if let Some(evicted) = evicted {
-            written(&write::close(
-                b'S',
-                &evicted.to_string(),
-                self.connection.output(),
-            ));
-            self.ledger.awaited.push_back(Awaited::OurClose);
+        for name in before.into_iter().chain(evicted) {
+            self.close(name);
         }
         name
     }
@@ -1091,6 +1230,13 @@ impl<S> Upstream<'_, S> {
     fn parse_for_once(&mut self, statement: &Statement, owed: Awaited) {
         self.parse_unnamed(statement, owed);
         self.ledger.has_unnamed = false;
+    }
+
+    /// Closes a statement that is not entered any more.
+    fn close(&mut self, name: StatementName) {
+        let output = self.connection.output();
+        written(&write::close(b'S', &name.to_string(), output));
+        self.ledger.awaited.push_back(Awaited::OurClose);
     }
 
     /// Makes the server's unnamed statement the client's.

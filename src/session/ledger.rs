@@ -4,8 +4,8 @@ use super::awaited::{Awaited, Parsed, begin_copy_in};
 use super::scan::Scan;
 use super::statements::Statements;
 use crate::binding::Condition;
-use crate::guard::Verdict;
-use crate::server::Connection;
+use crate::guard::{Returned, Verdict};
+use crate::server::{Connection, Parameters, PreparedId, Shape};
 use crate::wire::backend::{self, FrameError, Report, TransactionStatus};
 use bytes::BytesMut;
 use std::collections::VecDeque;
@@ -37,6 +37,15 @@ pub(super) struct Ledger {
     pub(super) hold: Hold,
     /// Portals whose execution changes more than data.
     pub(super) portals: Vec<(Box<[u8]>, Arc<Verdict>)>,
+    /// The statement that was described to us last.
+    pub(super) described: Option<PreparedId>,
+    /// The parameters that the client knows, while others are in force until the
+    /// tenant is attached again.
+    pub(super) told: Option<Parameters>,
+    /// Settings that a query string, now over, has returned to their default.
+    pub(super) defaults: Vec<Returned>,
+    /// The transaction may have changed settings for itself (`SET LOCAL`).
+    pub(super) local: bool,
     /// The server's last error ended its session.
     pub(super) server_ended: bool,
     /// The client has begun a pipeline, and its Sync has not been sent: the
@@ -75,6 +84,17 @@ pub(super) enum Hold {
     /// All settings are reset once everything owed has arrived; then the tenant
     /// is attached again.
     UntilReattached,
+    /// Some settings have returned to their default once everything owed has
+    /// arrived; then the client's startup values are set again.
+    UntilReturned,
+}
+
+impl Hold {
+    /// Whether the client is told that the server is ready only when settings
+    /// have been set again.
+    fn ends_in_reset(self) -> bool {
+        matches!(self, Self::UntilReattached | Self::UntilReturned)
+    }
 }
 
 impl Ledger {
@@ -92,6 +112,10 @@ impl Ledger {
             doubted: false,
             hold: Hold::No,
             portals: Vec::new(),
+            described: None,
+            told: None,
+            defaults: Vec::new(),
+            local: false,
             server_ended: false,
             in_pipeline: false,
             early_data: false,
@@ -140,6 +164,27 @@ impl Ledger {
         self.awaited.is_empty() && self.is_without_transaction() && !held
     }
 
+    /// Whether only the answers of a query string or pipeline are still to come
+    /// behind which settings are set again.
+    fn ends_in_reset(&self) -> bool {
+        self.hold.ends_in_reset() && self.awaited.len() <= 1
+    }
+
+    /// Ends the answers to what has reset settings: the client is told of
+    /// the parameters that differ from those that it knows, and that the server
+    /// is ready.
+    pub(super) fn end_reset(&mut self, now: &Parameters, output: &mut Vec<u8>) {
+        if let Some(before) = self.told.take() {
+            let changed = now
+                .iter()
+                .filter(|(name, value)| before.get(name) != Some(value));
+            for (name, value) in changed {
+                backend::write_parameter_status(output, name, value);
+            }
+        }
+        backend::ready_for_query(output, self.status);
+    }
+
     /// Looks at what the server has sent, as far as it can be understood.
     /// Messages that are not for the client are taken out, ours put in between
     /// them through `staged`.
@@ -162,7 +207,7 @@ impl Ledger {
             };
             let len = backend::HEADER + header.body;
             // As much of it as is acted upon must have arrived.
-            let needed = backend::HEADER + header.body.min(acted_upon(header.tag));
+            let needed = backend::HEADER + header.body.min(self.acted_upon(header.tag));
             let Some(whole) = rest.get(backend::HEADER..needed) else {
                 return Ok(());
             };
@@ -171,21 +216,47 @@ impl Ledger {
                 b'D' | b'd' | b't' | b'c' | b'H' if self.awaited.is_empty() => {
                     return Err(FrameError);
                 }
+                b't' if matches!(self.awaited.front(), Some(Awaited::OurDescribe(_))) => Fate::Drop,
                 b'D' | b'd' | b't' | b'c' | b'H' | b'N' | b'A' => Fate::Pass,
+                b'T' | b'n' if self.tells_shape() => {
+                    let is_whole = whole.len() == header.body;
+                    let shape = match header.tag {
+                        b'T' if is_whole => Shape::of(Some(whole)),
+                        b'T' => None,
+                        _ => Shape::of(None),
+                    };
+                    self.take_shape(shape, connection, statements)
+                }
                 b'E' => {
                     let Report {
                         severity, sqlstate, ..
                     } = backend::report(whole);
                     self.server_ended = severity == "FATAL" || severity == "PANIC";
-                    if sqlstate == "0A000" {
+                    let mut renamed = None;
+                    if sqlstate == "08P01" && whole.len() == header.body {
+                        let body = whole.to_vec();
+                        renamed = with_clients_name(&body, connection, statements);
+                    } else if sqlstate == "0A000" {
                         self.forget_prepared(connection);
                     }
-                    self.take_error(connection, statements)?
+                    match (self.take_error(connection, statements)?, renamed) {
+                        (Fate::Pass, Some(ours)) => Fate::Replace(ours),
+                        (fate, _) => fate,
+                    }
                 }
                 b'S' => {
                     let body = whole.to_vec();
+                    let fate = match self.ends_in_reset() {
+                        // The client is told once they are what it will find.
+                        true => {
+                            let before = || connection.parameters().clone();
+                            self.told.get_or_insert_with(before);
+                            Fate::Drop
+                        }
+                        false => Fate::Pass,
+                    };
                     connection.parameters_mut().update(&body)?;
-                    Fate::Pass
+                    fate
                 }
                 b'Z' => {
                     let status = TransactionStatus::decode(whole)?;
@@ -201,6 +272,50 @@ impl Ledger {
                     staged.extend_from_slice(&ours);
                 }
             }
+        }
+    }
+
+    /// How many bytes of a message's body are acted upon, at most.
+    fn acted_upon(&self, tag: u8) -> usize {
+        match tag {
+            // Name and value: a longer one does not decode.
+            b'Z' | b'S' => 64 << 10,
+            // The severity comes first, and errors that name a prepared statement
+            // are short; others can quote a value of megabytes.
+            b'E' => 1 << 10,
+            b'T' if self.tells_shape() => 64 << 10,
+            _ => 0,
+        }
+    }
+
+    /// Whether the next description is that of a statement whose rows matter.
+    fn tells_shape(&self) -> bool {
+        matches!(
+            self.awaited.front(),
+            Some(Awaited::DescribeStatement(..) | Awaited::OurDescribe(_))
+        )
+    }
+
+    /// Takes note of the rows of the statement that is described.
+    fn take_shape<S>(
+        &mut self,
+        shape: Option<Shape>,
+        connection: &mut Connection<S>,
+        statements: &mut Statements,
+    ) -> Fate {
+        match self.awaited.pop_front() {
+            Some(Awaited::DescribeStatement(name, id)) => {
+                connection.prepared().set_shape(id, shape);
+                statements.set_shape(&name, id, shape);
+                Fate::Pass
+            }
+            Some(Awaited::OurDescribe(id)) => {
+                let shape = shape.unwrap_or(Shape::UNKNOWN);
+                connection.prepared().set_shape(id, Some(shape));
+                self.described = Some(id);
+                Fate::Drop
+            }
+            _ => Fate::Pass,
         }
     }
 
@@ -232,6 +347,7 @@ impl Ledger {
             (b'1', Awaited::OurParse(_) | Awaited::OurUnnamedParse) | (b'3', Awaited::OurClose) => {
                 (true, Fate::Drop)
             }
+            (tag, Awaited::Ours(expected)) if tag == *expected => (true, Fate::Drop),
             (b'T' | b'n', Awaited::Describe) => (true, Fate::Pass),
             (b'T' | b'C' | b'I', Awaited::Query(_)) => (false, Fate::Pass),
             (b'G', Awaited::Query(_) | Awaited::Execute(_)) => {
@@ -285,7 +401,7 @@ impl Ledger {
         while self
             .awaited
             .front()
-            .is_some_and(|next| !matches!(next, Awaited::Sync))
+            .is_some_and(|next| !matches!(next, Awaited::Sync | Awaited::OurSync))
         {
             match self.awaited.pop_front() {
                 Some(Awaited::Parse(Parsed::Named(name, id))) => {
@@ -294,7 +410,8 @@ impl Ledger {
                         connection.prepared().remove(id);
                     }
                 }
-                Some(Awaited::ParsedBefore(name)) => statements.remove(&name),
+                // The server keeps what nobody knows any more.
+                Some(Awaited::OurClose) => self.condition = Condition::Littered,
                 Some(Awaited::Parse(Parsed::Unnamed)) => {
                     statements.set_unnamed(None);
                     self.has_unnamed = false;
@@ -328,22 +445,32 @@ impl Ledger {
         statements: &mut Statements,
     ) -> Result<Fate, FrameError> {
         let front = self.awaited.pop_front().ok_or(FrameError)?;
+        let mut fate = Fate::Pass;
         match front {
             Awaited::Query(verdict) => {
                 if !self.failed {
+                    if self.hold == Hold::UntilReturned {
+                        self.defaults.extend_from_slice(&verdict.effects.defaults);
+                    }
                     self.succeeded(&verdict, connection, statements);
                 }
             }
+            Awaited::OurSync => fate = Fate::Drop,
             Awaited::RefusedQuery(_) | Awaited::Sync => {}
             _ => return Err(FrameError),
+        }
+        if self.awaited.is_empty() && self.hold.ends_in_reset() {
+            // It comes once the settings are set again.
+            fate = Fate::Drop;
         }
         self.status = status;
         self.failed = false;
         self.end_copy();
         if status == TransactionStatus::Idle {
             self.portals.clear();
+            self.local &= !self.awaited.is_empty();
         }
-        Ok(Fate::Pass)
+        Ok(fate)
     }
 
     /// What takes effect once a statement has run.
@@ -373,6 +500,24 @@ impl Ledger {
     }
 }
 
+/// An error that names a prepared statement ("bind message supplies …"), with
+/// the client's name for it in place of the server's.
+fn with_clients_name<S>(
+    body: &[u8],
+    connection: &mut Connection<S>,
+    statements: &Statements,
+) -> Option<Box<[u8]>> {
+    let text = std::str::from_utf8(body).ok()?;
+    let (before, rest) = text.split_once("\"pgtenant_")?;
+    let (digits, after) = rest.split_once('"')?;
+    let id = connection.prepared().id_of(&format!("pgtenant_{digits}"))?;
+    let name = statements.name_of(id)?;
+    let body = [before.as_bytes(), b"\"", name, b"\"", after.as_bytes()].concat();
+    let mut message = Vec::new();
+    backend::message(&mut message, b'E', &body);
+    Some(message.into_boxed_slice())
+}
+
 /// What becomes of a server's message.
 enum Fate {
     /// The client gets it.
@@ -381,15 +526,4 @@ enum Fate {
     Drop,
     /// The client gets this instead.
     Replace(Box<[u8]>),
-}
-
-/// How many bytes of a message's body are acted upon, at most.
-fn acted_upon(tag: u8) -> usize {
-    match tag {
-        // Name and value: a longer one does not decode.
-        b'Z' | b'S' => 64 << 10,
-        // The severity comes first; a message can quote a value of megabytes.
-        b'E' => 64,
-        _ => 0,
-    }
 }

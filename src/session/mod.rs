@@ -374,11 +374,19 @@ impl Session {
         // The unnamed statement is the attachment's from here on: bound again by
         // the client, it must be parsed again first.
         ledger.has_unnamed = false;
+        let before = connection.parameters().clone();
+        ledger.told.get_or_insert(before);
         let mut connection = reattach(connection, &self.own);
         ledger
             .scan
             .stage(connection.input_mut(), &mut self.client.output);
-        self.confirm_again(connection, slot, ledger).await
+        let mut exchange = self.confirm_again(connection, slot, ledger).await?;
+        let Exchange {
+            connection, ledger, ..
+        } = &mut exchange;
+        let now = connection.parameters();
+        self.client.send(|out| ledger.end_reset(now, out));
+        Ok(exchange)
     }
 
     /// Attaches the tenant anew between two transactions of a client that keeps
@@ -424,7 +432,8 @@ impl Session {
     }
 
     /// Waits for the answers to an attachment in the midst of a session. The
-    /// client is told of the parameters that it changes.
+    /// client is told of the parameters that it changes, at once if it is not
+    /// to be told of several changes together.
     async fn confirm_again(
         &mut self,
         connection: Connection<Attaching>,
@@ -432,9 +441,12 @@ impl Session {
         ledger: Ledger,
     ) -> Result<Exchange, End> {
         let output = &mut self.client.output;
-        let confirmed = connection
-            .confirm(ledger.status, |frame| output.extend_from_slice(frame))
-            .await;
+        let report = |frame: &[u8]| {
+            if ledger.told.is_none() {
+                output.extend_from_slice(frame);
+            }
+        };
+        let confirmed = connection.confirm(ledger.status, report).await;
         match confirmed {
             Ok(connection) => Ok(Exchange {
                 connection,

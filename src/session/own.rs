@@ -1,7 +1,7 @@
 //! The client's own settings, as its transactions leave them.
 
 use super::Session;
-use crate::binding::Bound;
+use crate::binding::{Bound, is_everyones};
 use crate::server::Connection;
 use crate::wire::ClientError;
 use crate::wire::backend::{self, FrameError};
@@ -52,10 +52,27 @@ impl Session {
     }
 }
 
-/// One row with the settings' values, NULL for one that does not exist.
+/// One row with the settings' values, NULL for one that does not exist, or that
+/// the session has not set: a failed SET of a superuser's setting must not make
+/// it the client's own. The settings that every user may change are not asked
+/// so: the view makes a row of each setting that there is.
 fn ask(output: &mut BytesMut, names: &[Box<str>]) -> io::Result<()> {
-    let calls: Vec<_> = (1..=names.len())
-        .map(|n| format!("pg_catalog.current_setting(${n}, true)"))
+    let call = |(n, name): (usize, &str)| {
+        let value = format!("pg_catalog.current_setting(${}, true)", n + 1);
+        if is_everyones(name) {
+            return value;
+        }
+        format!(
+            "CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_settings AS s \
+             WHERE pg_catalog.lower(s.name) = ${} AND s.source <> 'session') THEN NULL ELSE {value} END",
+            n + 1
+        )
+    };
+    let calls: Vec<_> = names
+        .iter()
+        .map(|name| &**name)
+        .enumerate()
+        .map(call)
         .collect();
     frontend::parse("", &format!("SELECT {}", calls.join(", ")), [], output)?;
     let serialize = |name: &str, out: &mut BytesMut| {

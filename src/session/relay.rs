@@ -289,12 +289,22 @@ impl Session {
         {
             return None;
         }
+        if ledger.hold == Hold::UntilReturned {
+            if self.set_startup_values(&mut exchange.connection, ledger) {
+                return None;
+            }
+            ledger.hold = Hold::No;
+            let now = exchange.connection.parameters();
+            self.client.send(|out| ledger.end_reset(now, out));
+        }
         if ledger.hold == Hold::UntilReattached {
             if ledger.status != TransactionStatus::Failed {
                 return Some(Outcome::Reset);
             }
             // The reset is undone with its transaction.
             ledger.hold = Hold::No;
+            let now = exchange.connection.parameters();
+            self.client.send(|out| ledger.end_reset(now, out));
             ledger.worsen(crate::binding::Condition::Doubtful);
         }
         let idle = ledger.is_idle() && !self.client.scan.is_within();

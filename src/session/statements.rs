@@ -2,7 +2,7 @@
 
 use crate::binding::OwnSettings;
 use crate::guard::Verdict;
-use crate::server::Prepared;
+use crate::server::{Moment, Prepared, PreparedId, Shape};
 use hashbrown::HashMap;
 use std::collections::HashMap as StdHashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -13,15 +13,30 @@ const MOST_BYTES: usize = 16 << 20;
 const MOST_NAMES: usize = 10_000;
 
 /// A prepared statement, and what the guard said of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Statement {
     pub(super) prepared: Arc<Prepared>,
     pub(super) verdict: Arc<Verdict>,
     /// The client's settings when it prepared the statement.
     pub(super) own: OwnSettings,
+    /// When the client prepared it: what was prepared before may be out of date.
+    pub(super) since: Moment,
+    /// The rows that the client was told that it gives.
+    pub(super) shape: Option<Shape>,
 }
 
 impl Statement {
+    /// What a client prepares now.
+    pub(super) fn new(prepared: Arc<Prepared>, verdict: Arc<Verdict>, own: &OwnSettings) -> Self {
+        Self {
+            prepared,
+            verdict,
+            own: own.clone(),
+            since: Moment::now(),
+            shape: None,
+        }
+    }
+
     /// Whether the server never has it under a name, with which an SQL EXECUTE
     /// could run it past what is judged at Bind.
     pub(super) fn is_nameless(&self) -> bool {
@@ -47,6 +62,14 @@ impl Statements {
         }
     }
 
+    /// A name that the client has given to this statement.
+    pub(super) fn name_of(&self, id: PreparedId) -> Option<&[u8]> {
+        let mut named = self.named.iter();
+        named
+            .find(|(_, statement)| statement.prepared.id() == id)
+            .map(|(name, _)| &**name)
+    }
+
     /// Adds a statement under a name that is not taken. `false` if the client
     /// has too many already.
     pub(super) fn insert(&mut self, name: &[u8], statement: Arc<Statement>) -> bool {
@@ -68,6 +91,14 @@ impl Statements {
     pub(super) fn replace(&mut self, name: &[u8], by: Arc<Statement>) {
         if let Some(statement) = self.named.get_mut(name) {
             *statement = by;
+        }
+    }
+
+    /// Takes note of the rows that the client was told that a statement gives.
+    pub(super) fn set_shape(&mut self, name: &[u8], id: PreparedId, shape: Option<Shape>) {
+        let named = self.named.get_mut(name);
+        if let Some(statement) = named.filter(|statement| statement.prepared.id() == id) {
+            Arc::make_mut(statement).shape = shape;
         }
     }
 

@@ -1,7 +1,9 @@
 //! What the statements that pass do to the session.
 
 use crate::{SETTING, guard};
-use pgtenant::guard::{Effects, Guard, Mode, Options, Permission, Policy, TouchedSettings};
+use pgtenant::guard::{
+    Effects, Guard, Mode, Options, Permission, Policy, Returned, TouchedSettings,
+};
 
 /// Statements of drivers and applications that pass and leave nothing.
 const HARMLESS: &[&str] = &[
@@ -16,11 +18,9 @@ const HARMLESS: &[&str] = &[
     "BEGIN ISOLATION LEVEL SERIALIZABLE",
     "COMMIT",
     "ROLLBACK TO SAVEPOINT a",
+    "SET LOCAL statement_timeout = 5",
     "SAVEPOINT a",
-    "SET LOCAL work_mem = '64MB'",
     "SET TRANSACTION READ ONLY",
-    "SET LOCAL search_path = a, b",
-    "SELECT set_config('app.user', $1, true)",
     "SHOW ALL",
     "SHOW search_path",
     "SELECT name, setting FROM pg_settings",
@@ -111,6 +111,17 @@ fn named(names: &[&str]) -> Effects {
     }
 }
 
+fn returned(names: &[&str], name: &str, alone: bool) -> Effects {
+    Effects {
+        defaults: vec![Returned {
+            name: name.into(),
+            local: false,
+            alone,
+        }],
+        ..named(names)
+    }
+}
+
 #[test]
 fn effects_tell_what_outlives_the_transaction() {
     let none = Effects::default;
@@ -148,11 +159,34 @@ fn effects_tell_what_outlives_the_transaction() {
         doubtful: true,
         ..none()
     };
+    let local = Effects {
+        sets_local: true,
+        ..none()
+    };
     let cases = [
         ("SET statement_timeout = 5", named(&["statement_timeout"])),
         (
             "SET DateStyle = ISO, MDY; SET App.X = ''; RESET app.x",
-            named(&["datestyle", "app.x"]),
+            returned(&["datestyle", "app.x"], "app.x", false),
+        ),
+        ("RESET app.x; SET app.x = '1'", named(&["app.x"])),
+        (
+            "SET TimeZone TO DEFAULT",
+            returned(&["timezone"], "timezone", true),
+        ),
+        ("SET LOCAL work_mem = '64MB'", local.clone()),
+        ("SET LOCAL search_path = a, b", local.clone()),
+        ("SELECT set_config('app.user', $1, true)", local.clone()),
+        (
+            "SET LOCAL work_mem TO DEFAULT",
+            Effects {
+                defaults: vec![Returned {
+                    name: "work_mem".into(),
+                    local: true,
+                    alone: true,
+                }],
+                ..local
+            },
         ),
         ("SET TIME ZONE 'UTC'", named(&["timezone"])),
         (
@@ -178,7 +212,7 @@ fn effects_tell_what_outlives_the_transaction() {
             "SELECT set_config('search_path', '', false)",
             named(&["search_path"]),
         ),
-        ("RESET work_mem", named(&["work_mem"])),
+        ("RESET work_mem", returned(&["work_mem"], "work_mem", true)),
         // Names of old, which PostgreSQL still takes.
         (
             "SET sort_mem = 64; SELECT set_config('Vacuum_Mem', '64MB', false)",
