@@ -697,6 +697,27 @@ fn a_client_that_listens_misses_nothing_while_its_tenant_is_attached_again() {
 }
 
 #[test]
+fn a_session_ends_when_unseen_code_makes_the_server_read_otherwise() {
+    for (setting, value) in [
+        ("client_encoding", "SJIS"),
+        ("standard_conforming_strings", "off"),
+    ] {
+        let proxy = Proxy::start(&Options {
+            opaque: "allow",
+            ..one_connection()
+        });
+        let mut client = proxy.raw("innovate");
+        let change = format!("DO $$BEGIN PERFORM set_config('{setting}', '{value}', false); END$$");
+        client.send_query(&change);
+        let last = client.until_closed().error();
+        assert_eq!((last.severity(), last.code()), ("FATAL", "42501"));
+        let mut next = proxy.raw("innovate");
+        assert_eq!(next.query(WHOSE).column(), [ALICE]);
+        assert_ne!(next.value(&format!("SHOW {setting}")), value);
+    }
+}
+
+#[test]
 fn where_unseen_code_is_allowed_no_tenant_gets_a_connection_that_another_had() {
     let options = Options {
         opaque: "allow",

@@ -850,12 +850,13 @@ impl Session {
     /// Makes a statement the client's alone: no other client must get what its
     /// constants have become.
     fn unshare(&mut self, name: &[u8], statement: &Statement) -> Arc<Statement> {
-        let own = Arc::new(Statement {
-            prepared: Prepared::new(statement.prepared.tail()),
+        let prepared = Prepared::new(statement.prepared.tail());
+        // The verdict that is kept may be another: one that waits for values.
+        self.statements.replace(name, prepared.clone());
+        Arc::new(Statement {
+            prepared,
             ..statement.clone()
-        });
-        self.statements.replace(name, own.clone());
-        own
+        })
     }
 
     fn forward_describe<S>(&mut self, header: Header, up: &mut Upstream<'_, S>) -> Step {

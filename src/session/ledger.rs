@@ -46,6 +46,9 @@ pub(super) struct Ledger {
     pub(super) defaults: Vec<Returned>,
     /// The transaction may have changed settings for itself (`SET LOCAL`).
     pub(super) local: bool,
+    /// The setting that makes the server read statements otherwise than the
+    /// guard, once code in the database has changed it.
+    pub(super) misread: Option<&'static str>,
     /// The server's last error ended its session.
     pub(super) server_ended: bool,
     /// The client has begun a pipeline, and its Sync has not been sent: the
@@ -116,6 +119,7 @@ impl Ledger {
             told: None,
             defaults: Vec::new(),
             local: false,
+            misread: None,
             server_ended: false,
             in_pipeline: false,
             early_data: false,
@@ -256,6 +260,7 @@ impl Ledger {
                         false => Fate::Pass,
                     };
                     connection.parameters_mut().update(&body)?;
+                    self.misread = misread(&body).or(self.misread);
                     fate
                 }
                 b'Z' => {
@@ -516,6 +521,18 @@ fn with_clients_name<S>(
     let mut message = Vec::new();
     backend::message(&mut message, b'E', &body);
     Some(message.into_boxed_slice())
+}
+
+/// The setting of which a ParameterStatus says that the server now splits texts
+/// into tokens otherwise than the guard.
+fn misread(body: &[u8]) -> Option<&'static str> {
+    let (name, value) = backend::parameter_status(body)?;
+    let pinned = [
+        ("client_encoding", "UTF8"),
+        ("standard_conforming_strings", "on"),
+    ];
+    let setting = pinned.iter().find(|(setting, _)| *setting == name)?;
+    (setting.1 != value).then_some(setting.0)
 }
 
 /// What becomes of a server's message.

@@ -4,6 +4,7 @@
 use super::forward::Step;
 use super::ledger::{Hold, Ledger, Pinned};
 use super::{End, Exchange, Session, bad_frame};
+use crate::guard::Mode;
 use crate::settings::PoolMode;
 use crate::transport;
 use crate::wire::ClientError;
@@ -210,6 +211,11 @@ impl Session {
                     &mut self.client.output,
                 )
                 .map_err(|error| Outcome::End(End::ServerGone(io::Error::other(error))))?;
+            if let Some(setting) = exchange.ledger.misread
+                && self.guard.options().mode == Mode::Enforce
+            {
+                return Err(Outcome::End(End::Failed(misread(setting))));
+            }
             let out = !self.client.output.is_empty() || exchange.ledger.scan.has_approved();
             if out || before != exchange.connection.input().len() {
                 moved = true;
@@ -333,6 +339,15 @@ impl Exchange {
         let scan = &self.ledger.scan;
         self.connection.input().is_empty() && !scan.is_within() && !scan.has_approved()
     }
+}
+
+/// What is told once the server reads statements otherwise than the guard.
+fn misread(setting: &str) -> ClientError {
+    ClientError::fatal(
+        "42501",
+        format!("terminating connection: code in the database has changed {setting}"),
+    )
+    .hint("pgtenant can judge statements only in UTF8 and with standard_conforming_strings on.")
 }
 
 /// The end of a session whose server connection others need.

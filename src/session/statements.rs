@@ -88,9 +88,9 @@ impl Statements {
     }
 
     /// Makes a named statement one of the same text.
-    pub(super) fn replace(&mut self, name: &[u8], by: Arc<Statement>) {
+    pub(super) fn replace(&mut self, name: &[u8], prepared: Arc<Prepared>) {
         if let Some(statement) = self.named.get_mut(name) {
-            *statement = by;
+            Arc::make_mut(statement).prepared = prepared;
         }
     }
 

@@ -10,7 +10,7 @@
 
 use crate::common::{Raw, raw::Message};
 use crate::place::{Place, Proxy};
-use pgtenant::guard::{Guard, Mode, Options, Permission, Policy};
+use pgtenant::guard::{Guard, Mode, Options, Permission, Policy, Refusal, function_call};
 use pgtenant::wire::ClientError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read as _, Write as _};
@@ -223,9 +223,7 @@ fn pass_up(
 /// What the proxy refuses of this, and its words.
 fn refusal(guard: &Guard, message: &Message) -> Option<(&'static str, ClientError)> {
     if message.tag == b'F' {
-        let text = "pgtenant does not forward FunctionCall messages";
-        let error = ClientError::error("42501", text).hint("Call the function in a SELECT.");
-        return Some(("FunctionCall", error));
+        return Some(told(&function_call()));
     }
     let mut texts = message.body.split(|byte| *byte == 0);
     let sql = match message.tag {
@@ -233,11 +231,14 @@ fn refusal(guard: &Guard, message: &Message) -> Option<(&'static str, ClientErro
         _ => texts.next(),
     };
     let verdict = guard.inspect(sql.unwrap());
-    let refusal = verdict.refusal.as_ref()?;
+    verdict.refusal.as_ref().map(told)
+}
+
+fn told(refusal: &Refusal) -> (&'static str, ClientError) {
     let error = ClientError::error(refusal.sqlstate, refusal.message.clone())
         .detail(refusal.detail())
         .hint(refusal.hint);
-    Some((refusal.rule, error))
+    (refusal.rule, error)
 }
 
 fn pass_down(server: &TcpStream, mut client: &TcpStream, line: &Line) -> io::Result<()> {
