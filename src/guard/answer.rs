@@ -10,9 +10,11 @@ use pg_raw_parse::{ConstValue, Node};
 
 /// A statement that is one of these as a whole:
 ///
-///     SELECT pg_backend_pid()
-///     SELECT pg_cancel_backend(PID)
-///     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = PID
+/// ```sql
+/// SELECT pg_backend_pid()
+/// SELECT pg_cancel_backend(PID)
+/// SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = PID
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// What is asked for.
