@@ -106,7 +106,7 @@ impl<'p> Inspection<'p> {
                 last: index + 1 + quiet >= count,
                 alone: count == 1,
             };
-            if !expression::is_query(statement.into()) {
+            if !expression::is_query(statement) {
                 self.reads_literals();
             }
             stack.push(statement, Scope::Now);

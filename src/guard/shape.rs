@@ -68,11 +68,13 @@ enum Class {
     Never,
 }
 
-static CLASSES: [Class; 256] = {
+static CLASSES: [Class; 256] = classes();
+
+const fn classes() -> [Class; 256] {
     let mut classes = [Class::Never; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        classes[byte] = match byte as u8 {
+    let mut byte: u8 = 0;
+    loop {
+        classes[byte as usize] = match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => Class::Word,
             b'0'..=b'9' => Class::Digit,
             b'\'' => Class::Quote,
@@ -83,10 +85,12 @@ static CLASSES: [Class; 256] = {
             b' '..=b'~' | b'\t' | b'\n' | b'\r' => Class::Other,
             _ => Class::Never,
         };
+        if byte == u8::MAX {
+            return classes;
+        }
         byte += 1;
     }
-    classes
-};
+}
 
 fn class(byte: u8) -> Class {
     CLASSES[usize::from(byte)]
