@@ -313,6 +313,27 @@ fn sighup_changes_nothing_for_clients() {
 // Limits.
 
 #[test]
+fn a_tenant_has_at_most_its_share_of_the_clients() {
+    let proxy = Proxy::start(&Options {
+        clients_per_tenant: Some(1),
+        ..Options::default()
+    });
+    let first = proxy.raw("innovate");
+    let database = proxy.database("innovate");
+    let parameters = [("user", "innovate"), ("database", &*database)];
+    let log_in = || Raw::log_in(proxy.port, &proxy.password, &parameters);
+    let error = log_in().unwrap_err();
+    assert_eq!((error.code(), error.severity()), ("53300", "FATAL"));
+    assert!(
+        error.hint().contains("listen.clients_per_tenant"),
+        "{error:?}"
+    );
+    proxy.raw("synergy").run_ok("SELECT 1");
+    drop(first);
+    wait_until("the place is free", || log_in().is_ok());
+}
+
+#[test]
 fn one_client_too_many_is_told_and_the_others_are_served() {
     let proxy = Proxy::start(&Options {
         max_clients: 2,

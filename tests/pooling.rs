@@ -200,6 +200,53 @@ fn a_tenant_holds_at_most_its_share() {
 }
 
 #[test]
+fn no_more_clients_of_a_tenant_wait_than_may() {
+    let proxy = Proxy::start(&Options {
+        waiting_per_tenant: Some(1),
+        ..size(1)
+    });
+    let mut holder = proxy.raw("innovate");
+    let mut first = proxy.raw("innovate");
+    let mut second = proxy.raw("innovate");
+    let mut other = proxy.raw("synergy");
+    holder.run_ok("BEGIN");
+    first.send_query("SELECT 1");
+    second.send_query("SELECT 1");
+    wait_until("one of them is refused", || {
+        first.has_answer() || second.has_answer()
+    });
+    let (mut refused, mut waiting) = match first.has_answer() {
+        true => (first, second),
+        false => (second, first),
+    };
+    let error = refused.until_ready().error();
+    assert_eq!((error.code(), error.severity()), ("53300", "ERROR"));
+    assert!(
+        error.hint().contains("pool.waiting_per_tenant"),
+        "{error:?}"
+    );
+    // Another tenant has a queue of its own.
+    other.send_query("SELECT 2");
+    assert!(!other.has_answer() && !waiting.has_answer());
+    holder.run_ok("COMMIT");
+    assert_eq!(waiting.until_ready().value(), "1");
+    assert_eq!(other.until_ready().value(), "2");
+    refused.run_ok("SELECT 1");
+}
+
+#[test]
+fn the_log_tells_how_often_a_client_keeps_its_connection() {
+    let proxy = Proxy::start(&size(1));
+    let mut client = proxy.raw("innovate");
+    client.run_ok("CREATE TEMP TABLE kept (a int)");
+    client.run_ok("DISCARD ALL");
+    client.run_ok("SELECT 1");
+    client.run_ok("SELECT pg_try_advisory_lock(1)");
+    proxy.wait_for_log("event=\"pinned\" by=\"objects\" pins=1");
+    proxy.wait_for_log("event=\"pinned\" by=\"locks\" pins=2");
+}
+
+#[test]
 fn a_client_that_leaves_while_it_waits_frees_the_queue() {
     let proxy = with_bulk(size(1));
     let mut holder = proxy.raw("innovate");

@@ -170,6 +170,7 @@ fn what_is_not_written_has_its_default() {
     let listen = &settings.listen;
     assert_eq!(listen.addresses, ["127.0.0.1:6432".parse().unwrap()]);
     assert_eq!(listen.max_clients, 10_000);
+    assert_eq!(listen.clients_per_tenant, 10_000);
     assert_eq!(listen.login_timeout, Duration::from_secs(10));
     assert_eq!(listen.drain_timeout, Duration::from_secs(30));
     assert_eq!(listen.workers, 1);
@@ -182,6 +183,7 @@ fn what_is_not_written_has_its_default() {
     let pool = &settings.pool;
     assert_eq!(pool.mode, PoolMode::Transaction);
     assert_eq!((pool.size, pool.size_per_tenant), (20, 20));
+    assert_eq!(pool.waiting_per_tenant, 10_000);
     assert_eq!(pool.share, Share::Scrubbed);
     assert_eq!(pool.pin, Pin::Allow);
     assert_eq!(pool.wait_timeout, Duration::from_secs(30));
@@ -502,6 +504,16 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             "pool",
             "size = -1",
             "pool.size = -1: must be a whole number from 1 to 10000",
+        ),
+        (
+            "pool",
+            "waiting_per_tenant = -1",
+            "pool.waiting_per_tenant = -1: must be a whole number from 0 to 1000000",
+        ),
+        (
+            "listen",
+            "clients_per_tenant = 10001",
+            "listen.clients_per_tenant = 10001: must be at most listen.max_clients, which is 10000",
         ),
         (
             "pool",

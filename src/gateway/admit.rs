@@ -1,6 +1,7 @@
 //! One client from its arrival to its end.
 
 use super::Shared;
+use super::seats::Seat;
 use crate::binding::{AttachError, OwnSettings, attach};
 use crate::guard::Guard;
 use crate::login::{Arrival, Arrived, Authenticated, Failed, LoginError, settings_of};
@@ -48,8 +49,13 @@ pub(super) async fn admit(
             return;
         }
     };
-    let Admitted { session, span } = session;
+    let Admitted {
+        session,
+        span,
+        seat,
+    } = session;
     let end = Box::pin(session.serve()).await;
+    drop(seat);
     match &end {
         End::Failed(error) => {
             warn!(target: "pgtenant::audit", parent: &span, event = "session_failed", reason = %error);
@@ -65,6 +71,7 @@ pub(super) async fn admit(
 struct Admitted {
     session: Session,
     span: Span,
+    seat: Seat,
 }
 
 async fn log_in(
@@ -121,8 +128,13 @@ async fn welcome(
         client = %address,
     );
     // The credential holds: whatever fails from here on follows that answer.
-    let outcome = prepare_session(&startup, &principal, shared, guards).await;
-    let prepared = match outcome {
+    let outcome = match shared.seats.take(&principal.tenant.id) {
+        Some(seat) => prepare_session(&startup, &principal, shared, guards)
+            .await
+            .map(|prepared| (prepared, seat)),
+        None => Err(too_many_of_tenant()),
+    };
+    let (prepared, seat) = match outcome {
         Ok(prepared) => prepared,
         Err(error) => {
             let error = LoginError::told(error);
@@ -179,7 +191,16 @@ async fn welcome(
         draining,
         span: span.clone(),
     });
-    Ok(Admitted { session, span })
+    Ok(Admitted {
+        session,
+        span,
+        seat,
+    })
+}
+
+fn too_many_of_tenant() -> ClientError {
+    ClientError::fatal("53300", "sorry, too many clients of this tenant already")
+        .hint("The administrator can raise listen.clients_per_tenant.")
 }
 
 /// Bytes of a cancellation key from protocol 3.2 on, as PostgreSQL 18 has it.

@@ -1,6 +1,7 @@
 //! The life of the process: listening, admitting clients, draining.
 
 mod admit;
+mod seats;
 mod stop;
 mod watched;
 mod worker;
@@ -13,6 +14,7 @@ use crate::pool::Pools;
 use crate::session::{Interner, Registry};
 use crate::settings::{ClientTls, IsolationKind, Settings, Share};
 use crate::tenant::{Directory, IsolationName, Seal};
+use seats::Seats;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::io;
@@ -47,6 +49,8 @@ struct Shared {
     registry: Arc<Registry>,
     interner: Arc<Interner>,
     places: Arc<Semaphore>,
+    /// Places among the clients of a tenant.
+    seats: Arc<Seats>,
     policies: HashMap<IsolationName, crate::guard::Policy>,
 }
 
@@ -155,6 +159,7 @@ impl Shared {
             registry: Arc::default(),
             interner: Arc::default(),
             places: Arc::new(Semaphore::new(settings.listen.max_clients)),
+            seats: Seats::new(settings.listen.clients_per_tenant),
             policies,
         })
     }

@@ -19,7 +19,7 @@ use crate::wire::ClientError;
 use greeting::Greetings;
 use holder::Holder;
 use retry::Retry;
-use shelf::{Grant, Shelf, Waiting};
+use shelf::{Grant, NotYet, Shelf, Waiting};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -102,6 +102,9 @@ pub enum CheckoutError {
     /// None became free in time.
     #[error("no server connection became free within {0:?}")]
     Timeout(Duration),
+    /// So many clients of the tenant wait already that no more may.
+    #[error("too many clients of the tenant wait for a server connection")]
+    Crowded,
     /// None could be opened.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -117,6 +120,8 @@ impl CheckoutError {
                 format!("no server connection became free within {}", humantime::format_duration(*limit)),
             )
             .hint("All connections of the pool are in use (pool.size, pool.size_per_tenant, pool.wait_timeout); end idle transactions or ask the administrator for more."),
+            Self::Crowded => ClientError::fatal("53300", self.to_string())
+                .hint("Send fewer transactions at once, or ask the administrator for more (pool.size_per_tenant, pool.waiting_per_tenant)."),
             Self::Connect(error) => error.to_client(),
         }
     }
@@ -124,7 +129,7 @@ impl CheckoutError {
 
 impl Pool {
     fn new(endpoint: Endpoint, server: Arc<Server>, settings: settings::Pool) -> Self {
-        let shelf = Shelf::new(settings.size, settings.size_per_tenant);
+        let shelf = Shelf::new(&settings);
         Self {
             endpoint,
             server,
@@ -155,7 +160,8 @@ impl Pool {
         let taken = lock(&self.shelf).take(self, tenant, dedicated);
         let (grant, evicted) = match taken {
             Ok(taken) => taken,
-            Err(waiting) => (self.wait(waiting).await?, Vec::new()),
+            Err(NotYet::Waiting(waiting)) => (self.wait(waiting).await?, Vec::new()),
+            Err(NotYet::Crowded) => return Err(CheckoutError::Crowded),
         };
         retire(evicted);
         match grant {

@@ -4,6 +4,7 @@
 use super::{Pool, Slot};
 use crate::binding::Bound;
 use crate::server::Connection;
+use crate::settings;
 use crate::tenant::{SharedTenant, TenantId};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -18,6 +19,15 @@ pub(super) enum Grant {
     Idle(Box<Connection<Bound>>, Slot),
     /// The right to open one.
     Open(Slot),
+}
+
+/// Why a client gets nothing at once.
+#[derive(Debug)]
+pub(super) enum NotYet {
+    /// It has a place in the queue.
+    Waiting(Waiting),
+    /// The queue of its tenant is full.
+    Crowded,
 }
 
 /// A client's place in the queue.
@@ -46,6 +56,7 @@ pub(super) fn hand_out(grants: Grants) {
 pub(super) struct Shelf {
     size: usize,
     size_per_tenant: usize,
+    waiting_per_tenant: usize,
     /// Connections that exist or are being opened.
     open: usize,
     /// Idle ones, the longest idle first.
@@ -90,10 +101,11 @@ enum Source {
 }
 
 impl Shelf {
-    pub(super) fn new(size: usize, size_per_tenant: usize) -> Self {
+    pub(super) fn new(settings: &settings::Pool) -> Self {
         Self {
-            size,
-            size_per_tenant,
+            size: settings.size,
+            size_per_tenant: settings.size_per_tenant,
+            waiting_per_tenant: settings.waiting_per_tenant,
             open: 0,
             idle: VecDeque::new(),
             held: HashMap::default(),
@@ -133,13 +145,17 @@ impl Shelf {
         pool: &Arc<Pool>,
         tenant: &SharedTenant,
         dedicated: bool,
-    ) -> Result<(Grant, Vec<Connection<Bound>>), Waiting> {
+    ) -> Result<(Grant, Vec<Connection<Bound>>), NotYet> {
         let mut evicted = Vec::new();
         // Whoever waits already comes first.
         if !self.queues.contains_key(&tenant.id)
             && let Some(source) = self.source(tenant, dedicated, &mut evicted)
         {
             return Ok((self.grant(pool, tenant, source), evicted));
+        }
+        let waiting = self.queues.get(&tenant.id).map_or(0, VecDeque::len);
+        if waiting >= self.waiting_per_tenant {
+            return Err(NotYet::Crowded);
         }
         self.tickets += 1;
         let ticket = self.tickets;
@@ -155,11 +171,11 @@ impl Shelf {
             self.turns.push_back(tenant.id.clone());
         }
         queue.push_back(waiter);
-        Err(Waiting {
+        Err(NotYet::Waiting(Waiting {
             tenant: tenant.id.clone(),
             ticket,
             grant,
-        })
+        }))
     }
 
     /// Takes a connection back from `tenant`; returns what others get now.

@@ -1027,6 +1027,9 @@ impl Session {
                 )
                 .hint("Use a transaction-scoped form (ON COMMIT DROP, a cursor without HOLD, pg_advisory_xact_lock), or ask the administrator for pool.pin = \"allow\"."));
             }
+            if up.ledger.pinned == Pinned::No {
+                self.note_pin(pinned);
+            }
             up.ledger.pinned = up.ledger.pinned.max(pinned);
             up.ledger
                 .temporary
@@ -1034,6 +1037,17 @@ impl Session {
             self.lost.retain(|lost| !effects.temporary.contains(lost));
         }
         Ok(())
+    }
+
+    /// Tells the log of a client that keeps its server connection from now on,
+    /// and how often it has done so.
+    fn note_pin(&mut self, pinned: Pinned) {
+        self.pins += 1;
+        let by = match pinned {
+            Pinned::ByLocks => "locks",
+            _ => "objects",
+        };
+        tracing::info!(target: "pgtenant::pool", parent: &self.span, event = "pinned", by, pins = self.pins);
     }
 
     /// Refuses a message while there is no server connection.

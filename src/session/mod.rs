@@ -120,6 +120,8 @@ pub struct Session {
     lost: Vec<Box<str>>,
     /// After an error outside of a transaction: everything up to the Sync.
     skipping: bool,
+    /// How often it has begun to keep a server connection.
+    pins: u32,
     /// It has prepared a statement that the proxy answers itself.
     has_answered: bool,
     /// The client has said goodbye.
@@ -168,6 +170,7 @@ impl Session {
             judged: None,
             lost: Vec::new(),
             skipping: false,
+            pins: 0,
             has_answered: false,
             leaving: false,
             maps_names,

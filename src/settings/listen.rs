@@ -7,18 +7,30 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:6432";
+const MOST_CLIENTS: u32 = 1_000_000;
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub(super) fn read(mut section: Section<'_>) -> Listen {
+    let max_clients = section
+        .optional("max_clients")
+        .and_then(|entry| entry.integer(1..=MOST_CLIENTS))
+        .unwrap_or(10_000);
+    let clients_per_tenant = section.optional("clients_per_tenant").and_then(|entry| {
+        let most = entry.integer(1..=MOST_CLIENTS)?;
+        if most > max_clients {
+            entry.refuse(format!(
+                "must be at most listen.max_clients, which is {max_clients}"
+            ));
+        }
+        Some(most)
+    });
     let listen = Listen {
         addresses: match section.optional("address") {
             Some(entry) => addresses(&entry),
             None => DEFAULT_ADDRESS.parse().into_iter().collect(),
         },
-        max_clients: section
-            .optional("max_clients")
-            .and_then(|entry| entry.integer(1..=1_000_000))
-            .map_or(10_000, |n| n as usize),
+        max_clients: max_clients as usize,
+        clients_per_tenant: clients_per_tenant.unwrap_or(max_clients) as usize,
         login_timeout: section
             .optional("login_timeout")
             .and_then(|entry| entry.duration(Duration::from_secs(1)..=Duration::from_secs(600)))

@@ -126,6 +126,8 @@ pub struct Listen {
     pub addresses: Vec<SocketAddr>,
     /// Most clients at once, those that are logging in included.
     pub max_clients: usize,
+    /// Most of them of one tenant.
+    pub clients_per_tenant: usize,
     /// Most time from connecting to the end of the login.
     pub login_timeout: Duration,
     /// Most time that running transactions get when the proxy is told to stop.
@@ -211,6 +213,8 @@ pub struct Pool {
     pub size: usize,
     /// Most of them that one tenant may hold.
     pub size_per_tenant: usize,
+    /// Most clients of one tenant that wait for one.
+    pub waiting_per_tenant: usize,
     /// Whether tenants share server connections.
     pub share: Share,
     /// Whether a client that made session objects (temporary tables, cursors

@@ -41,6 +41,10 @@ pub(super) fn read(mut section: Section<'_>) -> Pool {
         mode: mode.unwrap_or(PoolMode::Transaction),
         size: size as usize,
         size_per_tenant: size_per_tenant.unwrap_or(size) as usize,
+        waiting_per_tenant: section
+            .optional("waiting_per_tenant")
+            .and_then(|entry| entry.integer(0..=1_000_000))
+            .map_or(10_000, |n| n as usize),
         share: section
             .optional("share")
             .and_then(|entry| {

@@ -21,6 +21,8 @@ pub struct Options {
     pub tls: &'static str,
     /// `listen.max_clients`
     pub max_clients: usize,
+    /// `listen.clients_per_tenant`
+    pub clients_per_tenant: Option<usize>,
     /// `listen.login_timeout`
     pub login_timeout: &'static str,
     /// `listen.drain_timeout`
@@ -33,6 +35,8 @@ pub struct Options {
     pub size: usize,
     /// `pool.size_per_tenant`
     pub size_per_tenant: Option<usize>,
+    /// `pool.waiting_per_tenant`
+    pub waiting_per_tenant: Option<usize>,
     /// `pool.share`
     pub share: &'static str,
     /// `pool.pin`
@@ -65,12 +69,14 @@ impl Default for Options {
             database: pgtenant::throwaway::wellness::SETTING_DATABASE.to_owned(),
             tls: "allow",
             max_clients: 1000,
+            clients_per_tenant: None,
             login_timeout: "10s",
             drain_timeout: "30s",
             workers: 1,
             mode: "transaction",
             size: 10,
             size_per_tenant: None,
+            waiting_per_tenant: None,
             share: "scrubbed",
             pin: "allow",
             wait_timeout: "30s",
@@ -330,10 +336,13 @@ pub fn configuration(site: &Site, options: &Options) -> String {
             path("proxy.key")
         ),
     };
-    let size_per_tenant = match options.size_per_tenant {
-        Some(size) => format!("size_per_tenant = {size}\n"),
+    let line = |key: &str, value: Option<usize>| match value {
+        Some(value) => format!("{key} = {value}\n"),
         None => String::new(),
     };
+    let clients_per_tenant = line("clients_per_tenant", options.clients_per_tenant);
+    let size_per_tenant = line("size_per_tenant", options.size_per_tenant);
+    let waiting_per_tenant = line("waiting_per_tenant", options.waiting_per_tenant);
     let Options {
         database,
         tls,
@@ -360,7 +369,7 @@ pub fn configuration(site: &Site, options: &Options) -> String {
         r#"[listen]
 address = "127.0.0.1:0"
 max_clients = {max_clients}
-login_timeout = "{login_timeout}"
+{clients_per_tenant}login_timeout = "{login_timeout}"
 drain_timeout = "{drain_timeout}"
 workers = {workers}
 [tls]
@@ -377,7 +386,7 @@ connect_timeout = "{connect_timeout}"
 [pool]
 mode = "{mode}"
 size = {size}
-{size_per_tenant}share = "{share}"
+{size_per_tenant}{waiting_per_tenant}share = "{share}"
 pin = "{pin}"
 wait_timeout = "{wait_timeout}"
 reclaim_after = "{reclaim_after}"
