@@ -69,7 +69,7 @@ pub(super) async fn admit(
 }
 
 struct Admitted {
-    session: Session,
+    session: Box<Session>,
     span: Span,
     seat: Seat,
 }
@@ -180,7 +180,8 @@ async fn welcome(
     }
     let (transport, input) = wire.into_parts();
     info!(target: "pgtenant::audit", parent: &span, event = "login", tls = transport.is_tls());
-    let session = Session::new(Parts {
+    // Boxed: what holds it while it is passed on should be small.
+    let session = Box::new(Session::new(Parts {
         client: Client::new(transport, input),
         principal,
         pool,
@@ -190,7 +191,7 @@ async fn welcome(
         startup: own,
         draining,
         span: span.clone(),
-    });
+    }));
     Ok(Admitted {
         session,
         span,

@@ -148,6 +148,14 @@ struct Exchange {
     ledger: Ledger,
 }
 
+/// What is at hand for a transaction.
+enum Ready {
+    /// A connection that is the tenant's as it stands.
+    Exchange(Exchange),
+    /// One that must be attached first, or none.
+    Not(Option<(Connection<Bound>, Slot)>),
+}
+
 impl Session {
     /// A session whose client has been told that it is in.
     #[must_use]
@@ -178,7 +186,7 @@ impl Session {
     }
 
     /// Serves the client until it leaves, or has to.
-    pub async fn serve(mut self) -> End {
+    pub async fn serve(mut self: Box<Self>) -> End {
         let ended = self.registration.ended();
         let end = tokio::select! {
             biased;
@@ -243,14 +251,25 @@ impl Session {
 
     /// Serves one transaction, or as long as the client keeps the connection.
     async fn with_server(&mut self) -> Result<(), End> {
-        let Some(mut exchange) = self.begin().await? else {
-            return Ok(());
+        // What is rare is boxed: a waiting session should be small.
+        let mut exchange = match self.take_ready() {
+            Ready::Exchange(exchange) => exchange,
+            Ready::Not(idle) => match Box::pin(self.begin(idle)).await? {
+                Some(exchange) => exchange,
+                None => return Ok(()),
+            },
         };
         loop {
             let outcome = std::future::poll_fn(|cx| self.poll_relay(&mut exchange, cx)).await;
             match outcome {
                 Outcome::Over => {
-                    self.finish(exchange).await?;
+                    // From here on nothing of the client's runs that could be cancelled.
+                    let aftermath = self.registration.done();
+                    if self.touched.is_empty() || !self.maps_names || self.leaving {
+                        self.give_back(exchange, aftermath);
+                    } else {
+                        Box::pin(self.finish(exchange, aftermath)).await?;
+                    }
                     return if self.leaving {
                         Err(End::Terminated)
                     } else {
@@ -268,23 +287,29 @@ impl Session {
         }
     }
 
-    /// Gets a server connection and makes it the tenant's, the client's first
-    /// messages in the same write. `None` if the client was told of an error
-    /// instead.
-    async fn begin(&mut self) -> Result<Option<Exchange>, End> {
+    /// An idle connection of the tenant's, if there is one.
+    fn take_ready(&self) -> Ready {
         let tenant = &self.principal.tenant;
-        let idle = match self.pool.take_idle(tenant) {
+        match self.pool.take_idle(tenant) {
             Some((connection, slot)) if connection.is_ready_for(tenant, &self.own) => {
-                return Ok(Some(self.exchange(connection, slot, Ledger::new())));
+                Ready::Exchange(self.exchange(connection, slot, Ledger::new()))
             }
-            Some((connection, slot)) => {
-                Some((attach(Taken::Used(connection), tenant, &self.own), slot))
-            }
-            None => None,
-        };
+            idle => Ready::Not(idle),
+        }
+    }
+
+    /// Gets a server connection, or takes the `idle` one, and makes it the
+    /// tenant's, the client's first messages in the same write. `None` if the
+    /// client was told of an error instead.
+    async fn begin(
+        &mut self,
+        idle: Option<(Connection<Bound>, Slot)>,
+    ) -> Result<Option<Exchange>, End> {
+        let tenant = &self.principal.tenant;
+        let idle = idle
+            .map(|(connection, slot)| (attach(Taken::Used(connection), tenant, &self.own), slot));
         let (mut connection, slot) = match idle {
             Some((connection, slot)) if !connection.is_hasty() => (connection, slot),
-            // Rare paths are boxed: a waiting session should be small.
             idle => match Box::pin(self.attach_apart(idle)).await? {
                 Some(attached) => attached,
                 None => return Ok(None),
@@ -461,19 +486,13 @@ impl Session {
     }
 
     /// Gives the connection back, the client's settings read from it first.
-    async fn finish(&mut self, exchange: Exchange) -> Result<(), End> {
-        // From here on nothing of the client's runs that could be cancelled.
-        let aftermath = self.registration.done();
-        if self.touched.is_empty() || !self.maps_names || self.leaving {
-            self.give_back(exchange, aftermath);
-            return Ok(());
-        }
+    async fn finish(&mut self, exchange: Exchange, aftermath: Aftermath) -> Result<(), End> {
         let Exchange {
             connection,
             slot,
             ledger,
         } = exchange;
-        match Box::pin(self.read_own_after(aftermath, connection)).await {
+        match self.read_own_after(aftermath, connection).await {
             Ok(_) if self.own.bytes() > own::MOST_BYTES => Err(End::Failed(own::too_large())),
             Ok(connection) => {
                 let exchange = Exchange {
