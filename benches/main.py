@@ -31,11 +31,11 @@ def main():
         for group, case in chosen:
             print(f"{group.title}: {case.name}")
         return
-    warn_of_load()
+    load = load_average()
     allow_open_files()
     os.makedirs(options.out, exist_ok=True)
     with Workbench(options.pgtenant, options.pgbouncer or programs.find("pgbouncer")) as bench:
-        results = record.Record(options.out, about(bench, options))
+        results = record.Record(options.out, about(bench, options, load))
         measure(bench, chosen, options, results)
 
 
@@ -103,11 +103,13 @@ def choose(options):
     return chosen
 
 
-def warn_of_load():
+def load_average():
+    """What else the machine does, with a warning when it is too much."""
     load = os.getloadavg()[0]
     if load > BUSY:
         print(f"warning: the load average is {load:.1f}: other work spoils the figures",
               file=sys.stderr)
+    return load
 
 
 def allow_open_files():
@@ -116,7 +118,7 @@ def allow_open_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def about(bench, options):
+def about(bench, options, load):
     """What the figures depend on."""
     return {
         "pgtenant": bench.pgtenant_version,
@@ -124,7 +126,7 @@ def about(bench, options):
         "postgresql": bench.database.sql("SHOW server_version"),
         "kernel": platform.release(),
         "cpus": os.cpu_count(),
-        "load_before": os.getloadavg()[0],
+        "load_before": load,
         "rounds": options.rounds,
         "seconds": options.seconds,
     }
@@ -143,4 +145,5 @@ if __name__ == "__main__":
     except Failure as failure:
         sys.exit(f"benches: {failure}")
     except KeyboardInterrupt:
-        sys.exit("benches: stopped; everything that was started is removed")
+        print("\nbenches: stopped; everything that was started is removed", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)

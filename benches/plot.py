@@ -8,6 +8,7 @@ from table import figure
 
 WIDTH, LEFT, RIGHT = 1000, 470, 830  # of the axis: LEFT to RIGHT
 LINE, HEAD = 18, 34
+CAPTION = "Ratio to the first contestant of the case: median and range, logarithmic. Right: the median."
 COLOURS = ["#777777", "#1f6fb4", "#c8571b", "#2c8a4b"]
 
 STYLE = ("text{font:12px sans-serif;fill:#222}.g{font-weight:bold}.s{fill:#666;font-size:11px}"
@@ -21,7 +22,7 @@ def write(path, done):
     if not ratios:
         return
     axis = _Axis(min(ratios), max(ratios))
-    body, y = [], 50
+    body, y = [f'<text x="10" y="18">{CAPTION}</text>'], 50
     for row in rows:
         y += HEAD if row[0] == "group" else LINE
         body += _draw(row, y, axis)
@@ -30,7 +31,7 @@ def write(path, done):
         file.write(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
                    f'width="{WIDTH}" height="{height}"><style>{STYLE}</style>'
                    f'<rect width="100%" height="100%" fill="#fff"/>'
-                   + "".join(axis.draw(30, height - 30) + body) + "</svg>\n")
+                   + "".join(axis.draw(50, height - 30) + body) + "</svg>\n")
 
 
 class _Axis:
