@@ -14,6 +14,8 @@ class Flood:
     flood: Pgbench = None
     mode: str = "simple"
 
+    fresh = False  # a proxy serves all samples of a case
+
     def sample(self, bench, running, seconds):
         """Runs both before a proxy; what was measured of the victim."""
         flood = self.flood.start_flood(bench, running) if self.flood else None

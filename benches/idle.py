@@ -22,6 +22,9 @@ class Idle:
     tls: bool = False
     mode: str = "simple"
 
+    # Memory that clients have left behind would be used again.
+    fresh = True
+
     def sample(self, bench, running, _seconds):
         """Connects them before a proxy; what was measured."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

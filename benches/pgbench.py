@@ -34,6 +34,8 @@ class Pgbench:
     steady: bool = True  # measure between seconds, not from start to end: see `_window`
     latency: bool = False
 
+    fresh = False  # a proxy serves all samples of a case
+
     def sample(self, bench, running, seconds):
         """Runs it before a proxy; what was measured."""
         if not self.steady:

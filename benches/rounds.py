@@ -42,11 +42,17 @@ def _enter(bench, contestant, active, problems):
 
 def _sample(bench, contestant, active, samples, problems, seconds):
     _, running = active[contestant.name]
+    load, own = contestant.load, None
     if sys.stderr.isatty():
         print(f"\r\033[K  ... {contestant.name}", end="\r", file=sys.stderr, flush=True)
     try:
-        sample = contestant.load.sample(bench, running, seconds)
+        if load.fresh:
+            own = running = bench.start(contestant.proxy)
+        sample = load.sample(bench, running, seconds)
         samples.setdefault(contestant.name, []).append(sample)
     except (Failure, OSError) as failure:
         problems[contestant.name] = str(failure)
         del active[contestant.name]
+    finally:
+        if own:
+            bench.stop(own)

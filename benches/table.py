@@ -10,7 +10,7 @@ there are fewer than 3 samples."""
 def print_group(group):
     """The heading of a group."""
     print(f"\n{group.title}\n{'=' * len(group.title)}\n{group.note}\n")
-    heading = f"{'':30}" + "".join(f"{m.title:>27}{'x':>6}" for m in group.metrics)
+    heading = f"{'':30}" + "".join(f"{m.title:>27}{'x':>7}" for m in group.metrics)
     print(heading + f"{'failed':>8}")
 
 
@@ -43,9 +43,9 @@ def _summaries(group, samples):
 
 def _cell(own, base):
     if own is None:
-        return f"{'':33}"
+        return f"{'':34}"
     text = f"{figure(own.median)} ({figure(own.low)}..{figure(own.high)})"
-    return f"{text:>27}{_ratio(own, base):>6}"
+    return f"{text:>27}{_ratio(own, base):>7}"
 
 
 def _ratio(own, base):
@@ -56,4 +56,4 @@ def _ratio(own, base):
         return "?"
     if not own.differs(base):
         return "~"
-    return figure(ratio) if ratio >= 0.1 else f"{ratio:.1g}"
+    return figure(ratio) if ratio >= 0.01 else "<0.01"

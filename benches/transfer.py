@@ -23,6 +23,8 @@ class Transfer:
     tls: bool = False
     mode: str = "simple"
 
+    fresh = False  # a proxy serves all samples of a case
+
     def sample(self, bench, running, seconds):
         """Runs it before a proxy; what was measured."""
         bench.database.sql("TRUNCATE copied")

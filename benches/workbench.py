@@ -59,6 +59,11 @@ class Workbench:
         self._running.append(running)
         return running
 
+    def stop(self, running):
+        """Stops one of them."""
+        self._running.remove(running)
+        running.stop()
+
     def stop_proxies(self):
         """Stops those that run."""
         while self._running:
