@@ -1,0 +1,157 @@
+"""The proxies under test, each with the configuration that it runs with."""
+
+from dataclasses import dataclass
+
+import ports
+import programs
+import tenants
+
+# Of both: more than the most clients of any case.
+MAX_CLIENTS = 12_000
+
+# The first PgBouncer that knows prepared statements in transaction mode.
+PGBOUNCER_WITH_PREPARED = (1, 21)
+
+# A database of PgBouncer's that has one tenant's setting at every connection.
+ONE_TENANT = "one_tenant"
+
+
+@dataclass(frozen=True)
+class PgBouncer:
+    """PgBouncer in transaction mode."""
+
+    pool_size: int = 20
+    one_tenant: bool = False  # the setting is there already: clients send the query alone
+
+    def lacks(self, bench, mode):
+        """Why it cannot take part in a case; None if it can."""
+        if mode == "prepared" and not has_prepared(bench.pgbouncer_version):
+            return f"PgBouncer {bench.pgbouncer_version} has no prepared statements in " \
+                   "transaction mode (1.21 and newer have)"
+        return None
+
+    def start(self, bench):
+        port = ports.free()
+        users = bench.write("users.txt",
+                            f'"{tenants.APP_ROLE}" "{bench.database.verifier}"\n')
+        log = bench.path(f"pgbouncer-{port}.log")
+        config = bench.write(f"pgbouncer-{port}.ini", self._config(bench, port, users))
+        with open(log, "w") as file:
+            process = programs.spawn([bench.pgbouncer, "-q", config], unprivileged=True,
+                                     cwd=bench.folder, stdout=file, stderr=file)
+        return bench.keep(process, port, "PgBouncer", log, self._login)
+
+    def _login(self, _tenant):
+        return tenants.APP_ROLE, ONE_TENANT if self.one_tenant else tenants.DATABASE
+
+    def _config(self, bench, port, users):
+        server = f"host={ports.HOST} port={bench.database.port} dbname={tenants.DATABASE}"
+        setting = f"SET {tenants.SETTING} = ''{tenants.tenant_id(1)}''"
+        lines = f"""
+[databases]
+{tenants.DATABASE} = {server}
+{ONE_TENANT} = {server} connect_query='{setting}'
+[pgbouncer]
+listen_addr = {ports.HOST}
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {users}
+pool_mode = transaction
+default_pool_size = {self.pool_size}
+max_client_conn = {MAX_CLIENTS}
+client_tls_sslmode = allow
+client_tls_cert_file = {bench.path("proxy.crt")}
+client_tls_key_file = {bench.path("proxy.key")}
+server_tls_sslmode = disable
+log_connections = 0
+log_disconnections = 0
+log_stats = 0
+"""
+        if has_prepared(bench.pgbouncer_version):
+            lines += "max_prepared_statements = 200\n"
+        return lines
+
+
+@dataclass(frozen=True)
+class Pgtenant:
+    """pgtenant with 100 tenants and the guard's defaults."""
+
+    pool_size: int = 20
+    size_per_tenant: int = 0  # 0: no limit of its own
+    workers: int = 1
+    seal: str = "off"
+
+    def lacks(self, _bench, _mode):
+        return None
+
+    def start(self, bench):
+        port = ports.free()
+        log = bench.path(f"pgtenant-{port}.log")
+        config = bench.write(f"pgtenant-{port}.toml", self._config(bench, port))
+        if self.seal != "off" and bench.database.copy(self._database()):
+            programs.run([bench.pgtenant, "harden", "--config", config, "--apply",
+                          bench.database.url(self._database())],
+                         env=bench.database.environment())
+        with open(log, "w") as file:
+            process = programs.spawn([bench.pgtenant, "run", "--config", config],
+                                     stdout=file, stderr=file)
+        return bench.keep(process, port, "pgtenant", log, self._login)
+
+    def _login(self, tenant):
+        return tenants.login(tenant), self._database()
+
+    def _database(self):
+        return tenants.DATABASE if self.seal == "off" else f"sealed_by_{self.seal}"
+
+    def _config(self, bench, port):
+        parts = [f"""
+[listen]
+address = "{ports.HOST}:{port}"
+max_clients = {MAX_CLIENTS}
+workers = {self.workers}
+drain_timeout = "1s"
+[tls]
+mode = "allow"
+certificate = "proxy.crt"
+key = "proxy.key"
+[servers.main]
+host = "{ports.HOST}"
+port = {bench.database.port}
+tls = "off"
+user = "{tenants.APP_ROLE}"
+password = "{bench.database.password}"
+[pool]
+size = {self.pool_size}
+{f"size_per_tenant = {self.size_per_tenant}" if self.size_per_tenant else ""}
+[isolation.wellness]
+kind = "setting"
+server = "main"
+database = "{self._database()}"
+setting = "{tenants.SETTING}"
+{self._seal(bench)}
+[log]
+filter = "warn"
+"""]
+        for number in range(1, tenants.COUNT + 1):
+            parts.append(f"""
+[[tenants]]
+id = "{tenants.tenant_id(number)}"
+[[logins]]
+user = "{tenants.login(number)}"
+tenant = "{tenants.tenant_id(number)}"
+scram = "{bench.database.verifier}"
+""")
+        return "".join(parts)
+
+    def _seal(self, bench):
+        if self.seal == "off":
+            return ""
+        bench.write("seal.key", "a key for benchmarks alone, of more than 32 bytes\n")
+        return f'seal = "{self.seal}"\nseal_key_file = "seal.key"'
+
+
+def has_prepared(version):
+    """Whether this PgBouncer has max_prepared_statements."""
+    numbers = tuple(int(n) for n in version.split(".")[:2] if n.isdigit())
+    return numbers >= PGBOUNCER_WITH_PREPARED
