@@ -3,12 +3,14 @@
 
 use super::Session;
 use super::answers::Reply;
-use super::forward::{
-    Step, Unbound, Upstream, after_reset, in_failed_transaction, layout, name_taken, no_statement,
-    too_many_statements,
-};
+use super::bind::Unbound;
+use super::forward::Step;
 use super::ledger::Hold;
+use super::refusal::{
+    after_reset, in_failed_transaction, layout, name_taken, no_statement, too_many_statements,
+};
 use super::statements::Statement;
+use super::upstream::Upstream;
 use crate::guard::Verdict;
 use crate::server::Prepared;
 use crate::wire::ClientError;

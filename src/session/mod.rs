@@ -7,14 +7,23 @@
 mod answering;
 mod answers;
 mod awaited;
+mod bind;
 mod cancel;
 mod client;
+mod effects;
+mod extended;
 mod forward;
+mod judge;
 mod ledger;
+mod local;
 mod own;
+mod parse;
+mod query;
+mod refusal;
 mod relay;
 mod scan;
 mod statements;
+mod upstream;
 
 pub use cancel::{Registration, Registry};
 pub use client::Client;
