@@ -31,7 +31,9 @@ const MAX_TEXT: usize = 8 << 10;
 /// Writes the shape of `sql` to `shape`. `false`: it has none, or no literal.
 pub(super) fn write(sql: &[u8], shape: &mut Vec<u8>) -> bool {
     shape.clear();
-    if sql.len() > MAX_TEXT || std::str::from_utf8(sql).is_err() {
+    // Within a literal, too, a text must be one that the guard takes.
+    let is_text = std::str::from_utf8(sql).is_ok() && memchr::memchr(0, sql).is_none();
+    if sql.len() > MAX_TEXT || !is_text {
         return false;
     }
     let writer = Writer {
@@ -286,6 +288,7 @@ mod tests {
             "SELECT 12345678901234567890",
             "SELECT 1\x01",
             "SELECT 1\0",
+            "SELECT 'a\0b'",
         ] {
             assert_eq!(shape(sql), None, "{sql}");
         }
