@@ -1,6 +1,6 @@
 //! tokio-postgres as applications use it, in both modes of the pool.
 
-use crate::common::{Options, Proxy, site};
+use crate::common::{Options, Proxy, site, wait_until};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::{SinkExt as _, TryStreamExt as _};
@@ -222,24 +222,23 @@ async fn copies_in_and_out() {
 
 #[tokio::test]
 async fn a_cancel_token_ends_the_query_alone() {
-    in_both_modes(async |client, other, _| {
+    in_both_modes(async |client, other, proxy| {
         let token = client.cancel_token();
-        let sleep = client.query("SELECT pg_sleep(600)", &[]);
+        let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' \
+                       AND query LIKE 'SELECT pg_sleep(600)%' AND datname = current_database()";
+        let database = proxy.database("innovate");
+        let look = move || {
+            wait_until("the query runs", || site().sql(&database, running) == "1");
+        };
         let cancel = async {
-            // One that comes before the query has no effect.
-            loop {
-                token.cancel_query(NoTls).await.unwrap();
-                tokio::task::yield_now().await;
-            }
+            tokio::task::spawn_blocking(look).await.unwrap();
+            token.cancel_query(NoTls).await.unwrap();
         };
-        let error = tokio::select! {
-            answer = sleep => answer.unwrap_err(),
-            () = cancel => unreachable!(),
-        };
+        let sleep = client.query("SELECT pg_sleep(600)", &[]);
+        let (answer, ()) = tokio::join!(sleep, cancel);
+        let error = answer.unwrap_err();
         assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED));
         assert_eq!(email(other).await, "bob@synergy.example");
-        // A late request may still have met this one.
-        let _ = client.query("SELECT 1", &[]).await;
     })
     .await;
 }
