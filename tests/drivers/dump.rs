@@ -24,21 +24,23 @@ fn dump(proxy: &Proxy, login: &str, arguments: &[&str]) -> Output {
     pg_dump.output().unwrap()
 }
 
-/// Runs a dump as an owner would, in a new database that was made with `template`.
-fn restored(dump: &Output, name: &str, template: &str) -> String {
-    succeeds("pg_dump", dump);
+/// Restores dumps, as an owner would, in a new database.
+fn restored(dumps: &[&Output], name: &str) -> String {
     let name = format!("restored_{name}");
-    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    let create = format!("CREATE DATABASE {name} TEMPLATE template0");
     site().sql("postgres", &create);
-    let text = String::from_utf8(dump.stdout.clone()).unwrap();
-    let output = program("psql")
-        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d"])
-        .arg(site().cluster.superuser_url(&name))
-        .arg("-f")
-        .arg(site().write_new(".sql", &text))
-        .output()
-        .unwrap();
-    succeeds("psql -f", &output);
+    for dump in dumps {
+        succeeds("pg_dump", dump);
+        let text = String::from_utf8(dump.stdout.clone()).unwrap();
+        let output = program("psql")
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d"])
+            .arg(site().cluster.superuser_url(&name))
+            .arg("-f")
+            .arg(site().write_new(".sql", &text))
+            .output()
+            .unwrap();
+        succeeds("psql -f", &output);
+    }
     name
 }
 
@@ -54,7 +56,7 @@ fn a_tenants_database_comes_back_as_it_was() {
         for (name, more) in [("copy", [].as_slice()), ("inserts", &["--inserts"])] {
             let arguments = [NEEDED.as_slice(), &["--no-owner", "--no-acl"], more].concat();
             let dump = dump(&proxy, "umbrella", &arguments);
-            let database = restored(&dump, &format!("{mode}_{name}"), "template0");
+            let database = restored(&[&dump], &format!("{mode}_{name}"));
             for query in ROWS {
                 let expected = site().sql("wellness_umbrella", query);
                 assert!(!expected.is_empty());
@@ -67,15 +69,12 @@ fn a_tenants_database_comes_back_as_it_was() {
 #[test]
 fn data_alone_goes_into_tables_that_are_there() {
     let proxy = proxy("transaction");
-    let arguments = [NEEDED.as_slice(), &["--data-only"]].concat();
-    let dump = dump(&proxy, "umbrella", &arguments);
-    let empty = "empty_umbrella";
-    site().sql(
-        "postgres",
-        &format!("CREATE DATABASE {empty} TEMPLATE wellness_umbrella"),
-    );
-    site().sql(empty, "TRUNCATE users CASCADE");
-    let database = restored(&dump, "data", empty);
+    let [tables, rows] = [
+        ["--schema-only", "--no-owner", "--no-acl"].as_slice(),
+        &["--data-only", "--disable-triggers"],
+    ]
+    .map(|more| dump(&proxy, "umbrella", &[NEEDED.as_slice(), more].concat()));
+    let database = restored(&[&tables, &rows], "data");
     for query in ROWS {
         assert_eq!(
             site().sql(&database, query),
@@ -93,7 +92,7 @@ fn of_shared_tables_it_has_the_tenants_rows_alone() {
             let dump = dump(&proxy, "innovate", &arguments);
             let text = String::from_utf8_lossy(&dump.stdout);
             assert!(!text.contains("bob@synergy.example"), "{text}");
-            let database = restored(&dump, &format!("rls_{mode}_{name}"), "template0");
+            let database = restored(&[&dump], &format!("rls_{mode}_{name}"));
             let users = "SELECT email FROM users";
             assert_eq!(site().sql(&database, users), "alice@innovate.example");
             let id = "11111111-1111-1111-1111-111111111111";
