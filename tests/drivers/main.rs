@@ -120,16 +120,32 @@ fn sqlalchemy() {
     }
 }
 
+const DJANGO: &str = "import django, psycopg; assert django.VERSION >= (5,)";
+
 #[test]
 fn django() {
     for proxy in proxies() {
         run_python(
-            "import django, psycopg; assert django.VERSION >= (5,)",
+            DJANGO,
             "django_client.py",
             &proxy,
             &["innovate", "synergy", "globex"],
         );
     }
+}
+
+/// Outside of a transaction `iterator()` declares a cursor WITH HOLD, which keeps the
+/// client on its connection; where that is not allowed, Django can do without.
+#[test]
+fn django_without_pinning() {
+    let proxy = Proxy::start(&Options {
+        tls: "require",
+        database: site().fresh_database(),
+        pin: "reject",
+        size: 3,
+        ..Options::default()
+    });
+    run_python(DJANGO, "django_unpinned.py", &proxy, &["innovate"]);
 }
 
 #[test]
