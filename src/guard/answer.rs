@@ -116,13 +116,14 @@ pub(super) fn of(statement: Node<'_>) -> Option<Answer> {
     })
 }
 
-struct Parts<'t> {
-    from: Option<Node<'t>>,
-    condition: Option<Node<'t>>,
+/// What may stand beside a query's only result.
+pub(super) struct Parts<'t> {
+    pub(super) from: Option<Node<'t>>,
+    pub(super) condition: Option<Node<'t>>,
 }
 
 /// What the query has beside its only result; `None`: something else.
-fn parts(select: &SelectStmt) -> Option<Parts<'_>> {
+pub(super) fn parts(select: &SelectStmt) -> Option<Parts<'_>> {
     let mut stack = Stack::new();
     if !stack.push_children(Node::SelectStmt(select), Scope::Now) {
         return None;
@@ -144,7 +145,7 @@ fn parts(select: &SelectStmt) -> Option<Parts<'_>> {
     })
 }
 
-fn is_plain(call: &FuncCall) -> bool {
+pub(super) fn is_plain(call: &FuncCall) -> bool {
     call.agg_order().is_empty()
         && matches!((call.agg_filter(), call.over()), (Node::None, None))
         && !(call.func_variadic || call.agg_star || call.agg_distinct || call.agg_within_group)

@@ -4,6 +4,7 @@
 use super::functions::{self, Call};
 use super::inspection::{Inspection, Scope, Visit};
 use super::parameters::{Operand, SetConfig};
+use super::restriction;
 use super::rules::{self, Rule};
 use super::settings::{self, Change, clip};
 use pg_raw_parse::nodes::{FuncCall, RangeVar, TypeCast};
@@ -48,6 +49,13 @@ pub(super) fn visit(
             if !matches!(last_name(sample.method()), Some("bernoulli" | "system")) {
                 inspection.effects.doubtful = true;
             }
+        }
+        Node::SelectStmt(select) if scope == Scope::Now && restriction::is_set_by(select) => {
+            inspection.reads_literals();
+            inspection.set(restriction::SETTING, false);
+            // The tenant is attached anew: the view may be hidden by a table.
+            inspection.effects.doubtful = true;
+            return Some(Visit::Skip);
         }
         Node::SelectStmt(select) => {
             if let Some(into) = select.into_clause().and_then(|into| into.rel())

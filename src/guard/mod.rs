@@ -23,6 +23,7 @@ mod inspection;
 mod limits;
 mod parameters;
 mod policy;
+mod restriction;
 mod rules;
 mod settings;
 mod shape;

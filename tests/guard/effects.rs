@@ -111,6 +111,19 @@ fn named(names: &[&str]) -> Effects {
     }
 }
 
+#[test]
+fn the_first_statement_of_pg_dump_passes() {
+    let sql = "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings \
+               WHERE name = 'restrict_nonsystem_relation_kind'";
+    let verdict = guard(SETTING).inspect(sql.as_bytes());
+    assert_eq!(verdict.refusal, None);
+    let expected = Effects {
+        doubtful: true,
+        ..named(&["restrict_nonsystem_relation_kind"])
+    };
+    assert_eq!(verdict.effects, expected);
+}
+
 fn returned(names: &[&str], name: &str, alone: bool) -> Effects {
     Effects {
         defaults: vec![Returned {

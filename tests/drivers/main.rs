@@ -1,0 +1,177 @@
+//! Clients as people use them, unmodified, over TLS. What they do stands in
+//! `tests/drivers`: programs that assert, and fail when something is not so.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod dump;
+mod pgbench;
+mod psql;
+mod rust;
+
+use common::{Options, Proxy, site};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// How to get what is missing.
+const SETUP: &str = "deploy/setup --tests";
+
+fn proxy(size: usize) -> Proxy {
+    Proxy::start(&Options {
+        tls: "require",
+        database: site().fresh_database(),
+        size,
+        ..Options::default()
+    })
+}
+
+/// A connection string as an operator hands it out.
+fn url(proxy: &Proxy, login: &str) -> String {
+    format!(
+        "postgresql://{login}:{}@127.0.0.1:{}/{}?sslmode=verify-full&sslrootcert={}",
+        proxy.password,
+        proxy.port,
+        proxy.database(login),
+        site().ca_file().display(),
+    )
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[track_caller]
+fn succeeds(what: &str, output: &Output) {
+    assert!(
+        output.status.success(),
+        "{what}: {}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A python in which these statements succeed: the set-up's own, or the system's.
+fn python(imports: &str) -> PathBuf {
+    let own = root().join("target/test-clients/python/bin/python3");
+    let succeeds = |python: &PathBuf| {
+        let output = Command::new(python).args(["-c", imports]).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let mut pythons = [own, PathBuf::from("python3")].into_iter();
+    pythons
+        .find(succeeds)
+        .unwrap_or_else(|| panic!("no python has what `{imports}` needs: run `{SETUP}`"))
+}
+
+fn run_python(imports: &str, script: &str, proxy: &Proxy, logins: &[&str]) {
+    let output = Command::new(python(imports))
+        .arg(root().join("tests/drivers").join(script))
+        .args(logins.iter().map(|login| url(proxy, login)))
+        .output()
+        .unwrap();
+    succeeds(script, &output);
+}
+
+#[test]
+fn psycopg() {
+    run_python(
+        "import psycopg",
+        "psycopg_client.py",
+        &proxy(5),
+        &["innovate"],
+    );
+}
+
+#[test]
+fn asyncpg() {
+    run_python(
+        "import asyncpg",
+        "asyncpg_client.py",
+        &proxy(2),
+        &["innovate"],
+    );
+}
+
+/// In session mode each client has a connection for itself: as many as the script
+/// opens at once, and more, for those that it has just closed.
+fn proxies() -> [Proxy; 2] {
+    ["transaction", "session"].map(|mode| {
+        Proxy::start(&Options {
+            tls: "require",
+            database: site().fresh_database(),
+            mode,
+            size: if mode == "session" { 20 } else { 3 },
+            ..Options::default()
+        })
+    })
+}
+
+#[test]
+fn sqlalchemy() {
+    for proxy in proxies() {
+        run_python(
+            "import psycopg, sqlalchemy; assert sqlalchemy.__version__ >= '2'",
+            "sqlalchemy_client.py",
+            &proxy,
+            &["innovate", "synergy", "globex"],
+        );
+    }
+}
+
+const DJANGO: &str = "import django, psycopg; assert django.VERSION >= (5,)";
+
+#[test]
+fn django() {
+    for proxy in proxies() {
+        run_python(
+            DJANGO,
+            "django_client.py",
+            &proxy,
+            &["innovate", "synergy", "globex"],
+        );
+    }
+}
+
+/// Outside of a transaction `iterator()` declares a cursor WITH HOLD, which keeps the
+/// client on its connection; where that is not allowed, Django can do without.
+#[test]
+fn django_without_pinning() {
+    let proxy = Proxy::start(&Options {
+        tls: "require",
+        database: site().fresh_database(),
+        pin: "reject",
+        size: 3,
+        ..Options::default()
+    });
+    run_python(DJANGO, "django_unpinned.py", &proxy, &["innovate"]);
+}
+
+#[test]
+fn node_postgres() {
+    let modules = root().join("target/test-clients/node/node_modules");
+    let node = |arguments: &[&str]| {
+        let mut command = Command::new("node");
+        command.env("NODE_PATH", &modules).args(arguments);
+        command.output()
+    };
+    let found = node(&["-e", "require('pg')"]).is_ok_and(|output| output.status.success());
+    assert!(found, "node's pg is missing: run `{SETUP}` to install it");
+    // Fewer than there are clients: they take turns.
+    let proxy = proxy(2);
+    let script = root().join("tests/drivers/pg_client.js");
+    let output = node(&[script.to_str().unwrap(), &url(&proxy, "innovate")]).unwrap();
+    succeeds("pg_client.js", &output);
+}
+
+/// A program of PostgreSQL's.
+fn program(name: &str) -> Command {
+    let path = site().cluster.client_program(name);
+    let found = Command::new(&path).arg("--version").output();
+    assert!(
+        found.is_ok(),
+        "{name} is missing: run `{SETUP}` to install it"
+    );
+    Command::new(path)
+}
