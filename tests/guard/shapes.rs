@@ -3,7 +3,7 @@
 
 use crate::corpus::corpus_statements;
 use crate::regress::{files, literals};
-use crate::{SETTING, guard_with};
+use crate::{SETTING, guard_with, refused};
 use pgtenant::guard::{Guard, Mode, Options, Permission, Policy};
 
 /// What a literal is replaced by.
@@ -13,6 +13,7 @@ const STRINGS: &[&str] = &[
     "''",
     "'role'",
     "'client_encoding'",
+    "'view, foreign-table'",
     "'SJIS'",
     "'off'",
     "'; SET ROLE x; --'",
@@ -53,6 +54,33 @@ fn a_known_shape_is_not_parsed_again() {
     assert!(first.effects.writes && std::sync::Arc::ptr_eq(&first, &second));
 }
 
+#[test]
+fn what_rests_on_a_literal_holds_for_the_very_text_alone() {
+    const TENANT: &str = "22222222-2222-2222-2222-222222222222";
+    let guard = guard_with(SETTING, Permission::Reject, Permission::Reject);
+    for (passes, does_not) in [
+        (
+            "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings \
+             WHERE name = 'restrict_nonsystem_relation_kind'",
+            format!(
+                "SELECT set_config(name, '{TENANT}', false) FROM pg_settings WHERE name = '{SETTING}'"
+            ),
+        ),
+        (
+            "SELECT set_config('lock_timeout', '5s', false)",
+            format!("SELECT set_config('{SETTING}', '{TENANT}', false)"),
+        ),
+        (
+            "SELECT 1, (SELECT set_config('work_mem', '64kB', true))",
+            format!("SELECT 1, (SELECT set_config('{SETTING}', '{TENANT}', true))"),
+        ),
+        ("SET row_security = 1", "SET row_security = 0".to_owned()),
+    ] {
+        assert_eq!(refused(&guard, passes), None, "{passes}");
+        assert_ne!(refused(&guard, &does_not), None, "{does_not}");
+    }
+}
+
 fn statements() -> impl Iterator<Item = String> {
     let regress = files().into_iter().flat_map(|file| {
         let text = String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned();
@@ -61,7 +89,8 @@ fn statements() -> impl Iterator<Item = String> {
     });
     let corpus = corpus_statements().into_iter();
     let corpus = corpus.filter_map(|sql| String::from_utf8(sql).ok());
-    corpus.chain(regress)
+    let dump = "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'";
+    [dump.to_owned()].into_iter().chain(corpus).chain(regress)
 }
 
 /// The statement with all literals replaced, and with each alone.
