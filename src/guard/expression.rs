@@ -52,7 +52,6 @@ pub(super) fn visit(
         }
         Node::SelectStmt(select) if scope == Scope::Now && restriction::is_set_by(select) => {
             inspection.reads_literals();
-            inspection.reads_literals();
             inspection.set(restriction::SETTING, false);
             // The tenant is attached anew: the view may be hidden by a table.
             inspection.effects.doubtful = true;
