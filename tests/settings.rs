@@ -353,7 +353,7 @@ fn a_login_leads_to_its_tenant_in_any_spelling_of_the_id() {
         &format!("tenant = \"{spelled}"),
     );
     let settings = Folder::new().load(text).unwrap();
-    let (_, principal) = settings.directory.find("innovate").unwrap();
+    let principal = &settings.directory.find("innovate").unwrap().principal;
     assert_eq!(principal.tenant.id.as_str(), INNOVATE);
     assert_eq!(principal.tenant.name, "Innovate Inc.");
 }
@@ -1008,7 +1008,7 @@ fn wrong_isolations_tenants_and_logins_are_named_with_what_would_be_right() {
             login(&format!(
                 "user = \"u\"; tenant = \"first\"; password = \"x\"; scram = \"{SCRAM}\""
             )),
-            "logins[0].password: unknown key; there are: `user`, `tenant`, `scram`",
+            "logins[0].password: unknown key; there are: `user`, `tenant`, `methods`, `scram`",
         ),
         (
             setting("[[certificates]]\nmatch = \"CN=x\"\n"),
@@ -1689,7 +1689,7 @@ proptest! {
         let server = &settings.servers[&ServerName::new("main")];
         prop_assert_eq!(server.password.as_ref().unwrap().reveal(), &password);
         for (i, name) in names.iter().enumerate() {
-            let (_, principal) = settings.directory.find(name).unwrap();
+            let principal = &settings.directory.find(name).unwrap().principal;
             prop_assert_eq!(&principal.tenant.name, name);
             prop_assert_eq!(principal.tenant.id.as_str(), format!("t{i}"));
         }

@@ -7,6 +7,7 @@
 mod arrive;
 mod authenticate;
 mod parameters;
+mod scram;
 mod wire;
 
 pub use arrive::{Arrival, Arrived, Failed, Introduced};

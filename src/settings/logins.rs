@@ -1,33 +1,154 @@
 //! `[[logins]]`
 
-use super::problem::suggestion;
+use super::problem::{shown, suggestion};
 use super::reader::{Entry, Section};
 use super::tenants::Tenants;
-use crate::tenant::Verifier;
-use crate::tenant::{Directory, LoginName, TenantId};
+use crate::tenant::{
+    CertificateName, Directory, Login, LoginName, Method, Principal, TenantId, Verifier,
+};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub(super) fn read(root: &mut Section<'_>, tenants: &Tenants) -> Directory {
     let mut directory = Directory::new();
+    for tenant in tenants.valid.values() {
+        directory.insert_tenant(tenant.clone());
+    }
     let mut users = BTreeMap::new();
-    for mut section in root.tables("logins") {
-        let user = section.required("user", "the user name that the client logs in with");
-        let user = user.and_then(|entry| user_name(&entry, section.path(), &mut users));
-        let tenant = section.required("tenant", "the id of the login's tenant");
-        let tenant = tenant.and_then(|entry| tenant_id(&entry, tenants));
+    for section in root.tables("logins") {
+        if let Some(login) = login(section, tenants, &mut users) {
+            directory.insert(login);
+        }
+    }
+    directory
+}
+
+fn login<'a>(
+    mut section: Section<'a>,
+    tenants: &Tenants,
+    users: &mut BTreeMap<&'a str, String>,
+) -> Option<Login> {
+    let user = section.required("user", "the user name that the client logs in with");
+    let user = user.and_then(|entry| user_name(&entry, section.path(), users));
+    let tenant = section.required("tenant", "the id of the login's tenant");
+    let tenant = tenant.and_then(|entry| tenant_id(&entry, tenants));
+    let methods = methods(&mut section, user);
+    section.finish();
+    Some(Login {
+        principal: Principal {
+            login: LoginName::new(user?),
+            tenant: tenants.valid.get(&tenant?)?.clone(),
+        },
+        methods: methods?,
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Scram,
+    Jwt,
+    OauthBearer,
+    Certificate,
+    CertificateAndScram,
+}
+
+const METHODS: [(&str, Word); 5] = [
+    ("scram", Word::Scram),
+    ("jwt", Word::Jwt),
+    ("oauthbearer", Word::OauthBearer),
+    ("cert", Word::Certificate),
+    ("cert+scram", Word::CertificateAndScram),
+];
+
+/// What the login accepts; by default what its other keys are for.
+fn methods(section: &mut Section<'_>, user: Option<&str>) -> Option<Vec<Method>> {
+    let words = match section.optional("methods") {
+        Some(entry) => words(&entry)?,
+        None if !section.has("scram") && section.has("certificate") => vec![Word::Certificate],
+        None => vec![Word::Scram],
+    };
+    let any = |those: &[Word]| words.iter().any(|word| those.contains(word));
+    let verifier = if any(&[Word::Scram, Word::CertificateAndScram]) {
         let verifier = section.required(
             "scram",
             "the SCRAM-SHA-256 verifier of the password; make one with `pgtenant verifier`",
         );
-        let verifier = verifier.and_then(|entry| scram(&entry));
-        section.finish();
-        if let (Some(user), Some(tenant), Some(verifier)) = (user, tenant, verifier)
-            && let Some(tenant) = tenants.valid.get(&tenant)
-        {
-            directory.insert(LoginName::new(user), verifier, tenant.clone());
+        verifier.and_then(|entry| scram(&entry)).map(Some)
+    } else {
+        section.refuse(
+            "scram",
+            "has no meaning without \"scram\" or \"cert+scram\" in `methods`",
+        );
+        Some(None)
+    };
+    let certificate = if any(&[Word::Certificate, Word::CertificateAndScram]) {
+        match section.optional("certificate") {
+            Some(entry) => certificate_name(&entry),
+            None => user.map(|user| CertificateName::CommonName(Arc::from(user))),
+        }
+        .map(Some)
+    } else {
+        section.refuse(
+            "certificate",
+            "has no meaning without \"cert\" or \"cert+scram\" in `methods`",
+        );
+        Some(None)
+    };
+    let (verifier, certificate) = (verifier?, certificate?);
+    let method = |word| {
+        Some(match word {
+            Word::Scram => Method::Scram(verifier.clone()?),
+            Word::Jwt => Method::Jwt,
+            Word::OauthBearer => Method::OauthBearer,
+            Word::Certificate => Method::Certificate(certificate.clone()?),
+            Word::CertificateAndScram => {
+                Method::CertificateAndScram(certificate.clone()?, verifier.clone()?)
+            }
+        })
+    };
+    words.into_iter().map(method).collect()
+}
+
+fn words(entry: &Entry<'_>) -> Option<Vec<Word>> {
+    let mut words = Vec::new();
+    for text in entry.texts()? {
+        let Some((_, word)) = METHODS.iter().find(|(name, _)| *name == text) else {
+            let near = suggestion(text, METHODS.iter().map(|(name, _)| *name));
+            entry.refuse_hidden(format!("{} is no method; {near}", shown(text)));
+            return None;
+        };
+        words.push(*word);
+    }
+    let others = [Word::Scram, Word::CertificateAndScram, Word::OauthBearer];
+    if words.contains(&Word::Jwt) && words.iter().any(|word| others.contains(word)) {
+        // The client is asked once, and a password asked for in clear would
+        // give the SCRAM password away.
+        entry.refuse_hidden(
+            "\"jwt\" asks for the password itself and cannot stand beside \"scram\", \
+             \"cert+scram\" or \"oauthbearer\": use two logins, or \"oauthbearer\" beside them",
+        );
+        return None;
+    }
+    Some(words)
+}
+
+/// `CN=…`, `URI:…`, `DNS:…` or `email:…`.
+pub(super) fn certificate_name(entry: &Entry<'_>) -> Option<CertificateName> {
+    type Kind = fn(Arc<str>) -> CertificateName;
+    let kinds: [(&str, Kind); 4] = [
+        ("CN=", CertificateName::CommonName),
+        ("URI:", CertificateName::Uri),
+        ("DNS:", CertificateName::Dns),
+        ("email:", CertificateName::Email),
+    ];
+    let text = entry.text()?;
+    for (prefix, kind) in kinds {
+        if let Some(name) = text.strip_prefix(prefix).filter(|name| !name.is_empty()) {
+            return Some(kind(Arc::from(name)));
         }
     }
-    directory
+    entry.refuse("must be one of \"CN=…\", \"URI:…\", \"DNS:…\", \"email:…\"");
+    None
 }
 
 /// A user name that no other login has.

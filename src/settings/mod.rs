@@ -6,6 +6,7 @@
 //! checked again.
 
 mod isolation;
+mod limits;
 mod listen;
 mod log;
 mod logins;
@@ -113,7 +114,7 @@ pub struct Settings {
     pub guard: guard::Options,
     /// `[[tenants]]`, each with its isolation resolved.
     pub tenants: Vec<SharedTenant>,
-    /// `[[logins]]`
+    /// The same tenants, with their `[[logins]]`.
     pub directory: Directory,
     /// `[log]`
     pub log: Log,

@@ -296,6 +296,19 @@ impl<'a> Entry<'a> {
         number
     }
 
+    /// The value as true or false.
+    pub(super) fn boolean(&self) -> Option<bool> {
+        match self.data {
+            Data::Boolean(b) => Some(*b),
+            Data::Text(text) if self.is_overridden() && text == "true" => Some(true),
+            Data::Text(text) if self.is_overridden() && text == "false" => Some(false),
+            _ => {
+                self.refuse("must be true or false");
+                None
+            }
+        }
+    }
+
     /// The value as a length of time.
     pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
         let duration = match self.data {

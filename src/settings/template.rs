@@ -1,5 +1,6 @@
 //! Templates such as `"{schema}_app"`, and the identifiers that they make.
 
+use super::limits::RESERVED;
 use super::problem::shown;
 
 /// Text with placeholders in braces, which a tenant's own values fill.
@@ -80,8 +81,8 @@ fn placeholder(name: &str) -> Result<String, String> {
             shown(&format!("{{{name}}}"))
         ));
     }
-    if name == "isolation" {
-        return Err("{isolation} is not a value of the tenant's own".into());
+    if !matches!(name, "id" | "name") && RESERVED.contains(&name) {
+        return Err(format!("{{{name}}} is not a value of the tenant's own"));
     }
     Ok(name.to_owned())
 }

@@ -1,6 +1,7 @@
 //! `[[tenants]]`
 
 use super::isolation::{Isolations, Kind, Plan, RolePlan, own_schema};
+use super::limits;
 use super::merges;
 use super::problem::{shown, suggestion};
 use super::reader::{Entry, Section};
@@ -99,6 +100,7 @@ fn place<'a>(
     let isolation = isolation(&mut section, isolations)?;
     let plan = isolations.valid.get(isolation)?;
     let values = values(&mut section, isolation, plan);
+    let (standing, limits) = (limits::standing(&mut section), limits::read(&mut section));
     section.finish();
     let filled = Filled {
         isolation,
@@ -115,6 +117,8 @@ fn place<'a>(
             isolation: IsolationName::new(isolation),
             placement,
             schema: schemas.get(own_schema).map(|schema| Arc::from(&**schema)),
+            standing: standing?,
+            limits: limits?,
         },
         schemas,
         own_schema,

@@ -1,8 +1,9 @@
 //! The directory: from a login to its tenant.
 
-use super::{LoginName, SharedTenant, Verifier};
+use super::{LoginName, SharedTenant, TenantId, Verifier};
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// An authenticated client: the login it used, and the tenant that the login
 /// belongs to.
@@ -14,16 +15,47 @@ pub struct Principal {
     pub tenant: SharedTenant,
 }
 
-/// One login: what it proves itself with, and whose it is.
-#[derive(Debug)]
-struct Login {
-    verifier: Verifier,
-    principal: Principal,
+/// One login: whose it is, and what it may prove itself with.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Who it is once a proof holds.
+    pub principal: Principal,
+    /// What it accepts; at least one.
+    pub methods: Vec<Method>,
 }
 
-/// All logins and their tenants.
+/// What a login may prove itself with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Method {
+    /// The password, by SCRAM-SHA-256.
+    Scram(Verifier),
+    /// A JSON Web Token, sent as the password.
+    Jwt,
+    /// A JSON Web Token, sent by OAUTHBEARER.
+    OauthBearer,
+    /// A client certificate that has this name.
+    Certificate(CertificateName),
+    /// A client certificate that has this name, and the password besides.
+    CertificateAndScram(CertificateName, Verifier),
+}
+
+/// A name that a certificate was made for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CertificateName {
+    /// The common name of the subject.
+    CommonName(Arc<str>),
+    /// A subject alternative name of type URI.
+    Uri(Arc<str>),
+    /// One of type DNS.
+    Dns(Arc<str>),
+    /// One of type email (rfc822Name).
+    Email(Arc<str>),
+}
+
+/// All tenants and their logins, as they are at one time.
 #[derive(Debug, Default)]
 pub struct Directory {
+    tenants: HashMap<TenantId, SharedTenant>,
     logins: HashMap<Box<str>, Login>,
 }
 
@@ -34,24 +66,37 @@ impl Directory {
         Self::default()
     }
 
-    /// Adds a login. A login of the same name is replaced.
-    pub fn insert(&mut self, login: LoginName, verifier: Verifier, tenant: SharedTenant) {
-        let key = Box::from(login.as_str());
-        let principal = Principal { login, tenant };
-        self.logins.insert(
-            key,
-            Login {
-                verifier,
-                principal,
-            },
-        );
+    /// Adds a tenant. A tenant of the same id is replaced.
+    pub fn insert_tenant(&mut self, tenant: SharedTenant) {
+        self.tenants.insert(tenant.id.clone(), tenant);
     }
 
-    /// The verifier of a login and who it is once the proof holds.
+    /// Adds a login. A login of the same name is replaced.
+    pub fn insert(&mut self, login: Login) {
+        let key = Box::from(login.principal.login.as_str());
+        self.logins.insert(key, login);
+    }
+
+    /// The login of this name.
     #[must_use]
-    pub fn find(&self, login: &str) -> Option<(&Verifier, &Principal)> {
-        let found = self.logins.get(login)?;
-        Some((&found.verifier, &found.principal))
+    pub fn find(&self, login: &str) -> Option<&Login> {
+        self.logins.get(login)
+    }
+
+    /// The tenant of this id.
+    #[must_use]
+    pub fn tenant(&self, id: &TenantId) -> Option<&SharedTenant> {
+        self.tenants.get(id)
+    }
+
+    /// All tenants.
+    pub fn tenants(&self) -> impl Iterator<Item = &SharedTenant> {
+        self.tenants.values()
+    }
+
+    /// All logins.
+    pub fn logins(&self) -> impl Iterator<Item = &Login> {
+        self.logins.values()
     }
 
     /// How many logins there are.
@@ -64,5 +109,23 @@ impl Directory {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.logins.is_empty()
+    }
+
+    /// Takes from `before` every tenant that is the same: what holds such a
+    /// tenant holds the current one.
+    pub fn keep_unchanged(&mut self, before: &Self) {
+        for (id, tenant) in &mut self.tenants {
+            if let Some(known) = before.tenants.get(id)
+                && **known == **tenant
+            {
+                *tenant = known.clone();
+            }
+        }
+        for login in self.logins.values_mut() {
+            let tenant = &mut login.principal.tenant;
+            if let Some(current) = self.tenants.get(&tenant.id) {
+                *tenant = current.clone();
+            }
+        }
     }
 }

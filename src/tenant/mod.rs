@@ -5,12 +5,14 @@
 //! is attached to a server connection. Nothing here is chosen by the client.
 
 mod directory;
+mod limits;
 mod name;
 mod placement;
 mod seal;
 mod verifier;
 
-pub use directory::{Directory, Principal};
+pub use directory::{CertificateName, Directory, Login, Method, Principal};
+pub use limits::{Limits, Standing};
 pub use name::{IsolationName, LoginName, ServerName, TenantId};
 pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
 pub use seal::{Claim, Seal, SealKey};
@@ -19,7 +21,7 @@ pub use verifier::{Verifier, VerifierError};
 use std::sync::Arc;
 
 /// One customer (organization) of the user's product.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Tenant {
     /// The id, as the database knows it.
     pub id: TenantId,
@@ -31,6 +33,10 @@ pub struct Tenant {
     pub placement: Placement,
     /// The schema of its own, in kind `schema`.
     pub schema: Option<Arc<str>>,
+    /// What its clients may do now.
+    pub standing: Standing,
+    /// Where it differs from what holds for all.
+    pub limits: Limits,
 }
 
 /// A tenant as everybody holds it: shared and immutable.

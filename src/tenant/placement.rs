@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Where a tenant's data is and how the tenant is attached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
     /// The server and database to connect to.
     pub endpoint: Endpoint,
@@ -26,7 +26,7 @@ pub struct Endpoint {
 }
 
 /// What makes a server connection the tenant's.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attachment {
     /// A session setting that row-level-security policies read.
     Setting {
@@ -47,7 +47,7 @@ pub enum Attachment {
 }
 
 /// Whom a server connection logs in as.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
     /// The user of the `[servers.NAME]` section, shared by tenants.
     Server,
@@ -56,7 +56,7 @@ pub enum Identity {
 }
 
 /// A role that belongs to one tenant, and its password.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TenantRole {
     /// The role's name.
     pub name: Arc<str>,

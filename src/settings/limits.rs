@@ -1,0 +1,98 @@
+//! What `[[tenants]]` say of one tenant alone.
+
+use super::reader::{Entry, Section};
+use crate::tenant::{Limits, Standing};
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+const MOST_CONNECTIONS: u32 = 100_000;
+const MOST_CLIENTS: u32 = 1_000_000;
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Timeouts are looked at several times a second.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// The keys of `[[tenants]]` that no template can name.
+pub(super) const RESERVED: [&str; 10] = [
+    "id",
+    "name",
+    "isolation",
+    "state",
+    "read_only",
+    "pool_size",
+    "max_clients",
+    "statement_timeout",
+    "idle_in_transaction_timeout",
+    "allowed",
+];
+
+/// What the tenant's clients may do.
+pub(super) fn standing(section: &mut Section<'_>) -> Option<Standing> {
+    let state = match section.optional("state") {
+        Some(entry) => entry.choice(&[
+            ("active", Standing::Active),
+            ("read-only", Standing::ReadOnly),
+            ("suspended", Standing::Suspended),
+        ]),
+        None => Some(Standing::Active),
+    };
+    let read_only = match section.optional("read_only") {
+        Some(entry) => entry.boolean(),
+        None => Some(false),
+    };
+    Some(match (state?, read_only?) {
+        (Standing::Active, true) => Standing::ReadOnly,
+        (standing, _) => standing,
+    })
+}
+
+/// Its own limits.
+pub(super) fn read(section: &mut Section<'_>) -> Option<Limits> {
+    let pool_size = number(section, "pool_size", MOST_CONNECTIONS);
+    let max_clients = number(section, "max_clients", MOST_CLIENTS);
+    let statement_timeout = duration(section, "statement_timeout");
+    let idle = duration(section, "idle_in_transaction_timeout");
+    let allowed = match section.optional("allowed") {
+        Some(entry) => networks(&entry),
+        None => Some(Box::default()),
+    };
+    Some(Limits {
+        pool_size: pool_size?,
+        max_clients: max_clients?,
+        statement_timeout: statement_timeout?,
+        idle_in_transaction_timeout: idle?,
+        allowed: allowed?,
+    })
+}
+
+fn number(section: &mut Section<'_>, key: &str, most: u32) -> Option<Option<usize>> {
+    match section.optional(key) {
+        Some(entry) => entry.integer(1..=most).map(|n| Some(n as usize)),
+        None => Some(None),
+    }
+}
+
+fn duration(section: &mut Section<'_>, key: &str) -> Option<Option<Duration>> {
+    match section.optional(key) {
+        Some(entry) => entry.duration(SHORTEST..=LONGEST).map(Some),
+        None => Some(None),
+    }
+}
+
+fn networks(entry: &Entry<'_>) -> Option<Box<[IpNet]>> {
+    let parse = |text: &str| {
+        let net = text
+            .parse::<IpNet>()
+            .ok()
+            .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        if net.is_none() {
+            entry.refuse_hidden(format!(
+                "{} is not a network: right is such as \"10.1.0.0/16\", \"2001:db8::/32\" or an address",
+                super::problem::shown(text)
+            ));
+        }
+        net
+    };
+    let nets: Vec<_> = entry.texts()?.into_iter().map(parse).collect();
+    nets.into_iter().collect()
+}

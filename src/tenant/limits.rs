@@ -1,0 +1,42 @@
+//! What a tenant may do, as far as the directory says so for it alone.
+
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What the clients of a tenant may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// Everything.
+    #[default]
+    Active,
+    /// Transactions that only read.
+    ReadOnly,
+    /// Nothing: logins are refused, and sessions are ended.
+    Suspended,
+}
+
+/// A tenant's own limits; `None` where that of the configuration holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Most server connections that it may hold (`pool.size_per_tenant`).
+    pub pool_size: Option<usize>,
+    /// Most clients at once (`listen.clients_per_tenant`).
+    pub max_clients: Option<usize>,
+    /// Most time that one statement may run. No client can raise it.
+    pub statement_timeout: Option<Duration>,
+    /// Most time that a client may do nothing in an open transaction.
+    pub idle_in_transaction_timeout: Option<Duration>,
+    /// Where its clients may come from; empty: from anywhere.
+    pub allowed: Box<[IpNet]>,
+}
+
+impl Limits {
+    /// Whether a client of this address may log in.
+    #[must_use]
+    pub fn allow(&self, address: IpAddr) -> bool {
+        // An IPv4 client of a socket that takes both.
+        let address = address.to_canonical();
+        self.allowed.is_empty() || self.allowed.iter().any(|net| net.contains(&address))
+    }
+}
