@@ -8,6 +8,7 @@
 pub mod binding;
 pub mod gateway;
 pub mod guard;
+pub mod jwt;
 pub mod login;
 pub mod maintenance;
 pub mod observe;

@@ -118,6 +118,7 @@ async fn welcome(
         startup,
         principal,
         answer,
+        expires: _,
     } = authenticated;
     // Of the highest level, so that no filter takes it from the events in it.
     let span = error_span!(

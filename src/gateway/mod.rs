@@ -144,6 +144,7 @@ impl Shared {
         let isolations = settings.isolations.iter();
         let policies = isolations.map(|(name, isolation)| (name.clone(), policy(&isolation.kind)));
         let policies = policies.collect();
+        let authenticator = Authenticator::new(&settings, None).map_err(io::Error::other)?;
         let mut pool = settings.pool;
         if settings.guard.opaque == Permission::Allow {
             // Code of a client's own can leave in the server's process what
@@ -151,7 +152,7 @@ impl Shared {
             pool.share = Share::Tenant;
         }
         Ok(Self {
-            authenticator: Authenticator::new(&settings.tls).map_err(io::Error::other)?,
+            authenticator,
             tls: settings.tls,
             login_timeout: settings.listen.login_timeout,
             directory: settings.directory,

@@ -9,14 +9,14 @@ use crate::tenant::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) fn read(root: &mut Section<'_>, tenants: &Tenants) -> Directory {
+pub(super) fn read(root: &mut Section<'_>, tenants: &Tenants, accepts_tokens: bool) -> Directory {
     let mut directory = Directory::new();
     for tenant in tenants.valid.values() {
         directory.insert_tenant(tenant.clone());
     }
     let mut users = BTreeMap::new();
     for section in root.tables("logins") {
-        if let Some(login) = login(section, tenants, &mut users) {
+        if let Some(login) = login(section, tenants, &mut users, accepts_tokens) {
             directory.insert(login);
         }
     }
@@ -27,12 +27,13 @@ fn login<'a>(
     mut section: Section<'a>,
     tenants: &Tenants,
     users: &mut BTreeMap<&'a str, String>,
+    accepts_tokens: bool,
 ) -> Option<Login> {
     let user = section.required("user", "the user name that the client logs in with");
     let user = user.and_then(|entry| user_name(&entry, section.path(), users));
     let tenant = section.required("tenant", "the id of the login's tenant");
     let tenant = tenant.and_then(|entry| tenant_id(&entry, tenants));
-    let methods = methods(&mut section, user);
+    let methods = methods(&mut section, user, accepts_tokens);
     section.finish();
     Some(Login {
         principal: Principal {
@@ -61,9 +62,13 @@ const METHODS: [(&str, Word); 5] = [
 ];
 
 /// What the login accepts; by default what its other keys are for.
-fn methods(section: &mut Section<'_>, user: Option<&str>) -> Option<Vec<Method>> {
+fn methods(
+    section: &mut Section<'_>,
+    user: Option<&str>,
+    accepts_tokens: bool,
+) -> Option<Vec<Method>> {
     let words = match section.optional("methods") {
-        Some(entry) => words(&entry)?,
+        Some(entry) => words(&entry, accepts_tokens)?,
         None if !section.has("scram") && section.has("certificate") => vec![Word::Certificate],
         None => vec![Word::Scram],
     };
@@ -109,7 +114,7 @@ fn methods(section: &mut Section<'_>, user: Option<&str>) -> Option<Vec<Method>>
     words.into_iter().map(method).collect()
 }
 
-fn words(entry: &Entry<'_>) -> Option<Vec<Word>> {
+fn words(entry: &Entry<'_>, accepts_tokens: bool) -> Option<Vec<Word>> {
     let mut words = Vec::new();
     for text in entry.texts()? {
         let Some((_, word)) = METHODS.iter().find(|(name, _)| *name == text) else {
@@ -117,6 +122,13 @@ fn words(entry: &Entry<'_>) -> Option<Vec<Word>> {
             entry.refuse_hidden(format!("{} is no method; {near}", shown(text)));
             return None;
         };
+        if matches!(word, Word::Jwt | Word::OauthBearer) && !accepts_tokens {
+            entry.refuse_hidden(format!(
+                "{} needs a section [jwt.NAME], which says whose tokens are accepted",
+                shown(text)
+            ));
+            return None;
+        }
         words.push(*word);
     }
     let others = [Word::Scram, Word::CertificateAndScram, Word::OauthBearer];

@@ -6,6 +6,7 @@
 //! checked again.
 
 mod isolation;
+mod jwt;
 mod limits;
 mod listen;
 mod log;
@@ -27,6 +28,7 @@ pub use isolation::read_key_file;
 pub use problem::{Origin, Problem, Problems};
 
 use crate::guard;
+use crate::jwt::{Keys, Rules};
 use crate::tenant::{Directory, IsolationName, Seal, ServerName, SharedTenant};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -73,12 +75,12 @@ fn read(mut root: reader::Section<'_>) -> Option<Settings> {
     let isolations = isolation::read(&mut root, &servers);
     let guard = rules::read(root.section("guard"));
     let tenants = tenants::read(&mut root, &isolations, &servers.valid);
-    let directory = logins::read(&mut root, &tenants);
+    let tokens = jwt::read(&mut root, tls.as_ref());
+    let accepts_tokens = tokens
+        .as_ref()
+        .is_none_or(|tokens| !tokens.issuers.is_empty());
+    let directory = logins::read(&mut root, &tenants, accepts_tokens);
     let log = log::read(root.section("log"));
-    root.refuse(
-        "jwt",
-        "logging in with JWT is not available yet: remove the section",
-    );
     root.refuse(
         "certificates",
         "logging in with client certificates is not available yet: remove the section",
@@ -93,6 +95,7 @@ fn read(mut root: reader::Section<'_>) -> Option<Settings> {
         guard,
         tenants: tenants.list(),
         directory,
+        tokens: tokens?,
         log,
     })
 }
@@ -116,6 +119,8 @@ pub struct Settings {
     pub tenants: Vec<SharedTenant>,
     /// The same tenants, with their `[[logins]]`.
     pub directory: Directory,
+    /// `[jwt.NAME]`
+    pub tokens: Tokens,
     /// `[log]`
     pub log: Log,
 }
@@ -301,6 +306,91 @@ pub enum IsolationKind {
     /// By a database of each tenant's own.
     Database,
 }
+
+/// `[jwt.NAME]`: whose tokens clients may log in with.
+#[derive(Debug, Clone, Default)]
+pub struct Tokens {
+    /// The sections, by name.
+    pub issuers: Vec<Issuer>,
+    /// How clients are asked whose user name no login has.
+    pub ask: Ask,
+}
+
+/// How a client is asked for its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ask {
+    /// As a password.
+    #[default]
+    Password,
+    /// By the SASL mechanism OAUTHBEARER.
+    OauthBearer,
+}
+
+/// One `[jwt.NAME]`.
+#[derive(Debug, Clone)]
+pub struct Issuer {
+    /// The section's name.
+    pub name: String,
+    /// What its tokens must be like, and where they name tenant and user.
+    pub rules: Rules,
+    /// What they are signed with.
+    pub keys: KeySource,
+    /// Whether a session is ended once its token has expired.
+    pub end_expired: bool,
+    /// Whether the user name in the startup packet must be that of the token.
+    pub user_must_match: bool,
+    /// What a client that has no token is told to ask for (OAUTHBEARER).
+    pub scope: String,
+}
+
+/// Where the keys of an issuer come from.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// A file, which has been read.
+    Fixed(Arc<Keys>),
+    /// An address.
+    Fetched(Arc<JwksUrl>),
+}
+
+/// An address that a JWK set is fetched from by HTTP, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwksUrl {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The host as the address has it, for the header `Host`.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    /// How the connection is secured; `None` to this machine alone.
+    pub tls: Option<JwksTls>,
+    /// How often the keys are fetched.
+    pub refresh: Duration,
+    /// The least time from one request to the next, whatever asks for it.
+    pub refresh_floor: Duration,
+    /// Most time for one request.
+    pub timeout: Duration,
+}
+
+/// How a connection for keys is secured.
+#[derive(Debug, Clone)]
+pub struct JwksTls {
+    /// For what the certificate must be made.
+    pub name: rustls::pki_types::ServerName<'static>,
+    /// What it is verified against.
+    pub roots: Vec<rustls::pki_types::CertificateDer<'static>>,
+    /// Built from them (rustls).
+    pub config: Arc<rustls::ClientConfig>,
+}
+
+impl PartialEq for JwksTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.roots == other.roots
+    }
+}
+
+impl Eq for JwksTls {}
 
 /// `[log]`
 #[derive(Debug, Clone)]
