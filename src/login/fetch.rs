@@ -2,7 +2,7 @@
 
 use crate::settings::JwksUrl;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Collected, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use hyper::{Request, StatusCode};
@@ -68,7 +68,7 @@ where
             return Err(format!("the answer is {}", answer.status()));
         }
         let body = Limited::new(answer.into_body(), MAX_BODY).collect().await;
-        body.map(|body| body.to_bytes())
+        body.map(Collected::to_bytes)
             .map_err(|error| format!("HTTP: {error}"))
     });
     tokio::select! {

@@ -233,7 +233,7 @@ fn fetched(section: &mut Section<'_>, entry: &Entry<'_>) -> Option<JwksUrl> {
         (Some(ca), Some(true)) => pem::certificates(ca).map(Some),
         (None, Some(true)) => system_roots(entry).map(Some),
     };
-    let refresh = duration(section, "refresh", 10 * SECOND..=DAY, 600 * SECOND);
+    let refresh = duration(section, "refresh", SECOND..=DAY, 600 * SECOND);
     let floor = duration(section, "refresh_floor", SECOND..=HOUR, 5 * SECOND);
     let timeout = duration(section, "fetch_timeout", SECOND..=60 * SECOND, 5 * SECOND);
     let url = url?;
