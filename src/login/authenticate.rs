@@ -11,6 +11,7 @@ use crate::tenant::{Directory, Login, LoginName, Method, Principal, TenantId, Ve
 use crate::wire::ClientError;
 use crate::wire::backend::{self, Authentication};
 use crate::wire::startup::Startup;
+use std::time::SystemTime;
 use tokio::time::Instant;
 
 /// The newest minor version of the protocol that is spoken.
@@ -35,15 +36,15 @@ pub struct Authenticated {
     pub principal: Principal,
     /// The end of the authentication, to be sent.
     pub answer: Vec<u8>,
-    /// When its session must end at the latest, where its token says so.
-    pub expires: Option<Instant>,
+    /// When its credential expires, if its session is to end then.
+    pub expires: Option<SystemTime>,
 }
 
 /// What was proved.
 struct Proof {
     principal: Principal,
     answer: Vec<u8>,
-    expires: Option<Instant>,
+    expires: Option<SystemTime>,
 }
 
 impl Authenticator {

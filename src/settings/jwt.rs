@@ -334,7 +334,7 @@ fn claim(section: &mut Section<'_>, key: &str, default: &str) -> Option<ClaimPat
         return Some(ClaimPath::parse(default));
     };
     let path = match entry.texts()?.as_slice() {
-        [text] => ClaimPath::parse(text),
+        [text] if !entry.is_list() => ClaimPath::parse(text),
         names => ClaimPath::new(names.iter().copied()),
     };
     if !path.is_usable() {

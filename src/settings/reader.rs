@@ -374,6 +374,11 @@ impl<'a> Entry<'a> {
         Some(texts)
     }
 
+    /// Whether the value is written as a list.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.data, Data::List(_))
+    }
+
     /// The value as the path of a file, relative to the configuration's folder.
     pub(super) fn path(&self) -> Option<PathBuf> {
         let pasted = |text: &str| text.contains("-----BEGIN") || text.contains('\n');

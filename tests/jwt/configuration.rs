@@ -62,6 +62,15 @@ impl Folder {
     }
 }
 
+/// RSA of 1024 bits.
+const WEAK: &str = "-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDbo2dx2pzXJRJAlDGjAz25834t
+xb8ZmH8kYERaZT0NZsqRAtzeEzXiSGGfP443hAINyelAjIIiWrhi1OSDtDJulUQ5
+dcoxHRqTbnJJQmFq/iueOD4k8brYbfkZJ3Yo5srr7v1IyFKgnXE0TqgWbimK/OG7
+jYkcu0LVpf6+kBEhbQIDAQAB
+-----END PUBLIC KEY-----
+";
+
 const LEAST: &str = "issuer = \"https://i.example\"\naudience = \"pg\"\n";
 
 #[test]
@@ -248,6 +257,7 @@ fn each_problem_says_what_is_right() {
         ),
     ] {
         folder.put("short", "short");
+        folder.put("weak.pem", WEAK);
         folder.put("empty.json", "{\"keys\": []}");
         let said = folder.problems(&format!("{LEAST}{lines}"));
         assert_eq!(said.lines().count(), 1, "{lines}: {said}");

@@ -128,6 +128,10 @@ fn claims_are_found_by_their_paths() {
             innovate(json!({"org_id": SYNERGY, "https://example.com/org.id": INNOVATE})),
         ),
         (
+            "tenant_claim = [\"a.b\"]",
+            innovate(json!({"org_id": SYNERGY, "a": {"b": SYNERGY}, "a.b": INNOVATE})),
+        ),
+        (
             "tenant_claim = [\"a.b\", \"c\"]",
             innovate(json!({"org_id": SYNERGY, "a.b": {"c": INNOVATE}})),
         ),
