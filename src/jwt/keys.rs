@@ -18,6 +18,9 @@ use std::fmt;
 
 /// The most keys of an issuer.
 const MOST_KEYS: usize = 100;
+/// The most keys that are tried on a token which does not say which it is. More
+/// would let strangers cost us time.
+const MOST_TRIED: usize = 16;
 /// Bytes of an RSA modulus: of 2,048 to 8,192 bits.
 const MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
 
@@ -158,7 +161,8 @@ impl Keys {
     }
 
     /// The keys that a token of this `kid` and algorithm may be signed with. A
-    /// key without an id fits every `kid`, and a token without `kid` every key.
+    /// key without an id fits every `kid`, and a token without `kid` every key; of
+    /// these, the first ones.
     pub(super) fn candidates(
         &self,
         id: Option<&str>,
@@ -169,7 +173,7 @@ impl Keys {
             _ => true,
         };
         let fitting = self.0.iter().filter(move |key| key.fits(algorithm));
-        fitting.filter(is_it).map(|key| &key.key)
+        fitting.filter(is_it).map(|key| &key.key).take(MOST_TRIED)
     }
 }
 
@@ -294,4 +298,40 @@ fn trimmed(mut number: &[u8]) -> &[u8] {
         number = rest;
     }
     number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn zeros_in_front_do_not_count() {
+        assert_eq!(trimmed(&[0, 0, 1, 0]), [1, 0]);
+        assert!(trimmed(&[0, 0]).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_key_makes_it_panic(
+            kty in "RSA|EC|OKP|oct|x",
+            crv in "P-256|P-384|P-521|Ed25519|x",
+            a in proptest::collection::vec(any::<u8>(), 0..70),
+            b in proptest::collection::vec(any::<u8>(), 0..70),
+        ) {
+            let (a, b) = (URL_SAFE_NO_PAD.encode(a), URL_SAFE_NO_PAD.encode(b));
+            let key = serde_json::json!({
+                "kty": kty, "crv": crv, "x": a, "y": b, "n": a, "e": b, "k": a,
+            });
+            let text = serde_json::json!({ "keys": [key] }).to_string();
+            let _ = Keys::from_jwks(text.as_bytes());
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,80}") {
+            let _ = Keys::from_jwks(text.as_bytes());
+            let pem = format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n");
+            let _ = Keys::from_pem(pem.as_bytes());
+        }
+    }
 }

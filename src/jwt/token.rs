@@ -107,3 +107,33 @@ fn text_of<'o>(
         Some(_) => Err(Refusal::WrongType(name, "text")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(header: &str, payload: &str) -> String {
+        let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.", encode(header), encode(payload))
+    }
+
+    #[test]
+    fn what_is_needed_to_find_a_key_is_read() {
+        let text = of(r#"{"alg":"ES256","kid":"k"}"#, r#"{"iss":"i"}"#);
+        let token = Token::parse(&text).unwrap();
+        assert_eq!(token.algorithm, Algorithm::ES256);
+        assert_eq!(token.key_id.as_deref(), Some("k"));
+        assert_eq!(token.issuer(), "i");
+        let shown = format!("{token:?}");
+        assert_eq!(shown, "Token { algorithm: ES256, .. }");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,80}", header in "\\PC{0,80}") {
+            let _ = Token::parse(&text);
+            let _ = Token::parse(&of(&header, &text));
+        }
+    }
+}

@@ -136,6 +136,12 @@ async fn keep(
     wanted: Arc<Notify>,
 ) {
     loop {
+        // Who has asked until now is answered by this request.
+        tokio::select! {
+            biased;
+            () = wanted.notified() => {}
+            () = std::future::ready(()) => {}
+        }
         let begun = Instant::now();
         let next = begun + from.refresh_floor;
         publish.send_modify(|state| {

@@ -136,6 +136,7 @@ fn bearer(credential: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_credential_is_found() {
@@ -183,6 +184,17 @@ mod tests {
         assert_eq!(bearer("bearer  a.b.c"), Some("a.b.c"));
         for text in ["Bearer", "Bearer ", "Basic abc", "Bearer a b", "Bearer a\0"] {
             assert_eq!(bearer(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = credential(&bytes);
+            let message = [b"n,,\x01auth=", &bytes[..], b"\x01\x01"].concat();
+            if let Ok(found) = credential(&message) {
+                let _ = bearer(found);
+            }
         }
     }
 }

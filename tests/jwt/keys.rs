@@ -285,3 +285,36 @@ fn the_issuer_s_certificate_is_verified() {
     }
     assert_eq!(publisher.requests(), requests);
 }
+
+/// Settings with a section whose keys are at `path` of the publisher.
+fn settings(publisher: &Publisher, path: &str) -> pgtenant::settings::Settings {
+    let url = publisher.url().replace("/keys?of=issuer", path);
+    let lines = format!("jwks_url = {url:?}");
+    let text = crate::common::proxy::configuration(site(), &options(&lines, ""));
+    pgtenant::settings::load(&site().write_new(".toml", &text)).unwrap()
+}
+
+#[tokio::test]
+async fn keys_outlive_a_change_of_other_settings() {
+    use pgtenant::login::Authenticator;
+    let publisher = Publisher::plain(&jwks(&[&rsa()]));
+    let wait_for_requests = async |count| {
+        while publisher.requests() < count {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    let first = Authenticator::new(&settings(&publisher, "/a"), None).unwrap();
+    wait_for_requests(1).await;
+    let second = Authenticator::new(&settings(&publisher, "/a"), Some(&first)).unwrap();
+    drop(first);
+    // Another address is another issuer's affair.
+    let third = Authenticator::new(&settings(&publisher, "/b"), Some(&second)).unwrap();
+    wait_for_requests(2).await;
+    assert!(
+        publisher.last().starts_with("GET /b "),
+        "{}",
+        publisher.last()
+    );
+    drop((second, third));
+    assert_eq!(publisher.requests(), 2);
+}
