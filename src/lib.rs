@@ -2,7 +2,8 @@
 //!
 //! Data flows one way through the rooms: bytes → [`wire`] → [`login`] →
 //! Principal → [`tenant`] → Tenant → [`session`] → ([`guard`]) → [`pool`] →
-//! [`binding`] → [`server`] → bytes. Imports point downwards only. Queries of our
+//! [`binding`] → [`server`] → bytes. Tokens that clients log in with are verified in
+//! [`jwt`]. Imports point downwards only. Queries of our
 //! own go through [`maintenance`], beside that stream.
 
 pub mod binding;
