@@ -28,6 +28,7 @@ pub use problem::{Origin, Problem, Problems};
 
 use crate::guard;
 use crate::tenant::{Directory, IsolationName, Seal, ServerName, SharedTenant};
+use rustls::pki_types::TrustAnchor;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -162,7 +163,7 @@ pub struct ClientCertificates {
 }
 
 /// `[servers.NAME]`: a PostgreSQL server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// The section's name.
     pub name: ServerName,
@@ -191,8 +192,27 @@ pub enum ServerTls {
         config: Arc<rustls::ClientConfig>,
         /// What of the server's certificate it verifies.
         verification: Verification,
+        /// Whom it trusts to have made that.
+        roots: Arc<[TrustAnchor<'static>]>,
     },
 }
+
+impl PartialEq for ServerTls {
+    fn eq(&self, other: &Self) -> bool {
+        // The configuration follows from the rest.
+        let parts = |tls: &Self| match tls {
+            Self::Off => None,
+            Self::On {
+                verification,
+                roots,
+                ..
+            } => Some((*verification, roots.clone())),
+        };
+        parts(self) == parts(other)
+    }
+}
+
+impl Eq for ServerTls {}
 
 /// How much of a server's certificate is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,7 +226,7 @@ pub enum Verification {
 }
 
 /// `[pool]`: server connections and who gets one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
     /// When a server connection goes back.
     pub mode: PoolMode,
@@ -321,7 +341,7 @@ pub enum LogFormat {
 }
 
 /// A password or key. Never shown.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 
 impl Secret {
