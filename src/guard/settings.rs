@@ -256,7 +256,9 @@ mod tests {
         assert_eq!(ms(" 1.5 s "), Some(1_500_000));
         assert_eq!(ms("2min"), Some(120_000_000));
         assert_eq!(ms("100us"), Some(100));
-        for text in ["", "-1", "1e3", "0x10", "1 sec", "1S", "1 2", "s", "1d1", "."] {
+        for text in [
+            "", "-1", "1e3", "0x10", "1 sec", "1S", "1 2", "s", "1d1", ".",
+        ] {
             assert_eq!(ms(text), None, "{text}");
         }
     }

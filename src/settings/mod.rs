@@ -73,7 +73,7 @@ fn read(mut root: reader::Section<'_>) -> Option<Settings> {
     let pool = pool::read(root.section("pool"));
     let isolations = isolation::read(&mut root, &servers);
     let guard = rules::read(root.section("guard"));
-    let tenants = tenants::read(&mut root, &isolations, &servers.valid);
+    let tenants = tenants::read(&mut root, &isolations, &servers);
     let directory = logins::read(&mut root, &tenants);
     let log = log::read(root.section("log"));
     root.refuse(
@@ -323,7 +323,7 @@ pub enum IsolationKind {
 }
 
 /// `[log]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// How lines look.
     pub format: LogFormat,
