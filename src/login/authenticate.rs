@@ -36,6 +36,8 @@ pub struct Authenticated {
     pub principal: Principal,
     /// The end of the authentication, to be sent.
     pub answer: Vec<u8>,
+    /// Whether its login is one of the directory, not only its tenant.
+    pub listed: bool,
     /// When its credential expires, if its session is to end then.
     pub expires: Option<SystemTime>,
 }
@@ -44,6 +46,7 @@ pub struct Authenticated {
 struct Proof {
     principal: Principal,
     answer: Vec<u8>,
+    listed: bool,
     expires: Option<SystemTime>,
 }
 
@@ -82,6 +85,7 @@ impl Authenticator {
                 startup,
                 principal: proof.principal,
                 answer: proof.answer,
+                listed: proof.listed,
                 expires: proof.expires,
             }),
             Err(error) => Err((Some(Box::new(wire)), error)),
@@ -206,6 +210,7 @@ impl Authenticator {
         Ok(Proof {
             principal: principal.clone(),
             answer,
+            listed: true,
             expires: None,
         })
     }
@@ -242,6 +247,7 @@ impl Authenticator {
         Ok(Proof {
             principal,
             answer,
+            listed: client.login.is_some(),
             expires: verified.session_ends(),
         })
     }

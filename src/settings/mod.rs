@@ -30,6 +30,7 @@ pub use problem::{Origin, Problem, Problems};
 use crate::guard;
 use crate::jwt::{Keys, Rules};
 use crate::tenant::{Directory, IsolationName, Seal, ServerName, SharedTenant};
+use rustls::pki_types::TrustAnchor;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -74,7 +75,7 @@ fn read(mut root: reader::Section<'_>) -> Option<Settings> {
     let pool = pool::read(root.section("pool"));
     let isolations = isolation::read(&mut root, &servers);
     let guard = rules::read(root.section("guard"));
-    let tenants = tenants::read(&mut root, &isolations, &servers.valid);
+    let tenants = tenants::read(&mut root, &isolations, &servers);
     let tokens = jwt::read(&mut root, tls.as_ref());
     let accepts_tokens = tokens
         .as_ref()
@@ -167,7 +168,7 @@ pub struct ClientCertificates {
 }
 
 /// `[servers.NAME]`: a PostgreSQL server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// The section's name.
     pub name: ServerName,
@@ -196,8 +197,27 @@ pub enum ServerTls {
         config: Arc<rustls::ClientConfig>,
         /// What of the server's certificate it verifies.
         verification: Verification,
+        /// Whom it trusts to have made that.
+        roots: Arc<[TrustAnchor<'static>]>,
     },
 }
+
+impl PartialEq for ServerTls {
+    fn eq(&self, other: &Self) -> bool {
+        // The configuration follows from the rest.
+        let parts = |tls: &Self| match tls {
+            Self::Off => None,
+            Self::On {
+                verification,
+                roots,
+                ..
+            } => Some((*verification, roots.clone())),
+        };
+        parts(self) == parts(other)
+    }
+}
+
+impl Eq for ServerTls {}
 
 /// How much of a server's certificate is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,7 +231,7 @@ pub enum Verification {
 }
 
 /// `[pool]`: server connections and who gets one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
     /// When a server connection goes back.
     pub mode: PoolMode,
@@ -393,7 +413,7 @@ impl PartialEq for JwksTls {
 impl Eq for JwksTls {}
 
 /// `[log]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// How lines look.
     pub format: LogFormat,
@@ -411,7 +431,7 @@ pub enum LogFormat {
 }
 
 /// A password or key. Never shown.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 
 impl Secret {
