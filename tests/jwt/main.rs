@@ -19,3 +19,4 @@ mod logins;
 mod oauthbearer;
 mod publisher;
 mod refused;
+mod sessions;
