@@ -430,9 +430,24 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             "tls.mode = \"requires\": must be one of \"require\", \"allow\", \"off\"; did you mean \"require\"?",
         ),
         (
-            "tls",
-            "client_ca = \"ca.crt\"",
-            "tls.client_ca: logging in with client certificates is not available yet",
+            "throttle",
+            "free = 0",
+            "throttle.free = 0: must be a whole number from 1 to 1000000",
+        ),
+        (
+            "throttle",
+            "mode = \"enforce\"",
+            "throttle.mode = \"enforce\": must be one of \"on\", \"off\"",
+        ),
+        (
+            "throttle",
+            "delay = \"2min\"\nlongest_delay = \"1min\"",
+            "throttle.longest_delay: must be at least throttle.delay",
+        ),
+        (
+            "throttle",
+            "forget_after = \"30s\"",
+            "throttle.forget_after: must be at least throttle.longest_delay",
         ),
         (
             "servers.main",
@@ -1011,8 +1026,10 @@ fn wrong_isolations_tenants_and_logins_are_named_with_what_would_be_right() {
             "logins[0].password: unknown key; there are: `user`, `tenant`, `methods`, `scram`",
         ),
         (
-            setting("[[certificates]]\nmatch = \"CN=x\"\n"),
-            "certificates: logging in with client certificates is not available yet",
+            setting(
+                "[[certificates]]\nmatch = \"CN=x\"\ntenant = \"first\"\n[[tenants]]\nid = \"first\"\n",
+            ),
+            "certificates[0]: logging in with a client certificate needs tls.client_ca",
         ),
         (
             "[tls]\nmode = \"off\"\n[[tenants]]\nid = \"x\"\n".into(),
@@ -1037,6 +1054,127 @@ fn wrong_isolations_tenants_and_logins_are_named_with_what_would_be_right() {
         let most = if said.starts_with("servers:") { 2 } else { 1 };
         assert!(problems.len() <= most, "{said}\n{problems:#?}");
     }
+}
+
+#[test]
+fn wrong_entries_for_client_certificates_are_named_with_what_would_be_right() {
+    let folder = Folder::new();
+    folder.put(
+        "garbage.crl",
+        "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
+    );
+    folder.put("none.crl", "no list\n");
+    folder.put("broken.crl", b"\x30\x03ab");
+    let ca = "client_ca = \"server-ca.crt\"\n";
+    let files = "certificate = \"server.crt\"\nkey = \"server.key\"\n";
+    let config = |tls: &str, more: &str| {
+        let small = SMALL.replace("mode = \"off\"\n", &format!("{files}{tls}"));
+        assert_ne!(small, SMALL);
+        format!("{small}[[tenants]]\nid = \"first\"\n{more}")
+    };
+    let entry = |text: &str| config(ca, &format!("[[certificates]]\n{text}\n"));
+    for (text, said) in [
+        (
+            config("client_ca = \"ca.crt\"\n", ""),
+            "tls.client_ca = \"ca.crt\": cannot read ca.crt",
+        ),
+        (
+            config("client_ca = \"server.key\"\n", ""),
+            "tls.client_ca = \"server.key\": server.key has no certificate",
+        ),
+        (
+            config("client_crl = \"a.crl\"\n", ""),
+            "tls.client_crl: has no meaning without tls.client_ca",
+        ),
+        (
+            config("end_expired = true\n", ""),
+            "tls.end_expired: has no meaning without tls.client_ca",
+        ),
+        (
+            config(&format!("{ca}end_expired = 1\n"), ""),
+            "tls.end_expired = 1: must be true or false",
+        ),
+        (
+            config(&format!("{ca}client_crl = \"absent.crl\"\n"), ""),
+            "tls.client_crl = \"absent.crl\": cannot read absent.crl",
+        ),
+        (
+            config(&format!("{ca}client_crl = [\"none.crl\"]\n"), ""),
+            "tls.client_crl: none.crl has no list: it must have a PEM section BEGIN X509 CRL",
+        ),
+        (
+            config(&format!("{ca}client_crl = \"garbage.crl\"\n"), ""),
+            "tls.client_crl: cannot be used:",
+        ),
+        (
+            config(&format!("{ca}client_crl = \"broken.crl\"\n"), ""),
+            "tls.client_crl: cannot be used:",
+        ),
+        (
+            entry("tenant = \"first\""),
+            "certificates[0].match: is missing: the name in the certificate",
+        ),
+        (
+            entry("match = \"x\"\ntenant = \"first\""),
+            "certificates[0].match = \"x\": must be one of \"CN=…\", \"URI:…\", \"DNS:…\", \"email:…\"",
+        ),
+        (
+            entry("match = \"CN=x\""),
+            "certificates[0].tenant: is missing: the id of the tenant; or {tenant} in `match`",
+        ),
+        (
+            entry("match = \"CN=x\"\ntenant = \"fist\""),
+            "certificates[0].tenant = \"fist\": no tenant has this id; did you mean `first`?",
+        ),
+        (
+            entry("match = \"CN={tenant}\"\ntenant = \"first\""),
+            "certificates[0].tenant: has no meaning beside {tenant} in `match`",
+        ),
+        (
+            entry("match = \"CN={id}\""),
+            "certificates[0].match = \"CN={id}\": only {tenant} and {login} may stand in braces",
+        ),
+        (
+            entry("match = \"CN={tenant}{login}\""),
+            "something must stand between {tenant} and {login}, such as \"/\"",
+        ),
+        (
+            entry("match = \"CN={tenant}\"\nuser = \"x\""),
+            "certificates[0].user: unknown key; there are: `match`",
+        ),
+        (
+            entry(
+                "match = \"CN=x\"\ntenant = \"first\"\n[[certificates]]\nmatch = \"CN=x\"\ntenant = \"first\"",
+            ),
+            "certificates[1].match = \"CN=x\": is the name of another entry already",
+        ),
+        (
+            config(
+                "",
+                "[[certificates]]\nmatch = \"CN=x\"\ntenant = \"first\"\n",
+            ),
+            "certificates[0]: logging in with a client certificate needs tls.client_ca",
+        ),
+        (
+            config(
+                "",
+                "[[logins]]\nuser = \"u\"\ntenant = \"first\"\nmethods = \"cert\"\n",
+            ),
+            "logins[0]: logging in with a client certificate needs tls.client_ca",
+        ),
+    ] {
+        let problem = folder.problem(&text);
+        assert!(problem.contains(said), "{said}\n{problem}");
+    }
+    // Several forms of one thing, all of them right.
+    let right = entry(
+        "match = \"URI:x/{login}\"\ntenant = \"first\"\n\
+         [[certificates]]\nmatch = \"DNS:{login}.{tenant}.example.com\"\n\
+         [[certificates]]\nmatch = \"email:a@example.com\"\ntenant = \"first\"",
+    );
+    let settings = folder.load(right).unwrap();
+    assert!(settings.tls.verifies_clients());
+    assert!(!settings.certificates.is_empty());
 }
 
 #[test]

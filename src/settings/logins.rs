@@ -4,19 +4,20 @@ use super::problem::{shown, suggestion};
 use super::reader::{Entry, Section};
 use super::tenants::Tenants;
 use crate::tenant::{
-    CertificateName, Directory, Login, LoginName, Method, Principal, TenantId, Verifier,
+    CertificateName, Directory, Login, LoginName, Method, NameKind, Principal, TenantId, Verifier,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) fn read(root: &mut Section<'_>, tenants: &Tenants) -> Directory {
+/// The directory; `certificates` tells whether clients are asked for one.
+pub(super) fn read(root: &mut Section<'_>, tenants: &Tenants, certificates: bool) -> Directory {
     let mut directory = Directory::new();
     for tenant in tenants.valid.values() {
         directory.insert_tenant(tenant.clone());
     }
     let mut users = BTreeMap::new();
     for section in root.tables("logins") {
-        if let Some(login) = login(section, tenants, &mut users) {
+        if let Some(login) = login(section, tenants, certificates, &mut users) {
             directory.insert(login);
         }
     }
@@ -26,13 +27,14 @@ pub(super) fn read(root: &mut Section<'_>, tenants: &Tenants) -> Directory {
 fn login<'a>(
     mut section: Section<'a>,
     tenants: &Tenants,
+    certificates: bool,
     users: &mut BTreeMap<&'a str, String>,
 ) -> Option<Login> {
     let user = section.required("user", "the user name that the client logs in with");
     let user = user.and_then(|entry| user_name(&entry, section.path(), users));
     let tenant = section.required("tenant", "the id of the login's tenant");
     let tenant = tenant.and_then(|entry| tenant_id(&entry, tenants));
-    let methods = methods(&mut section, user);
+    let methods = methods(&mut section, user, certificates);
     section.finish();
     Some(Login {
         principal: Principal {
@@ -52,6 +54,11 @@ enum Word {
     CertificateAndScram,
 }
 
+/// Without it no client is asked for a certificate.
+pub(super) const NO_CLIENT_CA: &str = "logging in with a client certificate needs tls.client_ca, \
+     the PEM file with the authorities whose certificates are valid, and a tls.mode other than \
+     \"off\"";
+
 const METHODS: [(&str, Word); 5] = [
     ("scram", Word::Scram),
     ("jwt", Word::Jwt),
@@ -61,7 +68,11 @@ const METHODS: [(&str, Word); 5] = [
 ];
 
 /// What the login accepts; by default what its other keys are for.
-fn methods(section: &mut Section<'_>, user: Option<&str>) -> Option<Vec<Method>> {
+fn methods(
+    section: &mut Section<'_>,
+    user: Option<&str>,
+    certificates: bool,
+) -> Option<Vec<Method>> {
     let words = match section.optional("methods") {
         Some(entry) => words(&entry)?,
         None if !section.has("scram") && section.has("certificate") => vec![Word::Certificate],
@@ -82,6 +93,9 @@ fn methods(section: &mut Section<'_>, user: Option<&str>) -> Option<Vec<Method>>
         Some(None)
     };
     let certificate = if any(&[Word::Certificate, Word::CertificateAndScram]) {
+        if !certificates {
+            section.refuse_section(NO_CLIENT_CA);
+        }
         match section.optional("certificate") {
             Some(entry) => certificate_name(&entry),
             None => user.map(|user| CertificateName::CommonName(Arc::from(user))),
@@ -134,17 +148,12 @@ fn words(entry: &Entry<'_>) -> Option<Vec<Word>> {
 
 /// `CN=…`, `URI:…`, `DNS:…` or `email:…`.
 pub(super) fn certificate_name(entry: &Entry<'_>) -> Option<CertificateName> {
-    type Kind = fn(Arc<str>) -> CertificateName;
-    let kinds: [(&str, Kind); 4] = [
-        ("CN=", CertificateName::CommonName),
-        ("URI:", CertificateName::Uri),
-        ("DNS:", CertificateName::Dns),
-        ("email:", CertificateName::Email),
-    ];
     let text = entry.text()?;
-    for (prefix, kind) in kinds {
-        if let Some(name) = text.strip_prefix(prefix).filter(|name| !name.is_empty()) {
-            return Some(kind(Arc::from(name)));
+    for kind in NameKind::ALL {
+        if let Some(name) = text.strip_prefix(kind.prefix())
+            && !name.is_empty()
+        {
+            return Some(CertificateName::new(kind, name));
         }
     }
     entry.refuse("must be one of \"CN=…\", \"URI:…\", \"DNS:…\", \"email:…\"");
@@ -166,7 +175,7 @@ fn user_name<'a>(
     Some(user)
 }
 
-fn tenant_id(entry: &Entry<'_>, tenants: &Tenants) -> Option<TenantId> {
+pub(super) fn tenant_id(entry: &Entry<'_>, tenants: &Tenants) -> Option<TenantId> {
     let id = TenantId::parse(entry.text()?);
     if !tenants.declared.contains(&id) {
         let ids = tenants.declared.iter().map(TenantId::as_str);
