@@ -4,7 +4,9 @@ use super::Shared;
 use super::seats::Seat;
 use crate::binding::{AttachError, OwnSettings, attach};
 use crate::guard::Guard;
-use crate::login::{Arrival, Arrived, Authenticated, Failed, LoginError, settings_of};
+use crate::login::{
+    Arrival, Arrived, Authenticated, Failed, From, InProgress, LoginError, settings_of,
+};
 use crate::pool::{Greeting, GreetingKey, Pool};
 use crate::session::{Client, End, Parts, Session};
 use crate::tenant::{IsolationName, Principal};
@@ -27,6 +29,7 @@ pub(super) async fn admit(
     stream: TcpStream,
     address: SocketAddr,
     has_place: bool,
+    progress: Option<InProgress>,
     shared: Arc<Shared>,
     guards: Guards,
     draining: Arc<AtomicBool>,
@@ -34,15 +37,24 @@ pub(super) async fn admit(
     if transport::tune(&stream).is_err() {
         return;
     }
+    let Some(progress) = progress else {
+        let arrived = Arrived::new(stream, Instant::now() + shared.login_timeout);
+        let error = LoginError::told(too_many_of_address());
+        refused(address, &error);
+        Box::pin(arrived.turn_away(&error)).await;
+        return;
+    };
     // Boxed: what a login needs is gone once it is over.
     let login = Box::pin(log_in(
         stream, address, has_place, &shared, &guards, draining,
     ));
-    let session = match login.await {
+    let outcome = login.await;
+    drop(progress);
+    let session = match outcome {
         Ok(Some(session)) => session,
         Ok(None) => return,
         Err((wire, error)) => {
-            warn!(target: "pgtenant::audit", event = "login_refused", client = %address, reason = %error);
+            refused(address, &error);
             if let Some(wire) = wire {
                 Box::pin(wire.refuse(&error)).await;
             }
@@ -68,6 +80,10 @@ pub(super) async fn admit(
     info!(target: "pgtenant::audit", parent: &span, event = "logout", reason = %end);
 }
 
+fn refused(address: SocketAddr, error: &LoginError) {
+    warn!(target: "pgtenant::audit", event = "login_refused", client = %address, reason = %error);
+}
+
 struct Admitted {
     session: Box<Session>,
     span: Span,
@@ -84,7 +100,14 @@ async fn log_in(
 ) -> Result<Option<Admitted>, Failed> {
     let deadline = Instant::now() + shared.login_timeout;
     let arrived = Arrived::new(stream, deadline);
-    let introduced = match arrived.introduce(&shared.tls).await? {
+    // A handshake costs more than all else: for those who will be refused there
+    // are only so many, which leaves requests to cancel a way in.
+    let spare = match has_place {
+        true => None,
+        false => shared.spare_handshakes.try_acquire().ok(),
+    };
+    let refused = (!has_place && spare.is_none()).then(too_many_clients);
+    let introduced = match arrived.introduce(&shared.tls, refused).await? {
         Arrival::Client(introduced) => introduced,
         Arrival::Cancel(request) => {
             shared.registry.cancel(&request).await;
@@ -92,13 +115,16 @@ async fn log_in(
         }
     };
     if !has_place {
-        let error = ClientError::fatal("53300", "sorry, too many clients already")
-            .hint("The administrator can raise listen.max_clients.");
-        return Err((Some(Box::new(introduced.wire)), LoginError::told(error)));
+        let error = LoginError::told(too_many_clients());
+        return Err((Some(Box::new(introduced.wire)), error));
     }
+    let from = From {
+        address: address.ip(),
+        throttle: &shared.throttle,
+    };
     let authenticated = shared
         .authenticator
-        .authenticate(introduced, &shared.directory)
+        .authenticate(introduced, &shared.directory, from)
         .await?;
     welcome(authenticated, address, shared, guards, draining)
         .await
@@ -118,6 +144,7 @@ async fn welcome(
         startup,
         principal,
         answer,
+        ..
     } = authenticated;
     // Of the highest level, so that no filter takes it from the events in it.
     let span = error_span!(
@@ -197,6 +224,16 @@ async fn welcome(
         span,
         seat,
     })
+}
+
+fn too_many_clients() -> ClientError {
+    ClientError::fatal("53300", "sorry, too many clients already")
+        .hint("The administrator can raise listen.max_clients.")
+}
+
+fn too_many_of_address() -> ClientError {
+    ClientError::fatal("53300", "too many logins of this address are in progress")
+        .hint("Try again; the administrator can raise throttle.per_address.")
 }
 
 fn too_many_of_tenant() -> ClientError {

@@ -9,7 +9,7 @@ mod worker;
 pub use stop::{Stop, StopHandle};
 
 use crate::guard::{Guard, Permission};
-use crate::login::Authenticator;
+use crate::login::{Authenticator, Throttle};
 use crate::pool::Pools;
 use crate::session::{Interner, Registry};
 use crate::settings::{ClientTls, IsolationKind, Settings, Share};
@@ -27,6 +27,8 @@ use worker::Workers;
 
 /// How often idle server connections are looked at.
 const SWEEP: Duration = Duration::from_millis(250);
+/// TLS handshakes at a time for clients beyond `listen.max_clients`.
+const SPARE_HANDSHAKES: usize = 16;
 /// Connections that the kernel may hold ready for us.
 const BACKLOG: i32 = 1024;
 
@@ -49,6 +51,9 @@ struct Shared {
     registry: Arc<Registry>,
     interner: Arc<Interner>,
     places: Arc<Semaphore>,
+    /// TLS for those who have no place: it may be a request to cancel.
+    spare_handshakes: Semaphore,
+    throttle: Arc<Throttle>,
     /// Places among the clients of a tenant.
     seats: Arc<Seats>,
     policies: HashMap<IsolationName, crate::guard::Policy>,
@@ -144,6 +149,7 @@ impl Shared {
         let isolations = settings.isolations.iter();
         let policies = isolations.map(|(name, isolation)| (name.clone(), policy(&isolation.kind)));
         let policies = policies.collect();
+        let authenticator = Authenticator::new(&settings).map_err(io::Error::other)?;
         let mut pool = settings.pool;
         if settings.guard.opaque == Permission::Allow {
             // Code of a client's own can leave in the server's process what
@@ -151,7 +157,7 @@ impl Shared {
             pool.share = Share::Tenant;
         }
         Ok(Self {
-            authenticator: Authenticator::new(&settings.tls).map_err(io::Error::other)?,
+            authenticator,
             tls: settings.tls,
             login_timeout: settings.listen.login_timeout,
             directory: settings.directory,
@@ -159,6 +165,8 @@ impl Shared {
             registry: Arc::default(),
             interner: Arc::default(),
             places: Arc::new(Semaphore::new(settings.listen.max_clients)),
+            spare_handshakes: Semaphore::new(SPARE_HANDSHAKES),
+            throttle: Throttle::new(settings.throttle),
             seats: Seats::new(settings.listen.clients_per_tenant),
             policies,
         })

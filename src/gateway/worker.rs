@@ -5,6 +5,7 @@ use super::admit::admit;
 use super::watched::watched;
 use super::{Shared, Stop};
 use crate::guard::Guard;
+use crate::login::InProgress;
 use crate::tenant::IsolationName;
 use std::collections::HashMap;
 use std::io;
@@ -42,6 +43,8 @@ struct Newcomer {
     address: SocketAddr,
     /// `None`: there are too many already.
     place: Option<OwnedSemaphorePermit>,
+    /// `None`: too many from its address are logging in.
+    progress: Option<InProgress>,
     here: Here,
 }
 
@@ -85,10 +88,16 @@ impl Workers {
         let (Some(inbox), Ok(stream)) = (fewest, stream.into_std()) else {
             return;
         };
+        let progress = self.shared.throttle.arrive(address.ip());
+        let place = match progress {
+            Some(_) => self.shared.places.clone().try_acquire_owned().ok(),
+            None => None,
+        };
         let newcomer = Newcomer {
             stream,
             address,
-            place: self.shared.places.clone().try_acquire_owned().ok(),
+            place,
+            progress,
             here: Here::new(&self.presence, &inbox.clients),
         };
         // A worker that has ended serves nobody; dropping closes the socket.
@@ -136,6 +145,7 @@ async fn work(
                 stream,
                 address,
                 place,
+                progress,
                 here,
             } = newcomer;
             let Ok(stream) = TcpStream::from_std(stream) else {
@@ -146,6 +156,7 @@ async fn work(
                 stream,
                 address,
                 place.is_some(),
+                progress,
                 shared,
                 guards,
                 stop.flag(),

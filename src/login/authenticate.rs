@@ -1,13 +1,19 @@
 //! Which proof a client is asked for, and whether it holds.
 
 use super::arrive::{Failed, Introduced};
-use super::scram::Scram;
-use super::wire::{LoginError, Wire};
-use crate::settings::ClientTls;
-use crate::tenant::{Directory, Method, Principal, Verifier};
+use super::certificate::Certificate;
+use super::scram::{Against, Scram};
+use super::throttle::{Throttle, Who};
+use super::wire::{INVALID_PASSWORD, LoginError, Wire};
+use crate::settings::Settings;
+use crate::tenant::{
+    CertificateMap, Directory, Login, LoginName, Method, Principal, Standing, Verifier,
+};
 use crate::wire::ClientError;
-use crate::wire::backend;
+use crate::wire::backend::{self, Authentication};
 use crate::wire::startup::Startup;
+use std::net::IpAddr;
+use std::time::SystemTime;
 
 /// The newest minor version of the protocol that is spoken.
 const NEWEST_MINOR: u16 = 2;
@@ -16,6 +22,17 @@ const NEWEST_MINOR: u16 = 2;
 #[derive(Debug)]
 pub struct Authenticator {
     scram: Scram,
+    certificates: CertificateMap,
+    end_expired: bool,
+}
+
+/// Where a client comes from, and what is known of failed logins.
+#[derive(Debug, Clone, Copy)]
+pub struct From<'a> {
+    /// Its address.
+    pub address: IpAddr,
+    /// What slows guessing down.
+    pub throttle: &'a Throttle,
 }
 
 /// A client whose credential holds. It has not been told yet: `answer` goes in
@@ -30,16 +47,28 @@ pub struct Authenticated {
     pub principal: Principal,
     /// The end of the authentication, to be sent.
     pub answer: Vec<u8>,
+    /// When its credential expires, if its session is to end then.
+    pub expires: Option<SystemTime>,
+}
+
+/// What a proof that holds leads to.
+struct Proven {
+    principal: Principal,
+    answer: Vec<u8>,
+    expires: Option<SystemTime>,
 }
 
 impl Authenticator {
-    /// An authenticator for a listener with this TLS.
+    /// An authenticator by these settings.
     ///
     /// # Errors
     /// If the system has no randomness.
-    pub fn new(tls: &ClientTls) -> Result<Self, aws_lc_rs::error::Unspecified> {
+    pub fn new(settings: &Settings) -> Result<Self, aws_lc_rs::error::Unspecified> {
+        let tls = settings.tls.certificates();
         Ok(Self {
-            scram: Scram::new(tls)?,
+            scram: Scram::new(&settings.tls)?,
+            certificates: settings.certificates.clone(),
+            end_expired: tls.is_some_and(|own| own.end_expired),
         })
     }
 
@@ -47,19 +76,21 @@ impl Authenticator {
     /// that does, and fails at its end.
     ///
     /// # Errors
-    /// If the client does not prove that it knows the password.
+    /// If the client does not prove who it is, or may not log in.
     pub async fn authenticate(
         &self,
         introduced: Introduced,
         directory: &Directory,
+        from: From<'_>,
     ) -> Result<Authenticated, Failed> {
         let Introduced { mut wire, startup } = introduced;
-        match self.exchange(&mut wire, &startup, directory).await {
-            Ok((principal, answer)) => Ok(Authenticated {
+        match self.exchange(&mut wire, &startup, directory, from).await {
+            Ok(proven) => Ok(Authenticated {
                 wire,
                 startup,
-                principal,
-                answer,
+                principal: proven.principal,
+                answer: proven.answer,
+                expires: proven.expires,
             }),
             Err(error) => Err((Some(Box::new(wire)), error)),
         }
@@ -70,7 +101,8 @@ impl Authenticator {
         wire: &mut Wire,
         startup: &Startup,
         directory: &Directory,
-    ) -> Result<(Principal, Vec<u8>), LoginError> {
+        from: From<'_>,
+    ) -> Result<Proven, LoginError> {
         let user = parameter(startup, "user")
             .filter(|user| !user.is_empty())
             .ok_or_else(|| {
@@ -81,19 +113,198 @@ impl Authenticator {
             })?;
         let mut out = Vec::new();
         negotiate(startup, &mut out);
+        let certificate = Certificate::of(&wire.transport);
         let login = directory.find(user);
-        let verifier = login.and_then(|login| login.methods.iter().find_map(password_of));
-        let found = login.map(|login| &login.principal).zip(verifier);
-        let (principal, answer) = self.scram.exchange(wire, user, found, out).await?;
-        Ok((principal.clone(), answer))
+        let who = Who::new(from.address, user, login.is_some());
+        let expires = certificate.as_ref().map(|certificate| certificate.expires);
+        let expires = expires.filter(|_| self.end_expired);
+        let proof = match login {
+            Some(login) => listed(login, certificate.as_ref()),
+            None => self.unlisted(user, certificate.as_ref(), directory),
+        };
+        let proven = match proof {
+            Proof::Certificate(principal) => {
+                Authentication::Ok.encode(&mut out);
+                Ok(Proven {
+                    principal,
+                    answer: out,
+                    expires,
+                })
+            }
+            Proof::Password {
+                login,
+                verifier,
+                certificate,
+            } => {
+                let guess = Guess { user, who, from };
+                let against = Against::Verifier(verifier);
+                let answer = self.scram.exchange(wire, guess, against, out).await;
+                answer.map(|answer| Proven {
+                    principal: login.principal.clone(),
+                    answer,
+                    expires: expires.filter(|_| certificate),
+                })
+            }
+            Proof::None(reason) => {
+                let guess = Guess { user, who, from };
+                let (iterations, salt_len) = directory.usual_secret();
+                let against = Against::Nothing {
+                    iterations,
+                    salt_len,
+                    reason,
+                };
+                let never = self.scram.exchange(wire, guess, against, out).await;
+                never.and_then(|_| Err(failed(user, "no proof")))
+            }
+        };
+        let proven = proven.and_then(|proven| allowed(proven, user, from.address));
+        match &proven {
+            Ok(_) => from.throttle.succeeded(who),
+            // A right password from a wrong address counts too, or the delay
+            // that does not come would tell that it was right.
+            Err(error) if error.is_wrong_credential() => from.throttle.failed(who),
+            Err(_) => {}
+        }
+        standing(proven?)
+    }
+
+    /// What proves a user that is not listed: a certificate that says itself
+    /// whose it is.
+    fn unlisted<'l>(
+        &self,
+        user: &str,
+        certificate: Option<&Certificate>,
+        directory: &Directory,
+    ) -> Proof<'l> {
+        let Some(certificate) = certificate else {
+            return Proof::None("no such login".to_owned());
+        };
+        let holder = match self.certificates.find(&certificate.names, user) {
+            Ok(holder) => holder,
+            Err(misfit) => {
+                let shown = certificate.shown();
+                return Proof::None(format!("no such login, and {misfit} ({shown})"));
+            }
+        };
+        match directory.tenant(&holder.tenant) {
+            Some(tenant) => Proof::Certificate(Principal {
+                login: LoginName::new(&holder.login),
+                tenant: tenant.clone(),
+            }),
+            None => Proof::None(format!(
+                "the client certificate is for tenant {:?}, which does not exist",
+                holder.tenant.as_str()
+            )),
+        }
     }
 }
 
-/// What the password is checked against, where a password is enough.
-fn password_of(method: &Method) -> Option<&Verifier> {
-    match method {
-        Method::Scram(verifier) => Some(verifier),
+/// How a client can prove itself.
+enum Proof<'l> {
+    /// It has, by its certificate.
+    Certificate(Principal),
+    /// By the password; `certificate` tells whether one was needed besides.
+    Password {
+        login: &'l Login,
+        verifier: &'l Verifier,
+        certificate: bool,
+    },
+    /// Not at all, and why. It is asked for a password like everybody.
+    None(String),
+}
+
+/// The strongest of the login's methods that the client has the means for.
+fn listed<'l>(login: &'l Login, certificate: Option<&Certificate>) -> Proof<'l> {
+    let has = |name| certificate.is_some_and(|certificate| certificate.is_for(name));
+    let methods = || login.methods.iter();
+    if methods().any(|method| matches!(method, Method::Certificate(name) if has(name))) {
+        return Proof::Certificate(login.principal.clone());
+    }
+    let both = methods().find_map(|method| match method {
+        Method::CertificateAndScram(name, verifier) if has(name) => Some((verifier, true)),
         _ => None,
+    });
+    let password = || {
+        methods().find_map(|method| match method {
+            Method::Scram(verifier) => Some((verifier, false)),
+            _ => None,
+        })
+    };
+    match both.or_else(password) {
+        Some((verifier, certificate)) => Proof::Password {
+            login,
+            verifier,
+            certificate,
+        },
+        None => Proof::None(missing(login, certificate)),
+    }
+}
+
+/// Why none of the login's methods can be used.
+fn missing(login: &Login, certificate: Option<&Certificate>) -> String {
+    let names: Vec<_> = login
+        .methods
+        .iter()
+        .filter_map(|method| match method {
+            Method::Certificate(name) | Method::CertificateAndScram(name, _) => Some(name),
+            _ => None,
+        })
+        .map(|name| format!("{name:?}"))
+        .collect();
+    match (&names[..], certificate) {
+        ([], _) => "the login does not accept what the client has".to_owned(),
+        (names, None) => {
+            let names = names.join(", ");
+            format!("no client certificate, which the login needs (for {names})")
+        }
+        (names, Some(certificate)) => format!(
+            "the client certificate is {}, and the login needs one for {}",
+            certificate.shown(),
+            names.join(", ")
+        ),
+    }
+}
+
+/// A password that a client tries.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Guess<'a> {
+    pub(super) user: &'a str,
+    who: Who,
+    from: From<'a>,
+}
+
+impl Guess<'_> {
+    /// Whether it may be looked at now.
+    pub(super) fn check(&self) -> Result<(), LoginError> {
+        let checked = self.from.throttle.check(self.who);
+        checked.map_err(|throttled| LoginError::Throttled {
+            error: Box::new(wrong_credential(self.user)),
+            reason: format!("login {:?}: {throttled}", self.user),
+        })
+    }
+}
+
+/// Whether the tenant's clients may come from this address.
+fn allowed(proven: Proven, user: &str, address: IpAddr) -> Result<Proven, LoginError> {
+    if proven.principal.tenant.limits.allow(address) {
+        return Ok(proven);
+    }
+    Err(failed(user, "address not allowed"))
+}
+
+/// Whether the tenant's clients may log in at all. Who has proved to be one may
+/// know.
+fn standing(proven: Proven) -> Result<Proven, LoginError> {
+    match proven.principal.tenant.standing {
+        Standing::Active | Standing::ReadOnly => Ok(proven),
+        Standing::Suspended => Err(LoginError::Refused {
+            error: Box::new(ClientError::fatal("28000", "the tenant is suspended")),
+            reason: format!(
+                "login {:?}: tenant {} is suspended",
+                proven.principal.login.as_str(),
+                proven.principal.tenant.id
+            ),
+        }),
     }
 }
 
@@ -116,10 +327,14 @@ fn negotiate(startup: &Startup, out: &mut Vec<u8>) {
 /// One message for every cause, so that nobody learns which it was.
 pub(super) fn failed(user: &str, reason: &str) -> LoginError {
     LoginError::Refused {
-        error: Box::new(ClientError::fatal(
-            "28P01",
-            format!("password authentication failed for user \"{user}\""),
-        )),
+        error: Box::new(wrong_credential(user)),
         reason: format!("login {user:?}: {reason}"),
     }
+}
+
+fn wrong_credential(user: &str) -> ClientError {
+    ClientError::fatal(
+        INVALID_PASSWORD,
+        format!("password authentication failed for user \"{user}\""),
+    )
 }

@@ -6,11 +6,14 @@
 
 mod arrive;
 mod authenticate;
+mod certificate;
 mod parameters;
 mod scram;
+mod throttle;
 mod wire;
 
 pub use arrive::{Arrival, Arrived, Failed, Introduced};
-pub use authenticate::{Authenticated, Authenticator};
+pub use authenticate::{Authenticated, Authenticator, From};
 pub use parameters::settings_of;
+pub use throttle::{InProgress, Throttle};
 pub use wire::{LoginError, Wire};

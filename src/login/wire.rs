@@ -38,7 +38,18 @@ pub enum LoginError {
         /// What the log is told.
         reason: String,
     },
+    /// Too many logins have failed: it is refused unseen.
+    #[error("{reason}")]
+    Throttled {
+        /// What the client is told: what it would be told of a wrong password.
+        error: Box<ClientError>,
+        /// What the log is told.
+        reason: String,
+    },
 }
+
+/// The SQLSTATE of a credential that does not hold.
+pub(super) const INVALID_PASSWORD: &str = "28P01";
 
 impl LoginError {
     /// A refusal that the client is told as it is.
@@ -59,8 +70,13 @@ impl LoginError {
                 "57014",
                 "canceling authentication due to timeout",
             )),
-            Self::Refused { error, .. } => Some((**error).clone()),
+            Self::Refused { error, .. } | Self::Throttled { error, .. } => Some((**error).clone()),
         }
+    }
+
+    /// Whether a credential was looked at, and does not hold.
+    pub(super) fn is_wrong_credential(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if error.sqlstate == INVALID_PASSWORD)
     }
 }
 
