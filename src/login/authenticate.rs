@@ -1,7 +1,7 @@
 //! Which proof a client is asked for, and whether it holds.
 
 use super::arrive::{Failed, Introduced};
-use super::certificate::Certificate;
+use super::certificate::{Certificate, spelled};
 use super::scram::{Against, Scram};
 use super::throttle::{Throttle, Who};
 use super::wire::{INVALID_PASSWORD, LoginError, Wire};
@@ -153,8 +153,10 @@ impl Authenticator {
                     salt_len,
                     reason,
                 };
-                let never = self.scram.exchange(wire, guess, against, out).await;
-                never.and_then(|_| Err(failed(user, "no proof")))
+                match self.scram.exchange(wire, guess, against, out).await {
+                    Ok(_) => Err(failed(user, "no proof")),
+                    Err(error) => Err(error),
+                }
             }
         };
         let proven = proven.and_then(|proven| allowed(proven, user, from.address));
@@ -249,18 +251,14 @@ fn missing(login: &Login, certificate: Option<&Certificate>) -> String {
             Method::Certificate(name) | Method::CertificateAndScram(name, _) => Some(name),
             _ => None,
         })
-        .map(|name| format!("{name:?}"))
         .collect();
-    match (&names[..], certificate) {
-        ([], _) => "the login does not accept what the client has".to_owned(),
-        (names, None) => {
-            let names = names.join(", ");
-            format!("no client certificate, which the login needs (for {names})")
-        }
-        (names, Some(certificate)) => format!(
-            "the client certificate is {}, and the login needs one for {}",
-            certificate.shown(),
-            names.join(", ")
+    let needed = spelled(names.iter().copied());
+    match certificate {
+        _ if names.is_empty() => "the login does not accept what the client has".to_owned(),
+        None => format!("no client certificate, and the login needs one for {needed}"),
+        Some(certificate) => format!(
+            "the client certificate is {}, and the login needs one for {needed}",
+            certificate.shown()
         ),
     }
 }

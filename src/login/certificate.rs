@@ -55,9 +55,16 @@ impl Certificate {
         if self.names.is_empty() {
             return "without a usable name".to_owned();
         }
-        let names: Vec<_> = self.names.iter().map(|n| format!("{n:?}")).collect();
-        format!("for {}", names.join(", "))
+        format!("for {}", spelled(&self.names))
     }
+}
+
+/// The names as the configuration spells them, in quotes.
+pub(super) fn spelled<'n>(names: impl IntoIterator<Item = &'n CertificateName>) -> String {
+    let names = names
+        .into_iter()
+        .map(|name| format!("{:?}", name.to_string()));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// The subject alternative names, then the common name. `None` if there are
@@ -142,6 +149,14 @@ mod tests {
                 "CN=innovate",
             ]
         );
+    }
+
+    #[test]
+    fn the_end_of_its_validity_is_read() {
+        let der = made(|params| params.not_after = rcgen::date_time_ymd(2031, 2, 3));
+        let expires = Certificate::read(&der).unwrap().expires;
+        let seconds = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(seconds.as_secs(), 1_927_843_200);
     }
 
     #[test]

@@ -85,7 +85,16 @@ impl Scram {
         Authentication::Sasl(mechanisms).encode(&mut out);
         wire.send(&out).await?;
 
-        let first = wire.answer().await?;
+        let first = wire
+            .answer()
+            .await
+            .map_err(|error| match (error, &against) {
+                // A client that has no password, most often.
+                (LoginError::Lost(_), Against::Nothing { reason, .. }) => {
+                    LoginError::Left(format!("login {user:?}: {reason}"))
+                }
+                (error, _) => error,
+            })?;
         let first = initial_response(&first, mechanisms)?;
         let secret = match &against {
             Against::Verifier(verifier) => secret_of(verifier),

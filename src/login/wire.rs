@@ -38,6 +38,10 @@ pub enum LoginError {
         /// What the log is told.
         reason: String,
     },
+    /// It closed the connection when it was asked for a password; the reason that
+    /// none would have done.
+    #[error("{0}, and the client has left")]
+    Left(String),
     /// Too many logins have failed: it is refused unseen.
     #[error("{reason}")]
     Throttled {
@@ -65,7 +69,7 @@ impl LoginError {
     #[must_use]
     pub fn to_client(&self) -> Option<ClientError> {
         match self {
-            Self::Lost(_) | Self::Tls(_) => None,
+            Self::Lost(_) | Self::Tls(_) | Self::Left(_) => None,
             Self::Timeout => Some(ClientError::fatal(
                 "57014",
                 "canceling authentication due to timeout",
