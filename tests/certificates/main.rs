@@ -358,6 +358,16 @@ fn certificates_that_are_not_valid_end_the_handshake() {
     serves(&psql(&without, "carol", None, Some(&good)), ALICE);
     for (shown, why) in &cases {
         refused(&without, "carol", None, Some(shown), why);
+        // Whose it was, by its own word.
+        let told = without.log();
+        let mut told = told
+            .lines()
+            .filter(|line| line.contains("client_certificate_refused"));
+        let line = told.next_back().unwrap();
+        assert!(
+            line.contains("subject=\"CN=carol") && line.contains(why),
+            "{line}"
+        );
         // Not even where a password would do: a client that shows something
         // wrong is not let in.
         refused(&without, "erin", Some(&without.password), Some(shown), why);
