@@ -5,7 +5,7 @@ use super::seats::Seat;
 use crate::binding::{AttachError, OwnSettings, attach};
 use crate::guard::Guard;
 use crate::login::{
-    Arrival, Arrived, Authenticated, Failed, From, InProgress, LoginError, settings_of,
+    Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, settings_of,
 };
 use crate::pool::{Greeting, GreetingKey, Pool};
 use crate::session::{Client, End, Parts, Session};
@@ -118,13 +118,13 @@ async fn log_in(
         let error = LoginError::told(too_many_clients());
         return Err((Some(Box::new(introduced.wire)), error));
     }
-    let from = From {
+    let peer = Peer {
         address: address.ip(),
         throttle: &shared.throttle,
     };
     let authenticated = shared
         .authenticator
-        .authenticate(introduced, &shared.directory, from)
+        .authenticate(introduced, &shared.directory, peer)
         .await?;
     welcome(authenticated, address, shared, guards, draining)
         .await

@@ -28,7 +28,7 @@ pub struct Authenticator {
 
 /// Where a client comes from, and what is known of failed logins.
 #[derive(Debug, Clone, Copy)]
-pub struct From<'a> {
+pub struct Peer<'a> {
     /// Its address.
     pub address: IpAddr,
     /// What slows guessing down.
@@ -81,10 +81,10 @@ impl Authenticator {
         &self,
         introduced: Introduced,
         directory: &Directory,
-        from: From<'_>,
+        peer: Peer<'_>,
     ) -> Result<Authenticated, Failed> {
         let Introduced { mut wire, startup } = introduced;
-        match self.exchange(&mut wire, &startup, directory, from).await {
+        match self.exchange(&mut wire, &startup, directory, peer).await {
             Ok(proven) => Ok(Authenticated {
                 wire,
                 startup,
@@ -101,7 +101,7 @@ impl Authenticator {
         wire: &mut Wire,
         startup: &Startup,
         directory: &Directory,
-        from: From<'_>,
+        peer: Peer<'_>,
     ) -> Result<Proven, LoginError> {
         let user = parameter(startup, "user")
             .filter(|user| !user.is_empty())
@@ -115,7 +115,7 @@ impl Authenticator {
         negotiate(startup, &mut out);
         let certificate = Certificate::of(&wire.transport);
         let login = directory.find(user);
-        let who = Who::new(from.address, user, login.is_some());
+        let who = Who::new(peer.address, user, login.is_some());
         let expires = certificate.as_ref().map(|certificate| certificate.expires);
         let expires = expires.filter(|_| self.end_expired);
         let proof = match login {
@@ -136,7 +136,7 @@ impl Authenticator {
                 verifier,
                 certificate,
             } => {
-                let guess = Guess { user, who, from };
+                let guess = Guess { user, who, peer };
                 let against = Against::Verifier(verifier);
                 let answer = self.scram.exchange(wire, guess, against, out).await;
                 answer.map(|answer| Proven {
@@ -146,7 +146,7 @@ impl Authenticator {
                 })
             }
             Proof::None(reason) => {
-                let guess = Guess { user, who, from };
+                let guess = Guess { user, who, peer };
                 let (iterations, salt_len) = directory.usual_secret();
                 let against = Against::Nothing {
                     iterations,
@@ -159,12 +159,12 @@ impl Authenticator {
                 }
             }
         };
-        let proven = proven.and_then(|proven| allowed(proven, user, from.address));
+        let proven = proven.and_then(|proven| allowed(proven, user, peer.address));
         match &proven {
-            Ok(_) => from.throttle.succeeded(who),
+            Ok(_) => peer.throttle.succeeded(who),
             // A right password from a wrong address counts too, or the delay
             // that does not come would tell that it was right.
-            Err(error) if error.is_wrong_credential() => from.throttle.failed(who),
+            Err(error) if error.is_wrong_credential() => peer.throttle.failed(who),
             Err(_) => {}
         }
         standing(proven?)
@@ -268,13 +268,13 @@ fn missing(login: &Login, certificate: Option<&Certificate>) -> String {
 pub(super) struct Guess<'a> {
     pub(super) user: &'a str,
     who: Who,
-    from: From<'a>,
+    peer: Peer<'a>,
 }
 
 impl Guess<'_> {
     /// Whether it may be looked at now.
     pub(super) fn check(&self) -> Result<(), LoginError> {
-        let checked = self.from.throttle.check(self.who);
+        let checked = self.peer.throttle.check(self.who);
         checked.map_err(|throttled| LoginError::Throttled {
             error: Box::new(wrong_credential(self.user)),
             reason: format!("login {:?}: {throttled}", self.user),

@@ -104,8 +104,10 @@ fn is_plain(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rcgen::string::Ia5String;
     use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, KeyPair, SanType};
+    use std::sync::LazyLock;
 
     fn made(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
         let mut params = CertificateParams::default();
@@ -215,6 +217,31 @@ mod tests {
         longer.push(0);
         assert!(Certificate::read(&longer).is_none());
         assert!(Certificate::read(b"").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(
+            places in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| made(|params| {
+                params.distinguished_name.push(DnType::CommonName, "innovate");
+                params.subject_alt_names = vec![SanType::URI(ia5("x")), SanType::DnsName(ia5("y"))];
+            }));
+            let mut der = WHOLE.clone();
+            for (place, byte) in places {
+                let at = place.index(der.len());
+                der[at] = byte;
+            }
+            let _ = Certificate::read(&der);
+            der.truncate(cut.index(der.len()));
+            let _ = Certificate::read(&der);
+            // What the log is told of one that is refused.
+            if let Ok((_, read)) = X509Certificate::from_der(&der) {
+                let _ = (read.subject().to_string(), read.issuer().to_string());
+            }
+        }
     }
 
     #[test]

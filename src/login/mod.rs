@@ -13,7 +13,7 @@ mod throttle;
 mod wire;
 
 pub use arrive::{Arrival, Arrived, Failed, Introduced};
-pub use authenticate::{Authenticated, Authenticator, From};
+pub use authenticate::{Authenticated, Authenticator, Peer};
 pub use parameters::settings_of;
 pub use throttle::{InProgress, Throttle};
 pub use wire::{LoginError, Wire};
