@@ -3,10 +3,13 @@
 
 use pgtenant::guard;
 use pgtenant::settings::{
-    ClientTls, IsolationKind, LogFormat, Origin, Pin, PoolMode, Problems, ServerTls, Settings,
-    Share, load_with,
+    ClientTls, IsolationKind, LogFormat, Origin, PerAddress, Pin, PoolMode, Problems, ServerTls,
+    Settings, Share, Throttling, load_with,
 };
-use pgtenant::tenant::{Attachment, Identity, IsolationName, Seal, ServerName, Tenant, TenantRole};
+use pgtenant::tenant::{
+    Attachment, CertificateName, Identity, IsolationName, NameKind, Seal, ServerName, Tenant,
+    TenantRole,
+};
 use proptest::prelude::*;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -67,7 +70,20 @@ impl Folder {
         let mut ca = rcgen::CertificateParams::new([]).unwrap();
         ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         folder.put("server-ca.crt", ca.self_signed(&ca_key).unwrap().pem());
+        folder.put("clients-ca.crt", ca.self_signed(&ca_key).unwrap().pem());
         let issuer = rcgen::Issuer::new(ca, ca_key);
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2026, 1, 1),
+            next_update: rcgen::date_time_ymd(2039, 1, 1),
+            crl_number: rcgen::SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        folder.put(
+            "clients.crl",
+            list.signed_by(&issuer).unwrap().pem().unwrap(),
+        );
         let key = rcgen::KeyPair::generate().unwrap();
         let server = rcgen::CertificateParams::new(["localhost".into()]).unwrap();
         folder.put("server.crt", server.signed_by(&key, &issuer).unwrap().pem());
@@ -1644,6 +1660,28 @@ fn the_example_loads() {
 }
 
 #[test]
+fn the_example_for_certificates_loads() {
+    let folder = Folder::new();
+    folder.put_secret("wellness_app.password", "x");
+    let example = include_str!("../config/certificates.toml");
+    let settings = folder.load(example).unwrap();
+    assert!(settings.tls.verifies_clients());
+    assert_eq!(settings.tenants.len(), 2);
+    let logins = settings.directory.logins();
+    let methods: usize = logins.map(|login| login.methods.len()).sum();
+    assert_eq!(methods, 4);
+    let uri = |text: &str| [CertificateName::new(NameKind::Uri, text)];
+    let find = |text: &str, user| settings.certificates.find(&uri(text), user);
+    let found = find(
+        &format!("spiffe://example.com/org/{SYNERGY}/reports"),
+        "reports",
+    )
+    .unwrap();
+    assert_eq!((found.tenant.as_str(), &*found.login), (SYNERGY, "reports"));
+    assert!(find("spiffe://example.com/org/x", "x").is_err());
+}
+
+#[test]
 fn the_example_s_comments_load_too() {
     let folder = Folder::new();
     folder.put_secret("reports_app.password", "x");
@@ -1677,8 +1715,16 @@ fn the_example_s_comments_load_too() {
     assert_eq!(settings.tenants.len(), 4);
     assert_eq!(settings.isolations.len(), 3);
     assert_eq!(settings.servers.len(), 2);
+    assert!(settings.tls.verifies_clients());
+    assert_eq!(settings.directory.len(), 3);
     // What the comments call defaults are the defaults.
     let plain = folder.load_with(example, &environment).unwrap();
+    assert!(!plain.tls.verifies_clients());
+    let throttle = Throttling {
+        per_address: PerAddress::OfOthers(1000),
+        ..settings.throttle
+    };
+    assert_eq!(throttle, plain.throttle);
     assert_eq!(format!("{:?}", settings.pool), format!("{:?}", plain.pool));
     assert_eq!(
         format!("{:?}", settings.listen),
