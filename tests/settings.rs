@@ -191,6 +191,20 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(listen.drain_timeout, Duration::from_secs(30));
     assert_eq!(listen.workers, 1);
 
+    let throttle = Throttling {
+        enabled: true,
+        free: 5,
+        delay: Duration::from_millis(250),
+        longest_delay: Duration::from_secs(60),
+        forget_after: Duration::from_secs(600),
+        per_address: PerAddress::OfOthers(1000),
+    };
+    assert_eq!(settings.throttle, throttle);
+    assert!(settings.certificates.is_empty());
+    // Few clients leave half of the places to other addresses.
+    let few = Folder::new().load(format!("{SMALL}[listen]\nmax_clients = 11\n"));
+    assert_eq!(few.unwrap().throttle.per_address, PerAddress::OfOthers(6));
+
     let server = &settings.servers[&ServerName::new("main")];
     assert_eq!(server.port, 5432);
     assert_eq!(server.connect_timeout, Duration::from_secs(5));
@@ -1769,7 +1783,16 @@ fn full() -> String {
     let west = tenant("id = \"w\"; isolation = \"silo\"; db = \"west\"");
     let pool = "[listen]\naddress = [\"127.0.0.1:0\"]\n[pool]\nsize = 4\nwait_timeout = \"5s\"\n";
     let people = people().replace("[[tenants]]", "[[tenants]]\nisolation = \"wellness\"");
-    format!("{pool}{kinds}{silo}{north}{west}{people}")
+    let tls = "[tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n\
+               client_ca = \"clients-ca.crt\"\nclient_crl = [\"clients.crl\"]\nend_expired = true\n\
+               [throttle]\nmode = \"on\"\nfree = 3\ndelay = \"1s\"\nper_address = 9\n";
+    let kinds = kinds.replace("[tls]\nmode = \"off\"\n", tls);
+    assert!(kinds.contains(tls));
+    let certificates = "[[certificates]]\nmatch = \"CN=x\"\ntenant = \"n\"\n\
+                        [[certificates]]\nmatch = \"URI:a/{tenant}/{login}\"\n\
+                        [[logins]]\nuser = \"c\"\ntenant = \"n\"\nmethods = \"cert\"\n\
+                        certificate = \"DNS:c.example.com\"\n";
+    format!("{pool}{kinds}{silo}{north}{west}{people}{certificates}")
 }
 
 #[test]
