@@ -7,6 +7,7 @@ mod demo;
 mod failure;
 mod harden;
 mod provision;
+mod reload;
 mod rules;
 mod run;
 mod serve;

@@ -14,7 +14,7 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
         warn!("guard.mode = \"report\": statements that break isolation are logged, NOT refused");
     }
     let (tenants, logins) = (settings.tenants.len(), settings.directory.len());
-    serve::serve(settings, Hangup::Ignore, |addresses| {
+    serve::serve(settings, Hangup::Reload(config.to_owned()), |addresses| {
         for address in addresses {
             info!(%address, tenants, logins, "listening");
         }

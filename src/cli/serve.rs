@@ -1,22 +1,25 @@
 //! Serving clients until the process is told to stop; `run` and `demo` share it.
 
-use super::Failure;
+use super::{Failure, reload};
 use pgtenant::gateway::{Gateway, Stop, StopHandle};
 use pgtenant::settings::Settings;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 /// How long running transactions get after SIGINT.
 const SHORT_DRAIN: Duration = Duration::from_secs(2);
 
-/// What SIGHUP, the end of the terminal, means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What SIGHUP means.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hangup {
-    /// Nothing but a warning.
-    Ignore,
-    /// The same as SIGINT.
+    /// The configuration file has changed: go by it.
+    Reload(PathBuf),
+    /// The end of the terminal; the same as SIGINT.
     Stop,
 }
 
@@ -41,7 +44,15 @@ pub(super) fn serve(
             .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;
         ready(&gateway.addresses())?;
         let (handle, stop) = Stop::new();
-        let stopping = tokio::spawn(signals.govern(handle, drain, hangup));
+        let reload = match hangup {
+            Hangup::Reload(file) => {
+                let asked = Arc::new(Notify::new());
+                tokio::spawn(reload::follow(file, gateway.control(), asked.clone()));
+                Some(asked)
+            }
+            Hangup::Stop => None,
+        };
+        let stopping = tokio::spawn(signals.govern(handle, drain, reload));
         let ended = gateway.serve(stop).await.map_err(Failure::run);
         stopping.abort();
         ended
@@ -69,16 +80,16 @@ impl StopSignals {
 
     /// SIGTERM drains for `drain`, SIGINT for a moment, a second of either ends
     /// at once.
-    async fn govern(mut self, handle: StopHandle, drain: Duration, hangup: Hangup) {
+    async fn govern(mut self, handle: StopHandle, drain: Duration, reload: Option<Arc<Notify>>) {
         let patience = loop {
             tokio::select! {
                 _ = self.terminate.recv() => break drain,
                 _ = self.interrupt.recv() => break drain.min(SHORT_DRAIN),
                 _ = self.hangup.recv() => {
-                    if hangup == Hangup::Stop {
-                        break drain.min(SHORT_DRAIN);
+                    match &reload {
+                        Some(reload) => reload.notify_one(),
+                        None => break drain.min(SHORT_DRAIN),
                     }
-                    tracing::warn!("SIGHUP: the configuration cannot be reloaded while running; restart instead");
                 }
             }
         };

@@ -1,19 +1,17 @@
 //! Worker threads: each serves its share of the clients on a runtime of its
 //! own, so that no wake-up crosses threads.
 
-use super::admit::admit;
+use super::admit::{Newcomer as Client, admit};
+use super::places::Place;
 use super::watched::watched;
 use super::{Shared, Stop};
-use crate::guard::Guard;
 use crate::login::InProgress;
-use crate::tenant::IsolationName;
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, mpsc};
 
 /// The workers, as the listeners see them.
 #[derive(Debug, Clone)]
@@ -42,7 +40,7 @@ struct Newcomer {
     stream: std::net::TcpStream,
     address: SocketAddr,
     /// `None`: there are too many already.
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     /// `None`: too many from its address are logging in.
     progress: Option<InProgress>,
     here: Here,
@@ -61,7 +59,7 @@ impl Workers {
         let mut inboxes = Vec::with_capacity(count);
         for n in 0..count {
             let (sender, inbox) = mpsc::unbounded_channel();
-            let work = work(inbox, shared.clone(), shared.guards(), stop.clone());
+            let work = work(n, inbox, shared.clone(), stop.clone());
             if n == 0 {
                 tokio::spawn(work);
             } else {
@@ -89,14 +87,10 @@ impl Workers {
             return;
         };
         let progress = self.shared.throttle.arrive(address.ip());
-        let place = match progress {
-            Some(_) => self.shared.places.clone().try_acquire_owned().ok(),
-            None => None,
-        };
         let newcomer = Newcomer {
             stream,
             address,
-            place,
+            place: progress.as_ref().and_then(|_| self.shared.places.take()),
             progress,
             here: Here::new(&self.presence, &inbox.clients),
         };
@@ -132,14 +126,13 @@ fn spawn_thread(n: usize, work: impl Future<Output = ()> + Send + 'static) -> io
 }
 
 async fn work(
+    worker: usize,
     mut inbox: mpsc::UnboundedReceiver<Newcomer>,
     shared: Arc<Shared>,
-    guards: HashMap<IsolationName, Arc<Guard>>,
     stop: Stop,
 ) {
-    let guards = Arc::new(guards);
     while let Some(newcomer) = inbox.recv().await {
-        let (shared, guards, stop) = (shared.clone(), guards.clone(), stop.clone());
+        let (shared, stop) = (shared.clone(), stop.clone());
         tokio::spawn(async move {
             let Newcomer {
                 stream,
@@ -152,15 +145,15 @@ async fn work(
                 return;
             };
             // Boxed once, here: what polls it need not have room for it.
-            let client = Box::pin(admit(
+            let client = Client {
                 stream,
                 address,
-                place.is_some(),
+                has_place: place.is_some(),
                 progress,
-                shared,
-                guards,
-                stop.flag(),
-            ));
+                worker,
+                draining: stop.flag(),
+            };
+            let client = Box::pin(admit(client, shared));
             watched(&stop, client).await;
             drop((place, here));
         });

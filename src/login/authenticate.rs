@@ -47,6 +47,9 @@ pub struct Authenticated {
     pub principal: Principal,
     /// The end of the authentication, to be sent.
     pub answer: Vec<u8>,
+    /// Whether its login is one of the directory's; else the credential alone
+    /// says who it is.
+    pub listed: bool,
     /// When its credential expires, if its session is to end then.
     pub expires: Option<SystemTime>,
 }
@@ -55,6 +58,7 @@ pub struct Authenticated {
 struct Proven {
     principal: Principal,
     answer: Vec<u8>,
+    listed: bool,
     expires: Option<SystemTime>,
 }
 
@@ -90,6 +94,7 @@ impl Authenticator {
                 startup,
                 principal: proven.principal,
                 answer: proven.answer,
+                listed: proven.listed,
                 expires: proven.expires,
             }),
             Err(error) => Err((Some(Box::new(wire)), error)),
@@ -128,6 +133,7 @@ impl Authenticator {
                 Ok(Proven {
                     principal,
                     answer: out,
+                    listed: login.is_some(),
                     expires,
                 })
             }
@@ -142,6 +148,7 @@ impl Authenticator {
                 answer.map(|answer| Proven {
                     principal: login.principal.clone(),
                     answer,
+                    listed: true,
                     expires: expires.filter(|_| certificate),
                 })
             }

@@ -13,6 +13,7 @@ mod throttle;
 mod wire;
 
 pub use arrive::{Arrival, Arrived, Failed, Introduced};
+pub(crate) use authenticate::parameter;
 pub use authenticate::{Authenticated, Authenticator, Peer};
 pub use parameters::settings_of;
 pub use throttle::{InProgress, Throttle};

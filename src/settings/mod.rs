@@ -32,6 +32,7 @@ pub use problem::{Origin, Problem, Problems};
 use crate::guard;
 use crate::tenant::{CertificateMap, Directory, IsolationName, Seal, ServerName, SharedTenant};
 use aws_lc_rs::hmac;
+use rustls::pki_types::TrustAnchor;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -76,7 +77,7 @@ fn read(mut root: reader::Section<'_>) -> Option<Settings> {
     let pool = pool::read(root.section("pool"));
     let isolations = isolation::read(&mut root, &servers);
     let guard = rules::read(root.section("guard"));
-    let tenants = tenants::read(&mut root, &isolations, &servers.valid);
+    let tenants = tenants::read(&mut root, &isolations, &servers);
     // Where [tls] has a problem, there is none of its users' to tell of.
     let verifies_clients = tls.as_ref().is_none_or(ClientTls::verifies_clients);
     let directory = logins::read(&mut root, &tenants, verifies_clients);
@@ -223,7 +224,7 @@ impl std::fmt::Debug for MockKey {
 }
 
 /// `[servers.NAME]`: a PostgreSQL server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// The section's name.
     pub name: ServerName,
@@ -252,8 +253,27 @@ pub enum ServerTls {
         config: Arc<rustls::ClientConfig>,
         /// What of the server's certificate it verifies.
         verification: Verification,
+        /// Whom it trusts to have made that.
+        roots: Arc<[TrustAnchor<'static>]>,
     },
 }
+
+impl PartialEq for ServerTls {
+    fn eq(&self, other: &Self) -> bool {
+        // The configuration follows from the rest.
+        let parts = |tls: &Self| match tls {
+            Self::Off => None,
+            Self::On {
+                verification,
+                roots,
+                ..
+            } => Some((*verification, roots.clone())),
+        };
+        parts(self) == parts(other)
+    }
+}
+
+impl Eq for ServerTls {}
 
 /// How much of a server's certificate is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,7 +287,7 @@ pub enum Verification {
 }
 
 /// `[pool]`: server connections and who gets one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
     /// When a server connection goes back.
     pub mode: PoolMode,
@@ -390,7 +410,7 @@ pub enum PerAddress {
 }
 
 /// `[log]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// How lines look.
     pub format: LogFormat,
@@ -408,7 +428,7 @@ pub enum LogFormat {
 }
 
 /// A password or key. Never shown.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 
 impl Secret {

@@ -5,8 +5,8 @@ use super::limits;
 use super::merges;
 use super::problem::{shown, suggestion};
 use super::reader::{Entry, Section};
+use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema, quote};
-use crate::settings::Server;
 use crate::tenant::{
     Attachment, Endpoint, Identity, IsolationName, Placement, ServerName, SharedTenant, Tenant,
     TenantId, TenantRole,
@@ -41,21 +41,17 @@ pub(super) struct Placed<'a> {
     pub(super) own_schema: usize,
 }
 
-pub(super) fn read(
-    root: &mut Section<'_>,
-    isolations: &Isolations,
-    servers: &BTreeMap<ServerName, Server>,
-) -> Tenants {
+pub(super) fn read(root: &mut Section<'_>, isolations: &Isolations, servers: &Servers) -> Tenants {
     let mut declared = BTreeMap::new();
     let mut placed = Vec::new();
     for mut section in root.tables("tenants") {
         let id = id(&mut section, &mut declared);
-        let Some(one) = place(id, section, isolations) else {
+        let Some(one) = place(id, section, isolations, servers) else {
             continue;
         };
         placed.push(one);
     }
-    merges::check(&placed, servers);
+    merges::check(&placed, &servers.valid);
     let valid = placed.into_iter().map(|placed| {
         let id = placed.tenant.id.clone();
         (id, Arc::new(placed.tenant))
@@ -91,6 +87,7 @@ fn place<'a>(
     id: Option<TenantId>,
     mut section: Section<'a>,
     isolations: &'a Isolations,
+    servers: &Servers,
 ) -> Option<Placed<'a>> {
     let name = match section.optional("name") {
         Some(entry) => entry.text(),
@@ -99,6 +96,10 @@ fn place<'a>(
     .map(str::to_owned);
     let isolation = isolation(&mut section, isolations)?;
     let plan = isolations.valid.get(isolation)?;
+    let server = match section.optional("server") {
+        Some(entry) => servers.find(&entry),
+        None => Some(plan.server.clone()),
+    };
     let values = values(&mut section, isolation, plan);
     let (standing, limits) = (limits::standing(&mut section), limits::read(&mut section));
     section.finish();
@@ -106,6 +107,7 @@ fn place<'a>(
         isolation,
         id: id?,
         name: name?,
+        server: server?,
         values: values?,
     };
     let (placement, schemas, own_schema) = filled.placement(plan, &section)?;
@@ -160,6 +162,7 @@ struct Filled<'a> {
     isolation: &'a str,
     id: TenantId,
     name: String,
+    server: ServerName,
     /// What the isolation's placeholders name, beside `id` and `name`.
     values: BTreeMap<&'a str, (&'a str, Entry<'a>)>,
 }
@@ -191,7 +194,7 @@ impl Filled<'_> {
         section: &Section<'_>,
     ) -> Option<(Placement, Vec<String>, usize)> {
         let endpoint = |database| Endpoint {
-            server: plan.server.clone(),
+            server: self.server.clone(),
             database,
         };
         let placement = match &plan.kind {
