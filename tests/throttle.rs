@@ -115,6 +115,22 @@ fn guessing_from_one_address_is_slowed() {
 }
 
 #[test]
+fn what_has_failed_is_known_after_a_reload() {
+    let proxy = proxy(STRICT, String::new());
+    for _ in 0..3 {
+        let outcome = attempt(&proxy, "127.0.0.2", "innovate", "guess");
+        assert_eq!(outcome, Outcome::Refused);
+    }
+    let again = || attempt(&proxy, "127.0.0.2", "innovate", &proxy.password);
+    assert_eq!(again(), Outcome::Unseen);
+    proxy.reload(|config| config);
+    assert_eq!(again(), Outcome::Unseen);
+    // Other settings hold at once.
+    proxy.reload(|config| config.replace("free = 3", "free = 4"));
+    assert_eq!(again(), Outcome::In);
+}
+
+#[test]
 fn many_attempts_at_once_get_no_more_verdicts() {
     let proxy = proxy(STRICT, String::new());
     let mut waiting: Vec<_> = (0..20)

@@ -38,7 +38,9 @@ impl Certificate {
             return None;
         }
         let not_after = certificate.validity().not_after.timestamp();
-        let not_after = Duration::from_secs(u64::try_from(not_after).ok()?);
+        // It is valid to the end of that second.
+        let not_after = u64::try_from(not_after).ok()?.checked_add(1)?;
+        let not_after = Duration::from_secs(not_after);
         Some(Self {
             names: names(&certificate)?,
             expires: SystemTime::UNIX_EPOCH.checked_add(not_after)?,
@@ -158,7 +160,7 @@ mod tests {
         let der = made(|params| params.not_after = rcgen::date_time_ymd(2031, 2, 3));
         let expires = Certificate::read(&der).unwrap().expires;
         let seconds = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        assert_eq!(seconds.as_secs(), 1_927_843_200);
+        assert_eq!(seconds.as_secs(), 1_927_843_201);
     }
 
     #[test]

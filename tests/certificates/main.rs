@@ -8,7 +8,7 @@ mod common;
 mod openssl;
 
 use common::{Options, Proxy, site};
-use openssl::{Authority, Issued, Wish, joined};
+use openssl::{ALWAYS, Authority, Issued, Wish, joined};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
@@ -425,6 +425,71 @@ fn where_there_are_revocation_lists_they_must_cover_everything_and_be_up_to_date
         &psql(&proxy, "innovate", Some(&proxy.password), None),
         ALICE,
     );
+}
+
+#[test]
+fn a_reload_reads_the_lists_and_authorities_anew() {
+    let authority = Authority::root("reloaded");
+    let lists = ("20260101000000Z", "20390101000000Z");
+    let list = authority.revocation_list("now.crl", lists);
+    let carol = authority.issue(&Wish::client("carol"));
+    let trust = trusting(&authority.certificate());
+    let proxy = proxy_with(format!("{trust}client_crl = {list:?}\n"));
+    serves(&psql(&proxy, "carol", None, Some(&carol)), ALICE);
+    authority.revoke(&carol);
+    authority.revocation_list("now.crl", lists);
+    proxy.reload(|config| config);
+    refused(&proxy, "carol", None, Some(&carol), "Revoked");
+    let again = authority.issue(&Wish::client("carol"));
+    serves(&psql(&proxy, "carol", None, Some(&again)), ALICE);
+    // An entry that is gone lets nobody in.
+    let ingest = authority.issue(&Wish::client("ingest"));
+    serves(&psql(&proxy, "x", None, Some(&ingest)), ALICE);
+    proxy.reload(|config| config.replace("CN=ingest", "CN=digest"));
+    refused(
+        &proxy,
+        "x",
+        Some("x"),
+        Some(&ingest),
+        "no entry of [[certificates]] fits",
+    );
+}
+
+#[test]
+fn a_session_ends_with_its_certificate_where_that_is_asked_for() {
+    let trust = trusting(&CA.certificate());
+    let keeps = proxy_with(trust.clone());
+    let ends = proxy_with(format!("{trust}end_expired = true\n"));
+    let soon = Command::new("date")
+        .args(["-u", "-d", "+4 seconds", "+%Y%m%d%H%M%SZ"])
+        .output()
+        .unwrap();
+    let soon = String::from_utf8(soon.stdout).unwrap();
+    let carol = CA.issue(&Wish {
+        valid: (ALWAYS.0, soon.trim()),
+        ..Wish::client("carol")
+    });
+    // Both log in while it is valid; one is told to leave, the other goes on.
+    let script = "import psycopg, sys, time\n\
+        kept, ended = [psycopg.connect(dsn, autocommit=True) for dsn in sys.argv[1:]]\n\
+        until = time.time() + 60\n\
+        try:\n\
+        \x20   while time.time() < until:\n\
+        \x20       ended.execute('SELECT 1')\n\
+        \x20       time.sleep(0.05)\n\
+        except psycopg.OperationalError as error:\n\
+        \x20   print(error.sqlstate)\n\
+        print(kept.execute('SELECT email FROM users').fetchone()[0])\n";
+    let output = Command::new(python())
+        .args(["-c", script])
+        .arg(dsn(&keeps, "carol", None, Some(&carol)))
+        .arg(dsn(&ends, "carol", None, Some(&carol)))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines, ["57P01", ALICE], "{output:?}");
+    refused(&keeps, "carol", None, Some(&carol), "expired");
 }
 
 #[test]
