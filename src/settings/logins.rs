@@ -1,44 +1,75 @@
 //! `[[logins]]`
 
 use super::problem::{shown, suggestion};
-use super::reader::{Entry, Section};
+use super::reader::{Entry, Place, Section};
 use super::tenants::Tenants;
 use crate::tenant::{
-    CertificateName, Directory, Login, LoginName, Method, Principal, TenantId, Verifier,
+    CertificateName, Login, LoginName, Method, Principal, SharedTenant, TenantId, Verifier,
 };
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-pub(super) fn read(root: &mut Section<'_>, tenants: &Tenants) -> Directory {
-    let mut directory = Directory::new();
-    for tenant in tenants.valid.values() {
-        directory.insert_tenant(tenant.clone());
-    }
-    let mut users = BTreeMap::new();
-    for section in root.tables("logins") {
-        if let Some(login) = login(section, tenants, &mut users) {
-            directory.insert(login);
-        }
-    }
-    directory
+/// A login that was read, and the id of its tenant.
+pub(super) struct ReadLogin {
+    pub(super) place: Place,
+    pub(super) user: LoginName,
+    pub(super) tenant: TenantId,
+    pub(super) methods: Vec<Method>,
 }
 
-fn login<'a>(
-    mut section: Section<'a>,
+impl ReadLogin {
+    /// The login, once its tenant is known.
+    pub(super) fn of(&self, tenant: SharedTenant) -> Login {
+        Login {
+            principal: Principal {
+                login: self.user.clone(),
+                tenant,
+            },
+            methods: self.methods.clone(),
+        }
+    }
+}
+
+/// Reads the sections of files. With `more_tenants` there may be tenants that
+/// are known later.
+pub(super) fn read(
+    sections: Vec<Section<'_>>,
     tenants: &Tenants,
-    users: &mut BTreeMap<&'a str, String>,
-) -> Option<Login> {
+    more_tenants: bool,
+) -> Vec<ReadLogin> {
+    let mut users = HashMap::new();
+    let mut logins = Vec::new();
+    for section in sections {
+        let place = section.place();
+        let user = |entry: &Entry<'_>| user_name(entry, &place, &mut users);
+        let tenant = |entry: &Entry<'_>| tenant_id(entry, tenants, more_tenants);
+        logins.extend(login(section, user, tenant));
+    }
+    logins
+}
+
+/// Reads the row of a query; `None` after a problem.
+pub(super) fn read_row(section: Section<'_>) -> Option<ReadLogin> {
+    let user = |entry: &Entry<'_>| entry.text().map(LoginName::new);
+    let tenant = |entry: &Entry<'_>| entry.text().map(TenantId::parse);
+    login(section, user, tenant)
+}
+
+fn login(
+    mut section: Section<'_>,
+    read_user: impl FnOnce(&Entry<'_>) -> Option<LoginName>,
+    read_tenant: impl FnOnce(&Entry<'_>) -> Option<TenantId>,
+) -> Option<ReadLogin> {
     let user = section.required("user", "the user name that the client logs in with");
-    let user = user.and_then(|entry| user_name(&entry, section.path(), users));
+    let user = user.and_then(|entry| read_user(&entry));
     let tenant = section.required("tenant", "the id of the login's tenant");
-    let tenant = tenant.and_then(|entry| tenant_id(&entry, tenants));
-    let methods = methods(&mut section, user);
+    let tenant = tenant.and_then(|entry| read_tenant(&entry));
+    let methods = methods(&mut section, user.as_ref().map(LoginName::as_str));
     section.finish();
-    Some(Login {
-        principal: Principal {
-            login: LoginName::new(user?),
-            tenant: tenants.valid.get(&tenant?)?.clone(),
-        },
+    Some(ReadLogin {
+        place: section.place(),
+        user: user?,
+        tenant: tenant?,
         methods: methods?,
     })
 }
@@ -59,6 +90,9 @@ const METHODS: [(&str, Word); 5] = [
     ("cert", Word::Certificate),
     ("cert+scram", Word::CertificateAndScram),
 ];
+
+/// The keys of `[[logins]]`.
+pub(super) const KEYS: [&str; 5] = ["user", "tenant", "methods", "scram", "certificate"];
 
 /// What the login accepts; by default what its other keys are for.
 fn methods(section: &mut Section<'_>, user: Option<&str>) -> Option<Vec<Method>> {
@@ -152,23 +186,23 @@ pub(super) fn certificate_name(entry: &Entry<'_>) -> Option<CertificateName> {
 }
 
 /// A user name that no other login has.
-fn user_name<'a>(
-    entry: &Entry<'a>,
-    path: &str,
-    users: &mut BTreeMap<&'a str, String>,
-) -> Option<&'a str> {
-    let user = entry.text()?;
-    if let Some(other) = users.get(user) {
+fn user_name(
+    entry: &Entry<'_>,
+    place: &Place,
+    users: &mut HashMap<LoginName, Place>,
+) -> Option<LoginName> {
+    let user = LoginName::new(entry.text()?);
+    if let Some(other) = users.get(&user) {
         entry.refuse(format!("is the user of {other} already"));
         return None;
     }
-    users.insert(user, path.to_owned());
+    users.insert(user.clone(), place.clone());
     Some(user)
 }
 
-fn tenant_id(entry: &Entry<'_>, tenants: &Tenants) -> Option<TenantId> {
+fn tenant_id(entry: &Entry<'_>, tenants: &Tenants, more_tenants: bool) -> Option<TenantId> {
     let id = TenantId::parse(entry.text()?);
-    if !tenants.declared.contains(&id) {
+    if !more_tenants && !tenants.declared.contains(&id) {
         let ids = tenants.declared.iter().map(TenantId::as_str);
         let near = suggestion(id.as_str(), ids);
         entry.refuse(format!("no tenant has this id; {near}"));

@@ -5,6 +5,8 @@
 //! *all* the [`Problem`]s at once. Nothing that has been loaded needs to be
 //! checked again.
 
+mod blueprint;
+mod files;
 mod isolation;
 mod limits;
 mod listen;
@@ -15,16 +17,22 @@ mod pem;
 mod pool;
 mod problem;
 mod reader;
+mod rows;
 mod rules;
 mod server_certificate;
 mod servers;
 mod source;
+mod sources;
 mod template;
 mod tenants;
 mod tls;
 
+pub use blueprint::{Blueprint, Built, Incumbents};
+pub use files::Files;
 pub use isolation::read_key_file;
 pub use problem::{Origin, Problem, Problems};
+pub use rows::{Cell, Rows, Snapshot, TooLarge};
+pub use sources::{Sources, SqlSource};
 
 use crate::guard;
 use crate::tenant::{Directory, IsolationName, Seal, ServerName, SharedTenant};
@@ -54,26 +62,41 @@ pub fn load_with(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Settings, Problems> {
     let environment = source::Environment::new(environment);
-    let mut table = source::read(path).map_err(|problem| Problems::new(vec![problem]))?;
+    let mut files = Files::default();
+    files.note(path);
+    let mut table = source::read(path)
+        .map_err(|problem| Problems::new(vec![problem], files.clone()))?;
     let overlaid = source::overlay(&mut table, &environment);
-    let reader = reader::Reader::new(path, environment, overlaid);
-    let settings = read(reader.root(&table));
+    let reader = reader::Reader::new(path, environment, overlaid, files);
+    let settings = read(&reader, &table);
+    let files = reader.files().clone();
     match settings {
-        Some(settings) if reader.is_content() => Ok(settings),
-        _ => Err(Problems::new(reader.into_problems())),
+        Some(settings) if reader.is_content() => Ok(Settings { files, ..settings }),
+        _ => Err(Problems::new(reader.into_problems(), files)),
     }
 }
 
 /// Reads every section; `None` only after a problem was noted.
-fn read(mut root: reader::Section<'_>) -> Option<Settings> {
+fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
+    let mut root = reader.root(table);
     let listen = listen::read(root.section("listen"));
     let tls = tls::read(root.section("tls"));
     let servers = servers::read(&mut root);
     let pool = pool::read(root.section("pool"));
     let isolations = isolation::read(&mut root, &servers);
     let guard = rules::read(root.section("guard"));
-    let tenants = tenants::read(&mut root, &isolations, &servers.valid);
-    let directory = logins::read(&mut root, &tenants);
+    let has_rows = root.section("directory").has("sql");
+    let sources = sources::read(root.section("directory"), &servers);
+    let folder = sources.as_ref().and_then(|sources| sources.folder.as_deref());
+    let documents = sources::documents(folder, reader);
+    let mut parts: Vec<_> = documents
+        .iter()
+        .map(|one| reader.document(&one.origin, &one.table))
+        .collect();
+    let sections = all_tables("tenants", &mut root, &mut parts);
+    let tenants = tenants::read(sections, reader, &isolations, &servers.valid);
+    let sections = all_tables("logins", &mut root, &mut parts);
+    let logins = logins::read(sections, &tenants, has_rows);
     let log = log::read(root.section("log"));
     root.refuse(
         "jwt",
@@ -84,17 +107,46 @@ fn read(mut root: reader::Section<'_>) -> Option<Settings> {
         "logging in with client certificates is not available yet: remove the section",
     );
     root.finish();
+    for part in &parts {
+        part.finish();
+    }
+    let list = tenants.list();
+    let described = isolations.describe();
+    let blueprint = Blueprint::new(
+        isolations,
+        servers.valid.clone(),
+        tenants.placed,
+        logins,
+        has_rows,
+    );
+    let directory = blueprint.build(None, &Incumbents::default()).directory;
     Some(Settings {
         listen,
         tls: tls?,
         servers: servers.valid,
         pool,
-        isolations: isolations.describe(),
+        isolations: described,
         guard,
-        tenants: tenants.list(),
+        tenants: list,
         directory,
+        sources: sources?,
+        blueprint: Arc::new(blueprint),
         log,
+        files: Files::default(),
     })
+}
+
+/// The tables of a list that may stand in several files.
+fn all_tables<'a>(
+    key: &str,
+    root: &mut reader::Section<'a>,
+    parts: &mut [reader::Section<'a>],
+) -> Vec<reader::Section<'a>> {
+    let mut all = root.tables(key);
+    for part in parts {
+        all.extend(part.tables(key));
+    }
+    all
 }
 
 /// Everything that the proxy is told.
@@ -112,12 +164,19 @@ pub struct Settings {
     pub isolations: BTreeMap<IsolationName, Isolation>,
     /// `[guard]`
     pub guard: guard::Options,
-    /// `[[tenants]]`, each with its isolation resolved.
+    /// `[[tenants]]` of the files, each with its isolation resolved.
     pub tenants: Vec<SharedTenant>,
-    /// The same tenants, with their `[[logins]]`.
+    /// The same tenants, with their `[[logins]]`. Not complete where there is a
+    /// `[directory.sql]`.
     pub directory: Directory,
+    /// `[directory]`
+    pub sources: Sources,
+    /// What the directory is built from when the rows of `[directory.sql]` change.
+    pub blueprint: Arc<Blueprint>,
     /// `[log]`
     pub log: Log,
+    /// The files that all of this was read from.
+    pub files: Files,
 }
 
 /// `[listen]`: where clients arrive and how many may.

@@ -174,7 +174,8 @@ fn roots(ca: &Entry<'_>) -> Option<RootCertStore> {
     Some(roots)
 }
 
-fn password(section: &mut Section<'_>) -> Option<Secret> {
+/// The password, by one of the keys that there are for it.
+pub(super) fn password(section: &mut Section<'_>) -> Option<Secret> {
     let [text, file, variable] = PASSWORDS.map(|key| section.optional(key));
     let given: Vec<_> = PASSWORDS
         .into_iter()

@@ -57,6 +57,7 @@ pub enum CertificateName {
 pub struct Directory {
     tenants: HashMap<TenantId, SharedTenant>,
     logins: HashMap<Box<str>, Login>,
+    is_incomplete: bool,
 }
 
 impl Directory {
@@ -75,6 +76,17 @@ impl Directory {
     pub fn insert(&mut self, login: Login) {
         let key = Box::from(login.principal.login.as_str());
         self.logins.insert(key, login);
+    }
+
+    /// Says that a source of it cannot be asked: who is not here may still exist.
+    pub fn set_incomplete(&mut self) {
+        self.is_incomplete = true;
+    }
+
+    /// Whether whoever is not here does not exist.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        !self.is_incomplete
     }
 
     /// The login of this name.
