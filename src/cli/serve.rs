@@ -1,6 +1,7 @@
 //! Serving clients until the process is told to stop; `run` and `demo` share it.
 
 use super::Failure;
+use pgtenant::directory::Follower;
 use pgtenant::gateway::{Gateway, Stop, StopHandle};
 use pgtenant::settings::Settings;
 use std::io;
@@ -24,7 +25,7 @@ pub(super) enum Hangup {
 /// can connect, with the addresses that are listened on; when it fails, nothing
 /// is served.
 pub(super) fn serve(
-    settings: Settings,
+    mut settings: Settings,
     hangup: Hangup,
     ready: impl FnOnce(&[SocketAddr]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -36,6 +37,8 @@ pub(super) fn serve(
         let signals = StopSignals::install()
             .map_err(|error| Failure::run(format!("cannot handle signals: {error}")))?;
         let drain = settings.listen.drain_timeout;
+        let mut directory = Follower::new();
+        directory.adopt(&mut settings).await;
         let gateway = Gateway::bind(settings)
             .await
             .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;

@@ -82,6 +82,9 @@ impl Authenticator {
         let mut out = Vec::new();
         negotiate(startup, &mut out);
         let login = directory.find(user);
+        if login.is_none() && !directory.is_complete() {
+            return Err(unavailable());
+        }
         let verifier = login.and_then(|login| login.methods.iter().find_map(password_of));
         let found = login.map(|login| &login.principal).zip(verifier);
         let (principal, answer) = self.scram.exchange(wire, user, found, out).await?;
@@ -95,6 +98,14 @@ fn password_of(method: &Method) -> Option<&Verifier> {
         Method::Scram(verifier) => Some(verifier),
         _ => None,
     }
+}
+
+/// Whoever is not in the directory may be in the part of it that is away.
+fn unavailable() -> LoginError {
+    LoginError::told(
+        ClientError::fatal("57P03", "the tenant directory is not available")
+            .hint("Try again in a moment."),
+    )
 }
 
 /// The value of a startup parameter.
