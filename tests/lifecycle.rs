@@ -304,7 +304,7 @@ fn sighup_changes_nothing_for_clients() {
     let mut client = proxy.raw("innovate");
     client.run_ok("BEGIN");
     proxy.signal("HUP");
-    proxy.wait_for_log("SIGHUP");
+    proxy.wait_for_log(" reloaded");
     client.run_ok("COMMIT");
     assert!(proxy.is_running());
     assert_eq!(proxy.raw("innovate").value(WHOSE), ALICE);

@@ -101,7 +101,8 @@ pub fn attach(taken: Taken, tenant: &SharedTenant, own: &OwnSettings) -> Connect
         }),
         Taken::Used(mut connection) => {
             let state = connection.state();
-            let same = state.tenant.id == tenant.id;
+            // A tenant that the directory has changed is scrubbed as another is.
+            let same = Arc::ptr_eq(&state.tenant, tenant);
             let applied = state.own.clone();
             let condition = match state.condition {
                 // Without a new token the database would not know it any more.

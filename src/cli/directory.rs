@@ -16,9 +16,7 @@ pub(super) fn complete(settings: &mut Settings) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::run(format!("cannot start: {error}")))?
         .block_on(directory::complete(settings))
-        .map_err(|error| {
-            Failure::run(format!("the tenant directory cannot be read: {error}"))
-        })?;
+        .map_err(|error| Failure::run(format!("the tenant directory cannot be read: {error}")))?;
     for problem in problems {
         eprintln!("left out: {problem}");
     }

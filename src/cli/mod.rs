@@ -8,6 +8,7 @@ mod directory;
 mod failure;
 mod harden;
 mod provision;
+mod reload;
 mod rules;
 mod run;
 mod serve;

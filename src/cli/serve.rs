@@ -1,33 +1,36 @@
 //! Serving clients until the process is told to stop; `run` and `demo` share it.
 
 use super::Failure;
-use pgtenant::directory::Follower;
+use super::reload::Sources;
 use pgtenant::gateway::{Gateway, Stop, StopHandle};
 use pgtenant::settings::Settings;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 /// How long running transactions get after SIGINT.
 const SHORT_DRAIN: Duration = Duration::from_secs(2);
 
-/// What SIGHUP, the end of the terminal, means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What SIGHUP means.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hangup {
-    /// Nothing but a warning.
-    Ignore,
-    /// The same as SIGINT.
+    /// The configuration file has changed: go by it.
+    Reload(PathBuf),
+    /// The end of the terminal; the same as SIGINT.
     Stop,
 }
 
 /// Serves clients until a signal tells to stop. `ready` is called once clients
-/// can connect, with the addresses that are listened on; when it fails, nothing
-/// is served.
+/// can connect, with the addresses that are listened on and how many tenants and
+/// logins there are; when it fails, nothing is served.
 pub(super) fn serve(
     mut settings: Settings,
     hangup: Hangup,
-    ready: impl FnOnce(&[SocketAddr]) -> Result<(), Failure>,
+    ready: impl FnOnce(&[SocketAddr], usize, usize) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -37,14 +40,23 @@ pub(super) fn serve(
         let signals = StopSignals::install()
             .map_err(|error| Failure::run(format!("cannot handle signals: {error}")))?;
         let drain = settings.listen.drain_timeout;
-        let mut directory = Follower::new();
-        directory.adopt(&mut settings).await;
+        let sources = match hangup {
+            Hangup::Reload(file) => Some(Sources::new(file, &mut settings).await),
+            Hangup::Stop => None,
+        };
+        let directory = &settings.directory;
+        let (tenants, logins) = (directory.tenants().count(), directory.len());
         let gateway = Gateway::bind(settings)
             .await
             .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;
-        ready(&gateway.addresses())?;
+        ready(&gateway.addresses(), tenants, logins)?;
         let (handle, stop) = Stop::new();
-        let stopping = tokio::spawn(signals.govern(handle, drain, hangup));
+        let reload = sources.map(|sources| {
+            let asked = Arc::new(Notify::new());
+            tokio::spawn(sources.follow(gateway.control(), asked.clone()));
+            asked
+        });
+        let stopping = tokio::spawn(signals.govern(handle, drain, reload));
         let ended = gateway.serve(stop).await.map_err(Failure::run);
         stopping.abort();
         ended
@@ -72,16 +84,16 @@ impl StopSignals {
 
     /// SIGTERM drains for `drain`, SIGINT for a moment, a second of either ends
     /// at once.
-    async fn govern(mut self, handle: StopHandle, drain: Duration, hangup: Hangup) {
+    async fn govern(mut self, handle: StopHandle, drain: Duration, reload: Option<Arc<Notify>>) {
         let patience = loop {
             tokio::select! {
                 _ = self.terminate.recv() => break drain,
                 _ = self.interrupt.recv() => break drain.min(SHORT_DRAIN),
                 _ = self.hangup.recv() => {
-                    if hangup == Hangup::Stop {
-                        break drain.min(SHORT_DRAIN);
+                    match &reload {
+                        Some(reload) => reload.notify_one(),
+                        None => break drain.min(SHORT_DRAIN),
                     }
-                    tracing::warn!("SIGHUP: the configuration cannot be reloaded while running; restart instead");
                 }
             }
         };

@@ -79,7 +79,9 @@ pub async fn complete(settings: &mut Settings) -> Result<Vec<Problem>, LoadError
         Database::connect_to_follow(&source.server, &source.database, &source.user, password)
             .await?;
     let rows = load_from(&mut database, source, &settings.blueprint).await?;
-    let built = settings.blueprint.build(Some(&rows), &Incumbents::default());
+    let built = settings
+        .blueprint
+        .build(Some(&rows), &Incumbents::default());
     settings.tenants = built.directory.tenants().cloned().collect();
     settings.tenants.sort_by(|a, b| a.id.cmp(&b.id));
     settings.directory = built.directory;

@@ -159,7 +159,10 @@ impl Running {
     /// Waits until the basis may be another one.
     async fn wait(&mut self) {
         let stale = self.plan.borrow().source.stale;
-        let has_rows = self.built.as_ref().is_some_and(|built| built.rows.is_some());
+        let has_rows = self
+            .built
+            .as_ref()
+            .is_some_and(|built| built.rows.is_some());
         let expires = self.state.borrow_and_update().expires(stale);
         let expiry = async {
             match expires.filter(|_| has_rows) {

@@ -1,18 +1,17 @@
 //! One client from its arrival to its end.
 
 use super::Shared;
+use super::live::Live;
 use super::seats::Seat;
 use crate::binding::{AttachError, OwnSettings, attach};
-use crate::guard::Guard;
-use crate::login::{Arrival, Arrived, Authenticated, Failed, LoginError, settings_of};
+use crate::login::{Arrival, Arrived, Authenticated, Failed, LoginError, parameter, settings_of};
 use crate::pool::{Greeting, GreetingKey, Pool};
-use crate::session::{Client, End, Parts, Session};
-use crate::tenant::{IsolationName, Principal};
+use crate::session::{Client, End, Membership, Parts, Registration, Session, Visitor, restricted};
+use crate::tenant::{Principal, Tenant};
 use crate::transport;
 use crate::wire::ClientError;
 use crate::wire::backend::{self, TransactionStatus};
 use crate::wire::startup::Startup;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -20,24 +19,27 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::{Span, error_span, info, warn};
 
-type Guards = Arc<HashMap<IsolationName, Arc<Guard>>>;
+/// A client that has connected.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    pub(super) stream: TcpStream,
+    pub(super) address: SocketAddr,
+    /// There are not too many already.
+    pub(super) has_place: bool,
+    /// The worker that serves it.
+    pub(super) worker: usize,
+    /// Set once the proxy is to stop.
+    pub(super) draining: Arc<AtomicBool>,
+}
 
 /// Lets a client in, if it may, and serves it to its end.
-pub(super) async fn admit(
-    stream: TcpStream,
-    address: SocketAddr,
-    has_place: bool,
-    shared: Arc<Shared>,
-    guards: Guards,
-    draining: Arc<AtomicBool>,
-) {
-    if transport::tune(&stream).is_err() {
+pub(super) async fn admit(newcomer: Newcomer, shared: Arc<Shared>) {
+    let address = newcomer.address;
+    if transport::tune(&newcomer.stream).is_err() {
         return;
     }
     // Boxed: what a login needs is gone once it is over.
-    let login = Box::pin(log_in(
-        stream, address, has_place, &shared, &guards, draining,
-    ));
+    let login = Box::pin(log_in(newcomer, &shared));
     let session = match login.await {
         Ok(Some(session)) => session,
         Ok(None) => return,
@@ -63,7 +65,11 @@ pub(super) async fn admit(
         End::ServerGone(error) => {
             warn!(target: "pgtenant::server", parent: &span, %error, "the server connection is gone");
         }
-        End::Terminated | End::ClientGone(_) | End::ServerEnded | End::Stopped | End::Ordered => {}
+        End::Terminated
+        | End::ClientGone(_)
+        | End::ServerEnded
+        | End::Stopped
+        | End::Ordered(_) => {}
     }
     info!(target: "pgtenant::audit", parent: &span, event = "logout", reason = %end);
 }
@@ -74,134 +80,206 @@ struct Admitted {
     seat: Seat,
 }
 
-async fn log_in(
-    stream: TcpStream,
-    address: SocketAddr,
-    has_place: bool,
-    shared: &Arc<Shared>,
-    guards: &Guards,
-    draining: Arc<AtomicBool>,
-) -> Result<Option<Admitted>, Failed> {
-    let deadline = Instant::now() + shared.login_timeout;
-    let arrived = Arrived::new(stream, deadline);
-    let introduced = match arrived.introduce(&shared.tls).await? {
+async fn log_in(newcomer: Newcomer, shared: &Arc<Shared>) -> Result<Option<Admitted>, Failed> {
+    let live = shared.live.load_full();
+    let deadline = Instant::now() + live.listen.login_timeout;
+    let arrived = Arrived::new(newcomer.stream, deadline);
+    let introduced = match arrived.introduce(&live.tls).await? {
         Arrival::Client(introduced) => introduced,
         Arrival::Cancel(request) => {
             shared.registry.cancel(&request).await;
             return Ok(None);
         }
     };
-    if !has_place {
+    if !newcomer.has_place {
         let error = ClientError::fatal("53300", "sorry, too many clients already")
             .hint("The administrator can raise listen.max_clients.");
         return Err((Some(Box::new(introduced.wire)), LoginError::told(error)));
     }
-    let authenticated = shared
+    let authenticated = live
         .authenticator
-        .authenticate(introduced, &shared.directory)
+        .authenticate(introduced, &live.directory)
         .await?;
-    welcome(authenticated, address, shared, guards, draining)
-        .await
-        .map(Some)
+    let door = Door {
+        live: &live,
+        shared,
+        address: newcomer.address,
+        worker: newcomer.worker,
+        draining: newcomer.draining,
+    };
+    door.welcome(authenticated).await.map(Some)
 }
 
-/// Tells an authenticated client that it is in, and what it needs to know.
-async fn welcome(
-    authenticated: Authenticated,
+/// Where an authenticated client comes in.
+struct Door<'a> {
+    live: &'a Live,
+    shared: &'a Arc<Shared>,
     address: SocketAddr,
-    shared: &Arc<Shared>,
-    guards: &Guards,
+    worker: usize,
     draining: Arc<AtomicBool>,
-) -> Result<Admitted, Failed> {
-    let Authenticated {
-        mut wire,
-        startup,
-        principal,
-        answer,
-    } = authenticated;
-    // Of the highest level, so that no filter takes it from the events in it.
-    let span = error_span!(
-        target: "pgtenant::client",
-        "client",
-        login = %principal.login,
-        tenant = %principal.tenant.id,
-        client = %address,
-    );
-    // The credential holds: whatever fails from here on follows that answer.
-    let outcome = match shared.seats.take(&principal.tenant.id) {
-        Some(seat) => prepare_session(&startup, &principal, shared, guards)
-            .await
-            .map(|prepared| (prepared, seat)),
-        None => Err(too_many_of_tenant()),
-    };
-    let (prepared, seat) = match outcome {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            let error = LoginError::told(error);
-            return match wire.send(&answer).await {
-                Ok(()) => Err((Some(Box::new(wire)), error)),
-                Err(lost) => Err((None, lost)),
-            };
+}
+
+impl Door<'_> {
+    /// Tells an authenticated client that it is in, and what it needs to know.
+    async fn welcome(self, authenticated: Authenticated) -> Result<Admitted, Failed> {
+        let Authenticated {
+            mut wire,
+            startup,
+            principal,
+            answer,
+        } = authenticated;
+        let span = self.span(&principal);
+        // The credential holds: whatever fails from here on follows that answer.
+        let entered = match self.seat(&principal.tenant) {
+            Ok(seat) => self
+                .prepare_session(&startup, &principal)
+                .await
+                .map(|prepared| (prepared, seat)),
+            Err(error) => Err(error),
+        };
+        let (prepared, seat) = match entered {
+            Ok(entered) => entered,
+            Err(error) => {
+                let error = LoginError::told(error);
+                return match wire.send(&answer).await {
+                    Ok(()) => Err((Some(Box::new(wire)), error)),
+                    Err(lost) => Err((None, lost)),
+                };
+            }
+        };
+        let registration = match self.register(&startup, &principal, &prepared.membership) {
+            Ok(registration) => registration,
+            Err(error) => return Err((Some(Box::new(wire)), error)),
+        };
+        let mut out = answer;
+        for (name, value) in prepared.greeting.parameters.iter() {
+            backend::write_parameter_status(&mut out, name, value);
         }
-    };
-    let Prepared {
-        pool,
-        guard,
-        own,
-        greeting,
-    } = prepared;
-    let secret_len = if startup.minor >= 2 {
-        LONG_SECRET
-    } else {
-        SHORT_SECRET
-    };
-    let registration = match shared.registry.register(&principal, &pool, secret_len) {
-        Ok(registration) => registration,
-        Err(error) => {
-            let reason = error.to_string();
-            let error = ClientError::fatal("XX000", "no randomness for a cancellation key");
-            return Err((
-                Some(Box::new(wire)),
-                LoginError::Refused {
-                    error: Box::new(error),
-                    reason,
-                },
-            ));
+        backend::write_backend_key_data(&mut out, registration.pid(), registration.secret());
+        backend::ready_for_query(&mut out, TransactionStatus::Idle);
+        if let Err(lost) = wire.send(&out).await {
+            return Err((None, lost));
         }
-    };
-    let mut out = answer;
-    for (name, value) in greeting.parameters.iter() {
-        backend::write_parameter_status(&mut out, name, value);
+        let (transport, input) = wire.into_parts();
+        info!(target: "pgtenant::audit", parent: &span, event = "login", tls = transport.is_tls());
+        // Boxed: what holds it while it is passed on should be small.
+        let session = Box::new(Session::new(Parts {
+            client: Client::new(transport, input),
+            principal,
+            pool: prepared.membership.pool,
+            guard: prepared.membership.guard,
+            interner: self.shared.interner.clone(),
+            registration,
+            asked: prepared.asked,
+            startup: prepared.greeting.own.clone(),
+            draining: self.draining,
+            span: span.clone(),
+        }));
+        Ok(Admitted {
+            session,
+            span,
+            seat,
+        })
     }
-    backend::write_backend_key_data(&mut out, registration.pid(), registration.secret());
-    backend::ready_for_query(&mut out, TransactionStatus::Idle);
-    if let Err(lost) = wire.send(&out).await {
-        return Err((None, lost));
+
+    fn span(&self, principal: &Principal) -> Span {
+        // Of the highest level, so that no filter takes it from the events in it.
+        error_span!(
+            target: "pgtenant::client",
+            "client",
+            login = %principal.login,
+            tenant = %principal.tenant.id,
+            client = %self.address,
+        )
     }
-    let (transport, input) = wire.into_parts();
-    info!(target: "pgtenant::audit", parent: &span, event = "login", tls = transport.is_tls());
-    // Boxed: what holds it while it is passed on should be small.
-    let session = Box::new(Session::new(Parts {
-        client: Client::new(transport, input),
-        principal,
-        pool,
-        guard,
-        interner: shared.interner.clone(),
-        registration,
-        startup: own,
-        draining,
-        span: span.clone(),
-    }));
-    Ok(Admitted {
-        session,
-        span,
-        seat,
-    })
+
+    /// A place among the tenant's clients.
+    fn seat(&self, tenant: &Tenant) -> Result<Seat, ClientError> {
+        let most = tenant.limits.max_clients;
+        let most = most.unwrap_or(self.live.listen.clients_per_tenant);
+        let seat = self.shared.seats.take(&tenant.id, most);
+        seat.ok_or_else(too_many_of_tenant)
+    }
+
+    /// Enters the session into the registry.
+    fn register(
+        &self,
+        startup: &Startup,
+        principal: &Principal,
+        membership: &Membership,
+    ) -> Result<Registration, LoginError> {
+        let secret_len = if startup.minor >= 2 {
+            LONG_SECRET
+        } else {
+            SHORT_SECRET
+        };
+        let visitor = Visitor {
+            listed: true,
+            address: self.address.ip(),
+            worker: self.worker,
+            expires: None,
+        };
+        let registry = &self.shared.registry;
+        let registration = registry
+            .register(principal, membership.clone(), visitor, secret_len)
+            .map_err(|error| LoginError::Refused {
+                reason: error.to_string(),
+                error: Box::new(ClientError::fatal(
+                    "XX000",
+                    "no randomness for a cancellation key",
+                )),
+            })?;
+        // What has changed since the client arrived was told to others only.
+        let live = self.shared.live.load();
+        registration.review(|member| live.order(member, &self.shared.pools));
+        Ok(registration)
+    }
+
+    async fn prepare_session(
+        &self,
+        startup: &Startup,
+        principal: &Principal,
+    ) -> Result<Prepared, ClientError> {
+        let tenant = &principal.tenant;
+        let endpoint = &tenant.placement.endpoint;
+        let asked = parameter(startup, "database");
+        if let Some(asked) = asked
+            && !asked.is_empty()
+            && *asked != *endpoint.database
+        {
+            return Err(ClientError::fatal(
+                "3D000",
+                format!("database \"{asked}\" does not exist"),
+            )
+            .hint(format!(
+                "This login is for the database \"{}\".",
+                endpoint.database
+            )));
+        }
+        let membership = self
+            .live
+            .membership(tenant, self.worker, &self.shared.pools)
+            .ok_or_else(|| {
+                ClientError::fatal("XX000", "the tenant's isolation is not configured")
+            })?;
+        let asked = settings_of(startup, &membership.guard)?;
+        let own = restricted(&asked, &tenant.restrictions(), &membership.guard);
+        let greeting = greeting(&membership.pool, principal, &own).await?;
+        Ok(Prepared {
+            membership,
+            asked: if asked == greeting.own {
+                greeting.own.clone()
+            } else {
+                asked
+            },
+            greeting,
+        })
+    }
 }
 
 fn too_many_of_tenant() -> ClientError {
     ClientError::fatal("53300", "sorry, too many clients of this tenant already")
-        .hint("The administrator can raise listen.clients_per_tenant.")
+        .hint("The administrator can raise listen.clients_per_tenant, or the tenant's max_clients.")
 }
 
 /// Bytes of a cancellation key from protocol 3.2 on, as PostgreSQL 18 has it.
@@ -210,45 +288,10 @@ const LONG_SECRET: usize = 32;
 const SHORT_SECRET: usize = 4;
 
 struct Prepared {
-    pool: Arc<Pool>,
-    guard: Arc<Guard>,
-    own: OwnSettings,
+    membership: Membership,
+    /// The settings that the client asked for.
+    asked: OwnSettings,
     greeting: Arc<Greeting>,
-}
-
-async fn prepare_session(
-    startup: &Startup,
-    principal: &Principal,
-    shared: &Shared,
-    guards: &Guards,
-) -> Result<Prepared, ClientError> {
-    let tenant = &principal.tenant;
-    let endpoint = &tenant.placement.endpoint;
-    let asked = startup
-        .parameters
-        .iter()
-        .find(|(name, _)| name == "database");
-    if let Some((_, asked)) = asked
-        && !asked.is_empty()
-        && **asked != *endpoint.database
-    {
-        return Err(
-            ClientError::fatal("3D000", format!("database \"{asked}\" does not exist")).hint(
-                format!("This login is for the database \"{}\".", endpoint.database),
-            ),
-        );
-    }
-    let unknown = || ClientError::fatal("XX000", "the tenant's isolation is not configured");
-    let guard = guards.get(&tenant.isolation).ok_or_else(unknown)?.clone();
-    let own = settings_of(startup, &guard)?;
-    let pool = shared.pools.get(endpoint).ok_or_else(unknown)?;
-    let greeting = greeting(&pool, principal, &own).await?;
-    Ok(Prepared {
-        pool,
-        guard,
-        own: greeting.own.clone(),
-        greeting,
-    })
 }
 
 /// What the server reports at login under these settings: known from an earlier

@@ -1,28 +1,31 @@
 //! The life of the process: listening, admitting clients, draining.
 
 mod admit;
+mod control;
+mod guards;
+mod live;
+mod places;
 mod seats;
 mod stop;
 mod watched;
 mod worker;
 
+pub use control::Control;
 pub use stop::{Stop, StopHandle};
 
-use crate::guard::{Guard, Permission};
-use crate::login::Authenticator;
 use crate::pool::Pools;
 use crate::session::{Interner, Registry};
-use crate::settings::{ClientTls, IsolationKind, Settings, Share};
-use crate::tenant::{Directory, IsolationName, Seal};
+use crate::settings::Settings;
+use arc_swap::ArcSwap;
+use live::Live;
+use places::Places;
 use seats::Seats;
 use socket2::{Domain, Protocol, Socket, Type};
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use worker::Workers;
 
 /// How often idle server connections are looked at.
@@ -35,23 +38,21 @@ const BACKLOG: i32 = 1024;
 pub struct Gateway {
     listeners: Vec<TcpListener>,
     shared: Arc<Shared>,
+    control: Control,
     workers: usize,
 }
 
 /// What all clients share.
 #[derive(Debug)]
 struct Shared {
-    tls: ClientTls,
-    login_timeout: Duration,
-    authenticator: Authenticator,
-    directory: Directory,
+    /// What the settings make.
+    live: ArcSwap<Live>,
     pools: Pools,
     registry: Arc<Registry>,
     interner: Arc<Interner>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     /// Places among the clients of a tenant.
     seats: Arc<Seats>,
-    policies: HashMap<IsolationName, crate::guard::Policy>,
 }
 
 impl Gateway {
@@ -59,7 +60,7 @@ impl Gateway {
     ///
     /// # Errors
     /// If one of them cannot be listened on; the message names it.
-    pub async fn bind(settings: Settings) -> io::Result<Self> {
+    pub async fn bind(mut settings: Settings) -> io::Result<Self> {
         let mut listeners = Vec::new();
         for address in &settings.listen.addresses {
             let listener = listen(*address)
@@ -67,9 +68,10 @@ impl Gateway {
             listeners.push(listener);
         }
         let workers = settings.listen.workers;
-        let shared = Arc::new(Shared::new(settings)?);
+        let shared = Arc::new(Shared::new(&mut settings)?);
         Ok(Self {
             listeners,
+            control: Control::new(shared.clone(), &settings),
             shared,
             workers,
         })
@@ -84,6 +86,12 @@ impl Gateway {
             .collect()
     }
 
+    /// What changes it while it serves.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
     /// Serves clients until it is told to stop, and those that are in a
     /// transaction have ended it or been given the time to.
     ///
@@ -94,6 +102,7 @@ impl Gateway {
             listeners,
             shared,
             workers,
+            control: _,
         } = self;
         let workers = Workers::start(workers, &shared, &stop)?;
         let sweeper = tokio::spawn(sweep(shared.clone()));
@@ -124,52 +133,16 @@ impl Gateway {
 }
 
 impl Shared {
-    fn new(settings: Settings) -> io::Result<Self> {
-        // Isolations can live in one database: each guard protects the
-        // settings of all.
-        let mut protected: Vec<String> = Vec::new();
-        for isolation in settings.isolations.values() {
-            if let IsolationKind::Setting { setting, .. } = &isolation.kind {
-                protected.push(setting.to_string());
-            }
-        }
-        protected.extend(Seal::SETTINGS.map(str::to_owned));
-        let policy = |kind: &IsolationKind| {
-            let path = matches!(kind, IsolationKind::Schema { .. }).then_some("search_path");
-            let names = protected.iter().map(String::as_str).chain(path);
-            let mut policy = crate::guard::Policy::new(settings.guard, names);
-            policy.max_length = crate::session::MAX_STATEMENT;
-            policy
-        };
-        let isolations = settings.isolations.iter();
-        let policies = isolations.map(|(name, isolation)| (name.clone(), policy(&isolation.kind)));
-        let policies = policies.collect();
-        let mut pool = settings.pool;
-        if settings.guard.opaque == Permission::Allow {
-            // Code of a client's own can leave in the server's process what
-            // DISCARD ALL does not remove.
-            pool.share = Share::Tenant;
-        }
+    fn new(settings: &mut Settings) -> io::Result<Self> {
+        let live = Live::new(settings, None)?;
         Ok(Self {
-            authenticator: Authenticator::new(&settings.tls).map_err(io::Error::other)?,
-            tls: settings.tls,
-            login_timeout: settings.listen.login_timeout,
-            directory: settings.directory,
-            pools: Pools::new(settings.servers, pool),
+            live: ArcSwap::from_pointee(live),
+            pools: Pools::new(settings.servers.clone(), live::pool_settings(settings)),
             registry: Arc::default(),
             interner: Arc::default(),
-            places: Arc::new(Semaphore::new(settings.listen.max_clients)),
-            seats: Seats::new(settings.listen.clients_per_tenant),
-            policies,
+            places: Places::new(settings.listen.max_clients),
+            seats: Arc::default(),
         })
-    }
-
-    /// A guard for each isolation, with caches of their own.
-    fn guards(&self) -> HashMap<IsolationName, Arc<Guard>> {
-        let guards = self.policies.iter();
-        guards
-            .map(|(name, policy)| (name.clone(), Arc::new(Guard::new(policy.clone()))))
-            .collect()
     }
 }
 
@@ -191,6 +164,7 @@ async fn sweep(shared: Arc<Shared>) {
     loop {
         ticks.tick().await;
         shared.pools.sweep();
+        shared.registry.expire();
     }
 }
 

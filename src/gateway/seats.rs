@@ -4,10 +4,9 @@ use crate::tenant::TenantId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Places for clients, so many for each tenant.
-#[derive(Debug)]
+/// How many clients each tenant has.
+#[derive(Debug, Default)]
 pub(super) struct Seats {
-    per_tenant: usize,
     taken: Mutex<HashMap<TenantId, usize>>,
 }
 
@@ -19,19 +18,11 @@ pub(super) struct Seat {
 }
 
 impl Seats {
-    /// `per_tenant` places for each tenant.
-    pub(super) fn new(per_tenant: usize) -> Arc<Self> {
-        Arc::new(Self {
-            per_tenant,
-            taken: Mutex::default(),
-        })
-    }
-
-    /// A place, if the tenant has not taken all of its own.
-    pub(super) fn take(self: &Arc<Self>, tenant: &TenantId) -> Option<Seat> {
+    /// A place, if the tenant has not taken `most` already.
+    pub(super) fn take(self: &Arc<Self>, tenant: &TenantId, most: usize) -> Option<Seat> {
         let mut taken = self.lock();
         let count = taken.entry(tenant.clone()).or_default();
-        if *count >= self.per_tenant {
+        if *count >= most {
             return None;
         }
         *count += 1;

@@ -1,18 +1,16 @@
 //! Worker threads: each serves its share of the clients on a runtime of its
 //! own, so that no wake-up crosses threads.
 
-use super::admit::admit;
+use super::admit::{Newcomer as Client, admit};
+use super::places::Place;
 use super::watched::watched;
 use super::{Shared, Stop};
-use crate::guard::Guard;
-use crate::tenant::IsolationName;
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, mpsc};
 
 /// The workers, as the listeners see them.
 #[derive(Debug, Clone)]
@@ -41,7 +39,7 @@ struct Newcomer {
     stream: std::net::TcpStream,
     address: SocketAddr,
     /// `None`: there are too many already.
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     here: Here,
 }
 
@@ -58,7 +56,7 @@ impl Workers {
         let mut inboxes = Vec::with_capacity(count);
         for n in 0..count {
             let (sender, inbox) = mpsc::unbounded_channel();
-            let work = work(inbox, shared.clone(), shared.guards(), stop.clone());
+            let work = work(n, inbox, shared.clone(), stop.clone());
             if n == 0 {
                 tokio::spawn(work);
             } else {
@@ -88,7 +86,7 @@ impl Workers {
         let newcomer = Newcomer {
             stream,
             address,
-            place: self.shared.places.clone().try_acquire_owned().ok(),
+            place: self.shared.places.take(),
             here: Here::new(&self.presence, &inbox.clients),
         };
         // A worker that has ended serves nobody; dropping closes the socket.
@@ -123,14 +121,13 @@ fn spawn_thread(n: usize, work: impl Future<Output = ()> + Send + 'static) -> io
 }
 
 async fn work(
+    worker: usize,
     mut inbox: mpsc::UnboundedReceiver<Newcomer>,
     shared: Arc<Shared>,
-    guards: HashMap<IsolationName, Arc<Guard>>,
     stop: Stop,
 ) {
-    let guards = Arc::new(guards);
     while let Some(newcomer) = inbox.recv().await {
-        let (shared, guards, stop) = (shared.clone(), guards.clone(), stop.clone());
+        let (shared, stop) = (shared.clone(), stop.clone());
         tokio::spawn(async move {
             let Newcomer {
                 stream,
@@ -142,14 +139,14 @@ async fn work(
                 return;
             };
             // Boxed once, here: what polls it need not have room for it.
-            let client = Box::pin(admit(
+            let client = Client {
                 stream,
                 address,
-                place.is_some(),
-                shared,
-                guards,
-                stop.flag(),
-            ));
+                has_place: place.is_some(),
+                worker,
+                draining: stop.flag(),
+            };
+            let client = Box::pin(admit(client, shared));
             watched(&stop, client).await;
             drop((place, here));
         });

@@ -1,6 +1,7 @@
 //! What one isolation protects.
 
 use super::Options;
+use std::time::Duration;
 
 /// What one isolation protects, and the limits of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +11,11 @@ pub struct Policy {
     /// The settings that carry the tenant, in lower case: the tenant's setting,
     /// `search_path` for schemas, the seal's names.
     pub protected: Vec<Box<str>>,
+    /// Whether transactions may only read.
+    pub read_only: bool,
+    /// Settings that are lengths of time, in lower case, and what they may be at
+    /// most: at least a millisecond, because 0 means no limit.
+    pub most: Vec<(Box<str>, Duration)>,
     /// The longest query string, in bytes.
     pub max_length: usize,
     /// How deep comments may nest.
@@ -29,6 +35,8 @@ impl Policy {
                 .into_iter()
                 .map(|name| name.to_ascii_lowercase().into())
                 .collect(),
+            read_only: false,
+            most: Vec::new(),
             max_length: 1 << 20,
             max_comment_depth: 32,
             cache_size: 4 << 20,
@@ -38,5 +46,12 @@ impl Policy {
     /// Whether `name`, in lower case, carries the tenant.
     pub(super) fn protects(&self, name: &str) -> bool {
         self.protected.iter().any(|protected| &**protected == name)
+    }
+
+    /// What the setting `name`, in lower case, may be at most.
+    pub(super) fn most_of(&self, name: &str) -> Option<Duration> {
+        let mut most = self.most.iter();
+        most.find(|(limited, _)| &**limited == name)
+            .map(|(_, most)| *most)
     }
 }

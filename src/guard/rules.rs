@@ -132,6 +132,16 @@ rules! {
         why "strings would end elsewhere for the server than for the guard"
         hint "Write E'...' where a string needs backslash escapes."
 
+    READ_ONLY = "read-only" "25006"
+        catches "what lets a transaction of a read-only tenant write: READ WRITE, transaction_read_only and default_transaction_read_only other than on"
+        why "the directory says that the tenant's clients may only read"
+        hint "The administrator can make the tenant active (tenants.state)."
+
+    TENANT_LIMIT = "tenant-limit" "42501"
+        catches "a timeout that is longer than the tenant's own limit, or none"
+        why "the directory limits the tenant's clients, and they cannot lift it"
+        hint "Set a shorter time, or ask the administrator for more."
+
     SEARCH_PATH = "search-path" "42501"
         catches "a search_path that puts another schema before pg_catalog, or pg_temp first"
         why "functions and operators of that schema would replace PostgreSQL's own"

@@ -2,6 +2,7 @@
 
 use super::policy::Policy;
 use super::rules::{self, Rule};
+use std::time::Duration;
 
 /// What a setting is to become.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +33,17 @@ pub(super) fn refusal(
     }
     if name == "search_path" {
         return search_path(change);
+    }
+    if policy.read_only && READ_ONLY_SETTINGS.contains(&name) {
+        // Their default would let write.
+        let change = match change {
+            Change::Default => Change::Text("default"),
+            change => change,
+        };
+        return allowed_only(name, &rules::READ_ONLY, is_on, change);
+    }
+    if let Some(most) = policy.most_of(name) {
+        return at_most(name, most, change);
     }
     let (_, rule, allowed) = PINNED.iter().find(|(pinned, ..)| *pinned == name)?;
     allowed_only(name, rule, *allowed, change)
@@ -72,6 +84,9 @@ pub(super) enum Kind {
 /// Settings that are a change of role.
 const ROLE_SETTINGS: &[&str] = &["role", "session_authorization", "is_superuser"];
 
+/// Settings that say whether transactions may write.
+const READ_ONLY_SETTINGS: &[&str] = &["transaction_read_only", "default_transaction_read_only"];
+
 /// The values that a pinned setting may be set to.
 type Allowed = fn(&str) -> bool;
 
@@ -108,6 +123,49 @@ fn allowed_only(
     }
     let message = format!("setting \"{name}\" cannot be set to \"{}\"", clip(value));
     Some((rule, message))
+}
+
+/// A length of time that the tenant limits: no limit, or a longer one, is
+/// refused, and so is the default, which is none.
+fn at_most(name: &str, most: Duration, change: Change<'_>) -> Option<(&'static Rule, String)> {
+    let value = match change {
+        Change::Default => "default",
+        Change::Text(value) => value,
+        Change::List([value]) => value,
+        Change::List(_) => "",
+        Change::Computed => return Some(computed(name)),
+    };
+    let least = Duration::from_millis(1);
+    if time(value).is_some_and(|time| (least..=most).contains(&time)) {
+        return None;
+    }
+    let message = format!(
+        "setting \"{name}\" cannot be set to \"{}\": the tenant's limit is {}",
+        clip(value),
+        humantime::format_duration(most)
+    );
+    Some((&rules::TENANT_LIMIT, message))
+}
+
+/// A length of time as PostgreSQL reads it, milliseconds where there is no unit.
+/// What it would take besides (exponents, other bases) is not understood here.
+fn time(text: &str) -> Option<Duration> {
+    let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(end)?;
+    let second = match unit.trim_start_matches(|c: char| c.is_ascii_whitespace()) {
+        "us" => 0.000_001,
+        "" | "ms" => 0.001,
+        "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    };
+    let number: f64 = number.parse().ok()?;
+    Duration::try_from_secs_f64(number * second).ok()
 }
 
 fn computed(name: &str) -> (&'static Rule, String) {
@@ -190,6 +248,20 @@ pub(super) fn clip(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_of_time_are_those_of_postgresql() {
+        let ms = |text| time(text).map(|time| time.as_micros());
+        assert_eq!(ms("5"), Some(5_000));
+        assert_eq!(ms(" 1.5 s "), Some(1_500_000));
+        assert_eq!(ms("2min"), Some(120_000_000));
+        assert_eq!(ms("100us"), Some(100));
+        for text in [
+            "", "-1", "1e3", "0x10", "1 sec", "1S", "1 2", "s", "1d1", ".",
+        ] {
+            assert_eq!(ms(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn search_paths_split_as_postgresql_does() {

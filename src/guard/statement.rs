@@ -325,6 +325,7 @@ fn reset_all(inspection: &mut Inspection<'_>, statement: &str, place: Place) {
 /// `SET TRANSACTION` ends with its transaction; `SET SESSION CHARACTERISTICS`
 /// sets the defaults of the session.
 fn set_transaction(inspection: &mut Inspection<'_>, set: &VariableSetStmt) {
+    transaction_modes(inspection, set.args().iter());
     match set.name() {
         Some("TRANSACTION" | "TRANSACTION SNAPSHOT") => {}
         Some("SESSION CHARACTERISTICS") => {
@@ -338,6 +339,21 @@ fn set_transaction(inspection: &mut Inspection<'_>, set: &VariableSetStmt) {
         _ => inspection.refuse(&rules::UNKNOWN, || {
             "pgtenant does not know this kind of SET".to_owned()
         }),
+    }
+}
+
+/// `READ WRITE`, which a read-only tenant has not got.
+fn transaction_modes<'a>(inspection: &mut Inspection<'_>, modes: impl Iterator<Item = Node<'a>>) {
+    if !inspection.policy.read_only {
+        return;
+    }
+    for mode in modes {
+        let Node::DefElem(mode) = mode else { continue };
+        if mode.defname() == Some("transaction_read_only") && value(mode.arg()) != "1" {
+            inspection.refuse(&rules::READ_ONLY, || {
+                "READ WRITE is not allowed: the tenant may only read".to_owned()
+            });
+        }
     }
 }
 
@@ -359,7 +375,10 @@ fn transaction(inspection: &mut Inspection<'_>, statement: &TransactionStmt) -> 
         TransactionStmtKind::TRANS_STMT_PREPARE => "PREPARE TRANSACTION",
         TransactionStmtKind::TRANS_STMT_COMMIT_PREPARED => "COMMIT PREPARED",
         TransactionStmtKind::TRANS_STMT_ROLLBACK_PREPARED => "ROLLBACK PREPARED",
-        _ => return Visit::Skip,
+        _ => {
+            transaction_modes(inspection, statement.options().iter());
+            return Visit::Skip;
+        }
     };
     inspection.refuse(&rules::TWO_PHASE, || {
         format!("{name} is not allowed through pgtenant")

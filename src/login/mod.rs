@@ -11,6 +11,7 @@ mod scram;
 mod wire;
 
 pub use arrive::{Arrival, Arrived, Failed, Introduced};
+pub(crate) use authenticate::parameter;
 pub use authenticate::{Authenticated, Authenticator};
 pub use parameters::settings_of;
 pub use wire::{LoginError, Wire};

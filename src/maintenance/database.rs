@@ -114,10 +114,7 @@ impl Failure {
     }
 }
 
-async fn open(
-    server: &Server,
-    config: Config,
-) -> Result<(Client, Connection), MaintenanceError> {
+async fn open(server: &Server, config: Config) -> Result<(Client, Connection), MaintenanceError> {
     let limit = server.connect_timeout;
     tokio::time::timeout(limit, establish(server, &config))
         .await

@@ -28,59 +28,112 @@ use std::time::{Duration, Instant};
 /// All pools, by what they connect to.
 #[derive(Debug)]
 pub struct Pools {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
     servers: BTreeMap<ServerName, Arc<Server>>,
     settings: settings::Pool,
-    open: Mutex<HashMap<Endpoint, Arc<Pool>>>,
+    open: HashMap<Endpoint, Arc<Pool>>,
+    /// Those that were replaced and have connections in use still.
+    retired: Vec<Arc<Pool>>,
 }
 
 impl Pools {
     /// No pool yet: each is made when its first client comes.
     #[must_use]
     pub fn new(servers: BTreeMap<ServerName, Server>, settings: settings::Pool) -> Self {
-        let servers = servers
-            .into_iter()
-            .map(|(name, server)| (name, Arc::new(server)));
         Self {
-            servers: servers.collect(),
-            settings,
-            open: Mutex::default(),
+            state: Mutex::new(State {
+                servers: shared(servers),
+                settings,
+                open: HashMap::new(),
+                retired: Vec::new(),
+            }),
         }
     }
 
     /// The pool of a database; `None` if no server has its name.
     pub fn get(&self, endpoint: &Endpoint) -> Option<Arc<Pool>> {
-        let mut open = lock(&self.open);
-        if let Some(pool) = open.get(endpoint) {
+        let mut state = lock(&self.state);
+        if let Some(pool) = state.open.get(endpoint) {
             return Some(pool.clone());
         }
-        let server = self.servers.get(&endpoint.server)?.clone();
-        let pool = Arc::new(Pool::new(endpoint.clone(), server, self.settings.clone()));
-        open.insert(endpoint.clone(), pool.clone());
+        let server = state.servers.get(&endpoint.server)?.clone();
+        let pool = Pool::new(endpoint.clone(), server, state.settings.clone());
+        let pool = Arc::new(pool);
+        state.open.insert(endpoint.clone(), pool.clone());
         Some(pool)
+    }
+
+    /// Takes other servers and settings from now on. Returns the pools that
+    /// these change: [`Pool::retire`] them once nobody is sent to them any more.
+    pub fn replace(
+        &self,
+        servers: BTreeMap<ServerName, Server>,
+        settings: settings::Pool,
+    ) -> Vec<Arc<Pool>> {
+        let mut state = lock(&self.state);
+        let unchanged = settings == state.settings;
+        let mut servers = shared(servers);
+        for (name, server) in &mut servers {
+            if let Some(known) = state.servers.get(name)
+                && **known == **server
+            {
+                *server = known.clone();
+            }
+        }
+        let open = std::mem::take(&mut state.open);
+        let (kept, retired): (HashMap<_, _>, HashMap<_, _>) =
+            open.into_iter().partition(|(endpoint, pool)| {
+                let server = servers.get(&endpoint.server);
+                unchanged && server.is_some_and(|server| Arc::ptr_eq(server, &pool.server))
+            });
+        state.open = kept;
+        state.servers = servers;
+        state.settings = settings;
+        let retired: Vec<_> = retired.into_values().collect();
+        state.retired.extend(retired.iter().cloned());
+        retired
     }
 
     /// Closes connections that have been idle for too long, or that their
     /// server has closed, and takes back those that others wait for and whose
     /// clients do nothing with them. To be called several times a second.
     pub fn sweep(&self) {
-        let pools: Vec<_> = lock(&self.open).values().cloned().collect();
-        for pool in pools {
+        for pool in self.all() {
             let stale = lock(&pool.shelf).sweep(pool.settings.idle_timeout);
             retire(stale);
             pool.reclaim();
         }
+        lock(&self.state)
+            .retired
+            .retain(|pool| !lock(&pool.shelf).is_empty());
     }
 
     /// Closes every idle connection.
     pub async fn close(&self) {
-        let pools: Vec<_> = lock(&self.open).values().cloned().collect();
-        for pool in pools {
+        for pool in self.all() {
             let idle = lock(&pool.shelf).sweep(Duration::ZERO);
             for connection in idle {
                 connection.close().await;
             }
         }
     }
+
+    fn all(&self) -> Vec<Arc<Pool>> {
+        let state = lock(&self.state);
+        let all = state.open.values().chain(&state.retired);
+        all.cloned().collect()
+    }
+}
+
+fn shared(servers: BTreeMap<ServerName, Server>) -> BTreeMap<ServerName, Arc<Server>> {
+    let servers = servers.into_iter();
+    servers
+        .map(|(name, server)| (name, Arc::new(server)))
+        .collect()
 }
 
 /// The connections to one database.
@@ -105,6 +158,9 @@ pub enum CheckoutError {
     /// So many clients of the tenant wait already that no more may.
     #[error("too many clients of the tenant wait for a server connection")]
     Crowded,
+    /// The pool has been replaced by another while the client waited.
+    #[error("the server connections are being replaced")]
+    Retired,
     /// None could be opened.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -122,6 +178,8 @@ impl CheckoutError {
             .hint("All connections of the pool are in use (pool.size, pool.size_per_tenant, pool.wait_timeout); end idle transactions or ask the administrator for more."),
             Self::Crowded => ClientError::fatal("53300", self.to_string())
                 .hint("Send fewer transactions at once, or ask the administrator for more (pool.size_per_tenant, pool.waiting_per_tenant)."),
+            Self::Retired => ClientError::fatal("57P03", self.to_string())
+                .hint("The configuration has changed; run the statement again."),
             Self::Connect(error) => error.to_client(),
         }
     }
@@ -162,6 +220,7 @@ impl Pool {
             Ok(taken) => taken,
             Err(NotYet::Waiting(waiting)) => (self.wait(waiting).await?, Vec::new()),
             Err(NotYet::Crowded) => return Err(CheckoutError::Crowded),
+            Err(NotYet::Retired) => return Err(CheckoutError::Retired),
         };
         retire(evicted);
         match grant {
@@ -183,12 +242,14 @@ impl Pool {
         let Some(waiting) = &mut queued.waiting else {
             return Err(CheckoutError::Timeout(limit));
         };
-        let grant = tokio::time::timeout(limit, &mut waiting.grant).await;
-        if let Ok(Ok(grant)) = grant {
-            queued.waiting = None;
-            return Ok(grant);
+        match tokio::time::timeout(limit, &mut waiting.grant).await {
+            Ok(Ok(grant)) => {
+                queued.waiting = None;
+                Ok(grant)
+            }
+            Ok(Err(_)) => Err(CheckoutError::Retired),
+            Err(_) => Err(CheckoutError::Timeout(limit)),
         }
-        Err(CheckoutError::Timeout(limit))
     }
 
     /// Opens a connection; tries again for as long as the server's
@@ -229,6 +290,15 @@ impl Pool {
                 }
             }
         }
+    }
+
+    /// Gives out no connection from now on: those who wait are told so, idle
+    /// connections are closed, and the others once they are given back.
+    pub fn retire(&self) {
+        let (idle, waiters) = lock(&self.shelf).retire();
+        retire(idle);
+        // Outside of the lock: who waited may look at the pool at once.
+        drop(waiters);
     }
 
     /// The server that the pool connects to.
@@ -323,8 +393,11 @@ impl Slot {
         self.kept = true;
         connection.rest();
         let dedicated = self.pool.is_dedicated(&self.tenant.placement);
-        let grants = lock(&self.pool.shelf).put(&self.pool, &self.tenant, connection, dedicated);
-        shelf::hand_out(grants);
+        let put = lock(&self.pool.shelf).put(&self.pool, &self.tenant, connection, dedicated);
+        match put {
+            Ok(grants) => shelf::hand_out(grants),
+            Err(connection) => retire(vec![*connection]),
+        }
     }
 
     /// The client holds the connection and does nothing with it, until

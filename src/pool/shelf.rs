@@ -28,6 +28,8 @@ pub(super) enum NotYet {
     Waiting(Waiting),
     /// The queue of its tenant is full.
     Crowded,
+    /// The pool gives nothing out any more.
+    Retired,
 }
 
 /// A client's place in the queue.
@@ -69,6 +71,8 @@ pub(super) struct Shelf {
     /// Tenants who wait, in the order in which they are served.
     turns: VecDeque<TenantId>,
     tickets: u64,
+    /// It gives nothing out any more.
+    retired: bool,
 }
 
 #[derive(Debug)]
@@ -83,6 +87,13 @@ impl Idle {
     fn is_of(&self, tenant: &SharedTenant) -> bool {
         let last = self.connection.tenant();
         Arc::ptr_eq(last, tenant) || last.id == tenant.id
+    }
+
+    /// Whether it was opened for what the tenant was before the directory
+    /// changed: as another role perhaps, with other settings to fall back to.
+    fn is_outdated(&self, tenant: &SharedTenant) -> bool {
+        let last = self.connection.tenant();
+        self.dedicated && !Arc::ptr_eq(last, tenant) && last.placement != tenant.placement
     }
 }
 
@@ -112,6 +123,7 @@ impl Shelf {
             queues: HashMap::default(),
             turns: VecDeque::new(),
             tickets: 0,
+            retired: false,
         }
     }
 
@@ -121,11 +133,12 @@ impl Shelf {
         pool: &Arc<Pool>,
         tenant: &SharedTenant,
     ) -> Option<(Connection<Bound>, Slot)> {
-        if !self.may_take(&tenant.id) {
+        if !self.may_take(tenant) {
             return None;
         }
         let at = self.idle.iter().rposition(|idle| idle.is_of(tenant))?;
-        if self.idle.get(at)?.connection.is_disturbed() {
+        let idle = self.idle.get(at)?;
+        if idle.connection.is_disturbed() || idle.is_outdated(tenant) {
             return None;
         }
         let idle = self.idle.remove(at)?;
@@ -133,9 +146,15 @@ impl Shelf {
     }
 
     /// Whether the tenant may have another connection before all others of it.
-    fn may_take(&self, tenant: &TenantId) -> bool {
-        let held = self.held.get(tenant).copied().unwrap_or_default();
-        held < self.size_per_tenant && (self.queues.is_empty() || !self.queues.contains_key(tenant))
+    fn may_take(&self, tenant: &SharedTenant) -> bool {
+        let held = self.held.get(&tenant.id).copied().unwrap_or_default();
+        held < self.most_of(tenant)
+            && (self.queues.is_empty() || !self.queues.contains_key(&tenant.id))
+    }
+
+    /// Most connections that the tenant may hold.
+    fn most_of(&self, tenant: &SharedTenant) -> usize {
+        tenant.limits.pool_size.unwrap_or(self.size_per_tenant)
     }
 
     /// A connection at once, and those that had to make room for it; or a place
@@ -146,6 +165,9 @@ impl Shelf {
         tenant: &SharedTenant,
         dedicated: bool,
     ) -> Result<(Grant, Vec<Connection<Bound>>), NotYet> {
+        if self.retired {
+            return Err(NotYet::Retired);
+        }
         let mut evicted = Vec::new();
         // Whoever waits already comes first.
         if !self.queues.contains_key(&tenant.id)
@@ -178,21 +200,26 @@ impl Shelf {
         }))
     }
 
-    /// Takes a connection back from `tenant`; returns what others get now.
+    /// Takes a connection back from `tenant`; returns what others get now, or
+    /// the connection where nobody is to get it.
     pub(super) fn put(
         &mut self,
         pool: &Arc<Pool>,
         tenant: &SharedTenant,
         connection: Connection<Bound>,
         dedicated: bool,
-    ) -> Grants {
+    ) -> Result<Grants, Box<Connection<Bound>>> {
         self.release(&tenant.id);
+        if self.retired {
+            self.open -= 1;
+            return Err(Box::new(connection));
+        }
         self.idle.push_back(Idle {
             connection,
             dedicated,
             since: Instant::now(),
         });
-        self.serve(pool)
+        Ok(self.serve(pool))
     }
 
     /// Notes that a connection of `tenant`'s is gone; returns what others get.
@@ -202,15 +229,30 @@ impl Shelf {
         self.serve(pool)
     }
 
+    /// Gives nothing out any more. Returns the idle connections, and those who
+    /// waited: dropping them tells them.
+    pub(super) fn retire(&mut self) -> (Vec<Connection<Bound>>, Vec<impl Drop + use<>>) {
+        self.retired = true;
+        self.open -= self.idle.len();
+        let idle = std::mem::take(&mut self.idle).into_iter();
+        self.turns.clear();
+        let queues = std::mem::take(&mut self.queues).into_values();
+        let waiters = queues.flatten().map(|waiter| waiter.grant).collect();
+        (idle.map(|idle| idle.connection).collect(), waiters)
+    }
+
+    /// Whether no connection is in use or idle.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open == 0
+    }
+
     /// Whether somebody waits who would get a connection that `tenant` gave
     /// back.
     pub(super) fn is_awaited(&self, tenant: &TenantId) -> bool {
         let has_room = |id: &TenantId| {
-            id == tenant
-                || self
-                    .held
-                    .get(id)
-                    .is_none_or(|held| *held < self.size_per_tenant)
+            let first = self.queues.get(id).and_then(VecDeque::front);
+            let most = first.map_or(self.size_per_tenant, |first| self.most_of(&first.tenant));
+            id == tenant || self.held.get(id).is_none_or(|held| *held < most)
         };
         self.turns.iter().any(has_room)
     }
@@ -313,7 +355,7 @@ impl Shelf {
         if self
             .held
             .get(&tenant.id)
-            .is_some_and(|held| *held >= self.size_per_tenant)
+            .is_some_and(|held| *held >= self.most_of(tenant))
         {
             return None;
         }
@@ -325,7 +367,7 @@ impl Shelf {
             .rposition(|idle| idle.is_of(tenant))
             .and_then(|at| self.idle.remove(at))
         {
-            if !idle.connection.is_disturbed() {
+            if !idle.connection.is_disturbed() && !idle.is_outdated(tenant) {
                 return Some(Source::Idle(idle.connection));
             }
             self.open -= 1;

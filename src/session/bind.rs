@@ -146,7 +146,7 @@ impl Session {
         statement: Arc<Statement>,
     ) -> Result<Arc<Statement>, Unbound> {
         if statement.verdict.at_bind.is_empty() {
-            return Ok(statement);
+            return self.admit_again(statement);
         }
         let values = self.bound_values(header)?;
         let mut types = frontend::parameter_types(statement.prepared.tail());
@@ -167,6 +167,16 @@ impl Session {
             verdict,
             ..Statement::clone(&statement)
         }))
+    }
+
+    /// A statement that was let in when other rules held may be refused now.
+    fn admit_again(&self, statement: Arc<Statement>) -> Result<Arc<Statement>, Unbound> {
+        match &statement.verdict.refusal {
+            Some(refusal) if self.guard.options().mode == guard::Mode::Enforce => {
+                Err(Unbound::Refused(self.refusal(refusal)))
+            }
+            _ => Ok(statement),
+        }
     }
 
     /// The values of the Bind at the buffer's head, once they are there.

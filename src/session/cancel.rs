@@ -1,19 +1,50 @@
-//! Cancel requests: from the key that the proxy gave to a client to the server
-//! connection that the client is using, and never to another.
+//! The sessions there are, and what reaches them from outside: cancel requests,
+//! from the key that the proxy gave to a client to the server connection that
+//! the client is using and never to another; and orders.
 
+use super::orders::{Ending, Inbox, Membership, Order, When};
 use crate::pool::Pool;
 use crate::server::{self, BackendKey};
 use crate::tenant::{LoginName, Principal, TenantId};
 use crate::wire::startup::CancelRequest;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, oneshot};
+use std::task::Waker;
+use std::time::SystemTime;
+use tokio::sync::Notify;
 
 /// All sessions that can be cancelled, by the process id that they were given.
 #[derive(Debug, Default)]
 pub struct Registry {
     sessions: Mutex<HashMap<u32, Arc<Entry>>>,
+    /// When the credentials of sessions expire, the earliest first.
+    expiries: Mutex<BTreeSet<(SystemTime, u32)>>,
+}
+
+/// What a session is entered with.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// Whether the login stands in the directory by its name.
+    pub listed: bool,
+    /// Where the client comes from.
+    pub address: IpAddr,
+    /// Which worker serves it.
+    pub worker: usize,
+    /// When its credential expires, if the session is to end with it.
+    pub expires: Option<SystemTime>,
+}
+
+/// A session, as the directory sees it.
+#[derive(Debug)]
+pub struct Member<'a> {
+    /// Its login.
+    pub login: &'a LoginName,
+    /// How it came.
+    pub visitor: &'a Visitor,
+    /// What it goes by.
+    pub membership: &'a Membership,
 }
 
 /// A session's entry; it is taken out when this is dropped.
@@ -22,17 +53,18 @@ pub struct Registration {
     registry: Arc<Registry>,
     entry: Arc<Entry>,
     pid: u32,
-    /// Told when another session of the login has ended this one.
-    end: Option<oneshot::Receiver<()>>,
 }
 
 struct Entry {
     login: LoginName,
     tenant: TenantId,
-    /// Ends the session.
-    end: Mutex<Option<oneshot::Sender<()>>>,
+    visitor: Visitor,
+    inbox: Inbox,
+    /// What the session was told last to go by.
+    told: Mutex<Membership>,
     secret: Box<[u8]>,
-    pool: Arc<Pool>,
+    /// Where the connection that it uses comes from.
+    pool: Mutex<Arc<Pool>>,
     running: Mutex<Running>,
     /// A request has been delivered, or a waiting session has been cancelled.
     changed: Notify,
@@ -91,18 +123,20 @@ impl Registry {
     pub fn register(
         self: &Arc<Self>,
         principal: &Principal,
-        pool: &Arc<Pool>,
+        membership: Membership,
+        visitor: Visitor,
         secret_len: usize,
     ) -> Result<Registration, aws_lc_rs::error::Unspecified> {
         let mut secret = vec![0; secret_len].into_boxed_slice();
         aws_lc_rs::rand::fill(&mut secret)?;
-        let (end, ended) = oneshot::channel();
         let entry = Arc::new(Entry {
             login: principal.login.clone(),
             tenant: principal.tenant.id.clone(),
-            end: Mutex::new(Some(end)),
+            visitor,
+            inbox: Inbox::default(),
             secret,
-            pool: pool.clone(),
+            pool: Mutex::new(membership.pool.clone()),
+            told: Mutex::new(membership),
             running: Mutex::default(),
             changed: Notify::new(),
         });
@@ -114,11 +148,14 @@ impl Registry {
             let mut sessions = lock(&self.sessions);
             if pid != 0 && !sessions.contains_key(&pid) {
                 sessions.insert(pid, entry.clone());
+                drop(sessions);
+                if let Some(expires) = entry.visitor.expires {
+                    lock(&self.expiries).insert((expires, pid));
+                }
                 return Ok(Registration {
                     registry: self.clone(),
                     entry,
                     pid,
-                    end: Some(ended),
                 });
             }
         }
@@ -135,6 +172,30 @@ impl Registry {
             return;
         }
         entry.cancel().await;
+    }
+
+    /// Asks of every session what it is to be told, and tells it.
+    pub fn survey(&self, decide: impl Fn(&Member<'_>) -> Option<Order>) {
+        let all: Vec<_> = lock(&self.sessions).values().cloned().collect();
+        for entry in all {
+            entry.review(&decide);
+        }
+    }
+
+    /// Tells the sessions whose credential has expired to end. To be called
+    /// several times a second.
+    pub fn expire(&self) {
+        let now = SystemTime::now();
+        let mut expiries = lock(&self.expiries);
+        while expiries.first().is_some_and(|(expires, _)| *expires <= now) {
+            let Some((_, pid)) = expiries.pop_first() else {
+                break;
+            };
+            if let Some(entry) = lock(&self.sessions).get(&pid) {
+                let order = Order::End(Ending::Expired, When::AtBoundary);
+                entry.inbox.put(order);
+            }
+        }
     }
 }
 
@@ -158,12 +219,7 @@ impl Peer {
     /// Ends it. The client is told at once; what it runs on the server is
     /// cancelled.
     pub(super) async fn end(self) {
-        let running = self.0.begin_in_use();
-        if let Some(end) = lock(&self.0.end).take() {
-            // The session may be ending by itself.
-            let _ = end.send(());
-        }
-        if let Some(key) = running {
+        if let Some(key) = self.0.end_now(Ending::Peer) {
             self.0.deliver(key).await;
         }
     }
@@ -181,6 +237,38 @@ enum Begun {
 }
 
 impl Entry {
+    /// Tells the session what `decide` says.
+    fn review(self: &Arc<Self>, decide: impl Fn(&Member<'_>) -> Option<Order>) {
+        let mut told = lock(&self.told);
+        let member = Member {
+            login: &self.login,
+            visitor: &self.visitor,
+            membership: &told,
+        };
+        match decide(&member) {
+            None => {}
+            Some(Order::End(ending, When::Now)) => {
+                if let Some(key) = self.end_now(ending) {
+                    let entry = self.clone();
+                    tokio::spawn(async move { entry.deliver(key).await });
+                }
+            }
+            Some(order) => {
+                if let Order::Follow(membership) = &order {
+                    *told = membership.clone();
+                }
+                self.inbox.put(order);
+            }
+        }
+    }
+
+    /// Ends the session at once. What it runs is to be cancelled with the key.
+    fn end_now(&self, ending: Ending) -> Option<BackendKey> {
+        let running = self.begin_in_use();
+        self.inbox.put(Order::End(ending, When::Now));
+        running
+    }
+
     async fn cancel(&self) {
         let key = loop {
             let changed = self.changed.notified();
@@ -194,7 +282,8 @@ impl Entry {
     }
 
     async fn deliver(&self, key: BackendKey) {
-        if let Err(error) = server::cancel(self.pool.server(), key).await {
+        let pool = lock(&self.pool).clone();
+        if let Err(error) = server::cancel(pool.server(), key).await {
             tracing::warn!(target: "pgtenant::server", %error, "cannot deliver a cancel request");
         }
         self.end();
@@ -264,22 +353,42 @@ impl Registration {
         let entry = lock(&self.registry.sessions).get(&pid).cloned()?;
         let own = &self.entry;
         let is_peer = entry.login == own.login && entry.tenant == own.tenant;
-        let is_there = lock(&entry.end).is_some();
+        let is_there = !entry.inbox.is_closed();
         (is_peer && is_there).then_some(Peer(entry))
     }
 
-    /// What completes when another session ends this one. To be asked for once.
-    pub(super) fn ended(&mut self) -> impl Future<Output = ()> + Send + use<> {
-        let end = self.end.take();
-        async move {
-            let told = match end {
-                Some(end) => end.await.is_ok(),
-                None => false,
-            };
-            if !told {
-                std::future::pending::<()>().await;
-            }
+    /// The session's task, which orders are to wake. It must not change.
+    pub(super) fn listen(&self, waker: &Waker) {
+        self.entry.inbox.listen(waker);
+    }
+
+    /// Whether there is an order. Costs nothing to ask.
+    pub(super) fn is_told(&self) -> bool {
+        self.entry.inbox.is_told()
+    }
+
+    /// Asks what the session is to be told, and tells it.
+    pub fn review(&self, decide: impl Fn(&Member<'_>) -> Option<Order>) {
+        self.entry.review(decide);
+    }
+
+    /// Takes the order.
+    pub(super) fn take_order(&self) -> Option<Order> {
+        self.entry.inbox.take()
+    }
+
+    /// What says, apart from the session, whether it is to end at once, and why.
+    pub(super) fn end_at_once(&self) -> impl Fn() -> Option<Ending> + Send + use<> {
+        let entry = self.entry.clone();
+        move || match entry.inbox.is_closed().then(|| entry.inbox.take()) {
+            Some(Some(Order::End(ending, _))) => Some(ending),
+            _ => None,
         }
+    }
+
+    /// The session takes its connections from this pool from now on.
+    pub(super) fn follow(&self, pool: &Arc<Pool>) {
+        lock(&self.entry.pool).clone_from(pool);
     }
 
     /// The session waits for a server connection.
@@ -345,6 +454,9 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         lock(&self.registry.sessions).remove(&self.pid);
+        if let Some(expires) = self.entry.visitor.expires {
+            lock(&self.registry.expiries).remove(&(expires, self.pid));
+        }
         self.done();
     }
 }

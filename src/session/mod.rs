@@ -16,18 +16,22 @@ mod forward;
 mod judge;
 mod ledger;
 mod local;
+mod orders;
 mod own;
 mod parse;
 mod query;
 mod refusal;
 mod relay;
+mod restricted;
 mod scan;
 mod statements;
 mod upstream;
 
-pub use cancel::{Registration, Registry};
+pub use cancel::{Member, Registration, Registry, Visitor};
 pub use client::Client;
 pub use forward::MAX_STATEMENT;
+pub use orders::{Ending, Membership, Order, When};
+pub use restricted::restricted;
 pub use scan::Scan;
 pub use statements::Interner;
 
@@ -36,10 +40,10 @@ use crate::binding::{
     renew,
 };
 use crate::guard::{self, Guard, Refusal, Verdict};
-use crate::pool::{Pool, Slot};
+use crate::pool::{CheckoutError, Pool, Slot};
 use crate::server::Connection;
 use crate::settings::PoolMode;
-use crate::tenant::Principal;
+use crate::tenant::{Principal, Restrictions};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::frontend::FrameError;
 use crate::wire::{ClientError, Severity};
@@ -52,6 +56,7 @@ use statements::Statements;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use tracing::Span;
 
 /// What a session is made of.
@@ -70,6 +75,8 @@ pub struct Parts {
     /// What a cancel request finds the session by.
     pub registration: Registration,
     /// The settings that it made at startup.
+    pub asked: OwnSettings,
+    /// The same, restricted as its tenant is: what a reset goes back to.
     pub startup: OwnSettings,
     /// Set once the proxy is to stop: the session ends at the next end of a
     /// transaction. Whoever sets it wakes the session's task.
@@ -96,9 +103,9 @@ pub enum End {
     /// The proxy stops.
     #[error("the proxy stops")]
     Stopped,
-    /// Another session of the same login has ended it.
-    #[error("another session of the login has ended it")]
-    Ordered,
+    /// It was told to.
+    #[error("{0}")]
+    Ordered(Ending),
     /// It had to be ended, for this reason; the client has been told.
     #[error("{0}")]
     Failed(ClientError),
@@ -118,6 +125,9 @@ pub struct Session {
     statements: Statements,
     /// Portals over what the proxy answers itself.
     portals: Vec<OwnPortal>,
+    /// The settings that it asked for at startup.
+    asked: OwnSettings,
+    /// What a reset goes back to.
     startup: OwnSettings,
     own: OwnSettings,
     /// Settings that the running transaction may have changed.
@@ -157,6 +167,16 @@ struct Exchange {
     ledger: Ledger,
 }
 
+/// Why there is no server connection.
+enum NoConnection {
+    /// The client is told of this.
+    Error(ClientError),
+    /// The session has been told something while it waited.
+    Told,
+    /// The session is over.
+    End(End),
+}
+
 /// What is at hand for a transaction.
 enum Ready {
     /// A connection that is the tenant's as it stands.
@@ -181,6 +201,7 @@ impl Session {
             span: parts.span,
             statements: Statements::default(),
             portals: Vec::new(),
+            asked: parts.asked,
             own: parts.startup.clone(),
             startup: parts.startup,
             touched: Vec::new(),
@@ -196,19 +217,24 @@ impl Session {
 
     /// Serves the client until it leaves, or has to.
     pub async fn serve(mut self: Box<Self>) -> End {
-        let ended = self.registration.ended();
-        let end = tokio::select! {
-            biased;
-            end = self.relay() => end,
-            // A server connection in use is closed.
-            () = ended => End::Ordered,
+        let ended = self.registration.end_at_once();
+        let end = {
+            let mut relay = std::pin::pin!(self.relay());
+            std::future::poll_fn(|cx| {
+                if let Poll::Ready(end) = relay.as_mut().poll(cx) {
+                    return Poll::Ready(end);
+                }
+                // A server connection in use is closed.
+                ended().map_or(Poll::Pending, |why| Poll::Ready(End::Ordered(why)))
+            })
+            .await
         };
         match &end {
             End::Terminated | End::ClientGone(_) => return end,
             End::ServerEnded => {}
             End::Failed(error) => self.client.send_error(error),
             End::Stopped => self.client.send_error(&stopping()),
-            End::Ordered => self.client.send_error(&ordered()),
+            End::Ordered(ending) => self.client.send_error(&ending.to_client()),
             End::ServerGone(_) => self.client.send_error(&server_gone()),
         }
         self.client.close().await;
@@ -216,7 +242,15 @@ impl Session {
     }
 
     async fn relay(&mut self) -> End {
+        std::future::poll_fn(|cx| {
+            self.registration.listen(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
         loop {
+            if let Err(end) = self.heed() {
+                return end;
+            }
             match self.without_server().await {
                 Ok(()) => {}
                 Err(end) => return end,
@@ -559,35 +593,130 @@ impl Session {
     }
 
     async fn checkout(&mut self) -> Result<Option<(Taken, Slot)>, End> {
-        self.registration.waiting();
-        let (pool, tenant) = (self.pool.clone(), self.principal.tenant.clone());
-        let taken = {
-            let checkout = std::pin::pin!(pool.checkout(&tenant));
-            let cancelled = std::pin::pin!(self.registration.cancelled());
-            let client = &mut self.client;
-            let gone = std::future::poll_fn(|cx| client.poll_gone(cx));
-            tokio::select! {
-                biased;
-                taken = checkout => taken.map_err(|error| {
-                    tracing::warn!(target: "pgtenant::pool", parent: &self.span, %error, "no server connection");
-                    error.to_client()
-                }),
-                () = cancelled => Err(ClientError::error("57014", "canceling statement due to user request")),
-                error = gone => {
-                    self.registration.idle();
-                    return Err(End::ClientGone(error));
-                }
+        loop {
+            let error = match self.checkout_once().await {
+                Ok(taken) => return Ok(Some(taken)),
+                Err(NoConnection::End(end)) => return Err(end),
+                Err(NoConnection::Told) => None,
+                Err(NoConnection::Error(error)) => Some(error),
+            };
+            self.registration.idle();
+            // The tenant may be elsewhere now.
+            if self.registration.is_told() {
+                self.heed()?;
+                continue;
             }
-        };
-        match taken {
-            Ok(taken) => Ok(Some(taken)),
-            Err(mut error) => {
-                self.registration.idle();
+            if let Some(mut error) = error {
                 error.severity = Severity::Error;
                 self.refuse_next(&error).map_err(bad_frame)?;
-                Ok(None)
+                return Ok(None);
             }
         }
+    }
+
+    async fn checkout_once(&mut self) -> Result<(Taken, Slot), NoConnection> {
+        self.registration.waiting();
+        let (pool, tenant) = (self.pool.clone(), self.principal.tenant.clone());
+        let checkout = std::pin::pin!(pool.checkout(&tenant));
+        let cancelled = std::pin::pin!(self.registration.cancelled());
+        let (client, registration) = (&mut self.client, &self.registration);
+        let gone = std::future::poll_fn(|cx| client.poll_gone(cx));
+        // An order wakes the task.
+        let told = std::future::poll_fn(|_| match registration.is_told() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        });
+        tokio::select! {
+            biased;
+            taken = checkout => taken.map_err(|error| {
+                if !matches!(error, CheckoutError::Retired) {
+                    tracing::warn!(target: "pgtenant::pool", parent: &self.span, %error, "no server connection");
+                }
+                NoConnection::Error(error.to_client())
+            }),
+            () = cancelled => Err(NoConnection::Error(ClientError::error(
+                "57014",
+                "canceling statement due to user request",
+            ))),
+            () = told => Err(NoConnection::Told),
+            error = gone => Err(NoConnection::End(End::ClientGone(error))),
+        }
+    }
+
+    /// Does what the session has been told, between two transactions.
+    fn heed(&mut self) -> Result<(), End> {
+        if !self.registration.is_told() {
+            return Ok(());
+        }
+        match self.registration.take_order() {
+            Some(Order::End(ending, _)) => Err(End::Ordered(ending)),
+            Some(Order::Follow(membership)) => {
+                self.follow(membership);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The same for a client that keeps its server connection, which does not
+    /// survive every change.
+    fn heed_pinned(&mut self) -> Result<(), End> {
+        match self.registration.take_order() {
+            Some(Order::End(ending, _)) => Err(End::Ordered(ending)),
+            Some(Order::Follow(membership)) => {
+                if !self.membership().keeps_connection(&membership) {
+                    return Err(End::Ordered(Ending::Changed));
+                }
+                self.follow(membership);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn membership(&self) -> Membership {
+        Membership {
+            tenant: self.principal.tenant.clone(),
+            pool: self.pool.clone(),
+            guard: self.guard.clone(),
+        }
+    }
+
+    /// Goes on as what the directory says now.
+    fn follow(&mut self, membership: Membership) {
+        let Membership {
+            tenant,
+            pool,
+            guard,
+        } = membership;
+        self.registration.follow(&pool);
+        let judged_alike = Arc::ptr_eq(&self.guard, &guard);
+        let before = self.principal.tenant.restrictions();
+        self.principal.tenant = tenant;
+        self.pool = pool;
+        self.guard = guard;
+        if before != self.principal.tenant.restrictions() {
+            self.restrict(before);
+        }
+        if !judged_alike {
+            self.judged = None;
+            self.statements.judge_again(&self.guard);
+        }
+    }
+
+    /// Makes the session's settings those that its tenant's restrictions leave
+    /// it, where they were others `before`.
+    fn restrict(&mut self, before: Restrictions) {
+        let now = self.principal.tenant.restrictions();
+        let startup = restricted(&self.asked, &now, &self.guard);
+        for (name, _) in before.settings() {
+            // What the client has not chosen itself.
+            if self.own.get(name) == self.startup.get(name) {
+                self.own.set(name, startup.get(name));
+            }
+        }
+        self.own = restricted(&self.own, &now, &self.guard);
+        self.startup = startup;
     }
 
     /// Turns a verdict into an admission, or an error for the client. Refusals
@@ -704,14 +833,6 @@ fn stopping() -> ClientError {
         "terminating connection because pgtenant is shutting down",
     )
     .hint("Connect again.")
-}
-
-fn ordered() -> ClientError {
-    ClientError::fatal(
-        "57P01",
-        "terminating connection due to administrator command",
-    )
-    .hint("Another session of the same login has ended it (pg_terminate_backend).")
 }
 
 fn server_gone() -> ClientError {

@@ -40,6 +40,7 @@ impl Session {
         if self.is_draining() {
             return Poll::Ready(Err(End::Stopped));
         }
+        self.heed()?;
         if !self.client.output.is_empty() && self.client.output.len() > SLOW_CLIENT {
             // It sends without reading: nothing more is taken from it.
             return Poll::Pending;
@@ -329,6 +330,12 @@ impl Session {
             return Some(Outcome::End(End::Stopped));
         }
         let keeps = ledger.pinned > Pinned::No || self.pool.settings().mode == PoolMode::Session;
+        if keeps
+            && self.registration.is_told()
+            && let Err(end) = self.heed_pinned()
+        {
+            return Some(Outcome::End(end));
+        }
         (!keeps && exchange.connection.input().is_empty()).then_some(Outcome::Over)
     }
 }

@@ -1,7 +1,7 @@
 //! The prepared statements of one client.
 
 use crate::binding::OwnSettings;
-use crate::guard::Verdict;
+use crate::guard::{Guard, Verdict};
 use crate::server::{Moment, Prepared, PreparedId, Shape};
 use hashbrown::HashMap;
 use std::collections::HashMap as StdHashMap;
@@ -107,6 +107,15 @@ impl Statements {
             self.unnamed = None;
         } else if let Some(statement) = self.named.remove(name) {
             self.bytes -= size(name, &statement);
+        }
+    }
+
+    /// Asks another guard of every statement.
+    pub(super) fn judge_again(&mut self, guard: &Guard) {
+        for statement in self.named.values_mut().chain(&mut self.unnamed) {
+            let text = statement.prepared.tail().split(|byte| *byte == 0).next();
+            let verdict = guard.inspect(text.unwrap_or_default());
+            Arc::make_mut(statement).verdict = verdict;
         }
     }
 

@@ -1,21 +1,22 @@
 //! What a directory is built from: what the files say, and the rows of queries.
 
 use super::isolation::Isolations;
+use super::limits;
 use super::logins::{self, ReadLogin};
 use super::merges::Holdings;
 use super::problem::{Problem, suggestion};
 use super::reader::Reader;
 use super::rows::{Rows, Snapshot};
+use super::servers::Servers;
 use super::tenants::{self, Placed};
-use super::{Server, limits};
-use crate::tenant::{Directory, LoginName, ServerName, SharedTenant, TenantId};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::tenant::{Directory, LoginName, SharedTenant, TenantId};
+use std::collections::{BTreeSet, HashMap};
 
 /// What settings keep in order to build a directory again, when the rows of
 /// `[directory.sql]` change. Its `Debug` output has no content.
 pub struct Blueprint {
     isolations: Isolations,
-    servers: BTreeMap<ServerName, Server>,
+    servers: Servers,
     /// The tenants of the files.
     tenants: Vec<Placed>,
     /// The logins of the files.
@@ -53,7 +54,7 @@ pub struct Incumbents {
 impl Blueprint {
     pub(super) fn new(
         isolations: Isolations,
-        servers: BTreeMap<ServerName, Server>,
+        servers: Servers,
         tenants: Vec<Placed>,
         logins: Vec<ReadLogin>,
         has_rows: bool,
@@ -151,7 +152,9 @@ impl Blueprint {
     /// The keys that isolations take from their tenants.
     fn placeholders(&self) -> BTreeSet<&str> {
         let plans = self.isolations.valid.values();
-        plans.flat_map(super::isolation::Plan::placeholders).collect()
+        plans
+            .flat_map(super::isolation::Plan::placeholders)
+            .collect()
     }
 
     fn add_tenants(
@@ -163,7 +166,7 @@ impl Blueprint {
     ) {
         let placed = self.read_tenants(rows, reader);
         let (known, new): (Vec<_>, Vec<_>) = placed.iter().partition(|one| before.have(one));
-        let mut holdings = Holdings::new(&self.tenants, &self.isolations, &self.servers);
+        let mut holdings = Holdings::new(&self.tenants, &self.isolations, &self.servers.valid);
         let mut places = HashMap::new();
         for one in &self.tenants {
             places.insert(&one.tenant.id, &one.place);
@@ -191,7 +194,7 @@ impl Blueprint {
         for (origin, table) in rows.tables("tenants", "id") {
             let problems = reader.count();
             let section = reader.document(&origin, &table);
-            let read = tenants::read_row(section, &self.isolations, &others);
+            let read = tenants::read_row(section, &self.isolations, &self.servers, &others);
             placed.extend(read.filter(|_| reader.count() == problems));
         }
         placed

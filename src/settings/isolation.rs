@@ -108,7 +108,10 @@ impl Plan {
             _ => &[],
         };
         let own = own_schema(search_path);
-        let others = search_path.iter().enumerate().filter(move |(i, _)| *i != own);
+        let others = search_path
+            .iter()
+            .enumerate()
+            .filter(move |(i, _)| *i != own);
         others
             .map(|(_, template)| template)
             .filter(|template| template.placeholders().next().is_none())

@@ -13,10 +13,11 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The keys of `[[tenants]]` that no template can name.
-pub(super) const RESERVED: [&str; 10] = [
+pub(super) const RESERVED: [&str; 11] = [
     "id",
     "name",
     "isolation",
+    "server",
     "state",
     "read_only",
     "pool_size",

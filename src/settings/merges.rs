@@ -75,8 +75,9 @@ pub(super) struct Holdings<'p> {
     shared: HashMap<At<'p>, &'p Placed>,
     /// The schemas that a tenant has in its search path and not as its own.
     mentioned: HashMap<Claim<'p>, &'p Placed>,
-    /// The schemas that every tenant of an isolation has in its search path.
-    common: HashSet<Claim<'p>>,
+    /// The schemas that every tenant of an isolation has in its search path, each
+    /// with its database; the server may be another for each tenant.
+    common: HashSet<(&'p str, &'p str)>,
 }
 
 impl<'p> Holdings<'p> {
@@ -90,9 +91,8 @@ impl<'p> Holdings<'p> {
         let mut common = HashSet::new();
         for plan in isolations.valid.values() {
             if let Kind::Schema { database, .. } = &plan.kind {
-                let at = At(hosts.find(&plan.server), database);
                 let schemas = plan.common_schemas();
-                common.extend(schemas.map(|schema| Claim::Schema(at.clone(), schema)));
+                common.extend(schemas.map(|schema| (&**database, schema)));
             }
         }
         let mut holdings = Self {
@@ -116,7 +116,9 @@ impl<'p> Holdings<'p> {
             if let Some(owner) = self.owners.get(&claim) {
                 return Err(would_have(one, &claim, owner));
             }
-            if self.common.contains(&claim) {
+            if let Claim::Schema(At(_, database), schema) = claim
+                && self.common.contains(&(database, schema))
+            {
                 return Err(format!(
                     "tenant {one} would have {claim}, which all tenants of an isolation share"
                 ));
@@ -167,10 +169,7 @@ impl<'p> Holdings<'p> {
 }
 
 fn is_database(one: &Placed) -> bool {
-    matches!(
-        one.tenant.placement.attachment,
-        Attachment::Database
-    )
+    matches!(one.tenant.placement.attachment, Attachment::Database)
 }
 
 fn would_have(one: &Placed, claim: &Claim<'_>, owner: &Placed) -> String {

@@ -36,6 +36,7 @@ pub use sources::{Sources, SqlSource};
 
 use crate::guard;
 use crate::tenant::{Directory, IsolationName, Seal, ServerName, SharedTenant};
+use rustls::pki_types::TrustAnchor;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -64,8 +65,8 @@ pub fn load_with(
     let environment = source::Environment::new(environment);
     let mut files = Files::default();
     files.note(path);
-    let mut table = source::read(path)
-        .map_err(|problem| Problems::new(vec![problem], files.clone()))?;
+    let mut table =
+        source::read(path).map_err(|problem| Problems::new(vec![problem], files.clone()))?;
     let overlaid = source::overlay(&mut table, &environment);
     let reader = reader::Reader::new(path, environment, overlaid, files);
     let settings = read(&reader, &table);
@@ -87,14 +88,16 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let guard = rules::read(root.section("guard"));
     let has_rows = root.section("directory").has("sql");
     let sources = sources::read(root.section("directory"), &servers);
-    let folder = sources.as_ref().and_then(|sources| sources.folder.as_deref());
+    let folder = sources
+        .as_ref()
+        .and_then(|sources| sources.folder.as_deref());
     let documents = sources::documents(folder, reader);
     let mut parts: Vec<_> = documents
         .iter()
         .map(|one| reader.document(&one.origin, &one.table))
         .collect();
     let sections = all_tables("tenants", &mut root, &mut parts);
-    let tenants = tenants::read(sections, reader, &isolations, &servers.valid);
+    let tenants = tenants::read(sections, reader, &isolations, &servers);
     let sections = all_tables("logins", &mut root, &mut parts);
     let logins = logins::read(sections, &tenants, has_rows);
     let log = log::read(root.section("log"));
@@ -114,7 +117,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let described = isolations.describe();
     let blueprint = Blueprint::new(
         isolations,
-        servers.valid.clone(),
+        servers.clone(),
         tenants.placed,
         logins,
         has_rows,
@@ -221,7 +224,7 @@ pub struct ClientCertificates {
 }
 
 /// `[servers.NAME]`: a PostgreSQL server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// The section's name.
     pub name: ServerName,
@@ -250,8 +253,27 @@ pub enum ServerTls {
         config: Arc<rustls::ClientConfig>,
         /// What of the server's certificate it verifies.
         verification: Verification,
+        /// Whom it trusts to have made that.
+        roots: Arc<[TrustAnchor<'static>]>,
     },
 }
+
+impl PartialEq for ServerTls {
+    fn eq(&self, other: &Self) -> bool {
+        // The configuration follows from the rest.
+        let parts = |tls: &Self| match tls {
+            Self::Off => None,
+            Self::On {
+                verification,
+                roots,
+                ..
+            } => Some((*verification, roots.clone())),
+        };
+        parts(self) == parts(other)
+    }
+}
+
+impl Eq for ServerTls {}
 
 /// How much of a server's certificate is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -265,7 +287,7 @@ pub enum Verification {
 }
 
 /// `[pool]`: server connections and who gets one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
     /// When a server connection goes back.
     pub mode: PoolMode,
@@ -362,7 +384,7 @@ pub enum IsolationKind {
 }
 
 /// `[log]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// How lines look.
     pub format: LogFormat,
@@ -380,7 +402,7 @@ pub enum LogFormat {
 }
 
 /// A password or key. Never shown.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 
 impl Secret {

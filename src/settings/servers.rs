@@ -6,6 +6,7 @@ use super::{pem, server_certificate};
 use crate::tenant::ServerName;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::TrustAnchor;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use std::time::Duration;
 const PASSWORDS: [&str; 3] = ["password", "password_file", "password_env"];
 
 /// The servers, and the names of those too that have a problem.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Servers {
     pub(super) declared: BTreeSet<String>,
     pub(super) valid: BTreeMap<ServerName, Server>,
@@ -128,27 +129,30 @@ impl ServerTls {
     pub(crate) fn unverified() -> Option<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = server_certificate::none(&provider);
-        Self::on(provider, verifier, Verification::Nothing)
+        Self::on(provider, verifier, Verification::Nothing, Arc::default())
     }
 
     /// `verify-ca`. `None` if the cryptography cannot do it.
     pub(crate) fn of_chain(roots: RootCertStore) -> Option<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
+        let anchors = Arc::from(roots.roots.clone());
         let verifier = server_certificate::chain(roots, &provider);
-        Self::on(provider, verifier, Verification::Chain)
+        Self::on(provider, verifier, Verification::Chain, anchors)
     }
 
     /// `verify-full`. `None` if the cryptography cannot do it.
     pub(crate) fn verified(roots: RootCertStore) -> Option<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
+        let anchors = Arc::from(roots.roots.clone());
         let verifier = server_certificate::full(roots, &provider)?;
-        Self::on(provider, verifier, Verification::Full)
+        Self::on(provider, verifier, Verification::Full, anchors)
     }
 
     fn on(
         provider: Arc<CryptoProvider>,
         verifier: Arc<dyn ServerCertVerifier>,
         verification: Verification,
+        roots: Arc<[TrustAnchor<'static>]>,
     ) -> Option<Self> {
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13, &TLS12])
@@ -159,6 +163,7 @@ impl ServerTls {
         Some(Self::On {
             config: Arc::new(config),
             verification,
+            roots,
         })
     }
 }

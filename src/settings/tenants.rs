@@ -5,8 +5,8 @@ use super::limits;
 use super::merges;
 use super::problem::{shown, suggestion};
 use super::reader::{Entry, Place, Reader, Section};
+use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema, quote};
-use crate::settings::Server;
 use crate::tenant::{
     Attachment, Endpoint, Identity, IsolationName, Placement, ServerName, SharedTenant, Tenant,
     TenantId, TenantRole,
@@ -48,18 +48,18 @@ pub(super) fn read(
     sections: Vec<Section<'_>>,
     reader: &Reader,
     isolations: &Isolations,
-    servers: &BTreeMap<ServerName, Server>,
+    servers: &Servers,
 ) -> Tenants {
     let mut declared = BTreeMap::new();
     let mut placed = Vec::new();
     for mut section in sections {
         let id = id(&mut section).and_then(|id| only(id, &section, &mut declared));
-        let Some(one) = place(id, section, isolations) else {
+        let Some(one) = place(id, section, isolations, servers) else {
             continue;
         };
         placed.push(one);
     }
-    merges::check(&placed, servers, reader);
+    merges::check(&placed, &servers.valid, reader);
     let valid = placed.iter().map(|placed| {
         let id = placed.tenant.id.clone();
         (id, placed.tenant.clone())
@@ -76,13 +76,14 @@ pub(super) fn read(
 pub(super) fn read_row(
     mut section: Section<'_>,
     isolations: &Isolations,
+    servers: &Servers,
     others: &BTreeSet<&str>,
 ) -> Option<Placed> {
     let id = id(&mut section);
     for key in others {
         drop(section.optional(key));
     }
-    place(id.map(|(id, _)| id), section, isolations)
+    place(id.map(|(id, _)| id), section, isolations, servers)
 }
 
 /// The tenant's id.
@@ -118,6 +119,7 @@ fn place<'a>(
     id: Option<TenantId>,
     mut section: Section<'a>,
     isolations: &'a Isolations,
+    servers: &Servers,
 ) -> Option<Placed> {
     let name = match section.optional("name") {
         Some(entry) => entry.text(),
@@ -126,6 +128,10 @@ fn place<'a>(
     .map(str::to_owned);
     let isolation = isolation(&mut section, isolations)?;
     let plan = isolations.valid.get(isolation)?;
+    let server = match section.optional("server") {
+        Some(entry) => servers.find(&entry),
+        None => Some(plan.server.clone()),
+    };
     let values = values(&mut section, isolation, plan);
     let (standing, limits) = (limits::standing(&mut section), limits::read(&mut section));
     section.finish();
@@ -133,6 +139,7 @@ fn place<'a>(
         isolation,
         id: id?,
         name: name?,
+        server: server?,
         values: values?,
     };
     let (placement, schemas, own_schema) = filled.placement(plan, &section)?;
@@ -187,6 +194,7 @@ struct Filled<'a> {
     isolation: &'a str,
     id: TenantId,
     name: String,
+    server: ServerName,
     /// What the isolation's placeholders name, beside `id` and `name`.
     values: BTreeMap<&'a str, (&'a str, Entry<'a>)>,
 }
@@ -218,7 +226,7 @@ impl Filled<'_> {
         section: &Section<'_>,
     ) -> Option<(Placement, Vec<String>, usize)> {
         let endpoint = |database| Endpoint {
-            server: plan.server.clone(),
+            server: self.server.clone(),
             database,
         };
         let placement = match &plan.kind {

@@ -53,7 +53,7 @@ pub enum CertificateName {
 }
 
 /// All tenants and their logins, as they are at one time.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Directory {
     tenants: HashMap<TenantId, SharedTenant>,
     logins: HashMap<Box<str>, Login>,

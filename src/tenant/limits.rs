@@ -40,3 +40,41 @@ impl Limits {
         self.allowed.is_empty() || self.allowed.iter().any(|net| net.contains(&address))
     }
 }
+
+/// What holds for every statement of a tenant's clients, and what they cannot
+/// lift. Most tenants have none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Restrictions {
+    /// Transactions may only read.
+    pub read_only: bool,
+    /// Most time of a statement.
+    pub statement_timeout: Option<Duration>,
+    /// Most time between two statements of a transaction.
+    pub idle_in_transaction_timeout: Option<Duration>,
+}
+
+impl Restrictions {
+    /// The settings of PostgreSQL that are limits of time, with the limits.
+    pub fn times(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+        [
+            ("statement_timeout", self.statement_timeout),
+            (
+                "idle_in_transaction_session_timeout",
+                self.idle_in_transaction_timeout,
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(name, limit)| Some((name, limit?)))
+    }
+
+    /// The settings with which every session of the tenant begins.
+    pub fn settings(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let read_only = self
+            .read_only
+            .then(|| ("default_transaction_read_only", "on".to_owned()));
+        let times = self
+            .times()
+            .map(|(name, limit)| (name, limit.as_millis().to_string()));
+        read_only.into_iter().chain(times)
+    }
+}

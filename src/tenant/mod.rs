@@ -12,7 +12,7 @@ mod seal;
 mod verifier;
 
 pub use directory::{CertificateName, Directory, Login, Method, Principal};
-pub use limits::{Limits, Standing};
+pub use limits::{Limits, Restrictions, Standing};
 pub use name::{IsolationName, LoginName, ServerName, TenantId};
 pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
 pub use seal::{Claim, Seal, SealKey};
@@ -37,6 +37,18 @@ pub struct Tenant {
     pub standing: Standing,
     /// Where it differs from what holds for all.
     pub limits: Limits,
+}
+
+impl Tenant {
+    /// What its clients cannot lift.
+    #[must_use]
+    pub fn restrictions(&self) -> Restrictions {
+        Restrictions {
+            read_only: self.standing == Standing::ReadOnly,
+            statement_timeout: self.limits.statement_timeout,
+            idle_in_transaction_timeout: self.limits.idle_in_transaction_timeout,
+        }
+    }
 }
 
 /// A tenant as everybody holds it: shared and immutable.

@@ -99,6 +99,8 @@ pub struct Proxy {
     pub port: u16,
     /// The password of every login.
     pub password: String,
+    /// Its configuration file.
+    pub config: PathBuf,
     database: String,
     psql: PathBuf,
     process: Child,
@@ -140,6 +142,7 @@ impl Proxy {
         let mut proxy = Self {
             port: 0,
             password: String::new(),
+            config: config.to_owned(),
             psql: PathBuf::from("psql"),
             database: String::new(),
             process,
@@ -190,6 +193,32 @@ impl Proxy {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.state().lines.join("\n")
+    }
+
+    /// Changes the configuration file, and waits until the proxy goes by it.
+    pub fn reload(&self, edit: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        std::fs::write(&self.config, edit(text)).unwrap();
+        self.hang_up("logins=");
+    }
+
+    /// Sends SIGHUP, and waits until it has led to one more line of the log about
+    /// reloading that contains `text`.
+    pub fn hang_up(&self, text: &str) -> String {
+        let lines = || {
+            let log = self.log();
+            let about = log.lines().filter(|line| line.contains("pgtenant::reload"));
+            about
+                .filter(|line| line.contains(text))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let before = lines().len();
+        self.signal("HUP");
+        wait_until("the configuration is loaded again", || {
+            lines().len() > before
+        });
+        lines().pop().unwrap()
     }
 
     /// Waits for a line of the log that contains `text`, and returns it.

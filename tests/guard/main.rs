@@ -8,6 +8,7 @@ mod effects;
 mod limits;
 mod refused;
 mod regress;
+mod restrictions;
 mod shapes;
 mod soup;
 mod speed;

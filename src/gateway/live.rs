@@ -1,0 +1,130 @@
+//! What the settings make, replaced as a whole when they change.
+
+use super::guards::{Guards, Policies};
+use crate::guard::{Permission, Policy};
+use crate::login::Authenticator;
+use crate::pool::Pools;
+use crate::session::{Ending, Member, Membership, Order, When};
+use crate::settings::{self, ClientTls, Isolation, IsolationKind, Listen, Settings, Share};
+use crate::tenant::{Directory, IsolationName, Seal, SharedTenant, Standing};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+/// What holds for those who arrive now, and what running sessions are held to.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    pub(super) tls: ClientTls,
+    pub(super) listen: Listen,
+    pub(super) authenticator: Arc<Authenticator>,
+    pub(super) directory: Arc<Directory>,
+    /// Those of each worker.
+    guards: Arc<[Guards]>,
+}
+
+impl Live {
+    /// What `settings` make, the directory taken out of them; what they leave as
+    /// it was `before` is kept.
+    pub(super) fn new(settings: &mut Settings, before: Option<&Self>) -> io::Result<Self> {
+        let policies = policies(settings);
+        let guards = match before {
+            Some(before) if before.policies() == Some(&policies) => before.guards.clone(),
+            _ => {
+                let workers = 0..settings.listen.workers;
+                workers.map(|_| Guards::new(policies.clone())).collect()
+            }
+        };
+        Ok(Self {
+            authenticator: Arc::new(Authenticator::new(&settings.tls).map_err(io::Error::other)?),
+            tls: settings.tls.clone(),
+            listen: settings.listen.clone(),
+            directory: Arc::new(std::mem::take(&mut settings.directory)),
+            guards,
+        })
+    }
+
+    fn policies(&self) -> Option<&Policies> {
+        self.guards.first().map(Guards::policies)
+    }
+
+    /// What a session of the tenant goes by on this worker; `None` if its
+    /// isolation or its server is not configured.
+    pub(super) fn membership(
+        &self,
+        tenant: &SharedTenant,
+        worker: usize,
+        pools: &Pools,
+    ) -> Option<Membership> {
+        Some(Membership {
+            tenant: tenant.clone(),
+            guard: self.guards.get(worker)?.get(tenant)?,
+            pool: pools.get(&tenant.placement.endpoint)?,
+        })
+    }
+
+    /// What a session is to be told, if what it goes by is not so any more.
+    pub(super) fn order(&self, member: &Member<'_>, pools: &Pools) -> Option<Order> {
+        let end = |ending| Some(Order::End(ending, When::AtBoundary));
+        let id = &member.membership.tenant.id;
+        let tenant = if member.visitor.listed {
+            let login = self.directory.find(member.login.as_str());
+            login.map(|login| &login.principal.tenant)
+        } else {
+            self.directory.tenant(id)
+        };
+        let tenant = match tenant.filter(|tenant| tenant.id == *id) {
+            Some(tenant) => tenant,
+            // Nothing says that it is gone: it stays as it was.
+            None if !self.directory.is_complete() => &member.membership.tenant,
+            None => return end(Ending::Removed),
+        };
+        if tenant.standing == Standing::Suspended {
+            return end(Ending::Suspended);
+        }
+        if !tenant.limits.allow(member.visitor.address) {
+            return end(Ending::Address);
+        }
+        match self.membership(tenant, member.visitor.worker, pools) {
+            Some(membership) if membership.is(member.membership) => None,
+            Some(membership) => Some(Order::Follow(membership)),
+            None => end(Ending::Removed),
+        }
+    }
+}
+
+fn policies(settings: &Settings) -> Policies {
+    let protected = protected(&settings.isolations);
+    let policy = |kind: &IsolationKind| {
+        let path = matches!(kind, IsolationKind::Schema { .. }).then_some("search_path");
+        let names = protected.iter().map(String::as_str).chain(path);
+        let mut policy = Policy::new(settings.guard, names);
+        policy.max_length = crate::session::MAX_STATEMENT;
+        policy
+    };
+    let isolations = settings.isolations.iter();
+    let policies = isolations.map(|(name, isolation)| (name.clone(), policy(&isolation.kind)));
+    Arc::new(policies.collect())
+}
+
+/// Isolations can live in one database: each guard protects the settings of all.
+fn protected(isolations: &BTreeMap<IsolationName, Isolation>) -> Vec<String> {
+    let mut protected: Vec<String> = Vec::new();
+    for isolation in isolations.values() {
+        if let IsolationKind::Setting { setting, .. } = &isolation.kind {
+            protected.push(setting.to_string());
+        }
+    }
+    protected.extend(Seal::SETTINGS.map(str::to_owned));
+    protected
+}
+
+/// The settings of pools, as the guard's make them.
+pub(super) fn pool_settings(settings: &Settings) -> settings::Pool {
+    let mut pool = settings.pool.clone();
+    if settings.guard.opaque == Permission::Allow {
+        // Code of a client's own can leave in the server's process what
+        // DISCARD ALL does not remove.
+        pool.share = Share::Tenant;
+    }
+    pool
+}

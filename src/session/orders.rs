@@ -1,0 +1,189 @@
+//! What a running session is told from outside: to end, or to go on as another
+//! than it began.
+
+use crate::guard::Guard;
+use crate::pool::Pool;
+use crate::tenant::SharedTenant;
+use crate::wire::ClientError;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+/// What a session is told.
+#[derive(Debug)]
+pub enum Order {
+    /// To end.
+    End(Ending, When),
+    /// To go on with these from its next transaction on.
+    Follow(Membership),
+}
+
+/// What follows from a session's tenant.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    /// The tenant, as the directory has it now.
+    pub tenant: SharedTenant,
+    /// Where its server connections come from.
+    pub pool: Arc<Pool>,
+    /// What judges its statements.
+    pub guard: Arc<Guard>,
+}
+
+impl Membership {
+    /// Whether all is the same.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tenant, &other.tenant) && self.serves_like(other)
+    }
+
+    /// Whether the same connections, judged by the same guard, do for both.
+    fn serves_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pool, &other.pool) && Arc::ptr_eq(&self.guard, &other.guard)
+    }
+
+    /// Whether a client can keep its server connection through the change.
+    pub(super) fn keeps_connection(&self, other: &Self) -> bool {
+        let (old, new) = (&self.tenant, &other.tenant);
+        self.serves_like(other)
+            && old.placement == new.placement
+            && old.restrictions() == new.restrictions()
+    }
+}
+
+/// When a session ends that is to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// At the end of its transaction.
+    AtBoundary,
+    /// At once; what it runs is cancelled.
+    Now,
+}
+
+/// Why a session is told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Another session of the login has ended it.
+    Peer,
+    /// Its tenant has been suspended.
+    Suspended,
+    /// Its login or its tenant is not in the directory any more.
+    Removed,
+    /// Clients of its tenant may not come from its address any more.
+    Address,
+    /// It keeps a server connection that cannot be kept any more.
+    Changed,
+    /// What it has proved itself with has expired.
+    Expired,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Peer => "another session of the login has ended it",
+            Self::Suspended => "the tenant has been suspended",
+            Self::Removed => "the login has been removed",
+            Self::Address => "the client's address is not allowed any more",
+            Self::Changed => "the tenant's place or limits have changed",
+            Self::Expired => "the credential has expired",
+        })
+    }
+}
+
+impl Ending {
+    /// What the client is told.
+    pub(super) fn to_client(self) -> ClientError {
+        let (message, hint) = match self {
+            Self::Peer => (
+                "terminating connection due to administrator command",
+                "Another session of the same login has ended it (pg_terminate_backend).",
+            ),
+            Self::Suspended => (
+                "terminating connection: the tenant is suspended",
+                "Ask the administrator.",
+            ),
+            Self::Removed => (
+                "terminating connection: the login has been removed",
+                "Ask the administrator.",
+            ),
+            Self::Address => (
+                "terminating connection: the client's address is not allowed any more",
+                "Ask the administrator.",
+            ),
+            Self::Changed => (
+                "terminating connection: the tenant's configuration has changed",
+                "Connect again.",
+            ),
+            Self::Expired => (
+                "terminating connection: the credential of the login has expired",
+                "Connect again with a new one.",
+            ),
+        };
+        ClientError::fatal("57P01", message).hint(hint)
+    }
+}
+
+/// Where a session finds its orders.
+#[derive(Default)]
+pub(super) struct Inbox {
+    /// There is one. Looked at often, and costs nothing.
+    told: AtomicBool,
+    /// The session is to end at once, or is ending.
+    closed: AtomicBool,
+    post: Mutex<Post>,
+}
+
+#[derive(Default)]
+struct Post {
+    order: Option<Order>,
+    waker: Option<Waker>,
+}
+
+impl Inbox {
+    /// The session's task, which each order wakes. It must not change.
+    pub(super) fn listen(&self, waker: &Waker) {
+        self.lock().waker = Some(waker.clone());
+    }
+
+    /// Leaves an order. One to end is not replaced by one to go on.
+    pub(super) fn put(&self, order: Order) {
+        let mut post = self.lock();
+        let ends = matches!(post.order, Some(Order::End(..)));
+        match (&order, &post.order) {
+            (Order::Follow(_), Some(Order::End(..))) => return,
+            (Order::End(_, When::AtBoundary), Some(Order::End(..))) if ends => return,
+            _ => {}
+        }
+        if let Order::End(_, When::Now) = order {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+        post.order = Some(order);
+        self.told.store(true, Ordering::Release);
+        let waker = post.waker.clone();
+        drop(post);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether there is an order.
+    pub(super) fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// Whether the session is to end at once.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Takes the order.
+    pub(super) fn take(&self) -> Option<Order> {
+        let mut post = self.lock();
+        self.told.store(false, Ordering::Relaxed);
+        post.order.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Post> {
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
