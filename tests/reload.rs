@@ -401,6 +401,62 @@ fn a_changed_pool_takes_over_between_transactions() {
     assert_eq!(holder.value(WHOSE), INNOVATE);
 }
 
+#[test]
+fn connections_of_a_tenant_s_former_role_do_not_serve_it_any_more() {
+    let proxy = Proxy::start(&Options::default());
+    let before = original(&proxy);
+    let role = "SELECT current_user || ' ' || current_schema()";
+    let mut acme = proxy.raw("acme");
+    let mut globex = proxy.raw("globex");
+    let backends = [acme.backend(), globex.backend()];
+    assert_eq!(acme.value(role), "acme_health_app acme_health");
+    assert_eq!(globex.value(role), "globex_app globex");
+    // Each gets what was the other's.
+    let swapped = before
+        .replace("schema = \"globex\"", "schema = \"x\"")
+        .replace("schema = \"acme_health\"", "schema = \"globex\"")
+        .replace("schema = \"x\"", "schema = \"acme_health\"");
+    proxy.reload(|_| swapped);
+    assert_eq!(acme.value(role), "globex_app globex");
+    assert_eq!(globex.value(role), "acme_health_app acme_health");
+    for client in [&mut acme, &mut globex] {
+        assert!(!backends.contains(&client.backend()));
+        client.run_ok("RESET ALL");
+    }
+    assert_eq!(acme.value(role), "globex_app globex");
+}
+
+#[test]
+fn a_seal_can_be_switched_on_and_off_while_clients_work() {
+    let database = site().fresh_database();
+    let proxy = Proxy::start(&Options {
+        size: 1,
+        database,
+        ..Options::default()
+    });
+    let before = original(&proxy);
+    let mut innovate = proxy.raw("innovate");
+    let mut synergy = proxy.raw("synergy");
+    let backend = innovate.backend();
+    assert_eq!(synergy.backend(), backend);
+    // Tokens are for server processes of one tenant: what served both must go.
+    let key = site().write_new(".key", &"k".repeat(32));
+    let head = "[isolation.setting]\n";
+    let sealed = before.replace(
+        head,
+        &format!("{head}seal = \"token\"\nseal_key_file = {key:?}\n"),
+    );
+    proxy.reload(|_| sealed);
+    // The database has not been hardened: it does not know the token.
+    innovate.send_query(WHOSE);
+    assert_eq!(ended(&mut innovate), "08006");
+    proxy.reload(|_| before.clone());
+    let mut innovate = proxy.raw("innovate");
+    assert_ne!(innovate.backend(), backend);
+    assert_eq!(innovate.value(WHOSE), INNOVATE);
+    assert_eq!(synergy.value(WHOSE), SYNERGY);
+}
+
 /// A second server's section.
 fn server(site: &Site) -> String {
     format!(

@@ -89,11 +89,14 @@ impl Idle {
         Arc::ptr_eq(last, tenant) || last.id == tenant.id
     }
 
-    /// Whether it was opened for what the tenant was before the directory
-    /// changed: as another role perhaps, with other settings to fall back to.
-    fn is_outdated(&self, tenant: &SharedTenant) -> bool {
+    /// Whether it can be the tenant's. After a change of the directory it may have
+    /// been opened as another role, with other settings to fall back to, or for
+    /// others too.
+    fn fits(&self, tenant: &SharedTenant, dedicated: bool) -> bool {
         let last = self.connection.tenant();
-        self.dedicated && !Arc::ptr_eq(last, tenant) && last.placement != tenant.placement
+        let same_kind =
+            || self.dedicated == dedicated && (!dedicated || last.placement == tenant.placement);
+        !self.connection.is_disturbed() && (Arc::ptr_eq(last, tenant) || same_kind())
     }
 }
 
@@ -138,7 +141,7 @@ impl Shelf {
         }
         let at = self.idle.iter().rposition(|idle| idle.is_of(tenant))?;
         let idle = self.idle.get(at)?;
-        if idle.connection.is_disturbed() || idle.is_outdated(tenant) {
+        if idle.connection.is_disturbed() || !Arc::ptr_eq(idle.connection.tenant(), tenant) {
             return None;
         }
         let idle = self.idle.remove(at)?;
@@ -367,7 +370,7 @@ impl Shelf {
             .rposition(|idle| idle.is_of(tenant))
             .and_then(|at| self.idle.remove(at))
         {
-            if !idle.connection.is_disturbed() && !idle.is_outdated(tenant) {
+            if idle.fits(tenant, dedicated) {
                 return Some(Source::Idle(idle.connection));
             }
             self.open -= 1;
