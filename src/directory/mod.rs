@@ -118,6 +118,8 @@ impl Follower {
             return std::future::pending().await;
         };
         loop {
+            // Before it is looked at: what changes after that wakes up.
+            running.state.mark_unchanged();
             let basis = running.basis();
             let is_new = !running.built.as_ref().is_some_and(|built| built.is(&basis));
             if is_new {
@@ -163,7 +165,7 @@ impl Running {
             .built
             .as_ref()
             .is_some_and(|built| built.rows.is_some());
-        let expires = self.state.borrow_and_update().expires(stale);
+        let expires = self.state.borrow().expires(stale);
         let expiry = async {
             match expires.filter(|_| has_rows) {
                 Some(at) => tokio::time::sleep_until(at).await,
