@@ -768,27 +768,6 @@ fn whoever_was_there_keeps_what_a_newer_row_claims() {
 }
 
 #[test]
-fn a_query_that_fails_changes_nothing() {
-    let source = Source::new(site());
-    source.add_account("app", INNOVATE);
-    let keys = format!("{VIEWS}refresh = \"1day\"\nmost = 4\n");
-    let mut settings = source.settings(&keys, "");
-    run(async {
-        let mut follower = Follower::new();
-        follower.adopt(&mut settings).await;
-        assert!(settings.directory.find("app").is_some());
-        // More than `most`, with a change that must not be seen.
-        source.sql(
-            "INSERT INTO organizations (name) SELECT 'x' FROM generate_series(1, 5); \
-             DELETE FROM tenant_directory.accounts",
-        );
-        source.sql("DELETE FROM organizations WHERE name = 'x'");
-        let directory = next(&mut follower, "no logins", Directory::is_empty).await;
-        assert_eq!(directory.tenants().count(), 2);
-    });
-}
-
-#[test]
 fn the_last_content_holds_for_a_time_while_the_database_is_away() {
     let mut site = Site::start();
     let source = Source::new(&site);
@@ -892,6 +871,72 @@ fn clients_of_the_proxy_go_by_the_database() {
         let ended = client.until_closed().errors().pop().unwrap();
         assert_eq!(ended.code(), "57P01");
     }
+}
+
+#[test]
+fn an_answer_that_is_refused_changes_nothing() {
+    let source = Source::new(site());
+    source.add_account("app", INNOVATE);
+    source.write(&format!("{VIEWS}refresh = \"1day\"\nmost = 4\n"), "");
+    let proxy = Proxy::run(&source.folder.path("pgtenant.toml"));
+    source.sql(
+        "INSERT INTO organizations (name) SELECT 'x' FROM generate_series(1, 5); \
+         DELETE FROM tenant_directory.accounts",
+    );
+    proxy.wait_for_log("directory.sql.tenants: there are more than 4 rows");
+    let mut client = log_in(&proxy, &source, "app").unwrap();
+    client.run_ok("SELECT 1");
+    source.sql("DELETE FROM organizations WHERE name = 'x'");
+    proxy.wait_for_log("the queries of the directory work again");
+    let ended = client.until_closed().errors().pop().unwrap();
+    assert_eq!(ended.code(), "57P01");
+    assert_eq!(
+        log_in(&proxy, &source, "app").err().unwrap().code(),
+        "28P01"
+    );
+}
+
+#[test]
+fn rows_that_are_left_out_are_told_of_once_and_without_secrets() {
+    let source = Source::new(site());
+    let secret = source.site.login_verifier.clone();
+    let logins = format!(
+        "SELECT login AS \"user\", organization_id AS tenant, \
+         replace(verifier, 'SHA-256', 'SHA-512') AS scram FROM tenant_directory.accounts \
+         UNION ALL SELECT 'x', NULL, '{secret}'"
+    );
+    source.sql(&format!(
+        "GRANT SELECT ON tenant_directory.accounts TO directory_of_{}",
+        source.database
+    ));
+    source.add_account("app", INNOVATE);
+    let tenants = "SELECT id FROM tenant_directory.tenants";
+    let keys = format!(
+        "tenants = {tenants:?}\nlogins = {logins:?}\nchannel = \"pgtenant_directory\"\n\
+         refresh = \"1day\"\n"
+    );
+    source.write(&keys, "");
+    let proxy = Proxy::run(&source.folder.path("pgtenant.toml"));
+    proxy.wait_for_log("row \"app\": scram: not a SCRAM-SHA-256 verifier");
+    source.sql(&format!(
+        "UPDATE tenant_directory.accounts SET verifier = verifier || 'x'; \
+         INSERT INTO organizations VALUES ('{}', 'Another')",
+        INNOVATE.replace('1', "7")
+    ));
+    proxy.wait_for_log("tenants=3");
+    let log = proxy.log();
+    assert_eq!(log.matches("row \"app\"").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("row \"x\": tenant: is missing").count(),
+        1,
+        "{log}"
+    );
+    // And an error of the server's that quotes one.
+    let stored = secret.split('$').nth(2).unwrap();
+    let keys = keys.replace("UNION ALL", "WHERE verifier::int = 1 UNION ALL");
+    source.write(&keys, "");
+    proxy.wait_for_log("directory.sql.logins: (22P02)");
+    assert!(!proxy.log().contains(stored), "{log}");
 }
 
 #[test]

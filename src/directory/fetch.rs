@@ -32,7 +32,7 @@ pub enum LoadError {
     #[error("{}", explain(.0))]
     Failed(tokio_postgres::Error),
     /// A query failed.
-    #[error("directory.sql.{query}: {}", explain(.source))]
+    #[error("directory.sql.{query}: {}", without_secrets(.source))]
     Query {
         /// The query's key.
         query: &'static str,
@@ -47,6 +47,18 @@ pub enum LoadError {
         /// Why not.
         reason: String,
     },
+}
+
+/// What the server said; not if it quotes a verifier.
+fn without_secrets(error: &tokio_postgres::Error) -> String {
+    let text = explain(error);
+    let code = error.code().map(|code| code.code().to_owned());
+    match code {
+        Some(code) if text.contains("SCRAM-SHA-256$") => {
+            format!("({code}), and a text that is not shown, because it has a verifier in it")
+        }
+        _ => text,
+    }
 }
 
 impl LoadError {

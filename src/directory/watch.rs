@@ -17,7 +17,7 @@ const MOST_GATHERING: Duration = Duration::from_millis(500);
 /// How often the files are looked at without being told: where the system cannot
 /// tell, and where it can (it may not on network file systems).
 const POLL: Duration = Duration::from_millis(500);
-const RARE_POLL: Duration = Duration::from_secs(30);
+const RARE_POLL: Duration = Duration::from_secs(10);
 
 /// The most links that are followed from one path.
 const MOST_LINKS: usize = 16;
