@@ -835,6 +835,63 @@ fn a_database_that_is_away_at_the_start_is_asked_again() {
     drop(folder);
 }
 
+/// `cargo test --release --test directory -- --ignored --nocapture`
+#[test]
+#[ignore = "measures and asserts nothing"]
+fn measure_many_tenants() {
+    for count in [1_000, 100_000] {
+        let source = Source::new(site());
+        source.sql(&format!(
+            "ALTER TABLE organizations DISABLE TRIGGER USER;
+             INSERT INTO organizations (name) SELECT 'Company ' || n
+             FROM generate_series(1, {count} - 2) AS n;
+             INSERT INTO tenant_directory.accounts SELECT 'app_' || id, id, '{}', created_at
+             FROM organizations;
+             ALTER TABLE organizations ENABLE TRIGGER USER; ANALYZE",
+            source.site.login_verifier
+        ));
+        let keys = format!("{VIEWS}refresh = \"1day\"\n");
+        let mut settings = source.settings(&keys, "");
+        run(async {
+            let begin = std::time::Instant::now();
+            let mut follower = Follower::new();
+            follower.adopt(&mut settings).await;
+            let took = begin.elapsed();
+            assert_eq!(settings.directory.len(), count);
+            eprintln!("{count} tenants and logins: {took:?} from connecting to the directory");
+        });
+        drop(settings);
+        let proxy = Proxy::run(&source.folder.path("pgtenant.toml"));
+        let resident = || {
+            let path = format!("/proc/{}/status", proxy.pid());
+            let status = std::fs::read_to_string(path).unwrap();
+            let lines = status.lines();
+            let of = lines.filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"));
+            of.collect::<Vec<_>>().join(" ").replace('\t', "")
+        };
+        eprintln!("{count}: {} after the start", resident());
+        for round in 1..=3 {
+            let begin = std::time::Instant::now();
+            source.sql(&format!(
+                "INSERT INTO organizations (name) VALUES ('Later {round}')"
+            ));
+            proxy.wait_for_log(&format!("tenants={} ", count + round));
+            eprintln!(
+                "{count}: {} {:?} after change {round}",
+                resident(),
+                begin.elapsed()
+            );
+        }
+        for line in proxy
+            .log()
+            .lines()
+            .filter(|line| line.contains("has changed"))
+        {
+            eprintln!("{line}");
+        }
+    }
+}
+
 // The proxy.
 
 fn log_in(proxy: &Proxy, source: &Source<'_>, user: &str) -> Result<Raw, common::Fields> {
