@@ -249,15 +249,15 @@ fn changes_of_files_are_noticed() {
         let text = format!("# A comment.\n{main}");
         noticed(&folder, &mut watch, || folder.put("pgtenant.toml", &text)).await;
         noticed(&folder, &mut watch, || {
-            folder.put("app.password", "another")
+            folder.put("app.password", "another");
         })
         .await;
         noticed(&folder, &mut watch, || {
-            folder.put("tenants.d/a.toml", &tenant("a"))
+            folder.put("tenants.d/a.toml", &tenant("a"));
         })
         .await;
         noticed(&folder, &mut watch, || {
-            folder.put("tenants.d/a.toml", &tenant("abc"))
+            folder.put("tenants.d/a.toml", &tenant("abc"));
         })
         .await;
         let (from, to) = (folder.path("new"), folder.path("tenants.d/a.toml"));
@@ -333,7 +333,7 @@ fn links_that_are_made_anew_are_noticed() {
     run(async {
         noticed(&folder, &mut watch, || replace("..2", "..data")).await;
         noticed(&folder, &mut watch, || {
-            replace("../archive/2", "live/tenant")
+            replace("../archive/2", "live/tenant");
         })
         .await;
     });
@@ -837,7 +837,8 @@ fn a_database_that_is_away_at_the_start_is_asked_again() {
 
 /// `cargo test --release --test directory -- --ignored --nocapture`
 #[test]
-#[ignore = "measures and asserts nothing"]
+#[ignore = "measures"]
+#[allow(clippy::print_stderr)]
 fn measure_many_tenants() {
     for count in [1_000, 100_000] {
         let source = Source::new(site());

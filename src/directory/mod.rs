@@ -175,7 +175,7 @@ impl Running {
         tokio::select! {
             changed = self.state.changed() => if changed.is_err() {
                 // The task has ended, which it does with the runtime alone.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             },
             () = expiry => {}
         }

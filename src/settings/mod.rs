@@ -66,7 +66,7 @@ pub fn load_with(
     let mut files = Files::default();
     files.note(path);
     let mut table =
-        source::read(path).map_err(|problem| Problems::new(vec![problem], files.clone()))?;
+        source::read(path).map_err(|problem| Problems::new(vec![*problem], files.clone()))?;
     let overlaid = source::overlay(&mut table, &environment);
     let reader = reader::Reader::new(path, environment, overlaid, files);
     let settings = read(&reader, &table);

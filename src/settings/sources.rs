@@ -218,7 +218,7 @@ pub(super) fn documents(folder: Option<&Path>, reader: &Reader) -> Vec<Document>
                 origin: Origin::File(Arc::from(path)),
                 table,
             }),
-            Err(problem) => reader.add(problem),
+            Err(problem) => reader.add(*problem),
         }
     }
     documents
