@@ -611,11 +611,6 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             "log.filter = \"a=b=c\": must be a filter such as",
         ),
         (
-            "jwt.google",
-            "issuer = \"x\"",
-            "jwt: logging in with JWT is not available yet",
-        ),
-        (
             "pools",
             "size = 3",
             "pools: unknown key; did you mean `pool`?",
@@ -1457,7 +1452,6 @@ fn secrets_are_never_shown() {
         ("isolation.bridge", "role_key_file = \"bad.key\""),
         ("isolation.bridge", "role_key = \"hunter2\""),
         ("isolation.wellness", "seal_key_file = \"hunter2\""),
-        ("jwt.x", "key_file = \"hunter2\""),
         ("log", "format = \"SCRAM-SHA-256$hunter2\""),
     ] {
         let problems = folder.load(with(&good, section, line)).unwrap_err();
@@ -1511,6 +1505,10 @@ fn the_example_s_comments_load_too() {
     folder.put_secret("reports_app.password", "x");
     folder.put_secret("seal.key", &"k".repeat(32));
     std::fs::create_dir(folder.path("tenants.d")).unwrap();
+    folder.put(
+        "issuer-ca.crt",
+        std::fs::read(folder.path("server-ca.crt")).unwrap(),
+    );
     let example = include_str!("../config/pgtenant.toml");
     // A commented key or section: `# key = …`, `# [section]`, `# # …` stays one.
     let key = |line: &str| {
@@ -1548,6 +1546,7 @@ fn the_example_s_comments_load_too() {
     assert_eq!(settings.tenants.len(), 4);
     assert_eq!(settings.isolations.len(), 3);
     assert_eq!(settings.servers.len(), 2);
+    assert_eq!(settings.tokens.issuers.len(), 1);
     // What the comments call defaults are the defaults.
     let plain = folder.load_with(example, &environment).unwrap();
     assert_eq!(format!("{:?}", settings.pool), format!("{:?}", plain.pool));

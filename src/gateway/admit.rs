@@ -127,6 +127,8 @@ impl Door<'_> {
             startup,
             principal,
             answer,
+            listed,
+            expires,
         } = authenticated;
         let span = self.span(&principal);
         // The credential holds: whatever fails from here on follows that answer.
@@ -147,7 +149,14 @@ impl Door<'_> {
                 };
             }
         };
-        let registration = match self.register(&startup, &principal, &prepared.membership) {
+        let visitor = Visitor {
+            listed,
+            address: self.address.ip(),
+            worker: self.worker,
+            expires,
+        };
+        let membership = prepared.membership.clone();
+        let registration = match self.register(&startup, &principal, membership, visitor) {
             Ok(registration) => registration,
             Err(error) => return Err((Some(Box::new(wire)), error)),
         };
@@ -206,22 +215,17 @@ impl Door<'_> {
         &self,
         startup: &Startup,
         principal: &Principal,
-        membership: &Membership,
+        membership: Membership,
+        visitor: Visitor,
     ) -> Result<Registration, LoginError> {
         let secret_len = if startup.minor >= 2 {
             LONG_SECRET
         } else {
             SHORT_SECRET
         };
-        let visitor = Visitor {
-            listed: true,
-            address: self.address.ip(),
-            worker: self.worker,
-            expires: None,
-        };
         let registry = &self.shared.registry;
         let registration = registry
-            .register(principal, membership.clone(), visitor, secret_len)
+            .register(principal, membership, visitor, secret_len)
             .map_err(|error| LoginError::Refused {
                 reason: error.to_string(),
                 error: Box::new(ClientError::fatal(

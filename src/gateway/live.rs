@@ -34,8 +34,10 @@ impl Live {
                 workers.map(|_| Guards::new(policies.clone())).collect()
             }
         };
+        let previous = before.map(|before| &*before.authenticator);
+        let authenticator = Authenticator::new(settings, previous).map_err(io::Error::other)?;
         Ok(Self {
-            authenticator: Arc::new(Authenticator::new(&settings.tls).map_err(io::Error::other)?),
+            authenticator: Arc::new(authenticator),
             tls: settings.tls.clone(),
             listen: settings.listen.clone(),
             directory: Arc::new(std::mem::take(&mut settings.directory)),

@@ -6,8 +6,13 @@
 
 mod arrive;
 mod authenticate;
+mod fetch;
+mod jwks;
+mod oauthbearer;
 mod parameters;
+mod sasl;
 mod scram;
+mod tokens;
 mod wire;
 
 pub use arrive::{Arrival, Arrived, Failed, Introduced};

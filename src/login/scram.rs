@@ -2,18 +2,18 @@
 //! section "SASL Authentication").
 
 use super::authenticate::failed;
+use super::sasl::{Chosen, malformed};
 use super::wire::{LoginError, Wire};
 use crate::settings::ClientTls;
 use crate::tenant::{Principal, Verifier};
-use crate::wire::ClientError;
 use crate::wire::backend::Authentication;
 use aws_lc_rs::{hmac, rand};
 use pgwire::api::auth::sasl::scram::{ScramSecret, ScramServerAuth};
 use pgwire::error::PgWireError;
 use std::fmt;
 
-const PLUS: &str = "SCRAM-SHA-256-PLUS";
-const PLAIN: &str = "SCRAM-SHA-256";
+pub(super) const PLUS: &str = "SCRAM-SHA-256-PLUS";
+pub(super) const PLAIN: &str = "SCRAM-SHA-256";
 
 /// Checks passwords.
 pub(super) struct Scram {
@@ -49,36 +49,40 @@ impl Scram {
         Ok(Self { over_tls, mock })
     }
 
-    /// Runs the exchange; `out` goes in front of the request. A user that is not
-    /// `found` takes the same path as one that is, and fails at its end. Returns
-    /// who was found, and the end of the authentication, to be sent.
+    /// The mechanisms for a client over TLS or not, the best first.
+    pub(super) fn mechanisms(&self, is_tls: bool) -> &'static [&'static str] {
+        if is_tls && self.over_tls.is_some() {
+            &[PLUS, PLAIN]
+        } else {
+            &[PLAIN]
+        }
+    }
+
+    /// Runs the exchange from the client's choice on. A user that is not `found`
+    /// takes the same path as one that is, and fails at its end. Returns who was
+    /// found, and the end of the authentication, to be sent.
     pub(super) async fn exchange<'p>(
         &self,
         wire: &mut Wire,
         user: &str,
         found: Option<(&'p Principal, &Verifier)>,
-        mut out: Vec<u8>,
+        chosen: Chosen,
     ) -> Result<(&'p Principal, Vec<u8>), LoginError> {
         let binding = self.over_tls.as_ref().filter(|_| wire.transport.is_tls());
-        let mechanisms: &[&str] = if binding.is_some() {
-            &[PLUS, PLAIN]
-        } else {
-            &[PLAIN]
-        };
-        Authentication::Sasl(mechanisms).encode(&mut out);
-        wire.send(&out).await?;
-
-        let first = wire.answer().await?;
-        let first = initial_response(&first, mechanisms)?;
+        let first = chosen.data.ok_or_else(malformed)?;
+        // The mechanism and the data must agree on channel binding.
+        if (chosen.mechanism == PLUS) != first.starts_with(b"p=") {
+            return Err(malformed());
+        }
+        let mut out = Vec::new();
         let secret = match found {
             Some((_, verifier)) => secret_of(verifier),
             None => self.mock_secret(user),
         };
         let scram = binding.cloned().unwrap_or_default();
         let (challenge, waiting) = scram
-            .on_client_first_message_with_secret(first, secret)
+            .on_client_first_message_with_secret(&first, secret)
             .map_err(|error| failed(user, reason(&error)))?;
-        out.clear();
         Authentication::SaslContinue(challenge.as_bytes()).encode(&mut out);
         wire.send(&out).await?;
 
@@ -121,30 +125,6 @@ fn secret_of(verifier: &Verifier) -> ScramSecret {
         stored_key: verifier.stored_key.to_vec(),
         server_key: verifier.server_key.to_vec(),
     }
-}
-
-/// The mechanism's data from a SASLInitialResponse.
-fn initial_response<'a>(body: &'a [u8], offered: &[&str]) -> Result<&'a [u8], LoginError> {
-    let malformed = || LoginError::told(ClientError::protocol("malformed SASL initial response"));
-    let end = body.iter().position(|b| *b == 0).ok_or_else(malformed)?;
-    let (mechanism, rest) = body.split_at_checked(end).ok_or_else(malformed)?;
-    let (len, data) = rest
-        .get(1..)
-        .and_then(|rest| rest.split_first_chunk::<4>())
-        .ok_or_else(malformed)?;
-    if usize::try_from(u32::from_be_bytes(*len)) != Ok(data.len()) {
-        return Err(malformed());
-    }
-    let Some(mechanism) = offered.iter().find(|offer| offer.as_bytes() == mechanism) else {
-        return Err(LoginError::told(ClientError::protocol(
-            "client selected an invalid SASL authentication mechanism",
-        )));
-    };
-    // The mechanism and the data must agree on channel binding.
-    if (*mechanism == PLUS) != data.starts_with(b"p=") {
-        return Err(malformed());
-    }
-    Ok(data)
 }
 
 /// What the log is told. The error itself may quote the client's message, and

@@ -7,8 +7,17 @@ use crate::wire::startup::{self, StartupError};
 use std::io;
 use tokio::time::Instant;
 
-/// Longest message that a client may send before it is in, in bytes.
-const MAX_MESSAGE: usize = 16 << 10;
+/// Longest message that a client may send before it is in, in bytes; but for one
+/// with a token.
+pub(super) const MAX_MESSAGE: usize = 16 << 10;
+
+/// The client's answer to a request for a password or SASL message.
+pub(super) enum Answer {
+    /// The message's body.
+    Body(Vec<u8>),
+    /// It is announced as longer than what is accepted, and is not read.
+    TooLong,
+}
 
 /// The connection of a client that is not logged in yet.
 #[derive(Debug)]
@@ -97,6 +106,14 @@ impl Wire {
 
     /// Reads the body of one password or SASL message.
     pub(super) async fn answer(&mut self) -> Result<Vec<u8>, LoginError> {
+        match self.answer_within(MAX_MESSAGE).await? {
+            Answer::Body(body) => Ok(body),
+            Answer::TooLong => Err(invalid_length()),
+        }
+    }
+
+    /// The same for a message of at most `most` bytes.
+    pub(super) async fn answer_within(&mut self, most: usize) -> Result<Answer, LoginError> {
         loop {
             let bytes = self.input.bytes();
             if bytes.first().is_some_and(|tag| *tag != b'p') {
@@ -106,15 +123,16 @@ impl Wire {
             }
             if let Some(len) = bytes.get(1..5).and_then(|len| len.try_into().ok()) {
                 let len = usize::try_from(u32::from_be_bytes(len)).unwrap_or(usize::MAX);
-                if !(4..=MAX_MESSAGE).contains(&len) {
-                    return Err(LoginError::told(ClientError::protocol(
-                        "invalid message length",
-                    )));
+                if len < 4 {
+                    return Err(invalid_length());
+                }
+                if len > most {
+                    return Ok(Answer::TooLong);
                 }
                 if let Some(body) = bytes.get(5..=len) {
                     let body = body.to_vec();
                     self.input.consume(len + 1);
-                    return Ok(body);
+                    return Ok(Answer::Body(body));
                 }
             }
             self.read().await?;
@@ -153,4 +171,9 @@ impl Wire {
         };
         let _ = tokio::time::timeout(std::time::Duration::from_secs(1), goodbye).await;
     }
+}
+
+/// A message of a length that is not accepted.
+pub(super) fn invalid_length() -> LoginError {
+    LoginError::told(ClientError::protocol("invalid message length"))
 }

@@ -2,12 +2,13 @@
 
 use super::isolation::Isolations;
 use super::limits;
-use super::logins::{self, ReadLogin};
+use super::logins::{self, Accepted, ReadLogin};
 use super::merges::Holdings;
 use super::problem::{Problem, suggestion};
 use super::reader::Reader;
 use super::rows::{Rows, Snapshot};
 use super::servers::Servers;
+use super::sources::Queries;
 use super::tenants::{self, Placed};
 use crate::tenant::{Directory, LoginName, SharedTenant, TenantId};
 use std::collections::{BTreeSet, HashMap};
@@ -21,8 +22,10 @@ pub struct Blueprint {
     tenants: Vec<Placed>,
     /// The logins of the files.
     logins: Vec<ReadLogin>,
-    /// Whether there is a `[directory.sql]`.
-    has_rows: bool,
+    /// What logins can use.
+    accepted: Accepted,
+    /// The queries of `[directory.sql]`, where there is one.
+    queries: Option<Queries>,
 }
 
 impl std::fmt::Debug for Blueprint {
@@ -57,14 +60,16 @@ impl Blueprint {
         servers: Servers,
         tenants: Vec<Placed>,
         logins: Vec<ReadLogin>,
-        has_rows: bool,
+        accepted: Accepted,
+        queries: Option<Queries>,
     ) -> Self {
         Self {
             isolations,
             servers,
             tenants,
             logins,
-            has_rows,
+            accepted,
+            queries,
         }
     }
 
@@ -113,8 +118,8 @@ impl Blueprint {
         let rows = rows.filter(|rows| self.can_use(rows, &reader));
         if let Some(rows) = rows {
             self.add_tenants(&rows.tenants, before, &reader, &mut directory);
-        } else if self.has_rows {
-            directory.set_incomplete();
+        } else if let Some(queries) = self.queries {
+            directory.set_incomplete(queries.logins);
         }
         self.add_files_logins(rows.is_some(), &reader, &mut directory);
         if let Some(rows) = rows {
@@ -223,7 +228,7 @@ impl Blueprint {
         }
         for (origin, table) in rows.tables("logins", "user") {
             let problems = reader.count();
-            let read = logins::read_row(reader.document(&origin, &table));
+            let read = logins::read_row(reader.document(&origin, &table), self.accepted);
             let Some(login) = read.filter(|_| reader.count() == problems) else {
                 continue;
             };

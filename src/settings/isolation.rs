@@ -393,7 +393,7 @@ pub fn read_key_file(path: &Path) -> Result<Vec<u8>, String> {
     key_bytes(bytes).map_err(at)
 }
 
-fn key_bytes(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+pub(super) fn key_bytes(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     while bytes
         .last()
         .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))

@@ -30,12 +30,20 @@ impl ReadLogin {
     }
 }
 
+/// What logins can use, as other sections have it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Accepted {
+    /// There is a section `[jwt.NAME]`.
+    pub(super) tokens: bool,
+}
+
 /// Reads the sections of files. With `more_tenants` there may be tenants that
 /// are known later.
 pub(super) fn read(
     sections: Vec<Section<'_>>,
     tenants: &Tenants,
     more_tenants: bool,
+    accepted: Accepted,
 ) -> Vec<ReadLogin> {
     let mut users = HashMap::new();
     let mut logins = Vec::new();
@@ -43,28 +51,29 @@ pub(super) fn read(
         let place = section.place();
         let user = |entry: &Entry<'_>| user_name(entry, &place, &mut users);
         let tenant = |entry: &Entry<'_>| tenant_id(entry, tenants, more_tenants);
-        logins.extend(login(section, user, tenant));
+        logins.extend(login(section, user, tenant, accepted));
     }
     logins
 }
 
 /// Reads the row of a query; `None` after a problem.
-pub(super) fn read_row(section: Section<'_>) -> Option<ReadLogin> {
+pub(super) fn read_row(section: Section<'_>, accepted: Accepted) -> Option<ReadLogin> {
     let user = |entry: &Entry<'_>| entry.text().map(LoginName::new);
     let tenant = |entry: &Entry<'_>| entry.text().map(TenantId::parse);
-    login(section, user, tenant)
+    login(section, user, tenant, accepted)
 }
 
 fn login(
     mut section: Section<'_>,
     read_user: impl FnOnce(&Entry<'_>) -> Option<LoginName>,
     read_tenant: impl FnOnce(&Entry<'_>) -> Option<TenantId>,
+    accepted: Accepted,
 ) -> Option<ReadLogin> {
     let user = section.required("user", "the user name that the client logs in with");
     let user = user.and_then(|entry| read_user(&entry));
     let tenant = section.required("tenant", "the id of the login's tenant");
     let tenant = tenant.and_then(|entry| read_tenant(&entry));
-    let methods = methods(&mut section, user.as_ref().map(LoginName::as_str));
+    let methods = methods(&mut section, user.as_ref().map(LoginName::as_str), accepted);
     section.finish();
     Some(ReadLogin {
         place: section.place(),
@@ -95,9 +104,13 @@ const METHODS: [(&str, Word); 5] = [
 pub(super) const KEYS: [&str; 5] = ["user", "tenant", "methods", "scram", "certificate"];
 
 /// What the login accepts; by default what its other keys are for.
-fn methods(section: &mut Section<'_>, user: Option<&str>) -> Option<Vec<Method>> {
+fn methods(
+    section: &mut Section<'_>,
+    user: Option<&str>,
+    accepted: Accepted,
+) -> Option<Vec<Method>> {
     let words = match section.optional("methods") {
-        Some(entry) => words(&entry)?,
+        Some(entry) => words(&entry, accepted)?,
         None if !section.has("scram") && section.has("certificate") => vec![Word::Certificate],
         None => vec![Word::Scram],
     };
@@ -143,7 +156,7 @@ fn methods(section: &mut Section<'_>, user: Option<&str>) -> Option<Vec<Method>>
     words.into_iter().map(method).collect()
 }
 
-fn words(entry: &Entry<'_>) -> Option<Vec<Word>> {
+fn words(entry: &Entry<'_>, accepted: Accepted) -> Option<Vec<Word>> {
     let mut words = Vec::new();
     for text in entry.texts()? {
         let Some((_, word)) = METHODS.iter().find(|(name, _)| *name == text) else {
@@ -151,6 +164,13 @@ fn words(entry: &Entry<'_>) -> Option<Vec<Word>> {
             entry.refuse_hidden(format!("{} is no method; {near}", shown(text)));
             return None;
         };
+        if matches!(word, Word::Jwt | Word::OauthBearer) && !accepted.tokens {
+            entry.refuse_hidden(format!(
+                "{} needs a section [jwt.NAME], which says whose tokens are accepted",
+                shown(text)
+            ));
+            return None;
+        }
         words.push(*word);
     }
     let others = [Word::Scram, Word::CertificateAndScram, Word::OauthBearer];

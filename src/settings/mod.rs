@@ -8,6 +8,7 @@
 mod blueprint;
 mod files;
 mod isolation;
+mod jwt;
 mod limits;
 mod listen;
 mod log;
@@ -35,8 +36,11 @@ pub use rows::{Cell, Rows, Snapshot, TooLarge};
 pub use sources::{Sources, SqlSource};
 
 use crate::guard;
+use crate::jwt::{Keys, Rules};
 use crate::tenant::{Directory, IsolationName, Seal, ServerName, SharedTenant};
+use logins::Accepted;
 use rustls::pki_types::TrustAnchor;
+use sources::Queries;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -86,11 +90,16 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let pool = pool::read(root.section("pool"));
     let isolations = isolation::read(&mut root, &servers);
     let guard = rules::read(root.section("guard"));
-    let has_rows = root.section("directory").has("sql");
     let sources = sources::read(root.section("directory"), &servers);
     let folder = sources
         .as_ref()
         .and_then(|sources| sources.folder.as_deref());
+    // Where the section has a problem, a tenant may have been meant to be in it.
+    let rows = match &sources {
+        Some(sources) => sources.sql.as_ref().map(SqlSource::queries),
+        None => Some(Queries::default()),
+    };
+    let more_tenants = rows.is_some_and(|rows| rows.tenants) || sources.is_none();
     let documents = sources::documents(folder, reader);
     let mut parts: Vec<_> = documents
         .iter()
@@ -98,13 +107,15 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         .collect();
     let sections = all_tables("tenants", &mut root, &mut parts);
     let tenants = tenants::read(sections, reader, &isolations, &servers);
+    let tokens = jwt::read(&mut root, tls.as_ref());
+    let accepted = Accepted {
+        tokens: tokens
+            .as_ref()
+            .is_none_or(|tokens| !tokens.issuers.is_empty()),
+    };
     let sections = all_tables("logins", &mut root, &mut parts);
-    let logins = logins::read(sections, &tenants, has_rows);
+    let logins = logins::read(sections, &tenants, more_tenants, accepted);
     let log = log::read(root.section("log"));
-    root.refuse(
-        "jwt",
-        "logging in with JWT is not available yet: remove the section",
-    );
     root.refuse(
         "certificates",
         "logging in with client certificates is not available yet: remove the section",
@@ -120,7 +131,8 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         servers.clone(),
         tenants.placed,
         logins,
-        has_rows,
+        accepted,
+        rows,
     );
     let directory = blueprint.build(None, &Incumbents::default()).directory;
     Some(Settings {
@@ -134,6 +146,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         directory,
         sources: sources?,
         blueprint: Arc::new(blueprint),
+        tokens: tokens?,
         log,
         files: Files::default(),
     })
@@ -176,6 +189,8 @@ pub struct Settings {
     pub sources: Sources,
     /// What the directory is built from when the rows of `[directory.sql]` change.
     pub blueprint: Arc<Blueprint>,
+    /// `[jwt.NAME]`
+    pub tokens: Tokens,
     /// `[log]`
     pub log: Log,
     /// The files that all of this was read from.
@@ -382,6 +397,91 @@ pub enum IsolationKind {
     /// By a database of each tenant's own.
     Database,
 }
+
+/// `[jwt.NAME]`: whose tokens clients may log in with.
+#[derive(Debug, Clone, Default)]
+pub struct Tokens {
+    /// The sections, by name.
+    pub issuers: Vec<Issuer>,
+    /// How clients are asked whose user name no login has.
+    pub ask: Ask,
+}
+
+/// How a client is asked for its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ask {
+    /// As a password.
+    #[default]
+    Password,
+    /// By the SASL mechanism OAUTHBEARER.
+    OauthBearer,
+}
+
+/// One `[jwt.NAME]`.
+#[derive(Debug, Clone)]
+pub struct Issuer {
+    /// The section's name.
+    pub name: String,
+    /// What its tokens must be like, and where they name tenant and user.
+    pub rules: Rules,
+    /// What they are signed with.
+    pub keys: KeySource,
+    /// Whether a session is ended once its token has expired.
+    pub end_expired: bool,
+    /// Whether the user name in the startup packet must be that of the token.
+    pub user_must_match: bool,
+    /// What a client that has no token is told to ask for (OAUTHBEARER).
+    pub scope: String,
+}
+
+/// Where the keys of an issuer come from.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// A file, which has been read.
+    Fixed(Arc<Keys>),
+    /// An address.
+    Fetched(Arc<JwksUrl>),
+}
+
+/// An address that a JWK set is fetched from by HTTP, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwksUrl {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The host as the address has it, for the header `Host`.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    /// How the connection is secured; `None` to this machine alone.
+    pub tls: Option<JwksTls>,
+    /// How often the keys are fetched.
+    pub refresh: Duration,
+    /// The least time from one request to the next, whatever asks for it.
+    pub refresh_floor: Duration,
+    /// Most time for one request.
+    pub timeout: Duration,
+}
+
+/// How a connection for keys is secured.
+#[derive(Debug, Clone)]
+pub struct JwksTls {
+    /// For what the certificate must be made.
+    pub name: rustls::pki_types::ServerName<'static>,
+    /// What it is verified against.
+    pub roots: Vec<rustls::pki_types::CertificateDer<'static>>,
+    /// Built from them (rustls).
+    pub config: Arc<rustls::ClientConfig>,
+}
+
+impl PartialEq for JwksTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.roots == other.roots
+    }
+}
+
+impl Eq for JwksTls {}
 
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq)]

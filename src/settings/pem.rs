@@ -81,12 +81,12 @@ fn damaged(path: &Path, error: &Error) -> String {
 }
 
 #[cfg(unix)]
-fn readable_by_all(path: &Path) -> bool {
+pub(super) fn readable_by_all(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
 }
 
 #[cfg(not(unix))]
-fn readable_by_all(_path: &Path) -> bool {
+pub(super) fn readable_by_all(_path: &Path) -> bool {
     false
 }

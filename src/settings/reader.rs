@@ -210,6 +210,11 @@ impl<'a> Section<'a> {
         self.reader.note(self.origin, &self.path, None, reason);
     }
 
+    /// The section's path, such as `tenants[2]`.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Where the section is.
     pub(super) fn place(&self) -> Place {
         Place {
@@ -455,6 +460,11 @@ impl<'a> Entry<'a> {
             return None;
         }
         Some(texts)
+    }
+
+    /// Whether the value is written as a list.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.data, Data::List(_))
     }
 
     /// The value as the path of a file, relative to the configuration's folder.

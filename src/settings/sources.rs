@@ -53,7 +53,21 @@ pub struct SqlSource {
     pub most: usize,
 }
 
+/// Which queries there are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Queries {
+    pub(super) tenants: bool,
+    pub(super) logins: bool,
+}
+
 impl SqlSource {
+    pub(super) fn queries(&self) -> Queries {
+        Queries {
+            tenants: self.tenants.is_some(),
+            logins: self.logins.is_some(),
+        }
+    }
+
     /// Whether `other` has the same content: the same queries, run as the same
     /// role in the same database.
     #[must_use]

@@ -58,6 +58,7 @@ pub struct Directory {
     tenants: HashMap<TenantId, SharedTenant>,
     logins: HashMap<Box<str>, Login>,
     is_incomplete: bool,
+    lacks_logins: bool,
 }
 
 impl Directory {
@@ -79,14 +80,22 @@ impl Directory {
     }
 
     /// Says that a source of it cannot be asked: who is not here may still exist.
-    pub fn set_incomplete(&mut self) {
+    /// Of `logins` too, or of tenants alone.
+    pub fn set_incomplete(&mut self, logins: bool) {
         self.is_incomplete = true;
+        self.lacks_logins = logins;
     }
 
     /// Whether whoever is not here does not exist.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         !self.is_incomplete
+    }
+
+    /// Whether a login that is not here does not exist.
+    #[must_use]
+    pub fn has_all_logins(&self) -> bool {
+        !self.lacks_logins
     }
 
     /// The login of this name.

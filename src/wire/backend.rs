@@ -234,6 +234,8 @@ pub fn negotiate_protocol_version(out: &mut Vec<u8>, minor: u16, unknown: &[&str
 pub enum Authentication<'a> {
     /// The client is in.
     Ok,
+    /// The password is to be sent as it is.
+    CleartextPassword,
     /// SASL begins; these mechanisms are offered.
     Sasl(&'a [&'a str]),
     /// The mechanism's next step.
@@ -247,6 +249,7 @@ impl Authentication<'_> {
     pub fn encode(self, out: &mut Vec<u8>) {
         let body = match self {
             Self::Ok => 0_u32.to_be_bytes().to_vec(),
+            Self::CleartextPassword => 3_u32.to_be_bytes().to_vec(),
             Self::Sasl(mechanisms) => {
                 let mut body = 10_u32.to_be_bytes().to_vec();
                 for mechanism in mechanisms {

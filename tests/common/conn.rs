@@ -228,7 +228,8 @@ impl Conn {
         }
     }
 
-    fn finish_login(&mut self) -> Result<(), Fields> {
+    /// Reads what follows the authentication, up to ReadyForQuery.
+    pub fn finish_login(&mut self) -> Result<(), Fields> {
         loop {
             let message = self.next().expect("the connection was closed");
             match message.tag {
