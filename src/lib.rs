@@ -7,6 +7,7 @@
 //! own go through [`maintenance`], beside that stream.
 
 pub mod binding;
+pub mod directory;
 pub mod gateway;
 pub mod guard;
 pub mod jwt;

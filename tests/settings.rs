@@ -1694,6 +1694,7 @@ fn the_example_s_comments_load_too() {
     let folder = Folder::new();
     folder.put_secret("reports_app.password", "x");
     folder.put_secret("seal.key", &"k".repeat(32));
+    std::fs::create_dir(folder.path("tenants.d")).unwrap();
     folder.put(
         "issuer-ca.crt",
         std::fs::read(folder.path("server-ca.crt")).unwrap(),
@@ -1722,8 +1723,16 @@ fn the_example_s_comments_load_too() {
             }
         })
         .collect();
-    let environment = [("WELLNESS_APP_PASSWORD", "x")];
+    let environment = [
+        ("WELLNESS_APP_PASSWORD", "x"),
+        ("TENANT_DIRECTORY_PASSWORD", "x"),
+    ];
     let settings = folder.load_with(text.join("\n"), &environment).unwrap();
+    let sources = &settings.sources;
+    assert!(sources.folder.is_some() && sources.watch);
+    let sql = sources.sql.as_ref().unwrap();
+    assert_eq!((sql.refresh.as_secs(), sql.stale.as_secs()), (30, 600));
+    assert_eq!(sql.most, 100_000);
     assert_eq!(settings.tenants.len(), 4);
     assert_eq!(settings.isolations.len(), 3);
     assert_eq!(settings.servers.len(), 2);

@@ -3,7 +3,7 @@
 mod explain;
 mod report;
 
-use super::{Failure, print};
+use super::{Failure, directory, print};
 use clap::Args;
 use pgtenant::maintenance::Url;
 use pgtenant::maintenance::check::{self, Report, Severity};
@@ -63,11 +63,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Some(config) = &arguments.config else {
         return Err(Failure::configuration("pgtenant: --config FILE is missing"));
     };
-    let settings = settings::load(config).map_err(Failure::configuration)?;
+    let mut settings = settings::load(config).map_err(Failure::configuration)?;
     let credential = arguments.url.as_deref().map(credential).transpose()?;
     let report = if arguments.offline {
         check::configuration(&settings)
     } else {
+        directory::complete(&mut settings)?;
         look(&settings, credential.as_ref())?
     };
     if arguments.json {

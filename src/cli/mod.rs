@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod directory;
 mod failure;
 mod harden;
 mod provision;

@@ -1,6 +1,6 @@
 //! `pgtenant provision`
 
-use super::{Failure, print};
+use super::{Failure, directory, print};
 use pgtenant::maintenance::Url;
 use pgtenant::provision::{
     Copies, Joining, Mode, ProvisionError, Report, Site, Template, install_trigger, provision,
@@ -48,7 +48,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let settings = settings::load(&arguments.config).map_err(Failure::configuration)?;
+    let mut settings = settings::load(&arguments.config).map_err(Failure::configuration)?;
+    directory::complete(&mut settings)?;
     let url = Url::parse(&arguments.url).map_err(Failure::configuration)?;
     let template = Template::parse(&arguments.template).map_err(Failure::configuration)?;
     let site = Site {

@@ -1,34 +1,99 @@
-//! Going by a changed configuration without a restart.
+//! Going by a changed configuration, or a changed directory, without a restart.
 
+use pgtenant::directory::{Follower, Watch};
 use pgtenant::gateway::Control;
-use pgtenant::settings::{self, Settings};
+use pgtenant::settings::{self, Files, Problems, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-/// Loads the configuration file again whenever `asked` is notified. A file with
-/// problems changes nothing.
-pub(super) async fn follow(file: PathBuf, control: Control, asked: Arc<Notify>) {
-    loop {
-        asked.notified().await;
-        let path = file.clone();
+/// What a running proxy goes by.
+pub(super) struct Sources {
+    /// The configuration file.
+    file: PathBuf,
+    directory: Follower,
+    /// None with `directory.watch = false`.
+    watch: Option<Watch>,
+}
+
+impl Sources {
+    /// Those of the first settings, whose directory it completes.
+    pub(super) async fn new(file: PathBuf, settings: &mut Settings) -> Self {
+        let mut sources = Self {
+            file,
+            directory: Follower::new(),
+            watch: None,
+        };
+        sources.adopt(settings).await;
+        sources
+    }
+
+    async fn adopt(&mut self, settings: &mut Settings) {
+        let watch = settings.sources.watch;
+        self.watch = watch.then(|| Watch::new(&settings.files));
+        self.directory.adopt(settings).await;
+    }
+
+    /// Makes the proxy go by every change. The configuration is loaded again when
+    /// a file of it changes and whenever `asked` is notified; one with problems
+    /// changes nothing.
+    pub(super) async fn follow(mut self, control: Control, asked: Arc<Notify>) {
+        loop {
+            let changed = tokio::select! {
+                () = asked.notified() => None,
+                () = change(self.watch.as_mut()) => None,
+                directory = self.directory.changed() => Some(directory),
+            };
+            match changed {
+                Some(directory) => control.replace_directory(directory),
+                None => self.reload(&control).await,
+            }
+        }
+    }
+
+    async fn reload(&mut self, control: &Control) {
+        let path = self.file.clone();
         match tokio::task::spawn_blocking(move || settings::load(&path)).await {
-            Ok(Ok(settings)) => go_by(settings, &control),
+            Ok(Ok(mut settings)) => {
+                self.adopt(&mut settings).await;
+                go_by(settings, control);
+            }
             Ok(Err(problems)) => {
-                for problem in &problems {
-                    error!(target: "pgtenant::reload", %problem, "the configuration was not reloaded");
-                }
+                tell(&problems);
+                self.watch_again(problems.files());
             }
             Err(failed) => {
                 error!(target: "pgtenant::reload", error = %failed, "the configuration was not reloaded");
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
+        }
+    }
+
+    fn watch_again(&mut self, files: &Files) {
+        if let Some(watch) = &mut self.watch {
+            watch.follow(files);
         }
     }
 }
 
+async fn change(watch: Option<&mut Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn tell(problems: &Problems) {
+    for problem in problems {
+        error!(target: "pgtenant::reload", %problem, "the configuration was not reloaded");
+    }
+}
+
 fn go_by(settings: Settings, control: &Control) {
-    let (tenants, logins) = (settings.tenants.len(), settings.directory.len());
+    let directory = &settings.directory;
+    let (tenants, logins) = (directory.tenants().count(), directory.len());
     match control.reload(settings) {
         Ok(waiting) => {
             for key in waiting {

@@ -13,8 +13,8 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
     if settings.guard.mode == Mode::Report {
         warn!("guard.mode = \"report\": statements that break isolation are logged, NOT refused");
     }
-    let (tenants, logins) = (settings.tenants.len(), settings.directory.len());
-    serve::serve(settings, Hangup::Reload(config.to_owned()), |addresses| {
+    let hangup = Hangup::Reload(config.to_owned());
+    serve::serve(settings, hangup, |addresses, tenants, logins| {
         for address in addresses {
             info!(%address, tenants, logins, "listening");
         }

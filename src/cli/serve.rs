@@ -1,6 +1,7 @@
 //! Serving clients until the process is told to stop; `run` and `demo` share it.
 
-use super::{Failure, reload};
+use super::Failure;
+use super::reload::Sources;
 use pgtenant::gateway::{Gateway, Stop, StopHandle};
 use pgtenant::settings::Settings;
 use std::io;
@@ -24,12 +25,12 @@ pub(super) enum Hangup {
 }
 
 /// Serves clients until a signal tells to stop. `ready` is called once clients
-/// can connect, with the addresses that are listened on; when it fails, nothing
-/// is served.
+/// can connect, with the addresses that are listened on and how many tenants and
+/// logins there are; when it fails, nothing is served.
 pub(super) fn serve(
-    settings: Settings,
+    mut settings: Settings,
     hangup: Hangup,
-    ready: impl FnOnce(&[SocketAddr]) -> Result<(), Failure>,
+    ready: impl FnOnce(&[SocketAddr], usize, usize) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -39,19 +40,22 @@ pub(super) fn serve(
         let signals = StopSignals::install()
             .map_err(|error| Failure::run(format!("cannot handle signals: {error}")))?;
         let drain = settings.listen.drain_timeout;
+        let sources = match hangup {
+            Hangup::Reload(file) => Some(Sources::new(file, &mut settings).await),
+            Hangup::Stop => None,
+        };
+        let directory = &settings.directory;
+        let (tenants, logins) = (directory.tenants().count(), directory.len());
         let gateway = Gateway::bind(settings)
             .await
             .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;
-        ready(&gateway.addresses())?;
+        ready(&gateway.addresses(), tenants, logins)?;
         let (handle, stop) = Stop::new();
-        let reload = match hangup {
-            Hangup::Reload(file) => {
-                let asked = Arc::new(Notify::new());
-                tokio::spawn(reload::follow(file, gateway.control(), asked.clone()));
-                Some(asked)
-            }
-            Hangup::Stop => None,
-        };
+        let reload = sources.map(|sources| {
+            let asked = Arc::new(Notify::new());
+            tokio::spawn(sources.follow(gateway.control(), asked.clone()));
+            asked
+        });
         let stopping = tokio::spawn(signals.govern(handle, drain, reload));
         let ended = gateway.serve(stop).await.map_err(Failure::run);
         stopping.abort();

@@ -74,8 +74,11 @@ impl Live {
         } else {
             self.directory.tenant(id)
         };
-        let Some(tenant) = tenant.filter(|tenant| tenant.id == *id) else {
-            return end(Ending::Removed);
+        let tenant = match tenant.filter(|tenant| tenant.id == *id) {
+            Some(tenant) => tenant,
+            // Nothing says that it is gone: it stays as it was.
+            None if !self.directory.is_complete() => &member.membership.tenant,
+            None => return end(Ending::Removed),
         };
         if tenant.standing == Standing::Suspended {
             return end(Ending::Suspended);

@@ -135,6 +135,9 @@ impl Authenticator {
             directory,
             guess: Guess { user, who, peer },
         };
+        if login.is_none() && !directory.has_all_logins() {
+            return Err(unavailable("the login may be one that is away".to_owned()));
+        }
         let mut out = Vec::new();
         negotiate(startup, &mut out);
         let proven = self.prove(wire, &client, out).await;
@@ -146,7 +149,16 @@ impl Authenticator {
             Err(error) if error.is_wrong_credential() => peer.throttle.failed(who),
             Err(_) => {}
         }
-        standing(proven?)
+        match proven {
+            Ok(proven) => standing(proven),
+            // Perhaps its tenant is only away.
+            Err(error)
+                if error.is_wrong_credential() && login.is_none() && !directory.is_complete() =>
+            {
+                Err(unavailable(error.to_string()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Asks the client for the proof that it can give, with `out` in front.
@@ -403,6 +415,16 @@ fn standing(proven: Proven) -> Result<Proven, LoginError> {
                 proven.principal.tenant.id
             ),
         }),
+    }
+}
+
+/// Whoever is not in the directory may be in the part of it that is away.
+fn unavailable(reason: String) -> LoginError {
+    let error = ClientError::fatal("57P03", "the tenant directory is not available")
+        .hint("Try again in a moment.");
+    LoginError::Refused {
+        error: Box::new(error),
+        reason,
     }
 }
 

@@ -4,8 +4,10 @@ use super::MaintenanceError;
 use super::stream::{AlreadySecured, Stream};
 use crate::server::{ConnectError, dial, secure};
 use crate::settings::{Secret, Server, ServerTls};
+use std::future::poll_fn;
+use tokio::sync::watch;
 use tokio_postgres::config::{SslMode, SslNegotiation};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{AsyncMessage, Client, Config};
 
 /// One connection to one database.
 ///
@@ -35,11 +37,49 @@ impl Database {
         user: &str,
         password: Option<&Secret>,
     ) -> Result<Self, MaintenanceError> {
-        let limit = server.connect_timeout;
-        tokio::time::timeout(limit, open(server, database, user, password))
-            .await
-            .unwrap_or(Err(Failure::Connect(ConnectError::Timeout(limit))))
-            .map_err(|failure| failure.at(server, database, user))
+        let mut config = config(database, user, password);
+        config.options("-c search_path=");
+        let (client, connection) = open(server, config).await?;
+        // It ends with the client. What it fails with, the queries are told too.
+        tokio::spawn(connection);
+        Ok(Self::of(client, database, user))
+    }
+
+    /// Connects in the same way for queries that are not of ours: the session's
+    /// `search_path` is that of the role. Of notifications that arrive the
+    /// receiver has the number; it is closed when the connection is.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_to_follow(
+        server: &Server,
+        database: &str,
+        user: &str,
+        password: Option<&Secret>,
+    ) -> Result<(Self, watch::Receiver<u64>), MaintenanceError> {
+        let config = config(database, user, password);
+        let (client, connection) = open(server, config).await?;
+        let (count, counted) = watch::channel(0);
+        tokio::spawn(count_notifications(connection, count));
+        Ok((Self::of(client, database, user), counted))
+    }
+
+    fn of(client: Client, database: &str, user: &str) -> Self {
+        Self {
+            client,
+            name: database.to_owned(),
+            user: user.to_owned(),
+        }
+    }
+}
+
+type Connection = tokio_postgres::Connection<Stream, Stream>;
+
+async fn count_notifications(mut connection: Connection, count: watch::Sender<u64>) {
+    while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+        if matches!(message, AsyncMessage::Notification(_)) {
+            count.send_modify(|n| *n += 1);
+        }
     }
 }
 
@@ -58,9 +98,10 @@ enum Failure {
 }
 
 impl Failure {
-    fn at(self, server: &Server, database: &str, user: &str) -> MaintenanceError {
+    fn at(self, server: &Server, config: &Config) -> MaintenanceError {
         let place = format!("{}:{}", server.host, server.port);
-        let (database, user) = (database.to_owned(), user.to_owned());
+        let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
+        let (database, user) = (name(config.get_dbname()), name(config.get_user()));
         match self {
             Self::Connect(source) => MaintenanceError::Connect { place, source },
             Self::Login(source) => MaintenanceError::Login {
@@ -73,40 +114,20 @@ impl Failure {
     }
 }
 
-async fn open(
-    server: &Server,
-    database: &str,
-    user: &str,
-    password: Option<&Secret>,
-) -> Result<Database, Failure> {
+async fn open(server: &Server, config: Config) -> Result<(Client, Connection), MaintenanceError> {
+    let limit = server.connect_timeout;
+    tokio::time::timeout(limit, establish(server, &config))
+        .await
+        .unwrap_or(Err(Failure::Connect(ConnectError::Timeout(limit))))
+        .map_err(|failure| failure.at(server, &config))
+}
+
+async fn establish(server: &Server, config: &Config) -> Result<(Client, Connection), Failure> {
     let stream = dial(server)
         .await
         .map_err(|error| Failure::Connect(error.into()))?;
     let secured = secure(stream, server).await.map_err(Failure::Connect)?;
-    let config = config(server, database, user, password);
-    let (client, connection) = config
-        .connect_raw(Stream::new(secured), AlreadySecured)
-        .await
-        .map_err(Failure::Login)?;
-    // It ends with the client. What it fails with, the queries are told too.
-    tokio::spawn(connection);
-    Ok(Database {
-        client,
-        name: database.to_owned(),
-        user: user.to_owned(),
-    })
-}
-
-fn config(server: &Server, database: &str, user: &str, password: Option<&Secret>) -> Config {
-    let mut config = Config::new();
-    config
-        .user(user)
-        .dbname(database)
-        .application_name("pgtenant")
-        .options("-c search_path=");
-    if let Some(password) = password {
-        config.password(password.reveal());
-    }
+    let mut config = config.clone();
     match server.tls {
         ServerTls::Off => config.ssl_mode(SslMode::Disable),
         // The stream is encrypted already: nothing more is asked for, and its
@@ -115,5 +136,20 @@ fn config(server: &Server, database: &str, user: &str, password: Option<&Secret>
             .ssl_mode(SslMode::Require)
             .ssl_negotiation(SslNegotiation::Direct),
     };
+    config
+        .connect_raw(Stream::new(secured), AlreadySecured)
+        .await
+        .map_err(Failure::Login)
+}
+
+fn config(database: &str, user: &str, password: Option<&Secret>) -> Config {
+    let mut config = Config::new();
+    config
+        .user(user)
+        .dbname(database)
+        .application_name("pgtenant");
+    if let Some(password) = password {
+        config.password(password.reveal());
+    }
     config
 }

@@ -5,10 +5,12 @@ use super::reader::Section;
 use super::tenants::Tenants;
 use crate::tenant::{CertificateMap, CertificateRule, Pattern};
 
-/// The entries; `certificates` tells whether clients are asked for one.
+/// The entries; `certificates` tells whether clients are asked for one. With
+/// `more_tenants` there may be tenants that are known later.
 pub(super) fn read(
     root: &mut Section<'_>,
     tenants: &Tenants,
+    more_tenants: bool,
     certificates: bool,
 ) -> CertificateMap {
     let mut map = CertificateMap::default();
@@ -16,13 +18,18 @@ pub(super) fn read(
         if !certificates {
             section.refuse_section(NO_CLIENT_CA);
         }
-        entry(section, tenants, &mut map);
+        entry(section, tenants, more_tenants, &mut map);
     }
     map
 }
 
 /// Reads one entry; `None` after a problem.
-fn entry(mut section: Section<'_>, tenants: &Tenants, map: &mut CertificateMap) -> Option<()> {
+fn entry(
+    mut section: Section<'_>,
+    tenants: &Tenants,
+    more_tenants: bool,
+    map: &mut CertificateMap,
+) -> Option<()> {
     let what = "the name in the certificate, such as \"CN=…\" or \"URI:…\"";
     let matched = section.required("match", what);
     let name = matched.as_ref().and_then(certificate_name);
@@ -43,7 +50,7 @@ fn entry(mut section: Section<'_>, tenants: &Tenants, map: &mut CertificateMap) 
         Some(_) => section.required("tenant", "the id of the tenant; or {tenant} in `match`"),
         None => section.optional("tenant"),
     };
-    let tenant = tenant.and_then(|entry| tenant_id(&entry, tenants));
+    let tenant = tenant.and_then(|entry| tenant_id(&entry, tenants, more_tenants));
     section.finish();
     let (matched, name, pattern) = (matched?, name?, pattern?);
     if pattern.has_placeholders() {

@@ -101,6 +101,23 @@ impl Plan {
         })
     }
 
+    /// The schemas that all tenants have in their search path.
+    pub(super) fn common_schemas(&self) -> impl Iterator<Item = &str> {
+        let search_path: &[Template] = match &self.kind {
+            Kind::Schema { search_path, .. } => search_path,
+            _ => &[],
+        };
+        let own = own_schema(search_path);
+        let others = search_path
+            .iter()
+            .enumerate()
+            .filter(move |(i, _)| *i != own);
+        others
+            .map(|(_, template)| template)
+            .filter(|template| template.placeholders().next().is_none())
+            .map(Template::as_str)
+    }
+
     /// The names that the templates take from a tenant's own keys.
     pub(super) fn placeholders(&self) -> BTreeSet<&str> {
         let templates: Vec<&Template> = match &self.kind {

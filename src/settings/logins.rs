@@ -1,55 +1,87 @@
 //! `[[logins]]`
 
 use super::problem::{shown, suggestion};
-use super::reader::{Entry, Section};
+use super::reader::{Entry, Place, Section};
 use super::tenants::Tenants;
 use crate::tenant::{
-    CertificateName, Directory, Login, LoginName, Method, NameKind, Principal, TenantId, Verifier,
+    CertificateName, Login, LoginName, Method, NameKind, Principal, SharedTenant, TenantId,
+    Verifier,
 };
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What clients can prove themselves with at all, besides passwords.
+/// A login that was read, and the id of its tenant.
+pub(super) struct ReadLogin {
+    pub(super) place: Place,
+    pub(super) user: LoginName,
+    pub(super) tenant: TenantId,
+    pub(super) methods: Vec<Method>,
+}
+
+impl ReadLogin {
+    /// The login, once its tenant is known.
+    pub(super) fn of(&self, tenant: SharedTenant) -> Login {
+        Login {
+            principal: Principal {
+                login: self.user.clone(),
+                tenant,
+            },
+            methods: self.methods.clone(),
+        }
+    }
+}
+
+/// What logins can use, as other sections have it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Means {
-    /// Tokens: there is an issuer.
+pub(super) struct Accepted {
+    /// There is a section `[jwt.NAME]`.
     pub(super) tokens: bool,
-    /// Certificates: clients are asked for one.
+    /// Clients are asked for a certificate.
     pub(super) certificates: bool,
 }
 
-/// The directory.
-pub(super) fn read(root: &mut Section<'_>, tenants: &Tenants, means: Means) -> Directory {
-    let mut directory = Directory::new();
-    for tenant in tenants.valid.values() {
-        directory.insert_tenant(tenant.clone());
+/// Reads the sections of files. With `more_tenants` there may be tenants that
+/// are known later.
+pub(super) fn read(
+    sections: Vec<Section<'_>>,
+    tenants: &Tenants,
+    more_tenants: bool,
+    accepted: Accepted,
+) -> Vec<ReadLogin> {
+    let mut users = HashMap::new();
+    let mut logins = Vec::new();
+    for section in sections {
+        let place = section.place();
+        let user = |entry: &Entry<'_>| user_name(entry, &place, &mut users);
+        let tenant = |entry: &Entry<'_>| tenant_id(entry, tenants, more_tenants);
+        logins.extend(login(section, user, tenant, accepted));
     }
-    let mut users = BTreeMap::new();
-    for section in root.tables("logins") {
-        if let Some(login) = login(section, tenants, means, &mut users) {
-            directory.insert(login);
-        }
-    }
-    directory
+    logins
 }
 
-fn login<'a>(
-    mut section: Section<'a>,
-    tenants: &Tenants,
-    means: Means,
-    users: &mut BTreeMap<&'a str, String>,
-) -> Option<Login> {
+/// Reads the row of a query; `None` after a problem.
+pub(super) fn read_row(section: Section<'_>, accepted: Accepted) -> Option<ReadLogin> {
+    let user = |entry: &Entry<'_>| entry.text().map(LoginName::new);
+    let tenant = |entry: &Entry<'_>| entry.text().map(TenantId::parse);
+    login(section, user, tenant, accepted)
+}
+
+fn login(
+    mut section: Section<'_>,
+    read_user: impl FnOnce(&Entry<'_>) -> Option<LoginName>,
+    read_tenant: impl FnOnce(&Entry<'_>) -> Option<TenantId>,
+    accepted: Accepted,
+) -> Option<ReadLogin> {
     let user = section.required("user", "the user name that the client logs in with");
-    let user = user.and_then(|entry| user_name(&entry, section.path(), users));
+    let user = user.and_then(|entry| read_user(&entry));
     let tenant = section.required("tenant", "the id of the login's tenant");
-    let tenant = tenant.and_then(|entry| tenant_id(&entry, tenants));
-    let methods = methods(&mut section, user, means);
+    let tenant = tenant.and_then(|entry| read_tenant(&entry));
+    let methods = methods(&mut section, user.as_ref().map(LoginName::as_str), accepted);
     section.finish();
-    Some(Login {
-        principal: Principal {
-            login: LoginName::new(user?),
-            tenant: tenants.valid.get(&tenant?)?.clone(),
-        },
+    Some(ReadLogin {
+        place: section.place(),
+        user: user?,
+        tenant: tenant?,
         methods: methods?,
     })
 }
@@ -76,10 +108,17 @@ const METHODS: [(&str, Word); 5] = [
     ("cert+scram", Word::CertificateAndScram),
 ];
 
+/// The keys of `[[logins]]`.
+pub(super) const KEYS: [&str; 5] = ["user", "tenant", "methods", "scram", "certificate"];
+
 /// What the login accepts; by default what its other keys are for.
-fn methods(section: &mut Section<'_>, user: Option<&str>, means: Means) -> Option<Vec<Method>> {
+fn methods(
+    section: &mut Section<'_>,
+    user: Option<&str>,
+    accepted: Accepted,
+) -> Option<Vec<Method>> {
     let words = match section.optional("methods") {
-        Some(entry) => words(&entry, means)?,
+        Some(entry) => words(&entry, accepted)?,
         None if !section.has("scram") && section.has("certificate") => vec![Word::Certificate],
         None => vec![Word::Scram],
     };
@@ -98,7 +137,7 @@ fn methods(section: &mut Section<'_>, user: Option<&str>, means: Means) -> Optio
         Some(None)
     };
     let certificate = if any(&[Word::Certificate, Word::CertificateAndScram]) {
-        if !means.certificates {
+        if !accepted.certificates {
             section.refuse_section(NO_CLIENT_CA);
         }
         match section.optional("certificate") {
@@ -128,7 +167,7 @@ fn methods(section: &mut Section<'_>, user: Option<&str>, means: Means) -> Optio
     words.into_iter().map(method).collect()
 }
 
-fn words(entry: &Entry<'_>, means: Means) -> Option<Vec<Word>> {
+fn words(entry: &Entry<'_>, accepted: Accepted) -> Option<Vec<Word>> {
     let mut words = Vec::new();
     for text in entry.texts()? {
         let Some((_, word)) = METHODS.iter().find(|(name, _)| *name == text) else {
@@ -136,7 +175,7 @@ fn words(entry: &Entry<'_>, means: Means) -> Option<Vec<Word>> {
             entry.refuse_hidden(format!("{} is no method; {near}", shown(text)));
             return None;
         };
-        if matches!(word, Word::Jwt | Word::OauthBearer) && !means.tokens {
+        if matches!(word, Word::Jwt | Word::OauthBearer) && !accepted.tokens {
             entry.refuse_hidden(format!(
                 "{} needs a section [jwt.NAME], which says whose tokens are accepted",
                 shown(text)
@@ -173,23 +212,27 @@ pub(super) fn certificate_name(entry: &Entry<'_>) -> Option<CertificateName> {
 }
 
 /// A user name that no other login has.
-fn user_name<'a>(
-    entry: &Entry<'a>,
-    path: &str,
-    users: &mut BTreeMap<&'a str, String>,
-) -> Option<&'a str> {
-    let user = entry.text()?;
-    if let Some(other) = users.get(user) {
+fn user_name(
+    entry: &Entry<'_>,
+    place: &Place,
+    users: &mut HashMap<LoginName, Place>,
+) -> Option<LoginName> {
+    let user = LoginName::new(entry.text()?);
+    if let Some(other) = users.get(&user) {
         entry.refuse(format!("is the user of {other} already"));
         return None;
     }
-    users.insert(user, path.to_owned());
+    users.insert(user.clone(), place.clone());
     Some(user)
 }
 
-pub(super) fn tenant_id(entry: &Entry<'_>, tenants: &Tenants) -> Option<TenantId> {
+pub(super) fn tenant_id(
+    entry: &Entry<'_>,
+    tenants: &Tenants,
+    more_tenants: bool,
+) -> Option<TenantId> {
     let id = TenantId::parse(entry.text()?);
-    if !tenants.declared.contains(&id) {
+    if !more_tenants && !tenants.declared.contains(&id) {
         let ids = tenants.declared.iter().map(TenantId::as_str);
         let near = suggestion(id.as_str(), ids);
         entry.refuse(format!("no tenant has this id; {near}"));

@@ -5,8 +5,10 @@
 //! *all* the [`Problem`]s at once. Nothing that has been loaded needs to be
 //! checked again.
 
+mod blueprint;
 mod certificates;
 mod client_certificates;
+mod files;
 mod isolation;
 mod jwt;
 mod limits;
@@ -18,23 +20,31 @@ mod pem;
 mod pool;
 mod problem;
 mod reader;
+mod rows;
 mod rules;
 mod server_certificate;
 mod servers;
 mod source;
+mod sources;
 mod template;
 mod tenants;
 mod throttle;
 mod tls;
 
+pub use blueprint::{Blueprint, Built, Incumbents};
+pub use files::Files;
 pub use isolation::read_key_file;
 pub use problem::{Origin, Problem, Problems};
+pub use rows::{Cell, Rows, Snapshot, TooLarge};
+pub use sources::{Sources, SqlSource};
 
 use crate::guard;
 use crate::jwt::{Keys, Rules};
 use crate::tenant::{CertificateMap, Directory, IsolationName, Seal, ServerName, SharedTenant};
 use aws_lc_rs::hmac;
+use logins::Accepted;
 use rustls::pki_types::TrustAnchor;
+use sources::Queries;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -61,52 +71,104 @@ pub fn load_with(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Settings, Problems> {
     let environment = source::Environment::new(environment);
-    let mut table = source::read(path).map_err(|problem| Problems::new(vec![problem]))?;
+    let mut files = Files::default();
+    files.note(path);
+    let mut table =
+        source::read(path).map_err(|problem| Problems::new(vec![*problem], files.clone()))?;
     let overlaid = source::overlay(&mut table, &environment);
-    let reader = reader::Reader::new(path, environment, overlaid);
-    let settings = read(reader.root(&table));
+    let reader = reader::Reader::new(path, environment, overlaid, files);
+    let settings = read(&reader, &table);
+    let files = reader.files().clone();
     match settings {
-        Some(settings) if reader.is_content() => Ok(settings),
-        _ => Err(Problems::new(reader.into_problems())),
+        Some(settings) if reader.is_content() => Ok(Settings { files, ..settings }),
+        _ => Err(Problems::new(reader.into_problems(), files)),
     }
 }
 
 /// Reads every section; `None` only after a problem was noted.
-fn read(mut root: reader::Section<'_>) -> Option<Settings> {
+fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
+    let mut root = reader.root(table);
     let listen = listen::read(root.section("listen"));
     let tls = tls::read(root.section("tls"));
     let servers = servers::read(&mut root);
     let pool = pool::read(root.section("pool"));
     let isolations = isolation::read(&mut root, &servers);
     let guard = rules::read(root.section("guard"));
-    let tenants = tenants::read(&mut root, &isolations, &servers);
+    let sources = sources::read(root.section("directory"), &servers);
+    let folder = sources
+        .as_ref()
+        .and_then(|sources| sources.folder.as_deref());
+    // Where the section has a problem, a tenant may have been meant to be in it.
+    let rows = match &sources {
+        Some(sources) => sources.sql.as_ref().map(SqlSource::queries),
+        None => Some(Queries::default()),
+    };
+    let more_tenants = rows.is_some_and(|rows| rows.tenants) || sources.is_none();
+    let documents = sources::documents(folder, reader);
+    let mut parts: Vec<_> = documents
+        .iter()
+        .map(|one| reader.document(&one.origin, &one.table))
+        .collect();
+    let sections = all_tables("tenants", &mut root, &mut parts);
+    let tenants = tenants::read(sections, reader, &isolations, &servers);
     let tokens = jwt::read(&mut root, tls.as_ref());
-    let means = logins::Means {
+    let accepted = Accepted {
         tokens: tokens
             .as_ref()
             .is_none_or(|tokens| !tokens.issuers.is_empty()),
         // Where [tls] has a problem, there is none of its users' to tell of.
         certificates: tls.as_ref().is_none_or(ClientTls::verifies_clients),
     };
-    let directory = logins::read(&mut root, &tenants, means);
-    let certificates = certificates::read(&mut root, &tenants, means.certificates);
+    let sections = all_tables("logins", &mut root, &mut parts);
+    let logins = logins::read(sections, &tenants, more_tenants, accepted);
+    let certificates = certificates::read(&mut root, &tenants, more_tenants, accepted.certificates);
     let throttle = throttle::read(root.section("throttle"), &listen);
     let log = log::read(root.section("log"));
     root.finish();
+    for part in &parts {
+        part.finish();
+    }
+    let list = tenants.list();
+    let described = isolations.describe();
+    let blueprint = Blueprint::new(
+        isolations,
+        servers.clone(),
+        tenants.placed,
+        logins,
+        accepted,
+        rows,
+    );
+    let directory = blueprint.build(None, &Incumbents::default()).directory;
     Some(Settings {
         listen,
         tls: tls?,
         servers: servers.valid,
         pool,
-        isolations: isolations.describe(),
+        isolations: described,
         guard,
-        tenants: tenants.list(),
+        tenants: list,
         directory,
+        sources: sources?,
+        blueprint: Arc::new(blueprint),
         tokens: tokens?,
         certificates,
         throttle,
         log,
+        files: Files::default(),
     })
+}
+
+/// The tables of a list that may stand in several files.
+fn all_tables<'a>(
+    key: &str,
+    root: &mut reader::Section<'a>,
+    parts: &mut [reader::Section<'a>],
+) -> Vec<reader::Section<'a>> {
+    let mut all = root.tables(key);
+    for part in parts {
+        all.extend(part.tables(key));
+    }
+    all
 }
 
 /// Everything that the proxy is told.
@@ -124,10 +186,15 @@ pub struct Settings {
     pub isolations: BTreeMap<IsolationName, Isolation>,
     /// `[guard]`
     pub guard: guard::Options,
-    /// `[[tenants]]`, each with its isolation resolved.
+    /// `[[tenants]]` of the files, each with its isolation resolved.
     pub tenants: Vec<SharedTenant>,
-    /// The same tenants, with their `[[logins]]`.
+    /// The same tenants, with their `[[logins]]`. Not complete where there is a
+    /// `[directory.sql]`.
     pub directory: Directory,
+    /// `[directory]`
+    pub sources: Sources,
+    /// What the directory is built from when the rows of `[directory.sql]` change.
+    pub blueprint: Arc<Blueprint>,
     /// `[jwt.NAME]`
     pub tokens: Tokens,
     /// `[[certificates]]`
@@ -136,6 +203,8 @@ pub struct Settings {
     pub throttle: Throttling,
     /// `[log]`
     pub log: Log,
+    /// The files that all of this was read from.
+    pub files: Files,
 }
 
 /// `[listen]`: where clients arrive and how many may.

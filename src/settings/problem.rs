@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, for the person who has to put it right.
 
+use super::Files;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,28 +9,37 @@ use std::sync::Arc;
 ///
 /// Shown one problem per line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    list: Vec<Problem>,
+    files: Files,
+}
 
 impl Problems {
-    pub(super) fn new(problems: Vec<Problem>) -> Self {
-        Self(problems)
+    pub(super) fn new(list: Vec<Problem>, files: Files) -> Self {
+        Self { list, files }
     }
 
     /// The problems, in the order of the sections.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.list.len()
     }
 
     /// Whether there is none; [`load`](super::load) never returns such.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
+    }
+
+    /// The files that were read, or were to be.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 }
 
@@ -44,7 +54,7 @@ impl<'a> IntoIterator for &'a Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.0.iter().enumerate() {
+        for (i, problem) in self.list.iter().enumerate() {
             if i > 0 {
                 f.write_str("\n")?;
             }
@@ -94,10 +104,19 @@ impl fmt::Display for Problem {
 /// Where a value was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// The configuration file.
+    /// The configuration file, or one of `directory.folder`.
     File(Arc<Path>),
     /// The environment variable of this name.
     Environment(Arc<str>),
+    /// A query of `[directory.sql]`, by its key.
+    Query(&'static str),
+    /// A row of a query of `[directory.sql]`.
+    Row {
+        /// The query's key, such as `tenants`.
+        query: &'static str,
+        /// What tells the row from others.
+        row: Arc<str>,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -105,6 +124,8 @@ impl fmt::Display for Origin {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Environment(name) => write!(f, "environment variable {name}"),
+            Self::Query(query) => write!(f, "directory.sql.{query}"),
+            Self::Row { query, row } => write!(f, "directory.sql.{query}, row {row}"),
         }
     }
 }

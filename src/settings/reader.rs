@@ -3,11 +3,12 @@
 //! Each function that reads a value returns `None` after it has noted what is
 //! wrong, so that one pass finds everything.
 
+use super::Files;
 use super::problem::{Origin, Problem, nearest, shown, suggestion};
 use super::source::{Data, Environment, Table, Value};
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::BTreeSet;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::Read as _;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -24,21 +25,59 @@ pub(super) struct Reader {
     folder: PathBuf,
     environment: Environment,
     problems: RefCell<Vec<Problem>>,
+    files: RefCell<Files>,
 }
 
 impl Reader {
-    pub(super) fn new(path: &Path, environment: Environment, problems: Vec<Problem>) -> Self {
+    pub(super) fn new(
+        path: &Path,
+        environment: Environment,
+        problems: Vec<Problem>,
+        files: Files,
+    ) -> Self {
         Self {
             file: Origin::File(path.into()),
             folder: path.parent().unwrap_or(Path::new("")).into(),
             environment,
             problems: RefCell::new(problems),
+            files: RefCell::new(files),
         }
+    }
+
+    /// A reader of what is in no file.
+    pub(super) fn of_rows() -> Self {
+        let environment = Environment::new([]);
+        Self::new(Path::new(""), environment, Vec::new(), Files::default())
     }
 
     /// The whole file as a section.
     pub(super) fn root<'a>(&'a self, table: &'a Table) -> Section<'a> {
-        Section::new(self, String::new(), &self.file, Some(table))
+        self.document(&self.file, table)
+    }
+
+    /// Another file, or a row, as a section.
+    pub(super) fn document<'a>(&'a self, origin: &'a Origin, table: &'a Table) -> Section<'a> {
+        Section::new(self, String::new(), origin, Some(table))
+    }
+
+    /// The files that were read so far, or were to be.
+    pub(super) fn files(&self) -> RefMut<'_, Files> {
+        self.files.borrow_mut()
+    }
+
+    /// Notes a problem that has its own place.
+    pub(super) fn add(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// How many problems were noted.
+    pub(super) fn count(&self) -> usize {
+        self.problems.borrow().len()
+    }
+
+    /// Notes a problem with what was read at a place.
+    pub(super) fn refuse(&self, place: &Place, reason: String) {
+        self.note(&place.origin, &place.path, None, reason);
     }
 
     pub(super) fn environment(&self) -> &Environment {
@@ -47,7 +86,7 @@ impl Reader {
 
     /// Whether nothing was noted.
     pub(super) fn is_content(&self) -> bool {
-        self.problems.borrow().is_empty()
+        self.count() == 0
     }
 
     /// All that was noted.
@@ -56,7 +95,7 @@ impl Reader {
     }
 
     fn note(&self, origin: &Origin, key: &str, value: Option<String>, reason: String) {
-        self.problems.borrow_mut().push(Problem {
+        self.add(Problem {
             origin: origin.clone(),
             position: None,
             key: (!key.is_empty()).then(|| key.to_owned()),
@@ -176,6 +215,15 @@ impl<'a> Section<'a> {
         &self.path
     }
 
+    /// Where the section is.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            elsewhere: self.origin != &self.reader.file,
+            origin: self.origin.clone(),
+            path: self.path.clone(),
+        }
+    }
+
     /// Notes every key that was not asked for.
     pub(super) fn finish(&self) {
         let known = || self.known.iter().map(String::as_str);
@@ -210,6 +258,32 @@ impl<'a> Section<'a> {
             key
         } else {
             format!("{}.{key}", self.path)
+        }
+    }
+}
+
+/// Where something was read, for problems that are found later.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    origin: Origin,
+    path: String,
+    /// Whether it is not in the configuration file itself.
+    elsewhere: bool,
+}
+
+impl Place {
+    /// Whether it is a row of a query.
+    pub(super) fn is_row(&self) -> bool {
+        matches!(self.origin, Origin::Row { .. })
+    }
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.path.as_str(), self.elsewhere) {
+            ("", _) => write!(f, "{}", self.origin),
+            (path, false) => f.write_str(path),
+            (path, true) => write!(f, "{path} of {}", self.origin),
         }
     }
 }
@@ -277,6 +351,20 @@ impl<'a> Entry<'a> {
         } else {
             Some(text)
         }
+    }
+
+    /// The value as text that may have several lines.
+    pub(super) fn lines(&self) -> Option<&'a str> {
+        let Data::Text(text) = self.data else {
+            self.refuse("must be text in quotes");
+            return None;
+        };
+        let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        if text.trim().is_empty() || text.contains(control) {
+            self.refuse_hidden("must be text that is not empty and has no control characters");
+            return None;
+        }
+        Some(text)
     }
 
     /// The value as a whole number.
@@ -407,6 +495,7 @@ impl<'a> Entry<'a> {
     }
 
     fn file_of(&self, path: PathBuf, most: u64) -> Option<(PathBuf, Vec<u8>)> {
+        self.reader.files().note(&path);
         let most_bytes = most << 20;
         let mut bytes = Vec::new();
         let read = std::fs::File::open(&path)

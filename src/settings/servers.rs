@@ -16,7 +16,7 @@ use std::time::Duration;
 const PASSWORDS: [&str; 3] = ["password", "password_file", "password_env"];
 
 /// The servers, and the names of those too that have a problem.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Servers {
     pub(super) declared: BTreeSet<String>,
     pub(super) valid: BTreeMap<ServerName, Server>,
@@ -179,7 +179,8 @@ fn roots(ca: &Entry<'_>) -> Option<RootCertStore> {
     Some(roots)
 }
 
-fn password(section: &mut Section<'_>) -> Option<Secret> {
+/// The password, by one of the keys that there are for it.
+pub(super) fn password(section: &mut Section<'_>) -> Option<Secret> {
     let [text, file, variable] = PASSWORDS.map(|key| section.optional(key));
     let given: Vec<_> = PASSWORDS
         .into_iter()

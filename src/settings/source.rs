@@ -52,14 +52,16 @@ impl Environment {
 }
 
 /// Reads and parses the configuration file.
-pub(super) fn read(path: &Path) -> Result<Table, Problem> {
+pub(super) fn read(path: &Path) -> Result<Table, Box<Problem>> {
     let origin = Origin::File(Arc::from(path));
-    let wrong = |position, reason| Problem {
-        origin: origin.clone(),
-        position,
-        key: None,
-        value: None,
-        reason,
+    let wrong = |position, reason| {
+        Box::new(Problem {
+            origin: origin.clone(),
+            position,
+            key: None,
+            value: None,
+            reason,
+        })
     };
     let bytes = std::fs::read(path)
         .map_err(|e| wrong(None, format!("cannot read the configuration file: {e}")))?;

@@ -4,7 +4,7 @@ use super::isolation::{Isolations, Kind, Plan, RolePlan, own_schema};
 use super::limits;
 use super::merges;
 use super::problem::{shown, suggestion};
-use super::reader::{Entry, Section};
+use super::reader::{Entry, Place, Reader, Section};
 use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema, quote};
 use crate::tenant::{
@@ -22,6 +22,8 @@ const MOST_ID_BYTES: usize = 255;
 pub(super) struct Tenants {
     pub(super) declared: BTreeSet<TenantId>,
     pub(super) valid: BTreeMap<TenantId, SharedTenant>,
+    /// The valid ones, with what they have of their own.
+    pub(super) placed: Vec<Placed>,
 }
 
 impl Tenants {
@@ -32,38 +34,60 @@ impl Tenants {
 }
 
 /// A tenant that was read, and what it is said to have of its own.
-pub(super) struct Placed<'a> {
-    pub(super) section: Section<'a>,
-    pub(super) tenant: Tenant,
+pub(super) struct Placed {
+    pub(super) place: Place,
+    pub(super) tenant: SharedTenant,
     /// The schemas of its search path, its own and those it shares.
     pub(super) schemas: Vec<String>,
     /// Which of them is its own.
     pub(super) own_schema: usize,
 }
 
-pub(super) fn read(root: &mut Section<'_>, isolations: &Isolations, servers: &Servers) -> Tenants {
+/// Reads the sections of files.
+pub(super) fn read(
+    sections: Vec<Section<'_>>,
+    reader: &Reader,
+    isolations: &Isolations,
+    servers: &Servers,
+) -> Tenants {
     let mut declared = BTreeMap::new();
     let mut placed = Vec::new();
-    for mut section in root.tables("tenants") {
-        let id = id(&mut section, &mut declared);
+    for mut section in sections {
+        let id = id(&mut section).and_then(|id| only(id, &section, &mut declared));
         let Some(one) = place(id, section, isolations, servers) else {
             continue;
         };
         placed.push(one);
     }
-    merges::check(&placed, &servers.valid);
-    let valid = placed.into_iter().map(|placed| {
+    merges::check(&placed, &servers.valid, reader);
+    let valid = placed.iter().map(|placed| {
         let id = placed.tenant.id.clone();
-        (id, Arc::new(placed.tenant))
+        (id, placed.tenant.clone())
     });
     Tenants {
         valid: valid.collect(),
         declared: declared.into_keys().collect(),
+        placed,
     }
 }
 
-/// The tenant's id, which no other one has.
-fn id(section: &mut Section<'_>, declared: &mut BTreeMap<TenantId, String>) -> Option<TenantId> {
+/// Reads the row of a query; `None` after a problem. `others` are keys that
+/// tenants of other isolations have.
+pub(super) fn read_row(
+    mut section: Section<'_>,
+    isolations: &Isolations,
+    servers: &Servers,
+    others: &BTreeSet<&str>,
+) -> Option<Placed> {
+    let id = id(&mut section);
+    for key in others {
+        drop(section.optional(key));
+    }
+    place(id.map(|(id, _)| id), section, isolations, servers)
+}
+
+/// The tenant's id.
+fn id<'a>(section: &mut Section<'a>) -> Option<(TenantId, Entry<'a>)> {
     let entry = section.required("id", "the tenant's id, as the database knows it")?;
     let text = entry.text()?;
     if text.len() > MOST_ID_BYTES {
@@ -74,12 +98,20 @@ fn id(section: &mut Section<'_>, declared: &mut BTreeMap<TenantId, String>) -> O
         entry.refuse("must not begin or end with a space");
         return None;
     }
-    let id = TenantId::parse(text);
+    Some((TenantId::parse(text), entry))
+}
+
+/// The id, if no other tenant has it.
+fn only(
+    (id, entry): (TenantId, Entry<'_>),
+    section: &Section<'_>,
+    declared: &mut BTreeMap<TenantId, Place>,
+) -> Option<TenantId> {
     if let Some(other) = declared.get(&id) {
         entry.refuse(format!("is the id of {other} already"));
         return None;
     }
-    declared.insert(id.clone(), section.path().to_owned());
+    declared.insert(id.clone(), section.place());
     Some(id)
 }
 
@@ -88,7 +120,7 @@ fn place<'a>(
     mut section: Section<'a>,
     isolations: &'a Isolations,
     servers: &Servers,
-) -> Option<Placed<'a>> {
+) -> Option<Placed> {
     let name = match section.optional("name") {
         Some(entry) => entry.text(),
         None => id.as_ref().map(TenantId::as_str),
@@ -112,8 +144,8 @@ fn place<'a>(
     };
     let (placement, schemas, own_schema) = filled.placement(plan, &section)?;
     Some(Placed {
-        section,
-        tenant: Tenant {
+        place: section.place(),
+        tenant: Arc::new(Tenant {
             id: filled.id,
             name: filled.name,
             isolation: IsolationName::new(isolation),
@@ -121,7 +153,7 @@ fn place<'a>(
             schema: schemas.get(own_schema).map(|schema| Arc::from(&**schema)),
             standing: standing?,
             limits: limits?,
-        },
+        }),
         schemas,
         own_schema,
     })

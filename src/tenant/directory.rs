@@ -59,6 +59,8 @@ pub struct Directory {
     logins: HashMap<Box<str>, Login>,
     /// See [`Directory::usual_secret`].
     usual: OnceLock<(u32, usize)>,
+    is_incomplete: bool,
+    lacks_logins: bool,
 }
 
 impl Directory {
@@ -78,6 +80,25 @@ impl Directory {
         self.usual = OnceLock::new();
         let key = Box::from(login.principal.login.as_str());
         self.logins.insert(key, login);
+    }
+
+    /// Says that a source of it cannot be asked: who is not here may still exist.
+    /// Of `logins` too, or of tenants alone.
+    pub fn set_incomplete(&mut self, logins: bool) {
+        self.is_incomplete = true;
+        self.lacks_logins = logins;
+    }
+
+    /// Whether whoever is not here does not exist.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        !self.is_incomplete
+    }
+
+    /// Whether a login that is not here does not exist.
+    #[must_use]
+    pub fn has_all_logins(&self) -> bool {
+        !self.lacks_logins
     }
 
     /// The login of this name.

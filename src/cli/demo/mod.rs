@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let site = Site::build(arguments)?;
     let settings = settings::load(&site.config_file()).map_err(Failure::configuration)?;
     observe::start_log(&settings.log);
-    let served = serve::serve(settings, Hangup::Stop, |addresses| {
+    let served = serve::serve(settings, Hangup::Stop, |addresses, _, _| {
         announce(&site, arguments, addresses)
     });
     if let Some(file) = &arguments.ready_file {

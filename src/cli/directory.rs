@@ -1,0 +1,24 @@
+//! The tenants of `[directory.sql]`, for commands that look at all tenants.
+
+#![allow(clippy::print_stderr)]
+
+use super::Failure;
+use pgtenant::directory;
+use pgtenant::settings::Settings;
+
+/// Adds them to the settings. What is left out is told on standard error.
+pub(super) fn complete(settings: &mut Settings) -> Result<(), Failure> {
+    if settings.sources.sql.is_none() {
+        return Ok(());
+    }
+    let problems = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::run(format!("cannot start: {error}")))?
+        .block_on(directory::complete(settings))
+        .map_err(|error| Failure::run(format!("the tenant directory cannot be read: {error}")))?;
+    for problem in problems {
+        eprintln!("left out: {problem}");
+    }
+    Ok(())
+}

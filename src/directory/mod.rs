@@ -1,0 +1,219 @@
+//! The tenant directory while the proxy runs: what its sources say now.
+//!
+//! The files are read with the settings; [`Watch`] tells when they change. The
+//! rows of `[directory.sql]` are asked for by a task of [`Follower`], which makes
+//! a new [`Directory`] whenever they change. A lookup never asks a source: the
+//! whole directory is in memory.
+
+mod cells;
+mod fetch;
+mod report;
+mod sql;
+mod watch;
+
+pub use fetch::{LoadError, complete};
+pub use watch::Watch;
+
+use crate::settings::{Blueprint, Built, Incumbents, Settings, Snapshot};
+use crate::tenant::Directory;
+use report::Reported;
+use sql::{Plan, State};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch as cell;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// How long the first answer of a database is waited for, beside the time that
+/// connecting to it may take.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+
+/// Follows the sources of the directory.
+#[derive(Debug, Default)]
+pub struct Follower {
+    running: Option<Running>,
+}
+
+/// What there is with a `[directory.sql]`.
+#[derive(Debug)]
+struct Running {
+    plan: cell::Sender<Plan>,
+    state: cell::Receiver<State>,
+    task: JoinHandle<()>,
+    /// What the last directory was built from; none before the first.
+    built: Option<Basis>,
+    incumbents: Arc<Incumbents>,
+    reported: Reported,
+}
+
+/// What a directory is built from.
+#[derive(Debug, Clone)]
+struct Basis {
+    blueprint: Arc<Blueprint>,
+    rows: Option<Arc<Snapshot>>,
+}
+
+impl Basis {
+    fn is(&self, other: &Self) -> bool {
+        let rows = match (&self.rows, &other.rows) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        rows && Arc::ptr_eq(&self.blueprint, &other.blueprint)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Follower {
+    /// Follows no source yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the settings, the first ones or those of a reload, and completes
+    /// their `directory` with what the database says. Needs a tokio runtime.
+    ///
+    /// Where `[directory.sql]` is as before, the connection and the rows stay.
+    /// Else the database is asked, and its first answer is waited for; when there
+    /// is none, the directory is not complete, and [`Self::changed`] brings the
+    /// rest later.
+    pub async fn adopt(&mut self, settings: &mut Settings) {
+        let Some(source) = settings.sources.sql.clone() else {
+            self.running = None;
+            return;
+        };
+        let patience = source.server.connect_timeout + FIRST_ANSWER;
+        let plan = Plan {
+            source: Arc::new(source),
+            blueprint: settings.blueprint.clone(),
+        };
+        let running = match self.running.take() {
+            Some(running) if running.plan.borrow().is_alike(&plan) => {
+                running.plan.send_replace(plan);
+                running
+            }
+            before => Running::start(plan, before),
+        };
+        let running = self.running.insert(running);
+        let answer = running.state.wait_for(|state| state.has_tried);
+        let answered = tokio::time::timeout(patience, answer).await.is_ok();
+        if !answered {
+            tracing::warn!(target: "pgtenant::directory", "the database of the directory does not answer");
+        }
+        let basis = running.basis();
+        settings.directory = running.build(basis).await;
+    }
+
+    /// The next directory, once it differs from that before. Without
+    /// `[directory.sql]` there is none. Nothing is lost when this is dropped and
+    /// called again.
+    pub async fn changed(&mut self) -> Directory {
+        let Some(running) = &mut self.running else {
+            return std::future::pending().await;
+        };
+        loop {
+            // Before it is looked at: what changes after that wakes up.
+            running.state.mark_unchanged();
+            let basis = running.basis();
+            let is_new = !running.built.as_ref().is_some_and(|built| built.is(&basis));
+            if is_new {
+                return running.build(basis).await;
+            }
+            running.wait().await;
+        }
+    }
+}
+
+impl Running {
+    fn start(plan: Plan, before: Option<Self>) -> Self {
+        let incumbents = before.map(|before| before.incumbents.clone());
+        let (plan, seen) = cell::channel(plan);
+        let (sender, state) = cell::channel(State::default());
+        Self {
+            plan,
+            state,
+            task: tokio::spawn(sql::follow(seen, sender)),
+            built: None,
+            incumbents: incumbents.unwrap_or_default(),
+            reported: Reported::default(),
+        }
+    }
+
+    /// What the directory is to be built from now.
+    fn basis(&self) -> Basis {
+        let plan = self.plan.borrow();
+        let state = self.state.borrow();
+        let holds = state
+            .expires(plan.source.stale)
+            .is_none_or(|at| Instant::now() < at);
+        Basis {
+            blueprint: plan.blueprint.clone(),
+            rows: state.rows.clone().filter(|_| holds),
+        }
+    }
+
+    /// Waits until the basis may be another one.
+    async fn wait(&mut self) {
+        let stale = self.plan.borrow().source.stale;
+        let has_rows = self
+            .built
+            .as_ref()
+            .is_some_and(|built| built.rows.is_some());
+        let expires = self.state.borrow().expires(stale);
+        let expiry = async {
+            match expires.filter(|_| has_rows) {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = self.state.changed() => if changed.is_err() {
+                // The task has ended, which it does with the runtime alone.
+                std::future::pending::<()>().await;
+            },
+            () = expiry => {}
+        }
+    }
+
+    async fn build(&mut self, basis: Basis) -> Directory {
+        let (started, before) = (Instant::now(), self.incumbents.clone());
+        let Basis { blueprint, rows } = basis.clone();
+        // Apart: a hundred thousand rows would hold up what else this thread does.
+        let work = move || blueprint.build(rows.as_deref(), &before);
+        let Ok(built) = tokio::task::spawn_blocking(work).await else {
+            // The runtime is being shut down.
+            return std::future::pending().await;
+        };
+        let Built {
+            directory,
+            problems,
+            incumbents,
+        } = built;
+        self.reported.report(&problems);
+        let has_rows = basis.rows.is_some();
+        if has_rows {
+            self.incumbents = Arc::new(incumbents);
+            tracing::info!(
+                target: "pgtenant::directory",
+                tenants = directory.tenants().count(),
+                logins = directory.len(),
+                left_out = problems.len(),
+                took = ?started.elapsed(),
+                "the tenant directory has changed",
+            );
+        } else {
+            tracing::error!(
+                target: "pgtenant::directory",
+                "the tenant directory is not available: only tenants of files can log in",
+            );
+        }
+        self.built = Some(basis);
+        directory
+    }
+}

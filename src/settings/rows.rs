@@ -1,0 +1,216 @@
+//! What the queries of `[directory.sql]` gave, in little memory.
+
+use super::problem::{Origin, shown};
+use super::source::{Data, Table, Value};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The answers to both queries, of one snapshot of the database.
+#[derive(Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// That of `tenants`.
+    pub tenants: Rows,
+    /// That of `logins`.
+    pub logins: Rows,
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("tenants", &self.tenants.len())
+            .field("logins", &self.logins.len())
+            .finish()
+    }
+}
+
+/// The answer to one query. Its `Debug` output has no content.
+#[derive(Default, PartialEq, Eq)]
+pub struct Rows {
+    columns: Vec<String>,
+    cells: Vec<Stored>,
+    items: Vec<Span>,
+    text: String,
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows")
+            .field("columns", &self.columns)
+            .field("rows", &self.len())
+            .finish()
+    }
+}
+
+/// One value of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell<'a> {
+    /// NULL: as if the column were not there.
+    Absent,
+    /// Text, or what is written as such.
+    Text(Cow<'a, str>),
+    /// A whole number.
+    Integer(i64),
+    /// True or false.
+    Boolean(bool),
+    /// An array of texts.
+    Texts(Vec<Cow<'a, str>>),
+}
+
+/// The values are more than can be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the rows have more than 1 GiB of text")]
+pub struct TooLarge;
+
+/// The most bytes of text in the answer to one query.
+const MOST_BYTES: usize = 1 << 30;
+
+/// The columns that are numbers in files too.
+const NUMBERS: [&str; 2] = ["pool_size", "max_clients"];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    Absent,
+    Text(Span),
+    Integer(i64),
+    Boolean(bool),
+    /// A part of `items`.
+    Texts(Span),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Span(u32, u32);
+
+impl Span {
+    fn of<T>(self, all: &[T]) -> &[T] {
+        all.get(self.0 as usize..self.1 as usize)
+            .unwrap_or_default()
+    }
+}
+
+impl Rows {
+    /// No rows, with these columns.
+    #[must_use]
+    pub fn new(columns: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            columns: columns.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The names of the columns.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.cells.len() / self.columns.len().max(1)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds the next value of the row, or the first one of a new row.
+    ///
+    /// # Errors
+    /// [`TooLarge`].
+    pub fn push(&mut self, cell: &Cell<'_>) -> Result<(), TooLarge> {
+        let stored = match cell {
+            Cell::Absent => Stored::Absent,
+            Cell::Text(text) => Stored::Text(self.store(text)?),
+            Cell::Integer(n) => Stored::Integer(*n),
+            Cell::Boolean(b) => Stored::Boolean(*b),
+            Cell::Texts(texts) => {
+                let first = u32::try_from(self.items.len()).map_err(|_| TooLarge)?;
+                for text in texts {
+                    let item = self.store(text)?;
+                    self.items.push(item);
+                }
+                let end = u32::try_from(self.items.len()).map_err(|_| TooLarge)?;
+                Stored::Texts(Span(first, end))
+            }
+        };
+        self.cells.push(stored);
+        Ok(())
+    }
+
+    /// Gives back memory that was taken for more rows.
+    pub fn shrink(&mut self) {
+        self.cells.shrink_to_fit();
+        self.items.shrink_to_fit();
+        self.text.shrink_to_fit();
+    }
+
+    fn store(&mut self, text: &str) -> Result<Span, TooLarge> {
+        let first = self.text.len();
+        let end = first.checked_add(text.len()).filter(|n| *n <= MOST_BYTES);
+        let (first, end) = (u32::try_from(first), u32::try_from(end.ok_or(TooLarge)?));
+        self.text.push_str(text);
+        Ok(Span(
+            first.map_err(|_| TooLarge)?,
+            end.map_err(|_| TooLarge)?,
+        ))
+    }
+
+    fn text(&self, span: Span) -> &str {
+        let range = span.0 as usize..span.1 as usize;
+        self.text.get(range).unwrap_or_default()
+    }
+
+    /// Each row as a table of the configuration, with its origin: the `query`
+    /// that gave it, and its value of the column `key`.
+    pub(super) fn tables(
+        &self,
+        query: &'static str,
+        key: &str,
+    ) -> impl Iterator<Item = (Origin, Table)> {
+        let at = self.columns.iter().position(|column| column == key);
+        let rows = self.cells.chunks(self.columns.len().max(1));
+        rows.enumerate().map(move |(i, cells)| {
+            let name = match at.and_then(|at| cells.get(at)) {
+                Some(Stored::Text(span)) => shown(self.text(*span)),
+                Some(Stored::Integer(n)) => n.to_string(),
+                _ => (i + 1).to_string(),
+            };
+            let row = Arc::from(name);
+            let origin = Origin::Row { query, row };
+            let columns = self.columns.iter().zip(cells);
+            let values = columns.filter_map(|(column, cell)| {
+                let value = self.value(column, *cell, &origin)?;
+                Some((column.clone(), value))
+            });
+            let table = values.collect();
+            (origin, table)
+        })
+    }
+
+    fn value(&self, column: &str, cell: Stored, origin: &Origin) -> Option<Value> {
+        let text = |span| Data::Text(self.text(span).to_owned());
+        let data = match cell {
+            Stored::Absent => return None,
+            Stored::Text(span) => text(span),
+            Stored::Integer(n) if NUMBERS.contains(&column) => Data::Integer(n.into()),
+            // Ids and names may be numbers in the database.
+            Stored::Integer(n) => Data::Text(n.to_string()),
+            Stored::Boolean(b) => Data::Boolean(b),
+            Stored::Texts(span) => Data::List(
+                span.of(&self.items)
+                    .iter()
+                    .map(|item| Value {
+                        origin: origin.clone(),
+                        data: text(*item),
+                    })
+                    .collect(),
+            ),
+        };
+        Some(Value {
+            origin: origin.clone(),
+            data,
+        })
+    }
+}

@@ -1,0 +1,239 @@
+//! `[directory]`
+
+use super::files;
+use super::problem::Problem;
+use super::reader::{Entry, Reader, Section};
+use super::servers::{Servers, password};
+use super::source::{self, Table};
+use super::template::check_identifier;
+use super::{Origin, Secret, Server};
+use crate::tenant::ServerName;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MOST_ROWS: u32 = 10_000_000;
+
+/// `[directory]`: where tenants and logins come from beside the configuration
+/// file.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The folder whose `*.toml` files have tenants and logins too.
+    pub folder: Option<PathBuf>,
+    /// Whether a change of a file is noticed.
+    pub watch: bool,
+    /// `[directory.sql]`
+    pub sql: Option<SqlSource>,
+}
+
+/// `[directory.sql]`: a database that has tenants and logins.
+#[derive(Debug, Clone)]
+pub struct SqlSource {
+    /// Its server; `user` and `password` of that are not used.
+    pub server: Server,
+    /// The database.
+    pub database: Arc<str>,
+    /// The role that logs in.
+    pub user: Arc<str>,
+    /// Its password; none where the server asks for none.
+    pub password: Option<Secret>,
+    /// The query for tenants.
+    pub tenants: Option<Arc<str>>,
+    /// The query for logins.
+    pub logins: Option<Arc<str>>,
+    /// The channel of notifications that something has changed.
+    pub channel: Option<Arc<str>>,
+    /// How often the queries run without one.
+    pub refresh: Duration,
+    /// How long the last content holds while the database cannot be reached.
+    pub stale: Duration,
+    /// The most rows of a query.
+    pub most: usize,
+}
+
+/// Which queries there are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Queries {
+    pub(super) tenants: bool,
+    pub(super) logins: bool,
+}
+
+impl SqlSource {
+    pub(super) fn queries(&self) -> Queries {
+        Queries {
+            tenants: self.tenants.is_some(),
+            logins: self.logins.is_some(),
+        }
+    }
+
+    /// Whether `other` has the same content: the same queries, run as the same
+    /// role in the same database.
+    #[must_use]
+    pub fn is_alike(&self, other: &Self) -> bool {
+        fn parts(
+            one: &SqlSource,
+        ) -> (
+            &str,
+            u16,
+            &str,
+            &str,
+            Option<&str>,
+            Option<&str>,
+            Option<&str>,
+        ) {
+            (
+                &one.server.host,
+                one.server.port,
+                &one.database,
+                &one.user,
+                one.tenants.as_deref(),
+                one.logins.as_deref(),
+                one.channel.as_deref(),
+            )
+        }
+        parts(self) == parts(other)
+    }
+}
+
+/// `None` only after a problem.
+pub(super) fn read(mut section: Section<'_>, servers: &Servers) -> Option<Sources> {
+    let folder = match section.optional("folder") {
+        Some(entry) => entry.path().map(Some),
+        None => Some(None),
+    };
+    let watch = match section.optional("watch") {
+        Some(entry) => entry.boolean(),
+        None => Some(true),
+    };
+    let sql = if section.has("sql") {
+        sql(section.section("sql"), servers).map(Some)
+    } else {
+        drop(section.optional("sql"));
+        Some(None)
+    };
+    section.finish();
+    Some(Sources {
+        folder: folder?,
+        watch: watch?,
+        sql: sql?,
+    })
+}
+
+fn sql(mut section: Section<'_>, servers: &Servers) -> Option<SqlSource> {
+    let server = section
+        .required("server", "the NAME of a section [servers.NAME]")
+        .and_then(|entry| servers.find(&entry));
+    let database = section
+        .required("database", "the name of the database")
+        .and_then(|entry| identifier(&entry));
+    let user = section
+        .required("user", "the role of its own that may read the directory")
+        .and_then(|entry| entry.text());
+    let password = password(&mut section);
+    let queries = queries(&mut section);
+    let channel = match section.optional("channel") {
+        Some(entry) => identifier(&entry).map(Some),
+        None => Some(None),
+    };
+    let (refresh, stale) = times(&mut section);
+    let most = match section.optional("most") {
+        Some(entry) => entry.integer(1..=MOST_ROWS),
+        None => Some(100_000),
+    };
+    section.finish();
+    let (tenants, logins) = queries?;
+    let name: ServerName = server?;
+    Some(SqlSource {
+        server: servers.valid.get(&name)?.clone(),
+        database: database?,
+        user: Arc::from(user?),
+        password,
+        tenants,
+        logins,
+        channel: channel?,
+        refresh: refresh?,
+        stale: stale?,
+        most: most? as usize,
+    })
+}
+
+type Query = Option<Arc<str>>;
+
+/// The two queries, of which at least one is there.
+fn queries(section: &mut Section<'_>) -> Option<(Query, Query)> {
+    let [tenants, logins] = ["tenants", "logins"].map(|key| match section.optional(key) {
+        Some(entry) => entry.lines().map(|text| Some(Arc::from(text))),
+        None => Some(None),
+    });
+    let queries = (tenants?, logins?);
+    if queries == (None, None) {
+        section.missing(
+            "tenants",
+            "the query for tenants, such as \"SELECT id, name FROM public.organizations\"; or \
+             `logins`, or both",
+        );
+        return None;
+    }
+    Some(queries)
+}
+
+fn times(section: &mut Section<'_>) -> (Option<Duration>, Option<Duration>) {
+    let refresh = match section.optional("refresh") {
+        Some(entry) => entry.duration(SECOND..=DAY),
+        None => Some(30 * SECOND),
+    };
+    let stale = match section.optional("stale") {
+        Some(entry) => entry.duration(SECOND..=30 * DAY),
+        None => Some(600 * SECOND),
+    };
+    (refresh, stale)
+}
+
+fn identifier(entry: &Entry<'_>) -> Option<Arc<str>> {
+    let name = entry.text()?;
+    if let Err(reason) = check_identifier(name) {
+        entry.refuse(reason);
+        return None;
+    }
+    Some(Arc::from(name))
+}
+
+/// A file of the folder.
+pub(super) struct Document {
+    pub(super) origin: Origin,
+    pub(super) table: Table,
+}
+
+/// Reads the files of the folder, in the order of their names.
+pub(super) fn documents(folder: Option<&Path>, reader: &Reader) -> Vec<Document> {
+    let Some(folder) = folder else {
+        return Vec::new();
+    };
+    let listed = files::list(folder);
+    let known = listed.as_ref().ok().map(Vec::as_slice);
+    reader.files().note_folder(folder, known);
+    let paths = listed.unwrap_or_else(|error| {
+        reader.add(Problem {
+            origin: Origin::File(Arc::from(folder)),
+            position: None,
+            key: None,
+            value: None,
+            reason: format!("cannot read the folder of directory.folder: {error}"),
+        });
+        Vec::new()
+    });
+    let mut documents = Vec::new();
+    for path in paths {
+        reader.files().note(&path);
+        match source::read(&path) {
+            Ok(table) => documents.push(Document {
+                origin: Origin::File(Arc::from(path)),
+                table,
+            }),
+            Err(problem) => reader.add(*problem),
+        }
+    }
+    documents
+}
