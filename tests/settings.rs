@@ -3,10 +3,13 @@
 
 use pgtenant::guard;
 use pgtenant::settings::{
-    ClientTls, IsolationKind, LogFormat, Origin, Pin, PoolMode, Problems, ServerTls, Settings,
-    Share, load_with,
+    ClientTls, IsolationKind, LogFormat, Origin, PerAddress, Pin, PoolMode, Problems, ServerTls,
+    Settings, Share, Throttling, load_with,
 };
-use pgtenant::tenant::{Attachment, Identity, IsolationName, Seal, ServerName, Tenant, TenantRole};
+use pgtenant::tenant::{
+    Attachment, CertificateName, Identity, IsolationName, NameKind, Seal, ServerName, Tenant,
+    TenantRole,
+};
 use proptest::prelude::*;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -67,7 +70,20 @@ impl Folder {
         let mut ca = rcgen::CertificateParams::new([]).unwrap();
         ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         folder.put("server-ca.crt", ca.self_signed(&ca_key).unwrap().pem());
+        folder.put("clients-ca.crt", ca.self_signed(&ca_key).unwrap().pem());
         let issuer = rcgen::Issuer::new(ca, ca_key);
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2026, 1, 1),
+            next_update: rcgen::date_time_ymd(2039, 1, 1),
+            crl_number: rcgen::SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        folder.put(
+            "clients.crl",
+            list.signed_by(&issuer).unwrap().pem().unwrap(),
+        );
         let key = rcgen::KeyPair::generate().unwrap();
         let server = rcgen::CertificateParams::new(["localhost".into()]).unwrap();
         folder.put("server.crt", server.signed_by(&key, &issuer).unwrap().pem());
@@ -174,6 +190,20 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(listen.login_timeout, Duration::from_secs(10));
     assert_eq!(listen.drain_timeout, Duration::from_secs(30));
     assert_eq!(listen.workers, 1);
+
+    let throttle = Throttling {
+        enabled: true,
+        free: 5,
+        delay: Duration::from_millis(250),
+        longest_delay: Duration::from_secs(60),
+        forget_after: Duration::from_secs(600),
+        per_address: PerAddress::OfOthers(1000),
+    };
+    assert_eq!(settings.throttle, throttle);
+    assert!(settings.certificates.is_empty());
+    // Few clients leave half of the places to other addresses.
+    let few = Folder::new().load(format!("{SMALL}[listen]\nmax_clients = 11\n"));
+    assert_eq!(few.unwrap().throttle.per_address, PerAddress::OfOthers(6));
 
     let server = &settings.servers[&ServerName::new("main")];
     assert_eq!(server.port, 5432);
@@ -430,9 +460,24 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             "tls.mode = \"requires\": must be one of \"require\", \"allow\", \"off\"; did you mean \"require\"?",
         ),
         (
-            "tls",
-            "client_ca = \"ca.crt\"",
-            "tls.client_ca: logging in with client certificates is not available yet",
+            "throttle",
+            "free = 0",
+            "throttle.free = 0: must be a whole number from 1 to 1000000",
+        ),
+        (
+            "throttle",
+            "mode = \"enforce\"",
+            "throttle.mode = \"enforce\": must be one of \"on\", \"off\"",
+        ),
+        (
+            "throttle",
+            "delay = \"2min\"\nlongest_delay = \"1min\"",
+            "throttle.longest_delay: must be at least throttle.delay",
+        ),
+        (
+            "throttle",
+            "forget_after = \"30s\"",
+            "throttle.forget_after: must be at least throttle.longest_delay",
         ),
         (
             "servers.main",
@@ -1006,8 +1051,10 @@ fn wrong_isolations_tenants_and_logins_are_named_with_what_would_be_right() {
             "logins[0].password: unknown key; there are: `user`, `tenant`, `methods`, `scram`",
         ),
         (
-            setting("[[certificates]]\nmatch = \"CN=x\"\n"),
-            "certificates: logging in with client certificates is not available yet",
+            setting(
+                "[[certificates]]\nmatch = \"CN=x\"\ntenant = \"first\"\n[[tenants]]\nid = \"first\"\n",
+            ),
+            "certificates[0]: logging in with a client certificate needs tls.client_ca",
         ),
         (
             "[tls]\nmode = \"off\"\n[[tenants]]\nid = \"x\"\n".into(),
@@ -1032,6 +1079,127 @@ fn wrong_isolations_tenants_and_logins_are_named_with_what_would_be_right() {
         let most = if said.starts_with("servers:") { 2 } else { 1 };
         assert!(problems.len() <= most, "{said}\n{problems:#?}");
     }
+}
+
+#[test]
+fn wrong_entries_for_client_certificates_are_named_with_what_would_be_right() {
+    let folder = Folder::new();
+    folder.put(
+        "garbage.crl",
+        "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
+    );
+    folder.put("none.crl", "no list\n");
+    folder.put("broken.crl", b"\x30\x03ab");
+    let ca = "client_ca = \"server-ca.crt\"\n";
+    let files = "certificate = \"server.crt\"\nkey = \"server.key\"\n";
+    let config = |tls: &str, more: &str| {
+        let small = SMALL.replace("mode = \"off\"\n", &format!("{files}{tls}"));
+        assert_ne!(small, SMALL);
+        format!("{small}[[tenants]]\nid = \"first\"\n{more}")
+    };
+    let entry = |text: &str| config(ca, &format!("[[certificates]]\n{text}\n"));
+    for (text, said) in [
+        (
+            config("client_ca = \"ca.crt\"\n", ""),
+            "tls.client_ca = \"ca.crt\": cannot read ca.crt",
+        ),
+        (
+            config("client_ca = \"server.key\"\n", ""),
+            "tls.client_ca = \"server.key\": server.key has no certificate",
+        ),
+        (
+            config("client_crl = \"a.crl\"\n", ""),
+            "tls.client_crl: has no meaning without tls.client_ca",
+        ),
+        (
+            config("end_expired = true\n", ""),
+            "tls.end_expired: has no meaning without tls.client_ca",
+        ),
+        (
+            config(&format!("{ca}end_expired = 1\n"), ""),
+            "tls.end_expired = 1: must be true or false",
+        ),
+        (
+            config(&format!("{ca}client_crl = \"absent.crl\"\n"), ""),
+            "tls.client_crl = \"absent.crl\": cannot read absent.crl",
+        ),
+        (
+            config(&format!("{ca}client_crl = [\"none.crl\"]\n"), ""),
+            "tls.client_crl: none.crl has no list: it must have a PEM section BEGIN X509 CRL",
+        ),
+        (
+            config(&format!("{ca}client_crl = \"garbage.crl\"\n"), ""),
+            "tls.client_crl: cannot be used:",
+        ),
+        (
+            config(&format!("{ca}client_crl = \"broken.crl\"\n"), ""),
+            "tls.client_crl: cannot be used:",
+        ),
+        (
+            entry("tenant = \"first\""),
+            "certificates[0].match: is missing: the name in the certificate",
+        ),
+        (
+            entry("match = \"x\"\ntenant = \"first\""),
+            "certificates[0].match = \"x\": must be one of \"CN=…\", \"URI:…\", \"DNS:…\", \"email:…\"",
+        ),
+        (
+            entry("match = \"CN=x\""),
+            "certificates[0].tenant: is missing: the id of the tenant; or {tenant} in `match`",
+        ),
+        (
+            entry("match = \"CN=x\"\ntenant = \"fist\""),
+            "certificates[0].tenant = \"fist\": no tenant has this id; did you mean `first`?",
+        ),
+        (
+            entry("match = \"CN={tenant}\"\ntenant = \"first\""),
+            "certificates[0].tenant: has no meaning beside {tenant} in `match`",
+        ),
+        (
+            entry("match = \"CN={id}\""),
+            "certificates[0].match = \"CN={id}\": only {tenant} and {login} may stand in braces",
+        ),
+        (
+            entry("match = \"CN={tenant}{login}\""),
+            "something must stand between {tenant} and {login}, such as \"/\"",
+        ),
+        (
+            entry("match = \"CN={tenant}\"\nuser = \"x\""),
+            "certificates[0].user: unknown key; there are: `match`",
+        ),
+        (
+            entry(
+                "match = \"CN=x\"\ntenant = \"first\"\n[[certificates]]\nmatch = \"CN=x\"\ntenant = \"first\"",
+            ),
+            "certificates[1].match = \"CN=x\": is the name of another entry already",
+        ),
+        (
+            config(
+                "",
+                "[[certificates]]\nmatch = \"CN=x\"\ntenant = \"first\"\n",
+            ),
+            "certificates[0]: logging in with a client certificate needs tls.client_ca",
+        ),
+        (
+            config(
+                "",
+                "[[logins]]\nuser = \"u\"\ntenant = \"first\"\nmethods = \"cert\"\n",
+            ),
+            "logins[0]: logging in with a client certificate needs tls.client_ca",
+        ),
+    ] {
+        let problem = folder.problem(&text);
+        assert!(problem.contains(said), "{said}\n{problem}");
+    }
+    // Several forms of one thing, all of them right.
+    let right = entry(
+        "match = \"URI:x/{login}\"\ntenant = \"first\"\n\
+         [[certificates]]\nmatch = \"DNS:{login}.{tenant}.example.com\"\n\
+         [[certificates]]\nmatch = \"email:a@example.com\"\ntenant = \"first\"",
+    );
+    let settings = folder.load(right).unwrap();
+    assert!(settings.tls.verifies_clients());
+    assert!(!settings.certificates.is_empty());
 }
 
 #[test]
@@ -1500,6 +1668,28 @@ fn the_example_loads() {
 }
 
 #[test]
+fn the_example_for_certificates_loads() {
+    let folder = Folder::new();
+    folder.put_secret("wellness_app.password", "x");
+    let example = include_str!("../config/certificates.toml");
+    let settings = folder.load(example).unwrap();
+    assert!(settings.tls.verifies_clients());
+    assert_eq!(settings.tenants.len(), 2);
+    let logins = settings.directory.logins();
+    let methods: usize = logins.map(|login| login.methods.len()).sum();
+    assert_eq!(methods, 4);
+    let uri = |text: &str| [CertificateName::new(NameKind::Uri, text)];
+    let find = |text: &str, user| settings.certificates.find(&uri(text), user);
+    let found = find(
+        &format!("spiffe://example.com/org/{SYNERGY}/reports"),
+        "reports",
+    )
+    .unwrap();
+    assert_eq!((found.tenant.as_str(), &*found.login), (SYNERGY, "reports"));
+    assert!(find("spiffe://example.com/org/x", "x").is_err());
+}
+
+#[test]
 fn the_example_s_comments_load_too() {
     let folder = Folder::new();
     folder.put_secret("reports_app.password", "x");
@@ -1538,8 +1728,16 @@ fn the_example_s_comments_load_too() {
     assert_eq!(settings.isolations.len(), 3);
     assert_eq!(settings.servers.len(), 2);
     assert_eq!(settings.tokens.issuers.len(), 1);
+    assert!(settings.tls.verifies_clients());
+    assert_eq!(settings.directory.len(), 3);
     // What the comments call defaults are the defaults.
     let plain = folder.load_with(example, &environment).unwrap();
+    assert!(!plain.tls.verifies_clients());
+    let throttle = Throttling {
+        per_address: PerAddress::OfOthers(1000),
+        ..settings.throttle
+    };
+    assert_eq!(throttle, plain.throttle);
     assert_eq!(format!("{:?}", settings.pool), format!("{:?}", plain.pool));
     assert_eq!(
         format!("{:?}", settings.listen),
@@ -1584,7 +1782,16 @@ fn full() -> String {
     let west = tenant("id = \"w\"; isolation = \"silo\"; db = \"west\"");
     let pool = "[listen]\naddress = [\"127.0.0.1:0\"]\n[pool]\nsize = 4\nwait_timeout = \"5s\"\n";
     let people = people().replace("[[tenants]]", "[[tenants]]\nisolation = \"wellness\"");
-    format!("{pool}{kinds}{silo}{north}{west}{people}")
+    let tls = "[tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n\
+               client_ca = \"clients-ca.crt\"\nclient_crl = [\"clients.crl\"]\nend_expired = true\n\
+               [throttle]\nmode = \"on\"\nfree = 3\ndelay = \"1s\"\nper_address = 9\n";
+    let kinds = kinds.replace("[tls]\nmode = \"off\"\n", tls);
+    assert!(kinds.contains(tls));
+    let certificates = "[[certificates]]\nmatch = \"CN=x\"\ntenant = \"n\"\n\
+                        [[certificates]]\nmatch = \"URI:a/{tenant}/{login}\"\n\
+                        [[logins]]\nuser = \"c\"\ntenant = \"n\"\nmethods = \"cert\"\n\
+                        certificate = \"DNS:c.example.com\"\n";
+    format!("{pool}{kinds}{silo}{north}{west}{people}{certificates}")
 }
 
 #[test]

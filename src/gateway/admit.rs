@@ -4,7 +4,9 @@ use super::Shared;
 use super::live::Live;
 use super::seats::Seat;
 use crate::binding::{AttachError, OwnSettings, attach};
-use crate::login::{Arrival, Arrived, Authenticated, Failed, LoginError, parameter, settings_of};
+use crate::login::{
+    Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, parameter, settings_of,
+};
 use crate::pool::{Greeting, GreetingKey, Pool};
 use crate::session::{Client, End, Membership, Parts, Registration, Session, Visitor, restricted};
 use crate::tenant::{Principal, Tenant};
@@ -26,6 +28,8 @@ pub(super) struct Newcomer {
     pub(super) address: SocketAddr,
     /// There are not too many already.
     pub(super) has_place: bool,
+    /// Its login in progress; `None`: there are too many of its address.
+    pub(super) progress: Option<InProgress>,
     /// The worker that serves it.
     pub(super) worker: usize,
     /// Set once the proxy is to stop.
@@ -33,18 +37,28 @@ pub(super) struct Newcomer {
 }
 
 /// Lets a client in, if it may, and serves it to its end.
-pub(super) async fn admit(newcomer: Newcomer, shared: Arc<Shared>) {
+pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) {
     let address = newcomer.address;
     if transport::tune(&newcomer.stream).is_err() {
         return;
     }
+    let Some(progress) = newcomer.progress.take() else {
+        let deadline = shared.live.load().listen.login_timeout;
+        let arrived = Arrived::new(newcomer.stream, Instant::now() + deadline);
+        let error = LoginError::told(too_many_of_address());
+        refused(address, &error);
+        Box::pin(arrived.turn_away(&error)).await;
+        return;
+    };
     // Boxed: what a login needs is gone once it is over.
     let login = Box::pin(log_in(newcomer, &shared));
-    let session = match login.await {
+    let outcome = login.await;
+    drop(progress);
+    let session = match outcome {
         Ok(Some(session)) => session,
         Ok(None) => return,
         Err((wire, error)) => {
-            warn!(target: "pgtenant::audit", event = "login_refused", client = %address, reason = %error);
+            refused(address, &error);
             if let Some(wire) = wire {
                 Box::pin(wire.refuse(&error)).await;
             }
@@ -74,6 +88,10 @@ pub(super) async fn admit(newcomer: Newcomer, shared: Arc<Shared>) {
     info!(target: "pgtenant::audit", parent: &span, event = "logout", reason = %end);
 }
 
+fn refused(address: SocketAddr, error: &LoginError) {
+    warn!(target: "pgtenant::audit", event = "login_refused", client = %address, reason = %error);
+}
+
 struct Admitted {
     session: Box<Session>,
     span: Span,
@@ -84,7 +102,14 @@ async fn log_in(newcomer: Newcomer, shared: &Arc<Shared>) -> Result<Option<Admit
     let live = shared.live.load_full();
     let deadline = Instant::now() + live.listen.login_timeout;
     let arrived = Arrived::new(newcomer.stream, deadline);
-    let introduced = match arrived.introduce(&live.tls).await? {
+    // A handshake costs more than all else: for those who will be refused there
+    // are only so many, which leaves requests to cancel a way in.
+    let spare = match newcomer.has_place {
+        true => None,
+        false => shared.spare_handshakes.try_acquire().ok(),
+    };
+    let refused = (!newcomer.has_place && spare.is_none()).then(too_many_clients);
+    let introduced = match arrived.introduce(&live.tls, refused).await? {
         Arrival::Client(introduced) => introduced,
         Arrival::Cancel(request) => {
             shared.registry.cancel(&request).await;
@@ -92,13 +117,16 @@ async fn log_in(newcomer: Newcomer, shared: &Arc<Shared>) -> Result<Option<Admit
         }
     };
     if !newcomer.has_place {
-        let error = ClientError::fatal("53300", "sorry, too many clients already")
-            .hint("The administrator can raise listen.max_clients.");
-        return Err((Some(Box::new(introduced.wire)), LoginError::told(error)));
+        let error = LoginError::told(too_many_clients());
+        return Err((Some(Box::new(introduced.wire)), error));
     }
+    let peer = Peer {
+        address: newcomer.address.ip(),
+        throttle: &shared.throttle,
+    };
     let authenticated = live
         .authenticator
-        .authenticate(introduced, &live.directory)
+        .authenticate(introduced, &live.directory, peer)
         .await?;
     let door = Door {
         live: &live,
@@ -279,6 +307,16 @@ impl Door<'_> {
             greeting,
         })
     }
+}
+
+fn too_many_clients() -> ClientError {
+    ClientError::fatal("53300", "sorry, too many clients already")
+        .hint("The administrator can raise listen.max_clients.")
+}
+
+fn too_many_of_address() -> ClientError {
+    ClientError::fatal("53300", "too many logins of this address are in progress")
+        .hint("Try again; the administrator can raise throttle.per_address.")
 }
 
 fn too_many_of_tenant() -> ClientError {

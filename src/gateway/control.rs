@@ -53,6 +53,7 @@ impl Control {
         let mut live = Live::new(&mut settings, Some(&before))?;
         Arc::make_mut(&mut live.directory).keep_unchanged(&before.directory);
         self.shared.places.set_most(live.listen.max_clients);
+        self.shared.throttle.configure(settings.throttle);
         let pool = pool_settings(&settings);
         let retired = self.shared.pools.replace(settings.servers, pool);
         self.go_by(live);

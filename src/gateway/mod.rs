@@ -13,6 +13,7 @@ mod worker;
 pub use control::Control;
 pub use stop::{Stop, StopHandle};
 
+use crate::login::Throttle;
 use crate::pool::Pools;
 use crate::session::{Interner, Registry};
 use crate::settings::Settings;
@@ -26,10 +27,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use worker::Workers;
 
 /// How often idle server connections are looked at.
 const SWEEP: Duration = Duration::from_millis(250);
+/// TLS handshakes at a time for clients beyond `listen.max_clients`.
+const SPARE_HANDSHAKES: usize = 16;
 /// Connections that the kernel may hold ready for us.
 const BACKLOG: i32 = 1024;
 
@@ -51,6 +55,10 @@ struct Shared {
     registry: Arc<Registry>,
     interner: Arc<Interner>,
     places: Arc<Places>,
+    /// TLS for those who have no place: it may be a request to cancel.
+    spare_handshakes: Semaphore,
+    /// What is known of failed logins.
+    throttle: Arc<Throttle>,
     /// Places among the clients of a tenant.
     seats: Arc<Seats>,
 }
@@ -141,6 +149,8 @@ impl Shared {
             registry: Arc::default(),
             interner: Arc::default(),
             places: Places::new(settings.listen.max_clients),
+            spare_handshakes: Semaphore::new(SPARE_HANDSHAKES),
+            throttle: Throttle::new(settings.throttle),
             seats: Arc::default(),
         })
     }

@@ -5,6 +5,7 @@ use super::admit::{Newcomer as Client, admit};
 use super::places::Place;
 use super::watched::watched;
 use super::{Shared, Stop};
+use crate::login::InProgress;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ struct Newcomer {
     address: SocketAddr,
     /// `None`: there are too many already.
     place: Option<Place>,
+    /// `None`: too many from its address are logging in.
+    progress: Option<InProgress>,
     here: Here,
 }
 
@@ -83,10 +86,12 @@ impl Workers {
         let (Some(inbox), Ok(stream)) = (fewest, stream.into_std()) else {
             return;
         };
+        let progress = self.shared.throttle.arrive(address.ip());
         let newcomer = Newcomer {
             stream,
             address,
-            place: self.shared.places.take(),
+            place: progress.as_ref().and_then(|_| self.shared.places.take()),
+            progress,
             here: Here::new(&self.presence, &inbox.clients),
         };
         // A worker that has ended serves nobody; dropping closes the socket.
@@ -133,6 +138,7 @@ async fn work(
                 stream,
                 address,
                 place,
+                progress,
                 here,
             } = newcomer;
             let Ok(stream) = TcpStream::from_std(stream) else {
@@ -143,6 +149,7 @@ async fn work(
                 stream,
                 address,
                 has_place: place.is_some(),
+                progress,
                 worker,
                 draining: stop.flag(),
             };

@@ -50,12 +50,24 @@ impl Arrived {
         Self { stream, deadline }
     }
 
-    /// Establishes TLS and reads the startup packet.
+    /// Tells the client at once that it is refused, whatever it wants, and closes
+    /// the connection. An ErrorResponse may come in place of the answer to an
+    /// SSLRequest (protocol section "SSL Session Encryption").
+    pub async fn turn_away(self, error: &LoginError) {
+        plain(self.stream, self.deadline).refuse(error).await;
+    }
+
+    /// Establishes TLS and reads the startup packet. With `refused`, there is no
+    /// TLS: who asks for it gets this error.
     ///
     /// # Errors
     /// If the client breaks the protocol, or comes without TLS where that is
     /// required.
-    pub async fn introduce(self, tls: &ClientTls) -> Result<Arrival, Failed> {
+    pub async fn introduce(
+        self,
+        tls: &ClientTls,
+        refused: Option<ClientError>,
+    ) -> Result<Arrival, Failed> {
         let Self { stream, deadline } = self;
         let mut first = [0];
         match timeout_at(deadline, stream.peek(&mut first)).await {
@@ -65,6 +77,10 @@ impl Arrived {
         }
         // A TLS record of type handshake: no packet's length begins like that.
         if first == [0x16] {
+            if let Some(error) = refused {
+                // It would take the error for a broken TLS record.
+                return Err((None, LoginError::told(error)));
+            }
             let Some(config) = config_of(tls) else {
                 let wire = plain(stream, deadline);
                 return Err((Some(Box::new(wire)), StartupLength.into()));
@@ -77,6 +93,9 @@ impl Arrived {
             match read(&mut wire).await {
                 Ok(Packet::SslRequest) => match config_of(tls) {
                     Some(config) => {
+                        if let Some(error) = refused {
+                            return Err((Some(Box::new(wire)), LoginError::told(error)));
+                        }
                         let wire = upgrade(wire, config).await?;
                         return finish(wire, tls).await;
                     }
@@ -206,12 +225,7 @@ fn plain(stream: TcpStream, deadline: Instant) -> Wire {
 }
 
 fn config_of(tls: &ClientTls) -> Option<&Arc<ServerConfig>> {
-    match tls {
-        ClientTls::Off => None,
-        ClientTls::Allow(certificates) | ClientTls::Require(certificates) => {
-            Some(&certificates.config)
-        }
-    }
+    tls.certificates().map(|certificates| &certificates.config)
 }
 
 /// A TLS handshake where TLS is off reads as a packet of absurd length.

@@ -1,16 +1,20 @@
 //! Which proof a client is asked for, and whether it holds.
 
 use super::arrive::{Failed, Introduced};
+use super::certificate::Certificate;
 use super::oauthbearer::{self, OAUTHBEARER, Rejected};
+use super::request::{Asked, Request};
 use super::sasl::{self, Chosen};
-use super::scram::Scram;
+use super::scram::{Against, Scram};
+use super::throttle::{Throttle, Who};
 use super::tokens::{self, Tokens, Verified};
-use super::wire::{Answer, LoginError, MAX_MESSAGE, Wire, invalid_length};
-use crate::settings::{Ask, Settings};
-use crate::tenant::{Directory, Login, LoginName, Method, Principal, TenantId, Verifier};
+use super::wire::{Answer, INVALID_PASSWORD, LoginError, MAX_MESSAGE, Wire, invalid_length};
+use crate::settings::Settings;
+use crate::tenant::{CertificateMap, Directory, Login, LoginName, Principal, Standing, TenantId};
 use crate::wire::ClientError;
 use crate::wire::backend::{self, Authentication};
 use crate::wire::startup::Startup;
+use std::net::IpAddr;
 use std::time::SystemTime;
 use tokio::time::Instant;
 
@@ -22,6 +26,17 @@ const NEWEST_MINOR: u16 = 2;
 pub struct Authenticator {
     scram: Scram,
     tokens: Tokens,
+    certificates: CertificateMap,
+    end_expired: bool,
+}
+
+/// Where a client comes from, and what is known of failed logins.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer<'a> {
+    /// Its address.
+    pub address: IpAddr,
+    /// What slows guessing down.
+    pub throttle: &'a Throttle,
 }
 
 /// A client whose credential holds. It has not been told yet: `answer` goes in
@@ -36,14 +51,15 @@ pub struct Authenticated {
     pub principal: Principal,
     /// The end of the authentication, to be sent.
     pub answer: Vec<u8>,
-    /// Whether its login is one of the directory, not only its tenant.
+    /// Whether its login is one of the directory's; else the credential alone
+    /// says who it is.
     pub listed: bool,
     /// When its credential expires, if its session is to end then.
     pub expires: Option<SystemTime>,
 }
 
-/// What was proved.
-struct Proof {
+/// What a proof that holds leads to.
+struct Proven {
     principal: Principal,
     answer: Vec<u8>,
     listed: bool,
@@ -62,9 +78,12 @@ impl Authenticator {
         settings: &Settings,
         previous: Option<&Self>,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
+        let tls = settings.tls.certificates();
         Ok(Self {
             scram: Scram::new(&settings.tls)?,
             tokens: Tokens::new(&settings.tokens, previous.map(|before| &before.tokens)),
+            certificates: settings.certificates.clone(),
+            end_expired: tls.is_some_and(|own| own.end_expired),
         })
     }
 
@@ -72,21 +91,22 @@ impl Authenticator {
     /// that does, and fails at its end.
     ///
     /// # Errors
-    /// If the client does not prove who it is.
+    /// If the client does not prove who it is, or may not log in.
     pub async fn authenticate(
         &self,
         introduced: Introduced,
         directory: &Directory,
+        peer: Peer<'_>,
     ) -> Result<Authenticated, Failed> {
         let Introduced { mut wire, startup } = introduced;
-        match self.exchange(&mut wire, &startup, directory).await {
-            Ok(proof) => Ok(Authenticated {
+        match self.exchange(&mut wire, &startup, directory, peer).await {
+            Ok(proven) => Ok(Authenticated {
                 wire,
                 startup,
-                principal: proof.principal,
-                answer: proof.answer,
-                listed: proof.listed,
-                expires: proof.expires,
+                principal: proven.principal,
+                answer: proven.answer,
+                listed: proven.listed,
+                expires: proven.expires,
             }),
             Err(error) => Err((Some(Box::new(wire)), error)),
         }
@@ -97,7 +117,8 @@ impl Authenticator {
         wire: &mut Wire,
         startup: &Startup,
         directory: &Directory,
-    ) -> Result<Proof, LoginError> {
+        peer: Peer<'_>,
+    ) -> Result<Proven, LoginError> {
         let user = parameter(startup, "user")
             .filter(|user| !user.is_empty())
             .ok_or_else(|| {
@@ -106,52 +127,76 @@ impl Authenticator {
                     "no PostgreSQL user name specified in startup packet",
                 ))
             })?;
-        let mut out = Vec::new();
-        negotiate(startup, &mut out);
+        let login = directory.find(user);
+        let who = Who::new(peer.address, user, login.is_some());
         let client = Client {
             user,
-            login: directory.find(user),
+            login,
             directory,
+            guess: Guess { user, who, peer },
         };
-        match self.request(&client, wire.transport.is_tls()) {
-            Request::Token => self.token(wire, &client, out).await,
-            Request::Sasl { scram, oauthbearer } => {
-                self.sasl(wire, &client, out, scram, oauthbearer).await
-            }
-            Request::Tls => Err(needs_tls(user)),
+        let mut out = Vec::new();
+        negotiate(startup, &mut out);
+        let proven = self.prove(wire, &client, out).await;
+        let proven = proven.and_then(|proven| allowed(proven, user, peer.address));
+        match &proven {
+            Ok(_) => peer.throttle.succeeded(who),
+            // A right password from a wrong address counts too, or the delay
+            // that does not come would tell that it was right.
+            Err(error) if error.is_wrong_credential() => peer.throttle.failed(who),
+            Err(_) => {}
         }
+        standing(proven?)
     }
 
-    /// What the client is asked for. One that must send a token is never asked
-    /// without TLS.
-    fn request<'d>(&self, client: &Client<'d>, is_tls: bool) -> Request<'d> {
-        let Some(login) = client.login else {
-            return match self.tokens.ask() {
-                Some(_) if !is_tls => Request::Tls,
-                Some(Ask::Password) => Request::Token,
-                Some(Ask::OauthBearer) => Request::Sasl {
-                    scram: None,
-                    oauthbearer: true,
-                },
-                None => Request::scram(None),
-            };
+    /// Asks the client for the proof that it can give, with `out` in front.
+    async fn prove(
+        &self,
+        wire: &mut Wire,
+        client: &Client<'_>,
+        mut out: Vec<u8>,
+    ) -> Result<Proven, LoginError> {
+        let certificate = Certificate::of(&wire.transport);
+        let expires = certificate.as_ref().map(|certificate| certificate.expires);
+        let expires = expires.filter(|_| self.end_expired);
+        let asked = Asked {
+            certificate: certificate.as_ref(),
+            is_tls: wire.transport.is_tls(),
+            directory: client.directory,
         };
-        let methods = || login.methods.iter();
-        let verifier = methods().find_map(password_of);
-        let oauthbearer = methods().any(|method| *method == Method::OauthBearer);
-        if methods().any(|method| *method == Method::Jwt) {
-            return if is_tls { Request::Token } else { Request::Tls };
-        }
-        match verifier {
-            None if oauthbearer && !is_tls => Request::Tls,
-            None if oauthbearer => Request::Sasl {
-                scram: None,
+        let request = match client.login {
+            Some(login) => asked.of_listed(login),
+            None => asked.of_unlisted(client.user, &self.certificates, self.tokens.ask()),
+        };
+        let request = match request {
+            Request::Certificate(principal) => {
+                Authentication::Ok.encode(&mut out);
+                return Ok(Proven {
+                    principal,
+                    answer: out,
+                    listed: client.login.is_some(),
+                    expires,
+                });
+            }
+            request => request,
+        };
+        client.guess.check()?;
+        match request {
+            Request::Certificate(_) | Request::Tls => Err(needs_tls(client.user)),
+            Request::Token => self.token(wire, client, out).await,
+            Request::Sasl {
+                scram,
+                certificate,
                 oauthbearer,
-            },
-            verifier => Request::Sasl {
-                scram: Some(verifier),
-                oauthbearer: oauthbearer && is_tls,
-            },
+            } => {
+                let expires = expires.filter(|_| certificate);
+                let offered = Offered { scram, oauthbearer };
+                let proven = self.sasl(wire, client, out, offered).await?;
+                Ok(Proven {
+                    expires: proven.expires.or(expires),
+                    ..proven
+                })
+            }
         }
     }
 
@@ -161,7 +206,7 @@ impl Authenticator {
         wire: &mut Wire,
         client: &Client<'_>,
         mut out: Vec<u8>,
-    ) -> Result<Proof, LoginError> {
+    ) -> Result<Proven, LoginError> {
         Authentication::CleartextPassword.encode(&mut out);
         wire.send(&out).await?;
         let body = match wire.answer_within(tokens::MAX_MESSAGE).await? {
@@ -174,7 +219,7 @@ impl Authenticator {
             .ok_or_else(|| failed(client.user, "what was sent is not a signed JWT"))?;
         self.verified(text, client, wire.deadline)
             .await
-            .map_err(|rejected| failed(client.user, &rejected.reason))
+            .map_err(|rejected| rejected.refusal(client.user))
     }
 
     /// Offers SASL mechanisms: SCRAM where there may be a verifier, OAUTHBEARER.
@@ -183,36 +228,45 @@ impl Authenticator {
         wire: &mut Wire,
         client: &Client<'_>,
         out: Vec<u8>,
-        scram: Option<Option<&Verifier>>,
-        oauthbearer: bool,
-    ) -> Result<Proof, LoginError> {
+        offered: Offered<'_>,
+    ) -> Result<Proven, LoginError> {
         let mut mechanisms = Vec::new();
-        if scram.is_some() {
+        if offered.scram.is_some() {
             mechanisms.extend_from_slice(self.scram.mechanisms(wire.transport.is_tls()));
         }
         let mut most = MAX_MESSAGE;
-        if oauthbearer {
+        if offered.oauthbearer {
             mechanisms.push(OAUTHBEARER);
             most = tokens::MAX_MESSAGE;
         }
-        let chosen = match sasl::offer(wire, out, &mechanisms, most).await? {
+        let chosen = sasl::offer(wire, out, &mechanisms, most).await;
+        let chosen = chosen.map_err(|error| match (error, &offered.scram) {
+            // A client that has no password, most often.
+            (LoginError::Lost(_), Some(Against::Nothing { reason, .. })) => {
+                LoginError::Left(format!("login {:?}: {reason}", client.user))
+            }
+            (error, _) => error,
+        })?;
+        let chosen = match chosen {
             Some(chosen) => chosen,
-            None if oauthbearer => return Err(failed(client.user, TOO_LONG)),
+            None if offered.oauthbearer => return Err(failed(client.user, TOO_LONG)),
             None => return Err(invalid_length()),
         };
-        if chosen.mechanism == OAUTHBEARER {
-            return self.bearer(wire, client, chosen).await;
+        let against = match offered.scram {
+            Some(against) if chosen.mechanism != OAUTHBEARER => against,
+            _ => return self.bearer(wire, client, chosen).await,
+        };
+        let answer = self.scram.exchange(wire, client.guess, against, chosen);
+        let answer = answer.await?;
+        match client.login {
+            Some(login) => Ok(Proven {
+                principal: login.principal.clone(),
+                answer,
+                listed: true,
+                expires: None,
+            }),
+            None => Err(failed(client.user, "no proof")),
         }
-        let principal = client.login.map(|login| &login.principal);
-        let found = principal.zip(scram.flatten());
-        let exchange = self.scram.exchange(wire, client.user, found, chosen);
-        let (principal, answer) = exchange.await?;
-        Ok(Proof {
-            principal: principal.clone(),
-            answer,
-            listed: true,
-            expires: None,
-        })
     }
 
     async fn bearer(
@@ -220,17 +274,17 @@ impl Authenticator {
         wire: &mut Wire,
         client: &Client<'_>,
         chosen: Chosen,
-    ) -> Result<Proof, LoginError> {
+    ) -> Result<Proven, LoginError> {
         let verified = match oauthbearer::token(wire, client.user, chosen).await? {
             Ok(token) => self.verified(&token, client, wire.deadline).await,
             Err(rejected) => Err(rejected),
         };
         match (verified, self.tokens.discovery()) {
-            (Ok(proof), _) => Ok(proof),
+            (Ok(proven), _) => Ok(proven),
             (Err(rejected), Some(discovery)) => {
                 Err(oauthbearer::refuse(wire, client.user, discovery, &rejected).await)
             }
-            (Err(rejected), None) => Err(failed(client.user, &rejected.reason)),
+            (Err(rejected), None) => Err(rejected.refusal(client.user)),
         }
     }
 
@@ -239,12 +293,12 @@ impl Authenticator {
         token: &str,
         client: &Client<'_>,
         deadline: Instant,
-    ) -> Result<Proof, Rejected> {
+    ) -> Result<Proven, Rejected> {
         let verified = self.tokens.verify(token, deadline).await?;
         let principal = client.principal(&verified)?;
         let mut answer = Vec::new();
         Authentication::Ok.encode(&mut answer);
-        Ok(Proof {
+        Ok(Proven {
             principal,
             answer,
             listed: client.login.is_some(),
@@ -253,27 +307,10 @@ impl Authenticator {
     }
 }
 
-/// What a client is asked for.
-enum Request<'d> {
-    /// A token, as the password.
-    Token,
-    /// One of several mechanisms.
-    Sasl {
-        /// SCRAM, and the verifier if there is one.
-        scram: Option<Option<&'d Verifier>>,
-        oauthbearer: bool,
-    },
-    /// To come back with TLS.
-    Tls,
-}
-
-impl<'d> Request<'d> {
-    fn scram(verifier: Option<&'d Verifier>) -> Self {
-        Self::Sasl {
-            scram: Some(verifier),
-            oauthbearer: false,
-        }
-    }
+/// What a client is offered to prove itself by.
+struct Offered<'a> {
+    scram: Option<Against<'a>>,
+    oauthbearer: bool,
 }
 
 /// Who a client says it is.
@@ -282,12 +319,13 @@ struct Client<'d> {
     /// Its login, if the directory has one of this name.
     login: Option<&'d Login>,
     directory: &'d Directory,
+    guess: Guess<'d>,
 }
 
 impl Client<'_> {
     /// Who the client is by its token, which holds.
     fn principal(&self, verified: &Verified<'_>) -> Result<Principal, Rejected> {
-        let rejected = |reason: String| Rejected { reason };
+        let rejected = |reason: String| Rejected::new(reason);
         let claims = &verified.claims;
         if verified.issuer.user_must_match && claims.user != self.user {
             return Err(rejected(format!(
@@ -328,22 +366,43 @@ impl Client<'_> {
 
 const TOO_LONG: &str = "the token is longer than 64 KiB";
 
-/// A token would be read by everybody on the way.
-fn needs_tls(user: &str) -> LoginError {
-    LoginError::Refused {
-        error: Box::new(
-            ClientError::fatal("28000", "this login needs TLS")
-                .hint("Connect with sslmode=require, or better sslmode=verify-full."),
-        ),
-        reason: format!("login {user:?}: a token is not asked for without TLS"),
+/// A credential that a client tries.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Guess<'a> {
+    pub(super) user: &'a str,
+    who: Who,
+    peer: Peer<'a>,
+}
+
+impl Guess<'_> {
+    /// Whether it may be looked at now.
+    pub(super) fn check(&self) -> Result<(), LoginError> {
+        let checked = self.peer.throttle.check(self.who);
+        checked.map_err(|throttled| unseen(self.user, &throttled.to_string()))
     }
 }
 
-/// What the password is checked against, where a password is enough.
-fn password_of(method: &Method) -> Option<&Verifier> {
-    match method {
-        Method::Scram(verifier) => Some(verifier),
-        _ => None,
+/// Whether the tenant's clients may come from this address.
+fn allowed(proven: Proven, user: &str, address: IpAddr) -> Result<Proven, LoginError> {
+    if proven.principal.tenant.limits.allow(address) {
+        return Ok(proven);
+    }
+    Err(failed(user, "address not allowed"))
+}
+
+/// Whether the tenant's clients may log in at all. Who has proved to be one may
+/// know.
+fn standing(proven: Proven) -> Result<Proven, LoginError> {
+    match proven.principal.tenant.standing {
+        Standing::Active | Standing::ReadOnly => Ok(proven),
+        Standing::Suspended => Err(LoginError::Refused {
+            error: Box::new(ClientError::fatal("28000", "the tenant is suspended")),
+            reason: format!(
+                "login {:?}: tenant {} is suspended",
+                proven.principal.login.as_str(),
+                proven.principal.tenant.id
+            ),
+        }),
     }
 }
 
@@ -363,13 +422,36 @@ fn negotiate(startup: &Startup, out: &mut Vec<u8>) {
     }
 }
 
+/// A token would be read by everybody on the way.
+fn needs_tls(user: &str) -> LoginError {
+    LoginError::Refused {
+        error: Box::new(
+            ClientError::fatal("28000", "this login needs TLS")
+                .hint("Connect with sslmode=require, or better sslmode=verify-full."),
+        ),
+        reason: format!("login {user:?}: a token is not asked for without TLS"),
+    }
+}
+
 /// One message for every cause, so that nobody learns which it was.
 pub(super) fn failed(user: &str, reason: &str) -> LoginError {
     LoginError::Refused {
-        error: Box::new(ClientError::fatal(
-            "28P01",
-            format!("password authentication failed for user \"{user}\""),
-        )),
+        error: Box::new(wrong_credential(user)),
         reason: format!("login {user:?}: {reason}"),
     }
+}
+
+/// The same, where no credential was looked at.
+pub(super) fn unseen(user: &str, reason: &str) -> LoginError {
+    LoginError::Unseen {
+        error: Box::new(wrong_credential(user)),
+        reason: format!("login {user:?}: {reason}"),
+    }
+}
+
+fn wrong_credential(user: &str) -> ClientError {
+    ClientError::fatal(
+        INVALID_PASSWORD,
+        format!("password authentication failed for user \"{user}\""),
+    )
 }

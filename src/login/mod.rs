@@ -6,17 +6,21 @@
 
 mod arrive;
 mod authenticate;
+mod certificate;
 mod fetch;
 mod jwks;
 mod oauthbearer;
 mod parameters;
+mod request;
 mod sasl;
 mod scram;
+mod throttle;
 mod tokens;
 mod wire;
 
 pub use arrive::{Arrival, Arrived, Failed, Introduced};
 pub(crate) use authenticate::parameter;
-pub use authenticate::{Authenticated, Authenticator};
+pub use authenticate::{Authenticated, Authenticator, Peer};
 pub use parameters::settings_of;
+pub use throttle::{InProgress, Throttle};
 pub use wire::{LoginError, Wire};

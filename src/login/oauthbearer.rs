@@ -1,7 +1,7 @@
 //! OAUTHBEARER (RFC 7628; protocol section "OAUTHBEARER Authentication"): the
 //! token comes in the client's first SASL message.
 
-use super::authenticate::failed;
+use super::authenticate::{failed, unseen};
 use super::sasl::Chosen;
 use super::tokens::{Discovery, MAX_MESSAGE, Rejection};
 use super::wire::{Answer, LoginError, Wire};
@@ -18,13 +18,32 @@ const SEPARATOR: u8 = 1;
 pub(super) struct Rejected {
     /// Why it is none, for the log.
     pub(super) reason: String,
+    /// It sent none at all: it asks where tokens are to be had.
+    pub(super) asks: bool,
+}
+
+impl Rejected {
+    /// Whose token is none, for this reason.
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            asks: false,
+        }
+    }
+
+    /// The refusal. Who only asks has not failed.
+    pub(super) fn refusal(&self, user: &str) -> LoginError {
+        if self.asks {
+            unseen(user, &self.reason)
+        } else {
+            failed(user, &self.reason)
+        }
+    }
 }
 
 impl From<Rejection> for Rejected {
     fn from(rejection: Rejection) -> Self {
-        Self {
-            reason: rejection.to_string(),
-        }
+        Self::new(rejection.to_string())
     }
 }
 
@@ -51,16 +70,14 @@ pub(super) async fn token(
             "malformed OAUTHBEARER message: {what}"
         )))
     })?;
-    let rejected = |reason: &str| {
-        Err(Rejected {
-            reason: reason.to_owned(),
-        })
-    };
     Ok(match credential {
-        "" => rejected("the client asks where tokens are to be had"),
+        "" => Err(Rejected {
+            reason: "the client asks where tokens are to be had".to_owned(),
+            asks: true,
+        }),
         credential => match bearer(credential) {
             Some(token) => Ok(token.to_owned()),
-            None => rejected("what was sent is not a bearer token"),
+            None => Err(Rejected::new("what was sent is not a bearer token")),
         },
     })
 }
@@ -85,7 +102,7 @@ pub(super) async fn refuse(
     if wire.send(&out).await.is_ok() {
         let _ = wire.answer().await;
     }
-    failed(user, &rejected.reason)
+    rejected.refusal(user)
 }
 
 /// The value of `auth` in the client's first message: `n,,^Aauth=…^A^A`.

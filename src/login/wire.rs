@@ -47,7 +47,23 @@ pub enum LoginError {
         /// What the log is told.
         reason: String,
     },
+    /// It closed the connection when it was asked for a password; the reason that
+    /// none would have done.
+    #[error("{0}, and the client has left")]
+    Left(String),
+    /// It is refused without a look at a credential: too many logins have failed,
+    /// or it has none and asks where they are to be had.
+    #[error("{reason}")]
+    Unseen {
+        /// What the client is told: what it would be told of a wrong password.
+        error: Box<ClientError>,
+        /// What the log is told.
+        reason: String,
+    },
 }
+
+/// The SQLSTATE of a credential that does not hold.
+pub(super) const INVALID_PASSWORD: &str = "28P01";
 
 impl LoginError {
     /// A refusal that the client is told as it is.
@@ -63,13 +79,18 @@ impl LoginError {
     #[must_use]
     pub fn to_client(&self) -> Option<ClientError> {
         match self {
-            Self::Lost(_) | Self::Tls(_) => None,
+            Self::Lost(_) | Self::Tls(_) | Self::Left(_) => None,
             Self::Timeout => Some(ClientError::fatal(
                 "57014",
                 "canceling authentication due to timeout",
             )),
-            Self::Refused { error, .. } => Some((**error).clone()),
+            Self::Refused { error, .. } | Self::Unseen { error, .. } => Some((**error).clone()),
         }
+    }
+
+    /// Whether a credential was looked at, and does not hold.
+    pub(super) fn is_wrong_credential(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if error.sqlstate == INVALID_PASSWORD)
     }
 }
 

@@ -4,19 +4,29 @@ use super::problem::{shown, suggestion};
 use super::reader::{Entry, Section};
 use super::tenants::Tenants;
 use crate::tenant::{
-    CertificateName, Directory, Login, LoginName, Method, Principal, TenantId, Verifier,
+    CertificateName, Directory, Login, LoginName, Method, NameKind, Principal, TenantId, Verifier,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) fn read(root: &mut Section<'_>, tenants: &Tenants, accepts_tokens: bool) -> Directory {
+/// What clients can prove themselves with at all, besides passwords.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Means {
+    /// Tokens: there is an issuer.
+    pub(super) tokens: bool,
+    /// Certificates: clients are asked for one.
+    pub(super) certificates: bool,
+}
+
+/// The directory.
+pub(super) fn read(root: &mut Section<'_>, tenants: &Tenants, means: Means) -> Directory {
     let mut directory = Directory::new();
     for tenant in tenants.valid.values() {
         directory.insert_tenant(tenant.clone());
     }
     let mut users = BTreeMap::new();
     for section in root.tables("logins") {
-        if let Some(login) = login(section, tenants, &mut users, accepts_tokens) {
+        if let Some(login) = login(section, tenants, means, &mut users) {
             directory.insert(login);
         }
     }
@@ -26,14 +36,14 @@ pub(super) fn read(root: &mut Section<'_>, tenants: &Tenants, accepts_tokens: bo
 fn login<'a>(
     mut section: Section<'a>,
     tenants: &Tenants,
+    means: Means,
     users: &mut BTreeMap<&'a str, String>,
-    accepts_tokens: bool,
 ) -> Option<Login> {
     let user = section.required("user", "the user name that the client logs in with");
     let user = user.and_then(|entry| user_name(&entry, section.path(), users));
     let tenant = section.required("tenant", "the id of the login's tenant");
     let tenant = tenant.and_then(|entry| tenant_id(&entry, tenants));
-    let methods = methods(&mut section, user, accepts_tokens);
+    let methods = methods(&mut section, user, means);
     section.finish();
     Some(Login {
         principal: Principal {
@@ -53,6 +63,11 @@ enum Word {
     CertificateAndScram,
 }
 
+/// Without it no client is asked for a certificate.
+pub(super) const NO_CLIENT_CA: &str = "logging in with a client certificate needs tls.client_ca, \
+     the PEM file with the authorities whose certificates are valid, and a tls.mode other than \
+     \"off\"";
+
 const METHODS: [(&str, Word); 5] = [
     ("scram", Word::Scram),
     ("jwt", Word::Jwt),
@@ -62,13 +77,9 @@ const METHODS: [(&str, Word); 5] = [
 ];
 
 /// What the login accepts; by default what its other keys are for.
-fn methods(
-    section: &mut Section<'_>,
-    user: Option<&str>,
-    accepts_tokens: bool,
-) -> Option<Vec<Method>> {
+fn methods(section: &mut Section<'_>, user: Option<&str>, means: Means) -> Option<Vec<Method>> {
     let words = match section.optional("methods") {
-        Some(entry) => words(&entry, accepts_tokens)?,
+        Some(entry) => words(&entry, means)?,
         None if !section.has("scram") && section.has("certificate") => vec![Word::Certificate],
         None => vec![Word::Scram],
     };
@@ -87,6 +98,9 @@ fn methods(
         Some(None)
     };
     let certificate = if any(&[Word::Certificate, Word::CertificateAndScram]) {
+        if !means.certificates {
+            section.refuse_section(NO_CLIENT_CA);
+        }
         match section.optional("certificate") {
             Some(entry) => certificate_name(&entry),
             None => user.map(|user| CertificateName::CommonName(Arc::from(user))),
@@ -114,7 +128,7 @@ fn methods(
     words.into_iter().map(method).collect()
 }
 
-fn words(entry: &Entry<'_>, accepts_tokens: bool) -> Option<Vec<Word>> {
+fn words(entry: &Entry<'_>, means: Means) -> Option<Vec<Word>> {
     let mut words = Vec::new();
     for text in entry.texts()? {
         let Some((_, word)) = METHODS.iter().find(|(name, _)| *name == text) else {
@@ -122,7 +136,7 @@ fn words(entry: &Entry<'_>, accepts_tokens: bool) -> Option<Vec<Word>> {
             entry.refuse_hidden(format!("{} is no method; {near}", shown(text)));
             return None;
         };
-        if matches!(word, Word::Jwt | Word::OauthBearer) && !accepts_tokens {
+        if matches!(word, Word::Jwt | Word::OauthBearer) && !means.tokens {
             entry.refuse_hidden(format!(
                 "{} needs a section [jwt.NAME], which says whose tokens are accepted",
                 shown(text)
@@ -146,17 +160,12 @@ fn words(entry: &Entry<'_>, accepts_tokens: bool) -> Option<Vec<Word>> {
 
 /// `CN=…`, `URI:…`, `DNS:…` or `email:…`.
 pub(super) fn certificate_name(entry: &Entry<'_>) -> Option<CertificateName> {
-    type Kind = fn(Arc<str>) -> CertificateName;
-    let kinds: [(&str, Kind); 4] = [
-        ("CN=", CertificateName::CommonName),
-        ("URI:", CertificateName::Uri),
-        ("DNS:", CertificateName::Dns),
-        ("email:", CertificateName::Email),
-    ];
     let text = entry.text()?;
-    for (prefix, kind) in kinds {
-        if let Some(name) = text.strip_prefix(prefix).filter(|name| !name.is_empty()) {
-            return Some(kind(Arc::from(name)));
+    for kind in NameKind::ALL {
+        if let Some(name) = text.strip_prefix(kind.prefix())
+            && !name.is_empty()
+        {
+            return Some(CertificateName::new(kind, name));
         }
     }
     entry.refuse("must be one of \"CN=…\", \"URI:…\", \"DNS:…\", \"email:…\"");
@@ -178,7 +187,7 @@ fn user_name<'a>(
     Some(user)
 }
 
-fn tenant_id(entry: &Entry<'_>, tenants: &Tenants) -> Option<TenantId> {
+pub(super) fn tenant_id(entry: &Entry<'_>, tenants: &Tenants) -> Option<TenantId> {
     let id = TenantId::parse(entry.text()?);
     if !tenants.declared.contains(&id) {
         let ids = tenants.declared.iter().map(TenantId::as_str);

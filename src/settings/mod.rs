@@ -5,6 +5,8 @@
 //! *all* the [`Problem`]s at once. Nothing that has been loaded needs to be
 //! checked again.
 
+mod certificates;
+mod client_certificates;
 mod isolation;
 mod jwt;
 mod limits;
@@ -22,6 +24,7 @@ mod servers;
 mod source;
 mod template;
 mod tenants;
+mod throttle;
 mod tls;
 
 pub use isolation::read_key_file;
@@ -29,7 +32,8 @@ pub use problem::{Origin, Problem, Problems};
 
 use crate::guard;
 use crate::jwt::{Keys, Rules};
-use crate::tenant::{Directory, IsolationName, Seal, ServerName, SharedTenant};
+use crate::tenant::{CertificateMap, Directory, IsolationName, Seal, ServerName, SharedTenant};
+use aws_lc_rs::hmac;
 use rustls::pki_types::TrustAnchor;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -77,15 +81,17 @@ fn read(mut root: reader::Section<'_>) -> Option<Settings> {
     let guard = rules::read(root.section("guard"));
     let tenants = tenants::read(&mut root, &isolations, &servers);
     let tokens = jwt::read(&mut root, tls.as_ref());
-    let accepts_tokens = tokens
-        .as_ref()
-        .is_none_or(|tokens| !tokens.issuers.is_empty());
-    let directory = logins::read(&mut root, &tenants, accepts_tokens);
+    let means = logins::Means {
+        tokens: tokens
+            .as_ref()
+            .is_none_or(|tokens| !tokens.issuers.is_empty()),
+        // Where [tls] has a problem, there is none of its users' to tell of.
+        certificates: tls.as_ref().is_none_or(ClientTls::verifies_clients),
+    };
+    let directory = logins::read(&mut root, &tenants, means);
+    let certificates = certificates::read(&mut root, &tenants, means.certificates);
+    let throttle = throttle::read(root.section("throttle"), &listen);
     let log = log::read(root.section("log"));
-    root.refuse(
-        "certificates",
-        "logging in with client certificates is not available yet: remove the section",
-    );
     root.finish();
     Some(Settings {
         listen,
@@ -97,6 +103,8 @@ fn read(mut root: reader::Section<'_>) -> Option<Settings> {
         tenants: tenants.list(),
         directory,
         tokens: tokens?,
+        certificates,
+        throttle,
         log,
     })
 }
@@ -122,6 +130,10 @@ pub struct Settings {
     pub directory: Directory,
     /// `[jwt.NAME]`
     pub tokens: Tokens,
+    /// `[[certificates]]`
+    pub certificates: CertificateMap,
+    /// `[throttle]`
+    pub throttle: Throttling,
     /// `[log]`
     pub log: Log,
 }
@@ -154,7 +166,24 @@ pub enum ClientTls {
     Require(ClientCertificates),
 }
 
-/// What the proxy shows to clients.
+impl ClientTls {
+    /// What the proxy shows to clients, where there is TLS.
+    #[must_use]
+    pub fn certificates(&self) -> Option<&ClientCertificates> {
+        match self {
+            Self::Off => None,
+            Self::Allow(certificates) | Self::Require(certificates) => Some(certificates),
+        }
+    }
+
+    /// Whether clients can prove themselves with a certificate.
+    #[must_use]
+    pub fn verifies_clients(&self) -> bool {
+        self.certificates().is_some_and(|own| own.verifies_clients)
+    }
+}
+
+/// What the proxy shows to clients, and whether they may show something.
 #[derive(Debug, Clone)]
 pub struct ClientCertificates {
     /// PEM file with the certificate chain, the proxy's own first.
@@ -165,6 +194,40 @@ pub struct ClientCertificates {
     pub config: Arc<rustls::ServerConfig>,
     /// The chain's PEM text, for `tls-server-end-point` channel binding.
     pub chain_pem: Arc<[u8]>,
+    /// Whether clients are asked for a certificate (`client_ca`). One that is not
+    /// valid ends the handshake; none at all does not.
+    pub verifies_clients: bool,
+    /// Whether a session ends when the certificate expires that began it.
+    pub end_expired: bool,
+    /// From the private key.
+    pub mock_key: MockKey,
+}
+
+/// From this the salts of users that do not exist are made, so that they are the
+/// same after a restart, and on every proxy with the same private key.
+#[derive(Clone)]
+pub struct MockKey(hmac::Key);
+
+impl MockKey {
+    /// Derives it from a secret, which cannot be computed from it.
+    #[must_use]
+    pub fn derive(secret: &[u8]) -> Self {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let derived = hmac::sign(&secret, b"pgtenant: salts of users that do not exist");
+        Self(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
+    }
+
+    /// The key itself.
+    #[must_use]
+    pub fn key(&self) -> &hmac::Key {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for MockKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MockKey(…)")
+    }
 }
 
 /// `[servers.NAME]`: a PostgreSQL server.
@@ -411,6 +474,32 @@ impl PartialEq for JwksTls {
 }
 
 impl Eq for JwksTls {}
+
+/// `[throttle]`: what logins that fail lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throttling {
+    /// Whether failed logins are counted at all.
+    pub enabled: bool,
+    /// How many may fail before one must wait.
+    pub free: u32,
+    /// How long one must wait first; each further failure doubles it.
+    pub delay: Duration,
+    /// The longest that one must wait.
+    pub longest_delay: Duration,
+    /// After how long without a failure the count begins anew.
+    pub forget_after: Duration,
+    /// Most logins of one address that are in progress at once.
+    pub per_address: PerAddress,
+}
+
+/// Most logins of one address that are in progress at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PerAddress {
+    /// So many; of the machine's own addresses any number.
+    OfOthers(usize),
+    /// So many, wherever from.
+    OfAll(usize),
+}
 
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::reader::Entry;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::{Error, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::path::Path;
 
 /// The certificates of the file that the value names; at least one.
@@ -25,6 +25,40 @@ pub(super) fn certificates(entry: &Entry<'_>) -> Option<Vec<CertificateDer<'stat
             None
         }
     }
+}
+
+/// Lists of revoked certificates may be large.
+const MOST_MIB_OF_LIST: u64 = 64;
+
+/// The certificate revocation lists of the files that the value names, in PEM or
+/// DER; at least one in each.
+pub(super) fn revocation_lists(
+    entry: &Entry<'_>,
+) -> Option<Vec<CertificateRevocationListDer<'static>>> {
+    let mut lists = Vec::new();
+    for (path, bytes) in entry.files(MOST_MIB_OF_LIST)? {
+        // The tag of a SEQUENCE; no PEM text begins with a zero.
+        if bytes.first() == Some(&0x30) {
+            lists.push(CertificateRevocationListDer::from(bytes));
+            continue;
+        }
+        let read = CertificateRevocationListDer::pem_slice_iter(&bytes);
+        match read.collect::<Result<Vec<_>, _>>() {
+            Ok(read) if !read.is_empty() => lists.extend(read),
+            Ok(_) => {
+                entry.refuse_hidden(format!(
+                    "{} has no list: it must have a PEM section BEGIN X509 CRL, or be DER",
+                    path.display()
+                ));
+                return None;
+            }
+            Err(e) => {
+                entry.refuse_hidden(damaged(&path, &e));
+                return None;
+            }
+        }
+    }
+    Some(lists)
 }
 
 /// The private key of the file that the value names.

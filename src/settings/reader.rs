@@ -13,8 +13,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The most bytes of a file that a key names.
-const MOST_BYTES: u64 = 1 << 20;
+/// The most bytes of a file that a key names, in MiB.
+const MOST_MIB: u64 = 1;
 
 /// What all sections share: the place of problems, and what values refer to.
 pub(super) struct Reader {
@@ -393,16 +393,30 @@ impl<'a> Entry<'a> {
 
     /// The file that the value names, read whole.
     pub(super) fn file(&self) -> Option<(PathBuf, Vec<u8>)> {
-        let path = self.path()?;
+        self.file_of(self.path()?, MOST_MIB)
+    }
+
+    /// The files that the value names, one or several, each read whole; of at
+    /// most `most` MiB each.
+    pub(super) fn files(&self, most: u64) -> Option<Vec<(PathBuf, Vec<u8>)>> {
+        let paths = self.texts()?.into_iter();
+        let files: Vec<_> = paths
+            .map(|path| self.file_of(self.reader.folder.join(path), most))
+            .collect();
+        files.into_iter().collect()
+    }
+
+    fn file_of(&self, path: PathBuf, most: u64) -> Option<(PathBuf, Vec<u8>)> {
+        let most_bytes = most << 20;
         let mut bytes = Vec::new();
         let read = std::fs::File::open(&path)
-            .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
+            .and_then(|file| file.take(most_bytes + 1).read_to_end(&mut bytes));
         if let Err(e) = read {
             self.refuse(format!("cannot read {}: {e}", path.display()));
             return None;
         }
-        if bytes.len() as u64 > MOST_BYTES {
-            self.refuse(format!("{} is larger than 1 MiB", path.display()));
+        if bytes.len() as u64 > most_bytes {
+            self.refuse(format!("{} is larger than {most} MiB", path.display()));
             return None;
         }
         Some((path, bytes))

@@ -1,11 +1,13 @@
 //! `[tls]`
 
+use super::client_certificates::{self, Verification};
 use super::pem;
 use super::reader::Section;
-use super::{ClientCertificates, ClientTls};
+use super::{ClientCertificates, ClientTls, MockKey};
 use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
 use std::sync::Arc;
 
@@ -29,14 +31,18 @@ pub(super) fn read(mut section: Section<'_>) -> Option<ClientTls> {
         ]),
         None => Some(Mode::Require),
     };
-    section.refuse(
-        "client_ca",
-        "logging in with client certificates is not available yet: remove the key",
-    );
     let tls = match mode {
         None | Some(Mode::Off) => {
             // The files may stay named while TLS is off.
-            let _ = (section.optional("certificate"), section.optional("key"));
+            for key in [
+                "certificate",
+                "key",
+                "client_ca",
+                "client_crl",
+                "end_expired",
+            ] {
+                let _ = section.optional(key);
+            }
             mode.map(|_| ClientTls::Off)
         }
         Some(Mode::Allow) => certificates(&mut section).map(ClientTls::Allow),
@@ -57,9 +63,18 @@ fn certificates(section: &mut Section<'_>) -> Option<ClientCertificates> {
     );
     let chain = certificate.as_ref().and_then(pem::certificates);
     let private = key.as_ref().and_then(pem::private_key);
-    let (certificate, key, chain) = (certificate?, key?, chain?);
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let clients = client_certificates::read(section, &provider);
+    let end_expired = match section.optional("end_expired") {
+        Some(entry) => entry.boolean(),
+        None => Some(false),
+    };
+    let (certificate, key, chain, private) = (certificate?, key?, chain?, private?);
+    let mock_key = MockKey::derive(private.secret_der());
+    let clients = clients?;
+    let verifies_clients = matches!(clients, Verification::Optional(_));
 
-    let config = match config(chain.clone(), private?) {
+    let config = match config(&provider, clients, chain.clone(), private) {
         Ok(config) => config,
         Err(rustls::Error::InconsistentKeys(_)) => {
             key.refuse("is not the private key of the certificate in tls.certificate");
@@ -75,18 +90,33 @@ fn certificates(section: &mut Section<'_>) -> Option<ClientCertificates> {
         key: key.path()?,
         config: Arc::new(config),
         chain_pem: Arc::from(pem::encode(&chain).into_bytes()),
+        verifies_clients,
+        end_expired: end_expired?,
+        mock_key,
     })
 }
 
 fn config(
+    provider: &Arc<CryptoProvider>,
+    clients: Verification,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<ServerConfig, rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13, &TLS12])?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&TLS13, &TLS12])?;
+    let mut config = match clients {
+        Verification::None => builder.with_no_client_auth().with_single_cert(chain, key)?,
+        Verification::Optional(verifier) => {
+            let mut config = builder
+                .with_client_cert_verifier(verifier)
+                .with_single_cert(chain, key)?;
+            // A resumed session would bring a certificate along that was
+            // verified a while ago.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+            config
+        }
+    };
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
 }

@@ -3,7 +3,7 @@
 use super::{LoginName, SharedTenant, TenantId, Verifier};
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An authenticated client: the login it used, and the tenant that the login
 /// belongs to.
@@ -57,6 +57,8 @@ pub enum CertificateName {
 pub struct Directory {
     tenants: HashMap<TenantId, SharedTenant>,
     logins: HashMap<Box<str>, Login>,
+    /// See [`Directory::usual_secret`].
+    usual: OnceLock<(u32, usize)>,
 }
 
 impl Directory {
@@ -73,6 +75,7 @@ impl Directory {
 
     /// Adds a login. A login of the same name is replaced.
     pub fn insert(&mut self, login: Login) {
+        self.usual = OnceLock::new();
         let key = Box::from(login.principal.login.as_str());
         self.logins.insert(key, login);
     }
@@ -97,6 +100,22 @@ impl Directory {
     /// All logins.
     pub fn logins(&self) -> impl Iterator<Item = &Login> {
         self.logins.values()
+    }
+
+    /// The iterations and the bytes of salt that most logins' verifiers have: what
+    /// a user that does not exist must seem to have. Counted once.
+    #[must_use]
+    pub fn usual_secret(&self) -> (u32, usize) {
+        *self.usual.get_or_init(|| {
+            let mut counts: HashMap<_, usize> = HashMap::new();
+            for method in self.logins.values().flat_map(|login| &login.methods) {
+                if let Method::Scram(verifier) | Method::CertificateAndScram(_, verifier) = method {
+                    *counts.entry(verifier.shape()).or_default() += 1;
+                }
+            }
+            let most = counts.into_iter().max_by_key(|(shape, n)| (*n, *shape));
+            most.map_or(Verifier::USUAL_SHAPE, |(shape, _)| shape)
+        })
     }
 
     /// How many logins there are.

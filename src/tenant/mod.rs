@@ -4,6 +4,7 @@
 //! one [`Placement`]: the server, the database and the form in which the tenant
 //! is attached to a server connection. Nothing here is chosen by the client.
 
+mod certificates;
 mod directory;
 mod limits;
 mod name;
@@ -11,6 +12,9 @@ mod placement;
 mod seal;
 mod verifier;
 
+pub use certificates::{
+    CertificateMap, CertificateRule, Holder, Misfit, NameKind, Pattern, PatternError,
+};
 pub use directory::{CertificateName, Directory, Login, Method, Principal};
 pub use limits::{Limits, Restrictions, Standing};
 pub use name::{IsolationName, LoginName, ServerName, TenantId};

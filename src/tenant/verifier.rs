@@ -24,6 +24,15 @@ pub struct Verifier {
 pub struct VerifierError(&'static str);
 
 impl Verifier {
+    /// The shape of those that PostgreSQL makes by default.
+    pub(super) const USUAL_SHAPE: (u32, usize) = (4096, 16);
+
+    /// What a client sees of it before it has proved anything: the iterations,
+    /// and how many bytes of salt there are.
+    pub(super) fn shape(&self) -> (u32, usize) {
+        (self.iterations, self.salt.len())
+    }
+
     /// Derives the verifier of a password, with a fresh random salt and 4,096
     /// iterations, as PostgreSQL does for `ALTER ROLE … PASSWORD`.
     #[must_use]

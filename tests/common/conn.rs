@@ -11,9 +11,10 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use socket2::{Domain, Socket, Type};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +54,17 @@ pub struct Conn {
 impl Conn {
     /// Connects, and says nothing.
     pub fn open(port: u16) -> Self {
-        let tcp = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        Self::open_from("127.0.0.1", port)
+    }
+
+    /// The same from another address of this machine.
+    pub fn open_from(address: &str, port: u16) -> Self {
+        let from = format!("{address}:0").parse::<SocketAddr>().unwrap();
+        let to = SocketAddr::from(([127, 0, 0, 1], port));
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&from.into()).unwrap();
+        socket.connect(&to.into()).unwrap();
+        let tcp = TcpStream::from(socket);
         tcp.set_nodelay(true).unwrap();
         tcp.set_read_timeout(Some(PATIENCE)).unwrap();
         tcp.set_write_timeout(Some(PATIENCE)).unwrap();

@@ -57,6 +57,11 @@ pub struct Options {
     pub channels: &'static str,
     /// `log.filter`; must let the event through that tells the address.
     pub log: &'static str,
+    /// More lines of `[tls]`.
+    pub tls_keys: String,
+    /// Lines of `[throttle]`; by default it is off, since tests fail to log in
+    /// as often as they like.
+    pub throttle: String,
     /// More lines of `[isolation.setting]`.
     pub isolation: String,
     /// More text at the end of the file, such as `[[logins]]`.
@@ -87,6 +92,8 @@ impl Default for Options {
             opaque: "reject",
             channels: "reject",
             log: "info",
+            tls_keys: String::new(),
+            throttle: "mode = \"off\"".to_owned(),
             isolation: String::new(),
             more: String::new(),
         }
@@ -391,6 +398,8 @@ pub fn configuration(site: &Site, options: &Options) -> String {
         opaque,
         channels,
         log,
+        tls_keys,
+        throttle,
         isolation,
         ..
     } = options;
@@ -403,7 +412,9 @@ drain_timeout = "{drain_timeout}"
 workers = {workers}
 [tls]
 mode = "{tls}"
-{certificate}
+{certificate}{tls_keys}
+[throttle]
+{throttle}
 [servers.main]
 host = "127.0.0.1"
 port = {port}

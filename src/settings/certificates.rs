@@ -1,0 +1,57 @@
+//! `[[certificates]]`
+
+use super::logins::{NO_CLIENT_CA, certificate_name, tenant_id};
+use super::reader::Section;
+use super::tenants::Tenants;
+use crate::tenant::{CertificateMap, CertificateRule, Pattern};
+
+/// The entries; `certificates` tells whether clients are asked for one.
+pub(super) fn read(
+    root: &mut Section<'_>,
+    tenants: &Tenants,
+    certificates: bool,
+) -> CertificateMap {
+    let mut map = CertificateMap::default();
+    for section in root.tables("certificates") {
+        if !certificates {
+            section.refuse_section(NO_CLIENT_CA);
+        }
+        entry(section, tenants, &mut map);
+    }
+    map
+}
+
+/// Reads one entry; `None` after a problem.
+fn entry(mut section: Section<'_>, tenants: &Tenants, map: &mut CertificateMap) -> Option<()> {
+    let what = "the name in the certificate, such as \"CN=…\" or \"URI:…\"";
+    let matched = section.required("match", what);
+    let name = matched.as_ref().and_then(certificate_name);
+    let pattern = match (&matched, &name) {
+        (Some(entry), Some(name)) => Pattern::parse(name.as_str())
+            .map_err(|e| entry.refuse(e.to_string()))
+            .ok(),
+        _ => None,
+    };
+    if pattern.as_ref().is_some_and(Pattern::names_tenant) {
+        section.refuse("tenant", "has no meaning beside {tenant} in `match`");
+        section.finish();
+        let rule = CertificateRule::new(name?.kind(), pattern?, None)?;
+        map.insert_rule(rule);
+        return Some(());
+    }
+    let tenant = match pattern {
+        Some(_) => section.required("tenant", "the id of the tenant; or {tenant} in `match`"),
+        None => section.optional("tenant"),
+    };
+    let tenant = tenant.and_then(|entry| tenant_id(&entry, tenants));
+    section.finish();
+    let (matched, name, pattern) = (matched?, name?, pattern?);
+    if pattern.has_placeholders() {
+        map.insert_rule(CertificateRule::new(name.kind(), pattern, Some(tenant?))?);
+    } else if map.contains(&name) {
+        matched.refuse("is the name of another entry already");
+    } else {
+        map.insert(name, tenant?);
+    }
+    Some(())
+}
