@@ -106,10 +106,11 @@ impl Newest<'_> {
                 return false;
             }
             if state.begun == state.over {
+                // Also for those who come after this login, if it cannot wait.
+                self.wanted.notify_one();
                 if state.next >= deadline {
                     return false;
                 }
-                self.wanted.notify_one();
             }
             state.over
         };

@@ -336,3 +336,65 @@ fn the_example_loads() {
     assert_eq!(settings.tenants.len(), 2);
     assert_eq!(settings.directory.len(), 2);
 }
+
+#[test]
+fn whatever_is_wrong_has_a_name() {
+    let folder = Folder::new();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/jwt.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let values = [
+        "\"\"",
+        "\"x\"",
+        "\"a.b\"",
+        "\"https://\"",
+        "\"http://localhost\"",
+        "\"HS256\"",
+        "\"5s\"",
+        "\"rsa.pem\"",
+        "\"secret\"",
+        "0",
+        "-1",
+        "1.5",
+        "true",
+        "[]",
+        "[\"x\", 1]",
+        "[[\"x\"]]",
+        "{}",
+        "{ a = 1 }",
+        "1979-05-27",
+    ];
+    let lines: Vec<_> = text.lines().collect();
+    let mut tried = 0;
+    for (n, line) in lines.iter().enumerate() {
+        let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else {
+            continue;
+        };
+        let changed = values.map(|value| format!("{key} = {value}"));
+        for other in changed.iter().map(String::as_str).chain([""]) {
+            let mut lines = lines.clone();
+            lines[n] = other;
+            if let Err(problems) = folder.load(&lines.join("\n")) {
+                assert!(!problems.is_empty(), "{other}");
+                // Broken syntax has a line instead.
+                let named =
+                    |p: &pgtenant::settings::Problem| p.key.is_some() || p.position.is_some();
+                assert!(problems.iter().all(named), "{other}: {problems}");
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 300, "{tried}");
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let folder = Folder::new();
+    let text = format!("[jwt.a]\n{LEAST}key_file = \"secret\"\nalgorithms = \"HS256\"");
+    let settings = folder.with("require", &text).unwrap();
+    let shown = format!("{settings:?} {settings:#?}");
+    assert!(shown.contains("[Secret]") || shown.contains("Secret"));
+    assert!(
+        !shown.contains("ssss") && !shown.contains("115, 115"),
+        "{shown}"
+    );
+}

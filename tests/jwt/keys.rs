@@ -1,11 +1,12 @@
 //! Keys that are fetched: rotation, floods, and addresses that fail.
 
 use crate::client::{email, log_in, options, proxy, refused};
-use crate::common::{Options, Proxy, site};
+use crate::common::{Options, Proxy, site, wait_until};
 use crate::issuer::{INNOVATE, Signer, attacker, claims, jwks, rsa};
 use crate::publisher::{Publisher, closed_port};
 use std::fmt::Write as _;
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::thread;
 
 fn lines(publisher: &Publisher, more: &str) -> String {
@@ -49,6 +50,67 @@ fn keys_are_rotated_without_a_failed_login() {
     );
     let host = format!("host: 127.0.0.1:{}\r\n", publisher.port);
     assert!(request.to_lowercase().contains(&host), "{request}");
+}
+
+#[test]
+fn keys_are_rotated_while_many_log_in() {
+    let current = Mutex::new(Signer::ec256("0"));
+    let publisher = Publisher::plain(&jwks(&[&current.lock().unwrap()]));
+    let proxy = Proxy::start(&Options {
+        workers: 2,
+        ..options(&lines(&publisher, "refresh_floor = \"1s\""), "")
+    });
+    let over = AtomicBool::new(false);
+    let logins = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let signer = current.lock().unwrap().clone();
+                    accepted(&proxy, &signer);
+                    logins.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        // Each key is signed with as soon as it is published; the former ones stay,
+        // for logins that are on their way.
+        let mut all = vec![current.lock().unwrap().clone()];
+        for n in 1..=4 {
+            all.push(Signer::ec256(&n.to_string()));
+            publisher.publish(&jwks(&all.iter().collect::<Vec<_>>()));
+            *current.lock().unwrap() = all[n].clone();
+            let enough = logins.load(Ordering::Relaxed) + 20;
+            wait_until("others have logged in", || {
+                logins.load(Ordering::Relaxed) >= enough
+            });
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert!(!proxy.log().contains("login_refused"));
+}
+
+#[test]
+fn a_login_that_cannot_wait_still_has_the_keys_fetched() {
+    let (first, second) = (rsa(), Signer::ec256("2"));
+    let publisher = Publisher::plain(&jwks(&[&first]));
+    let proxy = Proxy::start(&Options {
+        login_timeout: "1s",
+        ..options(&lines(&publisher, "refresh_floor = \"3s\""), "")
+    });
+    accepted(&proxy, &first);
+    publisher.publish(&jwks(&[&first, &second]));
+    let reason = "no key is known for the token: kid \"2\"";
+    refused(
+        &proxy,
+        log_in(&proxy, "eve", &token(&second)),
+        "eve",
+        reason,
+    );
+    publisher.wait_for_requests(2);
+    wait_until("the key is known", || {
+        log_in(&proxy, "ann", &token(&second)).is_ok()
+    });
+    assert_eq!(publisher.requests(), 2);
 }
 
 #[test]
