@@ -99,6 +99,13 @@ impl Asked<'_> {
                 let shown = certificate.shown();
                 format!("no such login, and {misfit} ({shown})")
             })?;
+        if self.directory.find(&holder.login).is_some() {
+            // That login has rules of its own.
+            return Err(format!(
+                "the client certificate's user {:?} has a login of its own, and did not use it",
+                holder.login
+            ));
+        }
         match self.directory.tenant(&holder.tenant) {
             Some(tenant) => Ok(Principal {
                 login: LoginName::new(&holder.login),

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Most entries of each kind that are kept; the oldest go. Takes about 10 MB.
+/// Most entries of each kind that are kept; the oldest go. At most some 25 MB.
 const MOST: usize = 1 << 16;
 
 /// What is known of failed logins. It outlives changes of the settings.

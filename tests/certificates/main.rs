@@ -62,6 +62,8 @@ fn people() -> String {
         "[[certificates]]\nmatch = \"URI:spiffe://example.com/org/{tenant}/{login}\"\n".to_owned(),
         "[[certificates]]\nmatch = \"URI:spiffe://example.com/etl/{tenant}\"\n".to_owned(),
         format!("[[certificates]]\nmatch = \"DNS:{{login}}.synergy.example.com\"\ntenant = {SYNERGY:?}\n"),
+        login("CN=taken", INNOVATE, &scram),
+        format!("[[certificates]]\nmatch = \"CN=taken\"\ntenant = {INNOVATE:?}\n"),
         format!("[[certificates]]\nmatch = \"email:etl@synergy.example\"\ntenant = {SYNERGY:?}\n"),
     ]
     .concat()
@@ -248,6 +250,10 @@ fn names_that_do_not_fit_are_refused() {
     let both = client_for("ingest", "email:etl@synergy.example");
     let why = "for more than one tenant";
     refused(&proxy, "x", Some("x"), Some(&both), why);
+    // A name that a login has, which asks for something else.
+    let taken = client("taken");
+    let why = "\"CN=taken\" has a login of its own";
+    refused(&proxy, "x", Some("x"), Some(&taken), why);
     // A tenant that does not exist.
     let gone = "URI:spiffe://example.com/org/99999999-9999-9999-9999-999999999999/app";
     let gone = client_for("x", gone);
@@ -490,6 +496,48 @@ fn a_session_ends_with_its_certificate_where_that_is_asked_for() {
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(lines, ["57P01", ALICE], "{output:?}");
     refused(&keeps, "carol", None, Some(&carol), "expired");
+}
+
+#[test]
+fn a_certificate_that_fits_comes_before_a_token() {
+    CA.openssl(&["ec", "-in", "ca.key", "-pubout", "-out", "issuer.pem"]);
+    let login = |user: &str, more: &str| {
+        format!("[[logins]]\nuser = {user:?}\ntenant = {INNOVATE:?}\n{more}\n")
+    };
+    let scram = format!("scram = {:?}\n", site().login_verifier);
+    let either = format!("methods = [\"cert+scram\", \"oauthbearer\"]\n{scram}");
+    let more = [
+        people(),
+        format!(
+            "[jwt.people]\nissuer = \"i\"\naudience = \"a\"\nalgorithms = \"ES256\"\nkey_file = {:?}\n",
+            CA.file("issuer.pem")
+        ),
+        login("grace", "methods = [\"cert\", \"jwt\"]"),
+        login("heidi", &either),
+    ];
+    let proxy = Proxy::start(&Options {
+        tls: "require",
+        tls_keys: trusting(&CA.certificate()),
+        more: more.concat(),
+        ..Options::default()
+    });
+    let password = Some(&*proxy.password);
+    let (grace, heidi, ingest) = (client("grace"), client("heidi"), client("ingest"));
+    serves(&psql(&proxy, "grace", None, Some(&grace)), ALICE);
+    serves(&psql(&proxy, "whoever", None, Some(&ingest)), ALICE);
+    // Others are asked for a token, and a password is none.
+    refused(&proxy, "grace", password, None, "not a signed JWT");
+    refused(&proxy, "grace", password, Some(&heidi), "not a signed JWT");
+    refused(&proxy, "whoever", password, None, "not a signed JWT");
+    serves(&psql(&proxy, "heidi", password, Some(&heidi)), ALICE);
+    // Without the certificate the password is not even offered.
+    let output = psql(&proxy, "heidi", password, None);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("OAUTHBEARER") || stderr.contains("SASL"),
+        "{stderr}"
+    );
+    assert!(output.stdout.is_empty());
 }
 
 #[test]
