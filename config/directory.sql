@@ -4,6 +4,10 @@
 --   psql -v password=… -f directory.sql wellness_corp_db
 BEGIN;
 
+-- The application's role has no need to write the directory. Where it may do so, a
+-- tenant can remove another one (`pgtenant check`: PGT203).
+-- REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON public.organizations FROM wellness_app;
+
 -- The role that pgtenant reads the directory as. It can read the two views below
 -- and nothing else of this; tenants' own roles can read neither.
 CREATE ROLE tenant_directory LOGIN PASSWORD :'password';

@@ -7,10 +7,13 @@ mod common;
 
 use common::{PATIENCE, Proxy, Raw, Site, site};
 use pgtenant::directory::{Follower, LoadError, Watch, complete};
-use pgtenant::settings::{self, Problems, Settings};
-use pgtenant::tenant::{Directory, Standing, TenantId};
+use pgtenant::settings::{self, Cell, Incumbents, Problems, Rows, Settings, Snapshot};
+use pgtenant::tenant::{Attachment, Directory, Endpoint, Placement, Standing, TenantId};
+use proptest::prelude::*;
+use proptest::sample::select;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -185,6 +188,20 @@ fn wrong_keys_of_the_directory_are_named() {
     ] {
         assert!(problems.contains(part), "{part:?} is not in\n{problems}");
     }
+}
+
+#[test]
+fn the_role_that_tenants_share_does_not_read_the_logins() {
+    let sql = "[directory.sql]\nserver = \"main\"\ndatabase = \"d\"\nuser = \"wellness_app\"\n";
+    let folder = Folder::new(&format!("{SMALL}{sql}tenants = \"SELECT 1\"\n"));
+    folder.load().unwrap();
+    folder.put(
+        "pgtenant.toml",
+        &format!("{SMALL}{sql}logins = \"SELECT 1\"\n"),
+    );
+    let problems = folder.problems();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("directory.sql: its user is that of [servers.main]"));
 }
 
 #[test]
@@ -463,6 +480,87 @@ fn rows_are_tenants_and_logins() {
         .collect();
     assert_eq!(nets, ["10.1.0.0/16", "2001:db8::/32"]);
     assert_eq!(settings.tenants.len(), directory.tenants().count());
+}
+
+/// A row: the columns of `ROW`, each with a value or without.
+type Row = [Option<&'static str>; 5];
+
+const ROW: [&str; 5] = ["id", "isolation", "schema", "database", "state"];
+
+fn rows_of(rows: &[Row]) -> Rows {
+    let mut all = Rows::new(ROW.map(str::to_owned));
+    for cell in rows.iter().flatten() {
+        let cell = cell.map_or(Cell::Absent, |text| Cell::Text(text.into()));
+        all.push(&cell).unwrap();
+    }
+    all
+}
+
+fn any_row() -> impl Strategy<Value = Row> {
+    let of = |values: &'static [&'static str]| proptest::option::weighted(0.9, select(values));
+    (
+        of(&[
+            "a", "A", "b", "c", "d", "1", "01", INNOVATE, "", "pg_x", "x\0",
+        ]),
+        of(&["wellness", "branches", "silo", "nowhere"]),
+        of(&["a", "b", "shared", "pg_a", "A", ""]),
+        of(&["a", "b", "branches", "wellness_corp_db"]),
+        of(&["active", "suspended", "none"]),
+    )
+        .prop_map(|(id, isolation, schema, database, state)| {
+            [id, isolation, schema, database, state]
+        })
+}
+
+/// What reaches a tenant's data, with integers as a cast reads them.
+fn meaning(placement: &Placement) -> (Endpoint, String) {
+    let text = match &placement.attachment {
+        Attachment::Setting { value, .. } => value.trim_start_matches('0'),
+        Attachment::Schema { search_path } => search_path,
+        Attachment::Database => "",
+    };
+    (placement.endpoint.clone(), text.to_owned())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rows_never_make_two_tenants_one(
+        first in proptest::collection::vec(any_row(), 0..12),
+        second in proptest::collection::vec(any_row(), 0..12),
+    ) {
+        static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
+            let kinds = "[isolation.branches]\nkind = \"schema\"\nserver = \"main\"\n\
+                         database = \"branches\"\nsearch_path = [\"{schema}\", \"shared\"]\n\
+                         [isolation.silo]\nkind = \"database\"\nserver = \"main\"\n\
+                         database = \"{database}\"\n\
+                         [[tenants]]\nid = \"d\"\nisolation = \"branches\"\nschema = \"d\"\n";
+            Folder::new(&format!("{SMALL}{kinds}")).load().unwrap()
+        });
+        let mut before = Incumbents::default();
+        for rows in [&first, &second] {
+            let tenants = rows_of(rows);
+            let snapshot = Snapshot { tenants, ..Snapshot::default() };
+            let built = SETTINGS.blueprint.build(Some(&snapshot), &before);
+            // Each row is there or was told of; the file's tenant is there.
+            let of_rows = built.directory.tenants().count() - 1;
+            prop_assert!(of_rows <= rows.len());
+            prop_assert!(of_rows + built.problems.len() >= rows.len());
+            prop_assert!(built.directory.tenant(&TenantId::parse("d")).is_some());
+            let tenants: Vec<_> = built.directory.tenants().collect();
+            for (i, one) in tenants.iter().enumerate() {
+                for other in &tenants[..i] {
+                    let (one, other) = (&one.placement, &other.placement);
+                    prop_assert_ne!(meaning(one), meaning(other));
+                    let alone = one.attachment == Attachment::Database
+                        || other.attachment == Attachment::Database;
+                    prop_assert!(!alone || one.endpoint != other.endpoint);
+                }
+            }
+            before = built.incumbents;
+        }
+    }
 }
 
 /// A configuration whose tenants are kept apart by schema, whose rows are these.
@@ -816,6 +914,31 @@ fn a_reload_keeps_the_rows_while_the_database_is_away() {
 }
 
 #[test]
+fn a_reload_with_other_queries_goes_by_their_rows_at_once() {
+    let source = Source::new(site());
+    source.add_account("app", INNOVATE);
+    let mut settings = source.settings(VIEWS, "");
+    run(async {
+        let mut follower = Follower::new();
+        follower.adopt(&mut settings).await;
+        assert!(settings.directory.find("app").is_some());
+        let others = "tenants = \"SELECT 'other' AS id\"\n";
+        let mut settings = source.settings(others, "");
+        follower.adopt(&mut settings).await;
+        assert_eq!(ids(&settings.directory), ["other"]);
+        assert!(settings.directory.is_empty());
+        // And without a database there is nothing of it.
+        source
+            .folder
+            .put("pgtenant.toml", &(SMALL.to_owned() + &tenant("file")));
+        let mut settings = source.folder.load().unwrap();
+        follower.adopt(&mut settings).await;
+        assert_eq!(ids(&settings.directory), ["file"]);
+        assert!(settings.directory.is_complete());
+    });
+}
+
+#[test]
 fn a_database_that_is_away_at_the_start_is_asked_again() {
     let mut site = Site::start();
     let source = Source::new(&site);
@@ -891,6 +1014,26 @@ fn measure_many_tenants() {
             eprintln!("{line}");
         }
     }
+}
+
+#[test]
+fn check_looks_at_the_tenants_of_the_database() {
+    let source = Source::new(site());
+    source.add_account("app", INNOVATE);
+    source.write(VIEWS, &tenant("file"));
+    let check = |more: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_pgtenant"))
+            .args(["check", "--config"])
+            .arg(source.folder.path("pgtenant.toml"))
+            .args(more)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let valid = "configuration is valid: 3 tenants, 1 login\n";
+    assert!(check(&[]).starts_with(valid), "{}", check(&[]));
+    let valid = "configuration is valid: 1 tenant, 0 logins\n";
+    assert!(check(&["--offline"]).starts_with(valid));
 }
 
 // The proxy.

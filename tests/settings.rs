@@ -1791,6 +1791,9 @@ fn full() -> String {
     let west = tenant("id = \"w\"; isolation = \"silo\"; db = \"west\"");
     let pool = "[listen]\naddress = [\"127.0.0.1:0\"]\n[pool]\nsize = 4\nwait_timeout = \"5s\"\n";
     let people = people().replace("[[tenants]]", "[[tenants]]\nisolation = \"wellness\"");
+    let sources = "[directory]\nwatch = false\n[directory.sql]\nserver = \"main\"\n\
+                   database = \"d\"\nuser = \"u\"\npassword = \"p\"\ntenants = \"SELECT\"\n\
+                   logins = \"SELECT\"\nchannel = \"c\"\nrefresh = \"1s\"\nstale = \"1s\"\nmost = 1\n";
     let tls = "[tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n\
                client_ca = \"clients-ca.crt\"\nclient_crl = [\"clients.crl\"]\nend_expired = true\n\
                [throttle]\nmode = \"on\"\nfree = 3\ndelay = \"1s\"\nper_address = 9\n";
@@ -1800,7 +1803,7 @@ fn full() -> String {
                         [[certificates]]\nmatch = \"URI:a/{tenant}/{login}\"\n\
                         [[logins]]\nuser = \"c\"\ntenant = \"n\"\nmethods = \"cert\"\n\
                         certificate = \"DNS:c.example.com\"\n";
-    format!("{pool}{kinds}{silo}{north}{west}{people}{certificates}")
+    format!("{pool}{kinds}{silo}{sources}{north}{west}{people}{certificates}")
 }
 
 #[test]

@@ -168,10 +168,20 @@ async fn connect(source: &SqlSource) -> Result<(Database, watch::Receiver<u64>),
         // Before the first load: nothing that changes after it is missed.
         let listen = format!("LISTEN \"{}\"", channel.replace('"', "\"\""));
         let limit = source.server.connect_timeout;
-        tokio::time::timeout(limit, database.client.batch_execute(&listen))
-            .await
+        let listening = tokio::time::timeout(limit, database.client.batch_execute(&listen)).await;
+        let listening = listening
             .map_err(|_| LoadError::Timeout(limit))?
-            .map_err(LoadError::Failed)?;
+            .map_err(LoadError::Failed);
+        match listening {
+            Err(error) if error.is_of_connection() => return Err(error),
+            // A standby, for instance.
+            Err(error) => tracing::warn!(
+                target: "pgtenant::directory",
+                %error,
+                "no notifications: the directory is refreshed by time alone",
+            ),
+            Ok(()) => {}
+        }
     }
     Ok((database, notifications))
 }

@@ -145,8 +145,21 @@ fn sql(mut section: Section<'_>, servers: &Servers) -> Option<SqlSource> {
     section.finish();
     let (tenants, logins) = queries?;
     let name: ServerName = server?;
+    let server = servers.valid.get(&name)?.clone();
+    let is_shared = |other: &&Server| {
+        (&other.host, other.port) == (&server.host, server.port) && Some(&*other.user) == user
+    };
+    if logins.is_some()
+        && let Some(shared) = servers.valid.values().find(is_shared)
+    {
+        section.refuse_section(format!(
+            "its user is that of [servers.{}], as whom tenants' statements run: they could read \
+             the verifiers of all logins; use a role of its own",
+            shared.name
+        ));
+    }
     Some(SqlSource {
-        server: servers.valid.get(&name)?.clone(),
+        server,
         database: database?,
         user: Arc::from(user?),
         password,
