@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Answer, Options, Pipeline, Proxy, Raw, Site, site};
+use common::{Answer, Options, Pipeline, Proxy, Raw, Site, site, wait_until};
 use pgtenant::tenant::Verifier;
 use pgtenant::throwaway::Authority;
 use pgtenant::throwaway::wellness::APP_ROLE;
@@ -89,6 +89,37 @@ fn a_suspended_tenant_s_client_that_waits_for_a_connection_waits_no_more() {
     change(&proxy, &before, INNOVATE, "state = \"suspended\"");
     assert_eq!(ended(&mut waiting), "57P01");
     holder.run_ok("COMMIT");
+}
+
+#[test]
+fn sessions_can_be_ended_in_the_midst_of_what_they_run() {
+    let proxy = Proxy::start(&Options {
+        more: "[directory]\nend_sessions = \"at-once\"\n".to_owned(),
+        database: site().fresh_database(),
+        ..Options::default()
+    });
+    let before = original(&proxy);
+    let mut running = proxy.raw("innovate");
+    let mut open = proxy.raw("innovate");
+    let mut idle = proxy.raw("innovate");
+    open.run_ok("BEGIN");
+    open.run_ok("DELETE FROM wellness_entries");
+    running.send_query("SELECT pg_sleep(600)");
+    let active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' \
+                  AND state = 'active' AND pid <> pg_backend_pid()";
+    let database = proxy.database("innovate");
+    wait_until("the statement runs", || {
+        site().sql(&database, active) == "1"
+    });
+    change(&proxy, &before, INNOVATE, "state = \"suspended\"");
+    for client in [&mut running, &mut open, &mut idle] {
+        assert_eq!(ended(client), "57P01");
+    }
+    wait_until("the statement is cancelled", || {
+        site().sql(&database, active) == "0"
+    });
+    let rows = site().sql(&database, "SELECT count(*) > 0 FROM wellness_entries");
+    assert_eq!(rows, "t");
 }
 
 #[test]

@@ -47,7 +47,12 @@ impl Sources {
                 directory = self.directory.changed() => Some(directory),
             };
             match changed {
-                Some(directory) => control.replace_directory(directory),
+                Some(directory) => {
+                    // Apart: sessions and directory are many.
+                    let control = control.clone();
+                    let work = move || control.replace_directory(directory);
+                    let _ = tokio::task::spawn_blocking(work).await;
+                }
                 None => self.reload(&control).await,
             }
         }
@@ -58,7 +63,9 @@ impl Sources {
         match tokio::task::spawn_blocking(move || settings::load(&path)).await {
             Ok(Ok(mut settings)) => {
                 self.adopt(&mut settings).await;
-                go_by(settings, control);
+                let control = control.clone();
+                let work = move || go_by(settings, &control);
+                let _ = tokio::task::spawn_blocking(work).await;
             }
             Ok(Err(problems)) => {
                 tell(&problems);

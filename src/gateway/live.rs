@@ -5,7 +5,9 @@ use crate::guard::{Permission, Policy};
 use crate::login::Authenticator;
 use crate::pool::Pools;
 use crate::session::{Ending, Member, Membership, Order, When};
-use crate::settings::{self, ClientTls, Isolation, IsolationKind, Listen, Settings, Share};
+use crate::settings::{
+    self, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
+};
 use crate::tenant::{Directory, IsolationName, Seal, SharedTenant, Standing};
 use std::collections::BTreeMap;
 use std::io;
@@ -18,6 +20,8 @@ pub(super) struct Live {
     pub(super) listen: Listen,
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) directory: Arc<Directory>,
+    /// When sessions end that may not go on.
+    end_sessions: When,
     /// Those of each worker.
     guards: Arc<[Guards]>,
 }
@@ -40,6 +44,10 @@ impl Live {
             authenticator: Arc::new(authenticator),
             tls: settings.tls.clone(),
             listen: settings.listen.clone(),
+            end_sessions: match settings.sources.end_sessions {
+                EndSessions::AfterTransaction => When::AtBoundary,
+                EndSessions::AtOnce => When::Now,
+            },
             directory: Arc::new(std::mem::take(&mut settings.directory)),
             guards,
         })
@@ -66,7 +74,7 @@ impl Live {
 
     /// What a session is to be told, if what it goes by is not so any more.
     pub(super) fn order(&self, member: &Member<'_>, pools: &Pools) -> Option<Order> {
-        let end = |ending| Some(Order::End(ending, When::AtBoundary));
+        let end = |ending| Some(Order::End(ending, self.end_sessions));
         let id = &member.membership.tenant.id;
         let tenant = if member.visitor.listed {
             let login = self.directory.find(member.login.as_str());

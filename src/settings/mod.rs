@@ -36,7 +36,7 @@ pub use files::Files;
 pub use isolation::read_key_file;
 pub use problem::{Origin, Problem, Problems};
 pub use rows::{Cell, Rows, Snapshot, TooLarge};
-pub use sources::{Sources, SqlSource};
+pub use sources::{EndSessions, Sources, SqlSource};
 
 use crate::guard;
 use crate::jwt::{Keys, Rules};

@@ -24,8 +24,19 @@ pub struct Sources {
     pub folder: Option<PathBuf>,
     /// Whether a change of a file is noticed.
     pub watch: bool,
+    /// When a session ends that may not go on.
+    pub end_sessions: EndSessions,
     /// `[directory.sql]`
     pub sql: Option<SqlSource>,
+}
+
+/// When a session ends whose tenant is suspended, or whose login is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndSessions {
+    /// With its transaction.
+    AfterTransaction,
+    /// At once; what it runs is cancelled.
+    AtOnce,
 }
 
 /// `[directory.sql]`: a database that has tenants and logins.
@@ -107,6 +118,13 @@ pub(super) fn read(mut section: Section<'_>, servers: &Servers) -> Option<Source
         Some(entry) => entry.boolean(),
         None => Some(true),
     };
+    let end_sessions = match section.optional("end_sessions") {
+        Some(entry) => entry.choice(&[
+            ("after-transaction", EndSessions::AfterTransaction),
+            ("at-once", EndSessions::AtOnce),
+        ]),
+        None => Some(EndSessions::AfterTransaction),
+    };
     let sql = if section.has("sql") {
         sql(section.section("sql"), servers).map(Some)
     } else {
@@ -117,6 +135,7 @@ pub(super) fn read(mut section: Section<'_>, servers: &Servers) -> Option<Source
     Some(Sources {
         folder: folder?,
         watch: watch?,
+        end_sessions: end_sessions?,
         sql: sql?,
     })
 }
