@@ -104,6 +104,16 @@ pub fn data_row(body: &[u8]) -> Option<Vec<Option<&[u8]>>> {
     rest.is_empty().then_some(values)
 }
 
+/// The value of a FunctionCallResponse, `None` when NULL.
+#[must_use]
+pub fn function_result(body: &[u8]) -> Option<Option<&[u8]>> {
+    let (len, value) = body.split_first_chunk::<4>()?;
+    match i32::from_be_bytes(*len) {
+        -1 => value.is_empty().then_some(None),
+        len => (usize::try_from(len).ok()? == value.len()).then_some(Some(value)),
+    }
+}
+
 /// What an ErrorResponse or NoticeResponse says, as far as it is acted upon.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -291,6 +301,16 @@ mod tests {
     }
 
     #[test]
+    fn a_functions_result_is_read_exactly() {
+        assert_eq!(function_result(b"\0\0\0\x02ab"), Some(Some(&b"ab"[..])));
+        assert_eq!(function_result(b"\0\0\0\0"), Some(Some(&b""[..])));
+        assert_eq!(function_result(b"\xff\xff\xff\xff"), Some(None));
+        assert_eq!(function_result(b"\0\0\0\x02abc"), None);
+        assert_eq!(function_result(b"\0\0\0\x02a"), None);
+        assert_eq!(function_result(b"\0\0\0"), None);
+    }
+
+    #[test]
     fn a_row_that_is_written_is_read_back() {
         for value in [Some(&b"t"[..]), None] {
             let mut out = Vec::new();
@@ -306,6 +326,7 @@ mod tests {
             let _ = parameter_status(&bytes);
             let _ = backend_key_data(&bytes);
             let _ = data_row(&bytes);
+            let _ = function_result(&bytes);
             let _ = report(&bytes);
             let _ = TransactionStatus::decode(&bytes);
         }
