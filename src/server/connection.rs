@@ -157,8 +157,7 @@ impl<S> Connection<S> {
     /// server has closed it, or speaks unasked.
     #[must_use]
     pub fn is_disturbed(&self) -> bool {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        !self.inner.input.is_empty() || self.inner.transport.poll_readable(&mut cx).is_ready()
+        !self.inner.input.is_empty() || self.inner.transport.is_readable()
     }
 
     /// Gives back memory that an idle connection does not need.

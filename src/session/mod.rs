@@ -164,7 +164,7 @@ enum Judged {
 struct Exchange {
     connection: Connection<Bound>,
     slot: Slot,
-    ledger: Ledger,
+    ledger: Box<Ledger>,
 }
 
 /// Why there is no server connection.
@@ -367,7 +367,7 @@ impl Session {
         }
     }
 
-    fn exchange(&self, connection: Connection<Bound>, slot: Slot, ledger: Ledger) -> Exchange {
+    fn exchange(&self, connection: Connection<Bound>, slot: Slot, ledger: Box<Ledger>) -> Exchange {
         self.registration.using(connection.key());
         Exchange {
             connection,
@@ -509,7 +509,7 @@ impl Session {
         &mut self,
         connection: Connection<Attaching>,
         slot: Slot,
-        ledger: Ledger,
+        ledger: Box<Ledger>,
     ) -> Result<Exchange, End> {
         let output = &mut self.client.output;
         let report = |frame: &[u8]| {
@@ -563,6 +563,7 @@ impl Session {
         if ledger.pinned > Pinned::No || !self.maps_names {
             connection.worsen(Condition::Littered);
         }
+        ledger.put_away();
         match aftermath {
             Aftermath::None => slot.give_back(connection),
             Aftermath::Possible => {

@@ -10,7 +10,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
@@ -114,11 +114,10 @@ impl Transport {
 
     /// Whether something has arrived (data, or the end of the stream), as far
     /// as the reactor knows: no system call is made.
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(stream) => stream.poll_read_ready(cx),
-            Self::Tls(stream) => stream.get_ref().0.poll_read_ready(cx),
-        }
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let arrived = || Ok(());
+        self.tcp().try_io(Interest::READABLE, arrived).is_ok()
     }
 
     /// Writes all of `bytes` and flushes.
