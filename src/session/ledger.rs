@@ -234,6 +234,9 @@ impl Ledger {
         staged: &mut BytesMut,
     ) -> Result<(), FrameError> {
         loop {
+            if self.scan.unseen(connection.input()).is_empty() && !self.owes_ours() {
+                return Ok(());
+            }
             if !self.scan.advance(connection.input_mut(), staged) {
                 return Ok(());
             }
@@ -387,6 +390,13 @@ impl Ledger {
             }
             _ => Fate::Pass,
         }
+    }
+
+    /// Whether it is the turn of an answer of ours.
+    fn owes_ours(&self) -> bool {
+        self.awaited
+            .front()
+            .is_some_and(|next| next.ours().is_some())
     }
 
     /// Puts in an answer of ours whose turn it is.

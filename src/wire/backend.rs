@@ -25,10 +25,13 @@ pub struct FrameError;
 /// On a length below the length word's own.
 #[inline]
 pub fn header(bytes: &[u8]) -> Result<Option<Header>, FrameError> {
-    let (Some(tag), Some(len)) = (bytes.first(), u32_at(bytes, 1)) else {
+    let [tag, len @ ..] = bytes else {
         return Ok(None);
     };
-    let body = len.checked_sub(4).ok_or(FrameError)?;
+    let Some(len) = len.first_chunk() else {
+        return Ok(None);
+    };
+    let body = u32::from_be_bytes(*len).checked_sub(4).ok_or(FrameError)?;
     let body = usize::try_from(body).map_err(|_| FrameError)?;
     Ok(Some(Header { tag: *tag, body }))
 }
