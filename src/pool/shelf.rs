@@ -317,6 +317,9 @@ impl Shelf {
     /// Gives what there is to those who wait, one tenant after another.
     fn serve(&mut self, pool: &Arc<Pool>) -> Grants {
         let mut grants = Grants::new();
+        if self.turns.is_empty() {
+            return grants;
+        }
         let mut evicted = Vec::new();
         let mut refused = 0;
         while refused < self.turns.len() {
