@@ -90,14 +90,16 @@ impl<'a> Queue<'a> {
 
     /// `random()` starts anew: its state survives DISCARD ALL, and from it one
     /// tenant could tell the next one's numbers.
-    pub(super) fn reseed(&mut self) {
-        let mut bytes = [0; 4];
+    pub(super) fn reseed(&mut self, random: Option<[u8; 4]>) {
         // Without randomness the old state stays, which is no worse than before.
-        if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        let Some(random) = random else {
             return;
-        }
-        let seed = f64::from(i32::from_be_bytes(bytes)) / f64::from(i32::MIN);
-        self.call(SETSEED, &[Some(&seed.to_string())]);
+        };
+        let random = i32::from_be_bytes(random);
+        let sign = if random < 0 { "-" } else { "" };
+        // Of a number from -1 to 1.
+        let digits = random & i32::MAX;
+        self.call(SETSEED, &[Some(&format!("{sign}0.{digits:010}"))]);
         self.answers.push_back(Answer::Result);
     }
 

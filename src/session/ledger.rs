@@ -227,16 +227,26 @@ impl Ledger {
     /// Looks at what the server has sent, as far as it can be understood.
     /// Messages that are not for the client are taken out, ours put in between
     /// them through `staged`.
+    #[inline]
     pub(super) fn take_answers<S>(
         &mut self,
         connection: &mut Connection<S>,
         statements: &mut Statements,
         staged: &mut BytesMut,
     ) -> Result<(), FrameError> {
+        if self.scan.unseen(connection.input()).is_empty() && !self.owes_ours() {
+            return Ok(());
+        }
+        self.take_arrived(connection, statements, staged)
+    }
+
+    fn take_arrived<S>(
+        &mut self,
+        connection: &mut Connection<S>,
+        statements: &mut Statements,
+        staged: &mut BytesMut,
+    ) -> Result<(), FrameError> {
         loop {
-            if self.scan.unseen(connection.input()).is_empty() && !self.owes_ours() {
-                return Ok(());
-            }
             if !self.scan.advance(connection.input_mut(), staged) {
                 return Ok(());
             }
