@@ -17,7 +17,12 @@ pub(super) enum Answer {
     Row,
     /// One row of so many columns, and the tenant's value in each.
     Tenant(Arc<str>, usize),
-    /// One row; an error is the client's, not the attachment's.
+    /// The tenant's value as a function's result.
+    TenantResult(Arc<str>),
+    /// A function's result, of no interest.
+    Result,
+    /// One row, or a function's result; an error is the client's, not the
+    /// attachment's.
     Own,
     /// An answer that has arrived; its ReadyForQuery is missing.
     Done,
@@ -103,6 +108,11 @@ fn advance(
             }
         }
         (b'D', expected @ (Answer::Row | Answer::Own)) => Ok(expected),
+        (b'V', Answer::TenantResult(value)) => match backend::function_result(body) {
+            Some(Some(result)) if *result == *value.as_bytes() => Ok(Answer::Done),
+            _ => Err(AttachError::Unconfirmed),
+        },
+        (b'V', Answer::Result | Answer::Own) => Ok(Answer::Done),
         // A row without the tenant's value must not count as one with it.
         (b'C', Answer::Command | Answer::Row | Answer::Own) => Ok(Answer::Done),
         (b'Z', expected @ (Answer::Done | Answer::Failed(..)))

@@ -134,10 +134,11 @@ pub fn attach(taken: Taken, tenant: &SharedTenant, own: &OwnSettings) -> Connect
                 }),
                 _ => {
                     connection.prepared().clear();
+                    let random = connection.random();
                     begin(connection, tenant, own, |queue| {
                         queue.discard_all();
                         queue.attach(&tenant.placement);
-                        queue.reseed();
+                        queue.reseed(random);
                     })
                 }
             };

@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::own::OwnSettings;
 use crate::server::Connection;
 use crate::tenant::{Attachment, Claim, Placement, Seal};
+use crate::wire;
 use bytes::BytesMut;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
@@ -54,8 +55,8 @@ impl<'a> Queue<'a> {
         self.answers.push_back(Answer::Command);
     }
 
-    /// The tenant. Its value travels as a parameter: in the text it would show
-    /// in pg_stat_activity to other tenants.
+    /// The tenant. Its value travels as an argument or a parameter: in a
+    /// statement's text it would show in pg_stat_activity to other tenants.
     pub(super) fn attach(&mut self, placement: &Placement) {
         let (name, value, seal) = match &placement.attachment {
             Attachment::Setting { name, value, seal } => (&**name, value, seal),
@@ -69,35 +70,50 @@ impl<'a> Queue<'a> {
             pid: self.pid,
             serial: self.serial,
         });
-        let (sql, columns) = match seal {
-            Seal::Off => (SET, 1),
-            Seal::Token(..) => (SET_AND_BIND_TOKEN, 2),
-            Seal::Carrier(_) => (SET_AND_BIND, 2),
+        let select = match seal {
+            Seal::Off => None,
+            Seal::Token(..) => Some(SET_AND_BIND_TOKEN),
+            Seal::Carrier(_) => Some(SET_AND_BIND),
         };
-        let values = [Some(name), Some(&**value), token.as_deref()];
-        self.call(sql, values.get(..columns + 1).unwrap_or_default());
-        self.answers
-            .push_back(Answer::Tenant(value.clone(), columns));
+        match select {
+            None => {
+                self.call(SET_CONFIG, &[Some(name), Some(&**value), FALSE]);
+                self.answers.push_back(Answer::TenantResult(value.clone()));
+            }
+            Some(sql) => {
+                self.select(sql, &[Some(name), Some(&**value), token.as_deref()]);
+                self.answers.push_back(Answer::Tenant(value.clone(), 2));
+            }
+        }
         self.renewal = seal.renewed_after().map(|after| Instant::now() + after);
     }
 
     /// `random()` starts anew: its state survives DISCARD ALL, and from it one
     /// tenant could tell the next one's numbers.
-    pub(super) fn reseed(&mut self) {
-        let mut bytes = [0; 4];
+    pub(super) fn reseed(&mut self, random: Option<[u8; 4]>) {
         // Without randomness the old state stays, which is no worse than before.
-        if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        let Some(random) = random else {
             return;
-        }
-        let seed = f64::from(i32::from_be_bytes(bytes)) / f64::from(i32::MIN);
-        self.call("SELECT pg_catalog.setseed($1)", &[Some(&seed.to_string())]);
-        self.answers.push_back(Answer::Row);
+        };
+        let random = i32::from_be_bytes(random);
+        let sign = if random < 0 { "-" } else { "" };
+        // Of a number from -1 to 1.
+        let digits = random & i32::MAX;
+        self.call(SETSEED, &[Some(&format!("{sign}0.{digits:010}"))]);
+        self.answers.push_back(Answer::Result);
     }
 
     /// The client's own settings, as far as they differ from those in force.
     pub(super) fn own(&mut self, applied: &OwnSettings, wanted: &OwnSettings) {
         let changes = applied.changes(wanted);
-        if changes.is_empty() {
+        // All in one statement, where the first could make the next fail by time.
+        let has_timeout = changes.iter().any(|(name, _)| name.ends_with("_timeout"));
+        if changes.is_empty() || (changes.len() <= MOST_CALLS && !has_timeout) {
+            for (name, value) in changes {
+                // NULL resets.
+                self.call(SET_CONFIG, &[Some(name), value, FALSE]);
+                self.answers.push_back(Answer::Own);
+            }
             return;
         }
         let mut sql = String::from("SELECT ");
@@ -110,15 +126,22 @@ impl<'a> Queue<'a> {
                 sql,
                 "{comma}pg_catalog.set_config(${first}, ${second}, false)"
             );
-            values.push(Some(*name));
-            // NULL resets.
-            values.push(*value);
+            values.extend([Some(*name), *value]);
         }
-        self.call(&sql, &values);
+        self.select(&sql, &values);
         self.answers.push_back(Answer::Own);
     }
 
-    fn call(&mut self, sql: &str, values: &[Option<&str>]) {
+    /// Calls a function (protocol section "Function Call"), in a transaction of
+    /// its own: the server neither parses nor plans a statement, which costs it
+    /// a third of a SELECT of the same.
+    fn call(&mut self, function: Function, arguments: &[Option<&str>]) {
+        let called = wire::frontend::write_function_call(self.output, function.0, arguments);
+        debug_assert!(called.is_ok(), "the arguments are ours and short");
+    }
+
+    /// Runs a SELECT, in a transaction of its own.
+    fn select(&mut self, sql: &str, values: &[Option<&str>]) {
         let serialize = |value: &Option<&str>, out: &mut BytesMut| {
             Ok(match value {
                 Some(value) => {
@@ -137,8 +160,21 @@ impl<'a> Queue<'a> {
     }
 }
 
+/// A function of pg_catalog, by its OID, which is the same in every release: so
+/// no name is looked up, that something else could have taken.
+struct Function(u32);
+
+/// `set_config(text, text, boolean)`: answers with the new value.
+const SET_CONFIG: Function = Function(2078);
+/// `setseed(double precision)`
+const SETSEED: Function = Function(1599);
+
+/// `is_local`: the setting is the session's.
+const FALSE: Option<&str> = Some("f");
+/// So many calls cost less than one SELECT of all.
+const MOST_CALLS: usize = 4;
+
 /// Each answers with a row whose every column is the tenant.
-const SET: &str = "SELECT pg_catalog.set_config($1, $2, false)";
 const SET_AND_BIND: &str = "SELECT pg_catalog.set_config($1, $2, false), pgtenant.bind($3)";
 const SET_AND_BIND_TOKEN: &str =
     "SELECT pg_catalog.set_config($1, $2, false), pgtenant.bind_token($3, $1)";

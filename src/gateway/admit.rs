@@ -7,6 +7,7 @@ use crate::binding::{AttachError, OwnSettings, attach};
 use crate::login::{
     Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, parameter, settings_of,
 };
+use crate::observe::ClientSpan;
 use crate::pool::{Greeting, GreetingKey, Pool};
 use crate::session::{Client, End, Membership, Parts, Registration, Session, Visitor, restricted};
 use crate::tenant::{Principal, Tenant};
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tracing::{Span, error_span, info, warn};
+use tracing::{info, warn};
 
 /// A client that has connected.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub(super) struct Newcomer {
 /// Lets a client in, if it may, and serves it to its end.
 pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) {
     let address = newcomer.address;
-    if transport::tune(&newcomer.stream).is_err() {
+    if !transport::INHERITS_OPTIONS && transport::tune(&newcomer.stream).is_err() {
         return;
     }
     let Some(progress) = newcomer.progress.take() else {
@@ -74,10 +75,10 @@ pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) {
     drop(seat);
     match &end {
         End::Failed(error) => {
-            warn!(target: "pgtenant::audit", parent: &span, event = "session_failed", reason = %error);
+            warn!(target: "pgtenant::audit", parent: span.get(), event = "session_failed", reason = %error);
         }
         End::ServerGone(error) => {
-            warn!(target: "pgtenant::server", parent: &span, %error, "the server connection is gone");
+            warn!(target: "pgtenant::server", parent: span.get(), %error, "the server connection is gone");
         }
         End::Terminated
         | End::ClientGone(_)
@@ -85,7 +86,7 @@ pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) {
         | End::Stopped
         | End::Ordered(_) => {}
     }
-    info!(target: "pgtenant::audit", parent: &span, event = "logout", reason = %end);
+    info!(target: "pgtenant::audit", parent: span.get(), event = "logout", reason = %end);
 }
 
 fn refused(address: SocketAddr, error: &LoginError) {
@@ -94,7 +95,7 @@ fn refused(address: SocketAddr, error: &LoginError) {
 
 struct Admitted {
     session: Box<Session>,
-    span: Span,
+    span: Arc<ClientSpan>,
     seat: Seat,
 }
 
@@ -158,7 +159,7 @@ impl Door<'_> {
             listed,
             expires,
         } = authenticated;
-        let span = self.span(&principal);
+        let span = Arc::new(ClientSpan::new(&principal, self.address));
         // The credential holds: whatever fails from here on follows that answer.
         let entered = match self.seat(&principal.tenant) {
             Ok(seat) => self
@@ -189,16 +190,14 @@ impl Door<'_> {
             Err(error) => return Err((Some(Box::new(wire)), error)),
         };
         let mut out = answer;
-        for (name, value) in prepared.greeting.parameters.iter() {
-            backend::write_parameter_status(&mut out, name, value);
-        }
+        out.extend_from_slice(prepared.greeting.messages());
         backend::write_backend_key_data(&mut out, registration.pid(), registration.secret());
         backend::ready_for_query(&mut out, TransactionStatus::Idle);
         if let Err(lost) = wire.send(&out).await {
             return Err((None, lost));
         }
         let (transport, input) = wire.into_parts();
-        info!(target: "pgtenant::audit", parent: &span, event = "login", tls = transport.is_tls());
+        info!(target: "pgtenant::audit", parent: span.get(), event = "login", tls = transport.is_tls());
         // Boxed: what holds it while it is passed on should be small.
         let session = Box::new(Session::new(Parts {
             client: Client::new(transport, input),
@@ -217,17 +216,6 @@ impl Door<'_> {
             span,
             seat,
         })
-    }
-
-    fn span(&self, principal: &Principal) -> Span {
-        // Of the highest level, so that no filter takes it from the events in it.
-        error_span!(
-            target: "pgtenant::client",
-            "client",
-            login = %principal.login,
-            tenant = %principal.tenant.id,
-            client = %self.address,
-        )
     }
 
     /// A place among the tenant's clients.
@@ -355,10 +343,7 @@ async fn greeting(
     let attaching = attach(taken, tenant, own);
     match attaching.confirm(TransactionStatus::Idle, |_| {}).await {
         Ok(connection) => {
-            let greeting = Arc::new(Greeting {
-                own: own.clone(),
-                parameters: connection.parameters().clone(),
-            });
+            let greeting = Arc::new(Greeting::new(own.clone(), connection.parameters()));
             pool.remember_greeting(key, greeting.clone());
             slot.give_back(connection);
             Ok(greeting)

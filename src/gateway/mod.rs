@@ -17,6 +17,7 @@ use crate::login::Throttle;
 use crate::pool::Pools;
 use crate::session::{Interner, Registry};
 use crate::settings::Settings;
+use crate::transport;
 use arc_swap::ArcSwap;
 use live::Live;
 use places::Places;
@@ -191,6 +192,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    transport::tune(&socket)?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }

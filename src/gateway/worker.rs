@@ -37,13 +37,22 @@ struct Presence {
 /// A client on its way to a worker.
 #[derive(Debug)]
 struct Newcomer {
-    stream: std::net::TcpStream,
+    stream: Stream,
     address: SocketAddr,
     /// `None`: there are too many already.
     place: Option<Place>,
     /// `None`: too many from its address are logging in.
     progress: Option<InProgress>,
     here: Here,
+}
+
+/// A client's connection on its way to a worker.
+#[derive(Debug)]
+enum Stream {
+    /// To the one on whose runtime it was accepted, where it is known already.
+    Here(TcpStream),
+    /// To another's runtime.
+    Elsewhere(std::net::TcpStream),
 }
 
 /// A client's presence; it ends when this is dropped.
@@ -82,8 +91,14 @@ impl Workers {
         let fewest = self
             .inboxes
             .iter()
-            .min_by_key(|inbox| inbox.clients.load(Ordering::Relaxed));
-        let (Some(inbox), Ok(stream)) = (fewest, stream.into_std()) else {
+            .enumerate()
+            .min_by_key(|(_, inbox)| inbox.clients.load(Ordering::Relaxed));
+        let stream = match fewest {
+            // It shares the listeners' runtime.
+            Some((0, _)) => Ok(Stream::Here(stream)),
+            _ => stream.into_std().map(Stream::Elsewhere),
+        };
+        let (Some((_, inbox)), Ok(stream)) = (fewest, stream) else {
             return;
         };
         let progress = self.shared.throttle.arrive(address.ip());
@@ -141,7 +156,11 @@ async fn work(
                 progress,
                 here,
             } = newcomer;
-            let Ok(stream) = TcpStream::from_std(stream) else {
+            let stream = match stream {
+                Stream::Here(stream) => Ok(stream),
+                Stream::Elsewhere(stream) => TcpStream::from_std(stream),
+            };
+            let Ok(stream) = stream else {
                 return;
             };
             // Boxed once, here: what polls it need not have room for it.

@@ -1,6 +1,7 @@
 //! The log.
 
 use crate::settings::{Log, LogFormat};
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
@@ -33,11 +34,20 @@ fn write_field(
     if field.name() != "message" {
         write!(out, "{}=", field.name())?;
     }
-    for c in format!("{value:?}").chars() {
-        match c {
-            c if c.is_control() => write!(out, "{}", c.escape_default())?,
-            c => out.write_char(c)?,
+    write!(OneLine(out), "{value:?}")
+}
+
+/// Escapes control characters.
+struct OneLine<'a, 'w>(&'a mut Writer<'w>);
+
+impl std::fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let mut rest = text;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| c.is_control()) {
+            let (before, after) = rest.split_at(at);
+            write!(self.0, "{before}{}", c.escape_default())?;
+            rest = after.get(c.len_utf8()..).unwrap_or_default();
         }
+        self.0.write_str(rest)
     }
-    Ok(())
 }

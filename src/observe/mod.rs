@@ -4,6 +4,8 @@
 //! security team and have stable fields: `event`, `login`, `tenant`, `client`
 //! (address), `rule`, `sqlstate`, `reason`.
 
+mod client;
 mod log;
 
+pub use client::ClientSpan;
 pub use log::start as start_log;

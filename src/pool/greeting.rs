@@ -3,6 +3,7 @@
 use crate::binding::OwnSettings;
 use crate::server::Parameters;
 use crate::tenant::{Attachment, Identity, Placement};
+use crate::wire::backend;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,8 +16,29 @@ pub struct Greeting {
     /// The settings of the first client that was told so: clients with the same
     /// share one copy.
     pub own: OwnSettings,
-    /// As the server reports them under the client's settings.
-    pub parameters: Parameters,
+    /// The parameters, as the server reports them under the client's settings.
+    messages: Box<[u8]>,
+}
+
+impl Greeting {
+    /// What a client with these settings is told.
+    #[must_use]
+    pub fn new(own: OwnSettings, parameters: &Parameters) -> Self {
+        let mut messages = Vec::new();
+        for (name, value) in parameters.iter() {
+            backend::write_parameter_status(&mut messages, name, value);
+        }
+        Self {
+            own,
+            messages: messages.into(),
+        }
+    }
+
+    /// A ParameterStatus message for each parameter.
+    #[must_use]
+    pub fn messages(&self) -> &[u8] {
+        &self.messages
+    }
 }
 
 /// What a greeting depends on.

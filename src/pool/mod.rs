@@ -388,6 +388,15 @@ pub struct Slot {
 }
 
 impl Slot {
+    fn new(pool: &Arc<Pool>, tenant: &SharedTenant) -> Self {
+        Self {
+            pool: pool.clone(),
+            tenant: tenant.clone(),
+            kept: false,
+            holder: None,
+        }
+    }
+
     /// Gives the connection back for others to use.
     pub fn give_back(mut self, mut connection: Connection<Bound>) {
         self.kept = true;

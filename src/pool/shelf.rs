@@ -80,7 +80,8 @@ struct Idle {
     connection: Connection<Bound>,
     /// Whether it can serve its tenant alone.
     dedicated: bool,
-    since: Instant,
+    /// The first sweep that has seen it idle.
+    since: Option<Instant>,
 }
 
 impl Idle {
@@ -136,23 +137,26 @@ impl Shelf {
         pool: &Arc<Pool>,
         tenant: &SharedTenant,
     ) -> Option<(Connection<Bound>, Slot)> {
-        if !self.may_take(tenant) {
-            return None;
-        }
         let at = self.idle.iter().rposition(|idle| idle.is_of(tenant))?;
         let idle = self.idle.get(at)?;
         if idle.connection.is_disturbed() || !Arc::ptr_eq(idle.connection.tenant(), tenant) {
             return None;
         }
+        // Whoever waits already comes first.
+        if !self.queues.is_empty() && self.queues.contains_key(&tenant.id) {
+            return None;
+        }
+        let most = self.most_of(tenant);
+        match self.held.get_mut(&tenant.id) {
+            Some(held) if *held >= most => return None,
+            Some(held) => *held += 1,
+            None if most == 0 => return None,
+            None => {
+                self.held.insert(tenant.id.clone(), 1);
+            }
+        }
         let idle = self.idle.remove(at)?;
-        Some((idle.connection, self.slot(pool, tenant)))
-    }
-
-    /// Whether the tenant may have another connection before all others of it.
-    fn may_take(&self, tenant: &SharedTenant) -> bool {
-        let held = self.held.get(&tenant.id).copied().unwrap_or_default();
-        held < self.most_of(tenant)
-            && (self.queues.is_empty() || !self.queues.contains_key(&tenant.id))
+        Some((idle.connection, Slot::new(pool, tenant)))
     }
 
     /// Most connections that the tenant may hold.
@@ -220,7 +224,7 @@ impl Shelf {
         self.idle.push_back(Idle {
             connection,
             dedicated,
-            since: Instant::now(),
+            since: None,
         });
         Ok(self.serve(pool))
     }
@@ -271,13 +275,19 @@ impl Shelf {
     /// Takes out connections that have been idle for longer than `limit`, or
     /// that their server has closed.
     pub(super) fn sweep(&mut self, limit: Duration) -> Vec<Connection<Bound>> {
-        let (stale, fresh): (VecDeque<_>, _) = std::mem::take(&mut self.idle)
-            .into_iter()
-            .partition(|idle| idle.since.elapsed() >= limit || idle.connection.is_disturbed());
-        self.idle = fresh;
+        let now = Instant::now();
+        let mut stale = Vec::new();
+        for mut idle in std::mem::take(&mut self.idle) {
+            let since = *idle.since.get_or_insert(now);
+            if now.duration_since(since) >= limit || idle.connection.is_disturbed() {
+                stale.push(idle.connection);
+            } else {
+                self.idle.push_back(idle);
+            }
+        }
         self.open -= stale.len();
         self.held.retain(|_, held| *held > 0);
-        stale.into_iter().map(|idle| idle.connection).collect()
+        stale
     }
 
     fn release(&mut self, tenant: &TenantId) {
@@ -301,17 +311,15 @@ impl Shelf {
                 self.held.insert(tenant.id.clone(), 1);
             }
         }
-        Slot {
-            pool: pool.clone(),
-            tenant: tenant.clone(),
-            kept: false,
-            holder: None,
-        }
+        Slot::new(pool, tenant)
     }
 
     /// Gives what there is to those who wait, one tenant after another.
     fn serve(&mut self, pool: &Arc<Pool>) -> Grants {
         let mut grants = Grants::new();
+        if self.turns.is_empty() {
+            return grants;
+        }
         let mut evicted = Vec::new();
         let mut refused = 0;
         while refused < self.turns.len() {

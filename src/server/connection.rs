@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// Most time for a goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// How many random numbers are drawn at once.
+const RANDOM_STOCK: usize = 32;
+
 /// An authenticated connection to PostgreSQL. `S` says whose it is.
 #[derive(Debug)]
 pub struct Connection<S> {
@@ -42,6 +45,8 @@ struct Inner {
     prepared: PreparedSet,
     opened: Instant,
     serial: u64,
+    /// Random bytes that nobody has had yet.
+    random: Vec<[u8; 4]>,
 }
 
 impl<S> Connection<S> {
@@ -89,6 +94,19 @@ impl<S> Connection<S> {
     pub fn next_serial(&mut self) -> u64 {
         self.inner.serial += 1;
         self.inner.serial
+    }
+
+    /// Random bytes; `None` if the system has none. Several are drawn at once:
+    /// each draw has its price.
+    pub fn random(&mut self) -> Option<[u8; 4]> {
+        let stock = &mut self.inner.random;
+        if stock.is_empty() {
+            let mut bytes = [0; 4 * RANDOM_STOCK];
+            aws_lc_rs::rand::fill(&mut bytes).ok()?;
+            let (bytes, _) = bytes.as_chunks();
+            stock.extend_from_slice(bytes);
+        }
+        stock.pop()
     }
 
     /// What has arrived from the server.
@@ -157,8 +175,7 @@ impl<S> Connection<S> {
     /// server has closed it, or speaks unasked.
     #[must_use]
     pub fn is_disturbed(&self) -> bool {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        !self.inner.input.is_empty() || self.inner.transport.poll_readable(&mut cx).is_ready()
+        !self.inner.input.is_empty() || self.inner.transport.is_readable()
     }
 
     /// Gives back memory that an idle connection does not need.
@@ -230,6 +247,7 @@ impl Connection<Unbound> {
                 prepared: PreparedSet::default(),
                 opened: Instant::now(),
                 serial: 0,
+                random: Vec::new(),
             }),
             state: Unbound(()),
         }

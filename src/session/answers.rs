@@ -294,7 +294,7 @@ impl Session {
         }
         tracing::info!(
             target: "pgtenant::audit",
-            parent: &self.span,
+            parent: self.span.get(),
             event = if ends { "session_ended" } else { "statement_cancelled" },
             pid,
         );

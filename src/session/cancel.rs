@@ -8,6 +8,7 @@ use crate::server::{self, BackendKey};
 use crate::tenant::{LoginName, Principal, TenantId};
 use crate::wire::startup::CancelRequest;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::error::Unspecified;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -126,9 +127,14 @@ impl Registry {
         membership: Membership,
         visitor: Visitor,
         secret_len: usize,
-    ) -> Result<Registration, aws_lc_rs::error::Unspecified> {
-        let mut secret = vec![0; secret_len].into_boxed_slice();
+    ) -> Result<Registration, Unspecified> {
+        // The secret, and behind it the process id: each draw has its price.
+        let mut secret = vec![0; secret_len + size_of::<u32>()];
         aws_lc_rs::rand::fill(&mut secret)?;
+        let (_, bytes) = secret.split_last_chunk().ok_or(Unspecified)?;
+        let mut bytes = *bytes;
+        secret.truncate(secret_len);
+        let secret = secret.into_boxed_slice();
         let entry = Arc::new(Entry {
             login: principal.login.clone(),
             tenant: principal.tenant.id.clone(),
@@ -141,8 +147,6 @@ impl Registry {
             changed: Notify::new(),
         });
         loop {
-            let mut bytes = [0; 4];
-            aws_lc_rs::rand::fill(&mut bytes)?;
             // Clients take it for a signed process id.
             let pid = u32::from_be_bytes(bytes) >> 1;
             let mut sessions = lock(&self.sessions);
@@ -158,6 +162,8 @@ impl Registry {
                     pid,
                 });
             }
+            drop(sessions);
+            aws_lc_rs::rand::fill(&mut bytes)?;
         }
     }
 

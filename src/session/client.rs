@@ -21,6 +21,9 @@ pub struct Client {
     pub(super) input: Buffer,
     pub(super) output: BytesMut,
     pub(super) scan: Scan,
+    /// The last read found nothing: the session's task is woken when there is
+    /// something to be read.
+    awaits_input: bool,
 }
 
 impl Client {
@@ -33,6 +36,7 @@ impl Client {
             input,
             output: BytesMut::new(),
             scan: Scan::default(),
+            awaits_input: false,
         }
     }
 
@@ -71,9 +75,16 @@ impl Client {
         read
     }
 
-    /// The same, for a client that is being served: the memory stays.
+    /// The same, for a client that is being served: the memory stays. All polls
+    /// of a client's are those of one task.
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let n = ready!(self.transport.poll_read(cx, self.input.room()))?;
+        if self.awaits_input && !self.transport.is_readable() {
+            // Woken by something else: the waker is the same, and still waits.
+            return Poll::Pending;
+        }
+        let read = self.transport.poll_read(cx, self.input.room());
+        self.awaits_input = read.is_pending();
+        let n = ready!(read)?;
         self.input.filled(n);
         Poll::Ready(Ok(n))
     }

@@ -96,6 +96,6 @@ impl Session {
             Pinned::ByLocks => "locks",
             _ => "objects",
         };
-        tracing::info!(target: "pgtenant::pool", parent: &self.span, event = "pinned", by, pins = self.pins);
+        tracing::info!(target: "pgtenant::pool", parent: self.span.get(), event = "pinned", by, pins = self.pins);
     }
 }

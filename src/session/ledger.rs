@@ -6,8 +6,10 @@ use super::statements::Statements;
 use crate::binding::Condition;
 use crate::guard::{Returned, Verdict};
 use crate::server::{Connection, Parameters, PreparedId, Shape};
+use crate::transport::Buffer;
 use crate::wire::backend::{self, FrameError, Report, TransactionStatus};
 use bytes::BytesMut;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -100,12 +102,45 @@ impl Hold {
     }
 }
 
+/// How many ledgers a thread keeps for the next user.
+const KEPT: usize = 64;
+/// Owed answers that a ledger that is kept has room for, at most.
+const MOST_ROOM: usize = 64;
+
+thread_local! {
+    /// Ledgers at rest, so that an idle client holds none and a transaction does
+    /// not allocate.
+    #[expect(clippy::vec_box, reason = "they are handed out in their boxes")]
+    static AT_REST: RefCell<Vec<Box<Ledger>>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Ledger {
-    pub(super) fn new() -> Self {
+    /// An empty one.
+    pub(super) fn new() -> Box<Self> {
+        let at_rest = AT_REST.with_borrow_mut(Vec::pop);
+        // What most transactions need, at one stroke.
+        at_rest.unwrap_or_else(|| Box::new(Self::with(VecDeque::with_capacity(8))))
+    }
+
+    /// Keeps the memory, and nothing else, for another use.
+    pub(super) fn put_away(mut self: Box<Self>) {
+        let mut awaited = std::mem::take(&mut self.awaited);
+        if awaited.capacity() > MOST_ROOM {
+            return;
+        }
+        awaited.clear();
+        *self = Self::with(awaited);
+        AT_REST.with_borrow_mut(|kept| {
+            if kept.len() < KEPT {
+                kept.push(self);
+            }
+        });
+    }
+
+    fn with(awaited: VecDeque<Awaited>) -> Self {
         Self {
             scan: Scan::default(),
-            // What most transactions need, at one stroke.
-            awaited: VecDeque::with_capacity(8),
+            awaited,
             status: TransactionStatus::Idle,
             has_unnamed: false,
             copy_in: false,
@@ -192,7 +227,20 @@ impl Ledger {
     /// Looks at what the server has sent, as far as it can be understood.
     /// Messages that are not for the client are taken out, ours put in between
     /// them through `staged`.
+    #[inline]
     pub(super) fn take_answers<S>(
+        &mut self,
+        connection: &mut Connection<S>,
+        statements: &mut Statements,
+        staged: &mut BytesMut,
+    ) -> Result<(), FrameError> {
+        if self.scan.unseen(connection.input()).is_empty() && !self.owes_ours() {
+            return Ok(());
+        }
+        self.take_arrived(connection, statements, staged)
+    }
+
+    fn take_arrived<S>(
         &mut self,
         connection: &mut Connection<S>,
         statements: &mut Statements,
@@ -202,6 +250,7 @@ impl Ledger {
             if !self.scan.advance(connection.input_mut(), staged) {
                 return Ok(());
             }
+            self.pass_plain(connection.input());
             if self.put_in_ours(connection, staged) {
                 continue;
             }
@@ -280,6 +329,35 @@ impl Ledger {
         }
     }
 
+    /// Passes messages that are whole, and of which there is nothing to note but
+    /// that they have come: most are so.
+    fn pass_plain(&mut self, input: &Buffer) {
+        let bytes = self.scan.unseen(input);
+        let mut len = 0;
+        while let Some(rest) = bytes.get(len..)
+            && let Ok(Some(header)) = backend::header(rest)
+            && rest.len() >= backend::HEADER + header.body
+        {
+            match (header.tag, self.awaited.front()) {
+                (b'D' | b'd', Some(Awaited::Query(_) | Awaited::Execute(_)))
+                | (b'T' | b'C', Some(Awaited::Query(_))) => {}
+                (b'1', Some(Awaited::Parse(_)))
+                | (b'2', Some(Awaited::Bind))
+                | (b'3', Some(Awaited::Close))
+                | (b'T' | b'n', Some(Awaited::Describe)) => {
+                    self.awaited.pop_front();
+                }
+                (b'C', Some(Awaited::Execute(None))) => {
+                    self.end_copy();
+                    self.awaited.pop_front();
+                }
+                _ => break,
+            }
+            len += backend::HEADER + header.body;
+        }
+        self.scan.pass(input, len);
+    }
+
     /// How many bytes of a message's body are acted upon, at most.
     fn acted_upon(&self, tag: u8) -> usize {
         match tag {
@@ -322,6 +400,13 @@ impl Ledger {
             }
             _ => Fate::Pass,
         }
+    }
+
+    /// Whether it is the turn of an answer of ours.
+    fn owes_ours(&self) -> bool {
+        self.awaited
+            .front()
+            .is_some_and(|next| next.ours().is_some())
     }
 
     /// Puts in an answer of ours whose turn it is.

@@ -40,6 +40,7 @@ use crate::binding::{
     renew,
 };
 use crate::guard::{self, Guard, Refusal, Verdict};
+use crate::observe::ClientSpan;
 use crate::pool::{CheckoutError, Pool, Slot};
 use crate::server::Connection;
 use crate::settings::PoolMode;
@@ -57,7 +58,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use tracing::Span;
 
 /// What a session is made of.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ pub struct Parts {
     /// transaction. Whoever sets it wakes the session's task.
     pub draining: Arc<AtomicBool>,
     /// What its log events belong to.
-    pub span: Span,
+    pub span: Arc<ClientSpan>,
 }
 
 /// Why a session is over.
@@ -121,7 +121,7 @@ pub struct Session {
     interner: Arc<Interner>,
     registration: Registration,
     draining: Arc<AtomicBool>,
-    span: Span,
+    span: Arc<ClientSpan>,
     statements: Statements,
     /// Portals over what the proxy answers itself.
     portals: Vec<OwnPortal>,
@@ -164,7 +164,7 @@ enum Judged {
 struct Exchange {
     connection: Connection<Bound>,
     slot: Slot,
-    ledger: Ledger,
+    ledger: Box<Ledger>,
 }
 
 /// Why there is no server connection.
@@ -367,7 +367,7 @@ impl Session {
         }
     }
 
-    fn exchange(&self, connection: Connection<Bound>, slot: Slot, ledger: Ledger) -> Exchange {
+    fn exchange(&self, connection: Connection<Bound>, slot: Slot, ledger: Box<Ledger>) -> Exchange {
         self.registration.using(connection.key());
         Exchange {
             connection,
@@ -406,7 +406,7 @@ impl Session {
 
     fn not_attached(&mut self, error: AttachError) -> End {
         self.registration.done();
-        tracing::warn!(target: "pgtenant::server", parent: &self.span, %error, "cannot attach the tenant");
+        tracing::warn!(target: "pgtenant::server", parent: self.span.get(), %error, "cannot attach the tenant");
         match error {
             AttachError::Refused(report) if report.sqlstate == "57014" => {
                 // By a request, or by the client's own statement_timeout.
@@ -509,7 +509,7 @@ impl Session {
         &mut self,
         connection: Connection<Attaching>,
         slot: Slot,
-        ledger: Ledger,
+        ledger: Box<Ledger>,
     ) -> Result<Exchange, End> {
         let output = &mut self.client.output;
         let report = |frame: &[u8]| {
@@ -563,6 +563,7 @@ impl Session {
         if ledger.pinned > Pinned::No || !self.maps_names {
             connection.worsen(Condition::Littered);
         }
+        ledger.put_away();
         match aftermath {
             Aftermath::None => slot.give_back(connection),
             Aftermath::Possible => {
@@ -630,7 +631,7 @@ impl Session {
             biased;
             taken = checkout => taken.map_err(|error| {
                 if !matches!(error, CheckoutError::Retired) {
-                    tracing::warn!(target: "pgtenant::pool", parent: &self.span, %error, "no server connection");
+                    tracing::warn!(target: "pgtenant::pool", parent: self.span.get(), %error, "no server connection");
                 }
                 NoConnection::Error(error.to_client())
             }),
@@ -750,7 +751,7 @@ impl Session {
     fn audit(&self, refusal: &Refusal, enforced: bool) {
         tracing::warn!(
             target: "pgtenant::audit",
-            parent: &self.span,
+            parent: self.span.get(),
             event = if enforced { "statement_refused" } else { "statement_would_be_refused" },
             rule = refusal.rule,
             sqlstate = refusal.sqlstate,

@@ -25,6 +25,10 @@ impl Scan {
     /// arrived. Says whether a new message may begin.
     #[inline]
     pub fn advance(&mut self, buffer: &mut Buffer, staged: &mut BytesMut) -> bool {
+        !self.is_within() || self.advance_within(buffer, staged)
+    }
+
+    fn advance_within(&mut self, buffer: &mut Buffer, staged: &mut BytesMut) -> bool {
         let unseen = buffer.len() - self.approved;
         if self.passing > 0 {
             let n = self.passing.min(unseen);

@@ -7,25 +7,30 @@ pub use buffer::Buffer;
 use bytes::{Buf as _, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
-/// Sets a new connection up: small writes go out at once, and a peer that is
-/// gone without a word is noticed.
+/// Sets a connection up, or a listener for those that it accepts: small writes go
+/// out at once, and a peer that is gone without a word is noticed.
 ///
 /// # Errors
 /// As the socket has them.
-pub fn tune(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+pub fn tune(socket: &impl AsFd) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(Duration::from_secs(60))
         .with_interval(Duration::from_secs(10));
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    socket.set_tcp_keepalive(&keepalive)
 }
+
+/// Whether what is accepted has the options of its listener.
+pub const INHERITS_OPTIONS: bool = cfg!(target_os = "linux");
 
 /// Sends `staged`, and behind it what it can of `run`, in one system call where
 /// the socket takes it. Ready with the bytes of `run` that were taken; some of
@@ -108,17 +113,17 @@ impl Transport {
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) if !stream.get_ref().1.wants_write() => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     /// Whether something has arrived (data, or the end of the stream), as far
     /// as the reactor knows: no system call is made.
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(stream) => stream.poll_read_ready(cx),
-            Self::Tls(stream) => stream.get_ref().0.poll_read_ready(cx),
-        }
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let arrived = || Ok(());
+        self.tcp().try_io(Interest::READABLE, arrived).is_ok()
     }
 
     /// Writes all of `bytes` and flushes.

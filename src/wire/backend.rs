@@ -25,10 +25,13 @@ pub struct FrameError;
 /// On a length below the length word's own.
 #[inline]
 pub fn header(bytes: &[u8]) -> Result<Option<Header>, FrameError> {
-    let (Some(tag), Some(len)) = (bytes.first(), u32_at(bytes, 1)) else {
+    let [tag, len @ ..] = bytes else {
         return Ok(None);
     };
-    let body = len.checked_sub(4).ok_or(FrameError)?;
+    let Some(len) = len.first_chunk() else {
+        return Ok(None);
+    };
+    let body = u32::from_be_bytes(*len).checked_sub(4).ok_or(FrameError)?;
     let body = usize::try_from(body).map_err(|_| FrameError)?;
     Ok(Some(Header { tag: *tag, body }))
 }
@@ -102,6 +105,16 @@ pub fn data_row(body: &[u8]) -> Option<Vec<Option<&[u8]>>> {
         }
     }
     rest.is_empty().then_some(values)
+}
+
+/// The value of a FunctionCallResponse, `None` when NULL.
+#[must_use]
+pub fn function_result(body: &[u8]) -> Option<Option<&[u8]>> {
+    let (len, value) = body.split_first_chunk::<4>()?;
+    match i32::from_be_bytes(*len) {
+        -1 => value.is_empty().then_some(None),
+        len => (usize::try_from(len).ok()? == value.len()).then_some(Some(value)),
+    }
 }
 
 /// What an ErrorResponse or NoticeResponse says, as far as it is acted upon.
@@ -291,6 +304,16 @@ mod tests {
     }
 
     #[test]
+    fn a_functions_result_is_read_exactly() {
+        assert_eq!(function_result(b"\0\0\0\x02ab"), Some(Some(&b"ab"[..])));
+        assert_eq!(function_result(b"\0\0\0\0"), Some(Some(&b""[..])));
+        assert_eq!(function_result(b"\xff\xff\xff\xff"), Some(None));
+        assert_eq!(function_result(b"\0\0\0\x02abc"), None);
+        assert_eq!(function_result(b"\0\0\0\x02a"), None);
+        assert_eq!(function_result(b"\0\0\0"), None);
+    }
+
+    #[test]
     fn a_row_that_is_written_is_read_back() {
         for value in [Some(&b"t"[..]), None] {
             let mut out = Vec::new();
@@ -306,6 +329,7 @@ mod tests {
             let _ = parameter_status(&bytes);
             let _ = backend_key_data(&bytes);
             let _ = data_row(&bytes);
+            let _ = function_result(&bytes);
             let _ = report(&bytes);
             let _ = TransactionStatus::decode(&bytes);
         }

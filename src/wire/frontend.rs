@@ -1,6 +1,8 @@
 //! Messages that a client sends once it is logged in.
 
 use super::{split_cstr, u32_at};
+use bytes::{BufMut as _, BytesMut};
+use std::num::TryFromIntError;
 
 /// Bytes of a message's type and length word.
 pub const HEADER: usize = 5;
@@ -250,6 +252,39 @@ pub fn execute(body: &[u8]) -> Result<(), LayoutError> {
     }
 }
 
+/// Appends a FunctionCall: the function's OID and its arguments, `None` when
+/// NULL, as texts. The result is asked for as a text.
+///
+/// # Errors
+/// If there are more arguments or bytes than a message can have; then nothing
+/// is appended.
+pub fn write_function_call(
+    out: &mut BytesMut,
+    function: u32,
+    arguments: &[Option<&str>],
+) -> Result<(), TryFromIntError> {
+    let count = u16::try_from(arguments.len())?;
+    let values = arguments.iter().map(|value| 4 + value.map_or(0, str::len));
+    let len = i32::try_from(14 + values.sum::<usize>())?;
+    out.put_u8(b'F');
+    out.put_i32(len);
+    out.put_u32(function);
+    // No formats: all arguments are texts.
+    out.put_u16(0);
+    out.put_u16(count);
+    for argument in arguments {
+        match argument {
+            Some(value) => {
+                out.put_i32(i32::try_from(value.len())?);
+                out.put_slice(value.as_bytes());
+            }
+            None => out.put_i32(-1),
+        }
+    }
+    out.put_u16(0);
+    Ok(())
+}
+
 fn whole_cstr(body: &[u8]) -> Result<&[u8], LayoutError> {
     match split_cstr(body) {
         Some((text, [])) => Ok(text),
@@ -322,6 +357,16 @@ mod tests {
             (&b"p"[..], &b"stmt"[..], 7)
         );
         assert_eq!(bind_head(b"p\0stm"), None);
+    }
+
+    #[test]
+    fn a_function_call_has_the_layout_of_the_protocol() {
+        let mut out = BytesMut::new();
+        write_function_call(&mut out, 2078, &[Some("ab"), None]).unwrap();
+        let body = b"\0\0\x08\x1e\0\0\0\x02\0\0\0\x02ab\xff\xff\xff\xff\0\0";
+        assert_eq!(header(&out).unwrap().unwrap().kind, Kind::FunctionCall);
+        assert_eq!(header(&out).unwrap().unwrap().body, body.len());
+        assert_eq!(&out[HEADER..], body);
     }
 
     #[test]

@@ -16,8 +16,8 @@ pub use error::{ClientError, Severity};
 
 /// Reads a big-endian `u32` at `at`.
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    let slice = bytes.get(at..at.checked_add(4)?)?;
-    Some(u32::from_be_bytes(slice.try_into().ok()?))
+    let number = bytes.get(at..)?.first_chunk()?;
+    Some(u32::from_be_bytes(*number))
 }
 
 /// Splits a NUL-terminated text off the front: the text without its NUL, and

@@ -165,6 +165,20 @@ fn node_postgres() {
     succeeds("pg_client.js", &output);
 }
 
+#[test]
+fn sqlx() {
+    let client = root().join("target/test-clients/sqlx/debug/sqlx-client");
+    assert!(
+        client.exists(),
+        "the client of sqlx is missing: run `{SETUP}` to build it"
+    );
+    for proxy in proxies() {
+        let urls = ["innovate", "synergy"].map(|login| url(&proxy, login));
+        let output = Command::new(&client).args(urls).output().unwrap();
+        succeeds("sqlx-client", &output);
+    }
+}
+
 /// A program of PostgreSQL's.
 fn program(name: &str) -> Command {
     let path = site().cluster.client_program(name);
