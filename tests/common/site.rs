@@ -51,6 +51,9 @@ impl Site {
             hba: Some(vec![
                 "hostssl all all 127.0.0.1/32 scram-sha-256".to_owned(),
             ]),
+            // Where many connections are replaced, a busy machine ends the old
+            // processes later than new ones come.
+            max_connections: 500,
             ..ClusterOptions::default()
         };
         let cluster = Cluster::start(&options).unwrap();
