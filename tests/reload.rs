@@ -179,6 +179,39 @@ fn a_read_only_tenant_reads_and_does_not_write_by_any_way() {
 const DELETE: &str = "DELETE FROM wellness_entries WHERE false";
 
 #[test]
+fn code_in_the_database_does_not_lift_what_restricts_the_tenant_for_long() {
+    let database = site().fresh_database();
+    site().sql(
+        &database,
+        "CREATE FUNCTION pref(k text, v text) RETURNS text LANGUAGE sql
+         AS $$ SELECT set_config(k, v, false) $$",
+    );
+    for mode in ["transaction", "session"] {
+        let proxy = Proxy::start(&Options {
+            size: 1,
+            mode,
+            database: database.clone(),
+            ..Options::default()
+        });
+        let before = original(&proxy);
+        change(&proxy, &before, INNOVATE, "state = \"read-only\"");
+        let mut client = proxy.raw("innovate");
+        let lift = "SELECT pref('default_transaction_read_only', 'off')";
+        client.run_ok(lift);
+        assert_eq!(client.error(DELETE).code(), "25006", "{mode}");
+        // Also of a client that keeps its connection, and in a pipeline.
+        client.run_ok("DECLARE kept CURSOR WITH HOLD FOR SELECT 1");
+        client.run_ok(lift);
+        assert_eq!(client.error(DELETE).code(), "25006", "{mode}");
+        let pipeline = Pipeline::new().statement(lift).sync();
+        let answer = client.run(&pipeline);
+        assert!(answer.errors().is_empty(), "{answer:?}");
+        let answer = client.run(&Pipeline::new().statement(DELETE).sync());
+        assert_eq!(answer.error().code(), "25006", "{mode}");
+    }
+}
+
+#[test]
 fn a_startup_parameter_does_not_lift_what_restricts_the_tenant() {
     let proxy = Proxy::start(&Options::default());
     let before = original(&proxy);

@@ -97,7 +97,7 @@ pub enum AttachError {
 pub fn attach(taken: Taken, tenant: &SharedTenant, own: &OwnSettings) -> Connection<Attaching> {
     match taken {
         Taken::Fresh(connection) => begin(connection, tenant, own, |queue| {
-            queue.attach(&tenant.placement);
+            queue.attach(tenant);
         }),
         Taken::Used(mut connection) => {
             let state = connection.state();
@@ -123,21 +123,21 @@ pub fn attach(taken: Taken, tenant: &SharedTenant, own: &OwnSettings) -> Connect
                 }
                 (true, Condition::Unproven) => {
                     let mut queue = prelude::Queue::new(&mut connection);
-                    queue.attach(&tenant.placement);
+                    queue.attach(tenant);
                     queue.own(&applied, own);
                     let (answers, renewal) = queue.finish();
                     queued(connection, tenant, own, answers, renewal)
                 }
                 (true, Condition::Doubtful) => begin(connection, tenant, own, |queue| {
                     queue.reset_all();
-                    queue.attach(&tenant.placement);
+                    queue.attach(tenant);
                 }),
                 _ => {
                     connection.prepared().clear();
                     let random = connection.random();
                     begin(connection, tenant, own, |queue| {
                         queue.discard_all();
-                        queue.attach(&tenant.placement);
+                        queue.attach(tenant);
                         queue.reseed(random);
                     })
                 }
@@ -166,7 +166,7 @@ pub fn attach_same(connection: Connection<Bound>) -> Connection<Attaching> {
 pub fn reattach(connection: Connection<Bound>, own: &OwnSettings) -> Connection<Attaching> {
     let tenant = connection.state().tenant.clone();
     begin(connection, &tenant, own, |queue| {
-        queue.attach(&tenant.placement);
+        queue.attach(&tenant);
     })
 }
 
@@ -176,7 +176,7 @@ pub fn reattach(connection: Connection<Bound>, own: &OwnSettings) -> Connection<
 pub fn renew(mut connection: Connection<Bound>) -> Connection<Attaching> {
     let tenant = connection.state().tenant.clone();
     let mut queue = prelude::Queue::new(&mut connection);
-    queue.attach(&tenant.placement);
+    queue.attach(&tenant);
     let (answers, renewal) = queue.finish();
     let (connection, mut bound) = connection.split();
     bound.renewal = renewal;

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::own::OwnSettings;
 use crate::server::Connection;
-use crate::tenant::{Attachment, Claim, Placement, Seal};
+use crate::tenant::{Attachment, Claim, Seal, Tenant};
 use crate::wire;
 use bytes::BytesMut;
 use postgres_protocol::IsNull;
@@ -57,7 +57,14 @@ impl<'a> Queue<'a> {
 
     /// The tenant. Its value travels as an argument or a parameter: in a
     /// statement's text it would show in pg_stat_activity to other tenants.
-    pub(super) fn attach(&mut self, placement: &Placement) {
+    pub(super) fn attach(&mut self, tenant: &Tenant) {
+        if tenant.restrictions().read_only {
+            // First: it must hold when the tenant does.
+            let arguments = [Some("default_transaction_read_only"), Some("on"), FALSE];
+            self.call(SET_CONFIG, &arguments);
+            self.answers.push_back(Answer::Result);
+        }
+        let placement = &tenant.placement;
         let (name, value, seal) = match &placement.attachment {
             Attachment::Setting { name, value, seal } => (&**name, value, seal),
             Attachment::Schema { search_path } => ("search_path", search_path, &Seal::Off),

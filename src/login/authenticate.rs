@@ -146,7 +146,7 @@ impl Authenticator {
             Ok(_) => peer.throttle.succeeded(who),
             // A right password from a wrong address counts too, or the delay
             // that does not come would tell that it was right.
-            Err(error) if error.is_wrong_credential() => peer.throttle.failed(who),
+            Err(error) if error.is_wrong_guess() => peer.throttle.failed(who),
             Err(_) => {}
         }
         match proven {
@@ -192,7 +192,6 @@ impl Authenticator {
             }
             request => request,
         };
-        client.guess.check()?;
         match request {
             Request::Certificate(_) | Request::Tls => Err(needs_tls(client.user)),
             Request::Token => self.token(wire, client, out).await,
@@ -223,12 +222,12 @@ impl Authenticator {
         wire.send(&out).await?;
         let body = match wire.answer_within(tokens::MAX_MESSAGE).await? {
             Answer::Body(body) => body,
-            Answer::TooLong => return Err(failed(client.user, TOO_LONG)),
+            Answer::TooLong => return Err(uncounted(client.user, TOO_LONG)),
         };
         let text = body
             .strip_suffix(b"\0")
             .and_then(|text| std::str::from_utf8(text).ok())
-            .ok_or_else(|| failed(client.user, "what was sent is not a signed JWT"))?;
+            .ok_or_else(|| uncounted(client.user, "what was sent is not a signed JWT"))?;
         self.verified(text, client, wire.deadline)
             .await
             .map_err(|rejected| rejected.refusal(client.user))
@@ -242,6 +241,9 @@ impl Authenticator {
         out: Vec<u8>,
         offered: Offered<'_>,
     ) -> Result<Proven, LoginError> {
+        if !offered.oauthbearer {
+            client.guess.check()?;
+        }
         let mut mechanisms = Vec::new();
         if offered.scram.is_some() {
             mechanisms.extend_from_slice(self.scram.mechanisms(wire.transport.is_tls()));
@@ -261,13 +263,14 @@ impl Authenticator {
         })?;
         let chosen = match chosen {
             Some(chosen) => chosen,
-            None if offered.oauthbearer => return Err(failed(client.user, TOO_LONG)),
+            None if offered.oauthbearer => return Err(uncounted(client.user, TOO_LONG)),
             None => return Err(invalid_length()),
         };
         let against = match offered.scram {
             Some(against) if chosen.mechanism != OAUTHBEARER => against,
             _ => return self.bearer(wire, client, chosen).await,
         };
+        client.guess.check()?;
         let answer = self.scram.exchange(wire, client.guess, against, chosen);
         let answer = answer.await?;
         match client.login {
@@ -390,7 +393,7 @@ impl Guess<'_> {
     /// Whether it may be looked at now.
     pub(super) fn check(&self) -> Result<(), LoginError> {
         let checked = self.peer.throttle.check(self.who);
-        checked.map_err(|throttled| unseen(self.user, &throttled.to_string()))
+        checked.map_err(|throttled| uncounted(self.user, &throttled.to_string()))
     }
 }
 
@@ -463,9 +466,9 @@ pub(super) fn failed(user: &str, reason: &str) -> LoginError {
     }
 }
 
-/// The same, where no credential was looked at.
-pub(super) fn unseen(user: &str, reason: &str) -> LoginError {
-    LoginError::Unseen {
+/// The same, where it was no guess at a password.
+pub(super) fn uncounted(user: &str, reason: &str) -> LoginError {
+    LoginError::Uncounted {
         error: Box::new(wrong_credential(user)),
         reason: format!("login {user:?}: {reason}"),
     }

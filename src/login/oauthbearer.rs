@@ -1,7 +1,7 @@
 //! OAUTHBEARER (RFC 7628; protocol section "OAUTHBEARER Authentication"): the
 //! token comes in the client's first SASL message.
 
-use super::authenticate::{failed, unseen};
+use super::authenticate::uncounted;
 use super::sasl::Chosen;
 use super::tokens::{Discovery, MAX_MESSAGE, Rejection};
 use super::wire::{Answer, LoginError, Wire};
@@ -18,8 +18,6 @@ const SEPARATOR: u8 = 1;
 pub(super) struct Rejected {
     /// Why it is none, for the log.
     pub(super) reason: String,
-    /// It sent none at all: it asks where tokens are to be had.
-    pub(super) asks: bool,
 }
 
 impl Rejected {
@@ -27,17 +25,13 @@ impl Rejected {
     pub(super) fn new(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
-            asks: false,
         }
     }
 
-    /// The refusal. Who only asks has not failed.
+    /// The refusal. Tokens cannot be guessed: that one has expired must not slow
+    /// down whoever comes from the same address.
     pub(super) fn refusal(&self, user: &str) -> LoginError {
-        if self.asks {
-            unseen(user, &self.reason)
-        } else {
-            failed(user, &self.reason)
-        }
+        uncounted(user, &self.reason)
     }
 }
 
@@ -61,7 +55,7 @@ pub(super) async fn token(
             wire.send(&out).await?;
             match wire.answer_within(MAX_MESSAGE).await? {
                 Answer::Body(body) => body,
-                Answer::TooLong => return Err(failed(user, "the token is longer than 64 KiB")),
+                Answer::TooLong => return Err(uncounted(user, "the token is longer than 64 KiB")),
             }
         }
     };
@@ -71,10 +65,7 @@ pub(super) async fn token(
         )))
     })?;
     Ok(match credential {
-        "" => Err(Rejected {
-            reason: "the client asks where tokens are to be had".to_owned(),
-            asks: true,
-        }),
+        "" => Err(Rejected::new("the client asks where tokens are to be had")),
         credential => match bearer(credential) {
             Some(token) => Ok(token.to_owned()),
             None => Err(Rejected::new("what was sent is not a bearer token")),

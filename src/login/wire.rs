@@ -51,10 +51,10 @@ pub enum LoginError {
     /// none would have done.
     #[error("{0}, and the client has left")]
     Left(String),
-    /// It is refused without a look at a credential: too many logins have failed,
-    /// or it has none and asks where they are to be had.
+    /// It is refused as a wrong password is, and is no guess at one: too many
+    /// have failed, so that it was not looked at, or a token does not hold.
     #[error("{reason}")]
-    Unseen {
+    Uncounted {
         /// What the client is told: what it would be told of a wrong password.
         error: Box<ClientError>,
         /// What the log is told.
@@ -84,13 +84,18 @@ impl LoginError {
                 "57014",
                 "canceling authentication due to timeout",
             )),
-            Self::Refused { error, .. } | Self::Unseen { error, .. } => Some((**error).clone()),
+            Self::Refused { error, .. } | Self::Uncounted { error, .. } => Some((**error).clone()),
         }
     }
 
-    /// Whether a credential was looked at, and does not hold.
-    pub(super) fn is_wrong_credential(&self) -> bool {
+    /// Whether it is a guess at a password.
+    pub(super) fn is_wrong_guess(&self) -> bool {
         matches!(self, Self::Refused { error, .. } if error.sqlstate == INVALID_PASSWORD)
+    }
+
+    /// Whether the client is told that its credential does not hold.
+    pub(super) fn is_wrong_credential(&self) -> bool {
+        self.is_wrong_guess() || matches!(self, Self::Uncounted { .. })
     }
 }
 
