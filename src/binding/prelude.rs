@@ -162,6 +162,7 @@ impl<'a> Queue<'a> {
 
 /// A function of pg_catalog, by its OID, which is the same in every release: so
 /// no name is looked up, that something else could have taken.
+#[derive(Clone, Copy)]
 struct Function(u32);
 
 /// `set_config(text, text, boolean)`: answers with the new value.
