@@ -21,9 +21,6 @@ pub struct Client {
     pub(super) input: Buffer,
     pub(super) output: BytesMut,
     pub(super) scan: Scan,
-    /// The last read found nothing: the session's task is woken when there is
-    /// something to be read.
-    awaits_input: bool,
 }
 
 impl Client {
@@ -36,7 +33,6 @@ impl Client {
             input,
             output: BytesMut::new(),
             scan: Scan::default(),
-            awaits_input: false,
         }
     }
 
@@ -75,16 +71,11 @@ impl Client {
         read
     }
 
-    /// The same, for a client that is being served: the memory stays. All polls
-    /// of a client's are those of one task.
+    /// The same, for a client that is being served: the memory stays. The socket
+    /// is asked each time: what made it wait may have been the runtime's budget
+    /// for a task, which leaves nobody to wake it.
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.awaits_input && !self.transport.is_readable() {
-            // Woken by something else: the waker is the same, and still waits.
-            return Poll::Pending;
-        }
-        let read = self.transport.poll_read(cx, self.input.room());
-        self.awaits_input = read.is_pending();
-        let n = ready!(read)?;
+        let n = ready!(self.transport.poll_read(cx, self.input.room()))?;
         self.input.filled(n);
         Poll::Ready(Ok(n))
     }
