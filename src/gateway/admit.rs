@@ -158,6 +158,7 @@ impl Door<'_> {
             answer,
             listed,
             expires,
+            method,
         } = authenticated;
         let span = Arc::new(ClientSpan::new(&principal, self.address));
         // The credential holds: whatever fails from here on follows that answer.
@@ -197,7 +198,7 @@ impl Door<'_> {
             return Err((None, lost));
         }
         let (transport, input) = wire.into_parts();
-        info!(target: "pgtenant::audit", parent: span.get(), event = "login", tls = transport.is_tls());
+        info!(target: "pgtenant::audit", parent: span.get(), event = "login", method, tls = transport.is_tls());
         // Boxed: what holds it while it is passed on should be small.
         let session = Box::new(Session::new(Parts {
             client: Client::new(transport, input),

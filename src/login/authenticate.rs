@@ -56,6 +56,8 @@ pub struct Authenticated {
     pub listed: bool,
     /// When its credential expires, if its session is to end then.
     pub expires: Option<SystemTime>,
+    /// What it has proved itself with, as `methods` of `[[logins]]` call it.
+    pub method: &'static str,
 }
 
 /// What a proof that holds leads to.
@@ -64,6 +66,7 @@ struct Proven {
     answer: Vec<u8>,
     listed: bool,
     expires: Option<SystemTime>,
+    method: &'static str,
 }
 
 impl Authenticator {
@@ -107,6 +110,7 @@ impl Authenticator {
                 answer: proven.answer,
                 listed: proven.listed,
                 expires: proven.expires,
+                method: proven.method,
             }),
             Err(error) => Err((Some(Box::new(wire)), error)),
         }
@@ -188,6 +192,7 @@ impl Authenticator {
                     answer: out,
                     listed: client.login.is_some(),
                     expires,
+                    method: "cert",
                 });
             }
             request => request,
@@ -205,6 +210,11 @@ impl Authenticator {
                 let proven = self.sasl(wire, client, out, offered).await?;
                 Ok(Proven {
                     expires: proven.expires.or(expires),
+                    method: if certificate {
+                        "cert+scram"
+                    } else {
+                        proven.method
+                    },
                     ..proven
                 })
             }
@@ -279,6 +289,7 @@ impl Authenticator {
                 answer,
                 listed: true,
                 expires: None,
+                method: "scram",
             }),
             None => Err(failed(client.user, "no proof")),
         }
@@ -295,7 +306,10 @@ impl Authenticator {
             Err(rejected) => Err(rejected),
         };
         match (verified, self.tokens.discovery()) {
-            (Ok(proven), _) => Ok(proven),
+            (Ok(proven), _) => Ok(Proven {
+                method: "oauthbearer",
+                ..proven
+            }),
             (Err(rejected), Some(discovery)) => {
                 Err(oauthbearer::refuse(wire, client.user, discovery, &rejected).await)
             }
@@ -318,6 +332,7 @@ impl Authenticator {
             answer,
             listed: client.login.is_some(),
             expires: verified.session_ends(),
+            method: "jwt",
         })
     }
 }

@@ -171,6 +171,14 @@ fn a_login_proves_itself_by_a_certificate_of_its_name() {
     // Logins that know of no certificate go on as they did.
     serves(&psql(&proxy, "innovate", password, None), ALICE);
     serves(&psql(&proxy, "synergy", password, Some(&carol)), BOB);
+    let log = proxy.log();
+    let logins = log.lines().filter(|line| line.contains("event=\"login\""));
+    let by = |method: &str| logins.clone().filter(|line| line.contains(method)).count();
+    assert_eq!(
+        (by("method=\"cert\""), by("method=\"scram\"")),
+        (4, 4),
+        "{log}"
+    );
 }
 
 #[test]
@@ -179,6 +187,7 @@ fn a_certificate_and_the_password_are_needed_both() {
     let password = Some(&*proxy.password);
     let dave = client_for("dave", "URI:spiffe://example.com/dave");
     serves(&psql(&proxy, "dave", password, Some(&dave)), BOB);
+    proxy.wait_for_log("event=\"login\" method=\"cert+scram\"");
     refused(&proxy, "dave", Some("wrong"), Some(&dave), "wrong password");
     refused(&proxy, "dave", password, None, "no client certificate");
     let carol = client("carol");

@@ -101,4 +101,5 @@ fn libpq_speaks_oauthbearer() {
     succeeds(&output);
     proxy.wait_for_log("the client asks where tokens are to be had");
     proxy.wait_for_log("signature does not verify");
+    proxy.wait_for_log("event=\"login\" method=\"oauthbearer\"");
 }

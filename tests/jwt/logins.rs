@@ -22,6 +22,7 @@ fn the_token_tells_tenant_and_user() {
     assert_eq!(email(&mut conn), "bob@synergy.example");
     let line = proxy.wait_for_log("login=bob");
     assert!(line.contains(&format!("tenant={SYNERGY}")), "{line}");
+    assert!(line.contains("method=\"jwt\""), "{line}");
 }
 
 #[test]
