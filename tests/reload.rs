@@ -179,6 +179,25 @@ fn a_read_only_tenant_reads_and_does_not_write_by_any_way() {
 const DELETE: &str = "DELETE FROM wellness_entries WHERE false";
 
 #[test]
+fn sessions_of_every_worker_are_told() {
+    let proxy = Proxy::start(&Options {
+        workers: 3,
+        ..Options::default()
+    });
+    let before = original(&proxy);
+    let mut clients: Vec<_> = (0..6).map(|_| proxy.raw("innovate")).collect();
+    change(&proxy, &before, INNOVATE, "state = \"read-only\"");
+    for client in &mut clients {
+        assert_eq!(client.error(DELETE).code(), "25006");
+        assert_eq!(client.error("BEGIN READ WRITE").code(), "25006");
+    }
+    change(&proxy, &before, INNOVATE, "state = \"suspended\"");
+    for client in &mut clients {
+        assert_eq!(ended(client), "57P01");
+    }
+}
+
+#[test]
 fn code_in_the_database_does_not_lift_what_restricts_the_tenant_for_long() {
     let database = site().fresh_database();
     site().sql(
