@@ -12,6 +12,7 @@ mod cancel;
 mod client;
 mod effects;
 mod extended;
+mod follow;
 mod forward;
 mod judge;
 mod ledger;
@@ -22,16 +23,15 @@ mod parse;
 mod query;
 mod refusal;
 mod relay;
-mod restricted;
 mod scan;
 mod statements;
 mod upstream;
 
 pub use cancel::{Member, Registration, Registry, Visitor};
 pub use client::Client;
+pub use follow::restricted;
 pub use forward::MAX_STATEMENT;
 pub use orders::{Ending, Membership, Order, When};
-pub use restricted::restricted;
 pub use scan::Scan;
 pub use statements::Interner;
 
@@ -44,7 +44,7 @@ use crate::observe::ClientSpan;
 use crate::pool::{CheckoutError, Pool, Slot};
 use crate::server::Connection;
 use crate::settings::PoolMode;
-use crate::tenant::{Principal, Restrictions};
+use crate::tenant::Principal;
 use crate::wire::backend::TransactionStatus;
 use crate::wire::frontend::FrameError;
 use crate::wire::{ClientError, Severity};
@@ -248,7 +248,7 @@ impl Session {
         })
         .await;
         loop {
-            if let Err(end) = self.heed() {
+            if let Err(end) = self.heed(false) {
                 return end;
             }
             match self.without_server().await {
@@ -604,7 +604,7 @@ impl Session {
             self.registration.idle();
             // The tenant may be elsewhere now.
             if self.registration.is_told() {
-                self.heed()?;
+                self.heed(false)?;
                 continue;
             }
             if let Some(mut error) = error {
@@ -642,82 +642,6 @@ impl Session {
             () = told => Err(NoConnection::Told),
             error = gone => Err(NoConnection::End(End::ClientGone(error))),
         }
-    }
-
-    /// Does what the session has been told, between two transactions.
-    fn heed(&mut self) -> Result<(), End> {
-        if !self.registration.is_told() {
-            return Ok(());
-        }
-        match self.registration.take_order() {
-            Some(Order::End(ending, _)) => Err(End::Ordered(ending)),
-            Some(Order::Follow(membership)) => {
-                self.follow(membership);
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// The same for a client that keeps its server connection, which does not
-    /// survive every change.
-    fn heed_pinned(&mut self) -> Result<(), End> {
-        match self.registration.take_order() {
-            Some(Order::End(ending, _)) => Err(End::Ordered(ending)),
-            Some(Order::Follow(membership)) => {
-                if !self.membership().keeps_connection(&membership) {
-                    return Err(End::Ordered(Ending::Changed));
-                }
-                self.follow(membership);
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn membership(&self) -> Membership {
-        Membership {
-            tenant: self.principal.tenant.clone(),
-            pool: self.pool.clone(),
-            guard: self.guard.clone(),
-        }
-    }
-
-    /// Goes on as what the directory says now.
-    fn follow(&mut self, membership: Membership) {
-        let Membership {
-            tenant,
-            pool,
-            guard,
-        } = membership;
-        self.registration.follow(&pool);
-        let judged_alike = Arc::ptr_eq(&self.guard, &guard);
-        let before = self.principal.tenant.restrictions();
-        self.principal.tenant = tenant;
-        self.pool = pool;
-        self.guard = guard;
-        if before != self.principal.tenant.restrictions() {
-            self.restrict(before);
-        }
-        if !judged_alike {
-            self.judged = None;
-            self.statements.judge_again(&self.guard);
-        }
-    }
-
-    /// Makes the session's settings those that its tenant's restrictions leave
-    /// it, where they were others `before`.
-    fn restrict(&mut self, before: Restrictions) {
-        let now = self.principal.tenant.restrictions();
-        let startup = restricted(&self.asked, &now, &self.guard);
-        for (name, _) in before.settings() {
-            // What the client has not chosen itself.
-            if self.own.get(name) == self.startup.get(name) {
-                self.own.set(name, startup.get(name));
-            }
-        }
-        self.own = restricted(&self.own, &now, &self.guard);
-        self.startup = startup;
     }
 
     /// Turns a verdict into an admission, or an error for the client. Refusals

@@ -145,14 +145,12 @@ impl Inbox {
         self.lock().waker = Some(waker.clone());
     }
 
-    /// Leaves an order. One to end is not replaced by one to go on.
+    /// Leaves an order. One to end is replaced only by one to end at once.
     pub(super) fn put(&self, order: Order) {
         let mut post = self.lock();
         let ends = matches!(post.order, Some(Order::End(..)));
-        match (&order, &post.order) {
-            (Order::Follow(_), Some(Order::End(..))) => return,
-            (Order::End(_, When::AtBoundary), Some(Order::End(..))) if ends => return,
-            _ => {}
+        if ends && !matches!(order, Order::End(_, When::Now)) {
+            return;
         }
         if let Order::End(_, When::Now) = order {
             self.closed.store(true, Ordering::Relaxed);

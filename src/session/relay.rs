@@ -40,7 +40,7 @@ impl Session {
         if self.is_draining() {
             return Poll::Ready(Err(End::Stopped));
         }
-        self.heed()?;
+        self.heed(false)?;
         if !self.client.output.is_empty() && self.client.output.len() > SLOW_CLIENT {
             // It sends without reading: nothing more is taken from it.
             return Poll::Pending;
@@ -330,10 +330,7 @@ impl Session {
             return Some(Outcome::End(End::Stopped));
         }
         let keeps = ledger.pinned > Pinned::No || self.pool.settings().mode == PoolMode::Session;
-        if keeps
-            && self.registration.is_told()
-            && let Err(end) = self.heed_pinned()
-        {
+        if keeps && let Err(end) = self.heed(true) {
             return Some(Outcome::End(end));
         }
         (!keeps && exchange.connection.input().is_empty()).then_some(Outcome::Over)
