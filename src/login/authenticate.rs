@@ -9,6 +9,7 @@ use super::scram::{Against, Scram};
 use super::throttle::{Throttle, Who};
 use super::tokens::{self, Tokens, Verified};
 use super::wire::{Answer, INVALID_PASSWORD, LoginError, MAX_MESSAGE, Wire, invalid_length};
+use crate::jwt::Refusal;
 use crate::settings::Settings;
 use crate::tenant::{CertificateMap, Directory, Login, LoginName, Principal, Standing, TenantId};
 use crate::wire::ClientError;
@@ -184,21 +185,18 @@ impl Authenticator {
             Some(login) => asked.of_listed(login),
             None => asked.of_unlisted(client.user, &self.certificates, self.tokens.ask()),
         };
-        let request = match request {
+        match request {
             Request::Certificate(principal) => {
                 Authentication::Ok.encode(&mut out);
-                return Ok(Proven {
+                Ok(Proven {
                     principal,
                     answer: out,
                     listed: client.login.is_some(),
                     expires,
                     method: "cert",
-                });
+                })
             }
-            request => request,
-        };
-        match request {
-            Request::Certificate(_) | Request::Tls => Err(needs_tls(client.user)),
+            Request::Tls => Err(needs_tls(client.user)),
             Request::Token => self.token(wire, client, out).await,
             Request::Sasl {
                 scram,
@@ -232,7 +230,7 @@ impl Authenticator {
         wire.send(&out).await?;
         let body = match wire.answer_within(tokens::MAX_MESSAGE).await? {
             Answer::Body(body) => body,
-            Answer::TooLong => return Err(uncounted(client.user, TOO_LONG)),
+            Answer::TooLong => return Err(too_long(client.user)),
         };
         let text = body
             .strip_suffix(b"\0")
@@ -273,7 +271,7 @@ impl Authenticator {
         })?;
         let chosen = match chosen {
             Some(chosen) => chosen,
-            None if offered.oauthbearer => return Err(uncounted(client.user, TOO_LONG)),
+            None if offered.oauthbearer => return Err(too_long(client.user)),
             None => return Err(invalid_length()),
         };
         let against = match offered.scram {
@@ -394,8 +392,6 @@ impl Client<'_> {
     }
 }
 
-const TOO_LONG: &str = "the token is longer than 64 KiB";
-
 /// A credential that a client tries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Guess<'a> {
@@ -487,6 +483,11 @@ pub(super) fn uncounted(user: &str, reason: &str) -> LoginError {
         error: Box::new(wrong_credential(user)),
         reason: format!("login {user:?}: {reason}"),
     }
+}
+
+/// A message that no token can fill.
+pub(super) fn too_long(user: &str) -> LoginError {
+    uncounted(user, &Refusal::TooLong.to_string())
 }
 
 fn wrong_credential(user: &str) -> ClientError {

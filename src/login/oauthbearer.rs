@@ -1,7 +1,7 @@
 //! OAUTHBEARER (RFC 7628; protocol section "OAUTHBEARER Authentication"): the
 //! token comes in the client's first SASL message.
 
-use super::authenticate::uncounted;
+use super::authenticate::{too_long, uncounted};
 use super::sasl::Chosen;
 use super::tokens::{Discovery, MAX_MESSAGE, Rejection};
 use super::wire::{Answer, LoginError, Wire};
@@ -55,7 +55,7 @@ pub(super) async fn token(
             wire.send(&out).await?;
             match wire.answer_within(MAX_MESSAGE).await? {
                 Answer::Body(body) => body,
-                Answer::TooLong => return Err(uncounted(user, "the token is longer than 64 KiB")),
+                Answer::TooLong => return Err(too_long(user)),
             }
         }
     };

@@ -1,13 +1,13 @@
 //! Which client certificates are valid.
 
 use super::pem;
-use super::reader::{Entry, Section};
+use super::reader::Section;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
@@ -30,7 +30,7 @@ pub(super) fn read(
         section.refuse("end_expired", "has no meaning without tls.client_ca");
         return Some(Verification::None);
     };
-    let roots = roots(&authorities);
+    let roots = pem::roots(&authorities);
     let lists = match section.optional("client_crl") {
         Some(entry) => pem::revocation_lists(&entry).map(|lists| (Some(entry), lists)),
         None => Some((None, Vec::new())),
@@ -51,17 +51,6 @@ pub(super) fn read(
             None
         }
     }
-}
-
-fn roots(entry: &Entry<'_>) -> Option<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in pem::certificates(entry)? {
-        if let Err(e) = roots.add(certificate) {
-            entry.refuse(format!("has a certificate that is of no use: {e}"));
-            return None;
-        }
-    }
-    Some(roots)
 }
 
 /// Tells the log whose certificate it was that is not valid. TLS ends before

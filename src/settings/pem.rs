@@ -3,6 +3,7 @@
 use super::reader::Entry;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error, PemObject as _};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::path::Path;
@@ -25,6 +26,18 @@ pub(super) fn certificates(entry: &Entry<'_>) -> Option<Vec<CertificateDer<'stat
             None
         }
     }
+}
+
+/// The same as what other certificates are verified against.
+pub(super) fn roots(entry: &Entry<'_>) -> Option<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(entry)? {
+        if let Err(e) = roots.add(certificate) {
+            entry.refuse(format!("a certificate in the file cannot be used: {e}"));
+            return None;
+        }
+    }
+    Some(roots)
 }
 
 /// Lists of revoked certificates may be large.

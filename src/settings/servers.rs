@@ -119,8 +119,8 @@ fn tls(section: &mut Section<'_>) -> Option<ServerTls> {
             );
             None
         }
-        (Some(Verification::Full), Some(ca)) => ServerTls::verified(roots(&ca)?),
-        (Some(Verification::Chain), Some(ca)) => ServerTls::of_chain(roots(&ca)?),
+        (Some(Verification::Full), Some(ca)) => ServerTls::verified(pem::roots(&ca)?),
+        (Some(Verification::Chain), Some(ca)) => ServerTls::of_chain(pem::roots(&ca)?),
     }
 }
 
@@ -166,17 +166,6 @@ impl ServerTls {
             roots,
         })
     }
-}
-
-fn roots(ca: &Entry<'_>) -> Option<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in pem::certificates(ca)? {
-        if let Err(e) = roots.add(certificate) {
-            ca.refuse(format!("a certificate in the file cannot be used: {e}"));
-            return None;
-        }
-    }
-    Some(roots)
 }
 
 /// The password, by one of the keys that there are for it.
