@@ -1,5 +1,6 @@
 //! What `[[tenants]]` say of one tenant alone.
 
+use super::listen::MOST_CLIENTS;
 use super::reader::{Entry, Section};
 use crate::tenant::{Limits, Standing};
 use ipnet::IpNet;
@@ -7,7 +8,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 const MOST_CONNECTIONS: u32 = 100_000;
-const MOST_CLIENTS: u32 = 1_000_000;
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Timeouts are looked at several times a second.
 const SHORTEST: Duration = Duration::from_millis(100);

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:6432";
-const MOST_CLIENTS: u32 = 1_000_000;
+pub(super) const MOST_CLIENTS: u32 = 1_000_000;
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub(super) fn read(mut section: Section<'_>) -> Listen {
