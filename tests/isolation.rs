@@ -426,6 +426,24 @@ fn a_clients_settings_follow_it_to_another_server_connection() {
     assert_eq!(holder.value("SELECT DATE '2026-11-22'"), "2026-11-22");
 }
 
+/// What the proxy asks the server for between two transactions runs under the
+/// client's timeout too: on a connection that has just been opened, it takes
+/// longer than this one.
+#[test]
+fn a_client_s_own_timeout_does_not_end_its_session() {
+    for _ in 0..5 {
+        let proxy = Proxy::start(&one_connection());
+        let mut client = proxy.raw("innovate");
+        client.run_ok("SET app.flavor = 'sour'; SET statement_timeout = '2ms'");
+        wait_until("a statement is quick enough", || {
+            let errors = client.query("RESET statement_timeout").errors();
+            assert!(errors.iter().all(|e| e.code() == "57014"), "{errors:?}");
+            errors.is_empty()
+        });
+        assert_eq!(client.value("SHOW app.flavor"), "sour");
+    }
+}
+
 #[test]
 fn what_is_rolled_back_or_local_does_not_follow() {
     let (_proxy, mut client, mut holder) = two_connections();

@@ -396,7 +396,10 @@ impl Session {
             }
             match connection.confirm(TransactionStatus::Idle, |_| {}).await {
                 Ok(connection) => return Ok(Some((attach_same(connection), slot))),
-                Err(error @ AttachError::OwnSetting { .. }) => return Err(self.not_attached(error)),
+                // Not by a timeout that the last client has left.
+                Err(error @ AttachError::OwnSetting { .. }) if !error.is_cancel() => {
+                    return Err(self.not_attached(error));
+                }
                 Err(error) => {
                     tracing::info!(target: "pgtenant::server", %error, "dropped a server connection that could not be scrubbed");
                 }
@@ -408,7 +411,7 @@ impl Session {
         self.registration.done();
         tracing::warn!(target: "pgtenant::server", parent: self.span.get(), %error, "cannot attach the tenant");
         match error {
-            AttachError::Refused(report) if report.sqlstate == "57014" => {
+            AttachError::Refused(report) if report.is_cancel() => {
                 // By a request, or by the client's own statement_timeout.
                 End::Failed(ClientError::fatal("57014", report.message))
             }

@@ -17,6 +17,10 @@ const MAX_ANSWER: usize = 1 << 20;
 /// them, and sends them along when the client changes its server connection.
 pub(super) const MOST_BYTES: usize = 64 << 10;
 
+/// So often the client's settings are asked for, where a `statement_timeout`
+/// strikes: of a millisecond, it does so at most when the machine is busy.
+const MOST_TRIES: u32 = 20;
+
 pub(super) fn too_large() -> ClientError {
     let message = format!("the session's own settings are larger than {MOST_BYTES} bytes");
     ClientError::fatal("54000", message).hint("Use SET LOCAL for large values, or a table.")
@@ -30,20 +34,16 @@ impl Session {
         mut connection: Connection<Bound>,
     ) -> io::Result<Connection<Bound>> {
         let names = std::mem::take(&mut self.touched);
-        ask(connection.output(), &names)?;
-        let mut values = None;
-        exchange(&mut connection, |tag, body| {
-            if tag == b'D' {
-                let row = backend::data_row(body).ok_or(FrameError)?;
-                let text = |value: &Option<&[u8]>| {
-                    value.map(|value| String::from_utf8_lossy(value).into_owned())
-                };
-                values = Some(row.iter().map(text).collect::<Vec<_>>());
+        let mut tries = 0;
+        let values = loop {
+            ask(connection.output(), &names)?;
+            tries += 1;
+            match row(&mut connection).await {
+                // The client's own statement_timeout, which is not for this.
+                Err(Failure::Canceled) if tries < MOST_TRIES => {}
+                row => break row?,
             }
-            Ok(())
-        })
-        .await?;
-        let values = values.ok_or_else(|| io::Error::other(FrameError))?;
+        };
         for (name, value) in names.iter().zip(values) {
             self.own.set(name, value.as_deref());
         }
@@ -54,27 +54,30 @@ impl Session {
 
 /// One row with the settings' values, NULL for one that does not exist, or that
 /// the session has not set: a failed SET of a superuser's setting must not make
-/// it the client's own. The settings that every user may change are not asked
-/// so: the view makes a row of each setting that there is.
+/// it the client's own. For the settings that every user may change the view is
+/// not asked, since it makes a row of each setting that there is.
 fn ask(output: &mut BytesMut, names: &[Box<str>]) -> io::Result<()> {
-    let call = |(n, name): (usize, &str)| {
-        let value = format!("pg_catalog.current_setting(${}, true)", n + 1);
+    let view = if names.iter().all(|name| is_everyones(name)) {
+        ""
+    } else {
+        "WITH others AS MATERIALIZED (SELECT pg_catalog.lower(s.name) AS name \
+         FROM pg_catalog.pg_settings AS s WHERE s.source <> 'session') "
+    };
+    let call = |(n, name): (usize, &Box<str>)| {
+        let n = n + 1;
+        let value = format!("pg_catalog.current_setting(${n}, true)");
         if is_everyones(name) {
             return value;
         }
-        format!(
-            "CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_settings AS s \
-             WHERE pg_catalog.lower(s.name) = ${} AND s.source <> 'session') THEN NULL ELSE {value} END",
-            n + 1
-        )
+        format!("CASE WHEN ${n} IN (SELECT name FROM others) THEN NULL ELSE {value} END")
     };
-    let calls: Vec<_> = names
-        .iter()
-        .map(|name| &**name)
-        .enumerate()
-        .map(call)
-        .collect();
-    frontend::parse("", &format!("SELECT {}", calls.join(", ")), [], output)?;
+    let calls: Vec<_> = names.iter().enumerate().map(call).collect();
+    frontend::parse(
+        "",
+        &format!("{view}SELECT {}", calls.join(", ")),
+        [],
+        output,
+    )?;
     let serialize = |name: &str, out: &mut BytesMut| {
         out.extend_from_slice(name.as_bytes());
         Ok(IsNull::No)
@@ -87,6 +90,23 @@ fn ask(output: &mut BytesMut, names: &[Box<str>]) -> io::Result<()> {
     Ok(())
 }
 
+/// The one row of the answer.
+async fn row(connection: &mut Connection<Bound>) -> Result<Vec<Option<String>>, Failure> {
+    let mut values = None;
+    exchange(connection, |tag, body| {
+        if tag == b'D' {
+            let row = backend::data_row(body).ok_or(FrameError)?;
+            let text = |value: &Option<&[u8]>| {
+                value.map(|value| String::from_utf8_lossy(value).into_owned())
+            };
+            values = Some(row.iter().map(text).collect());
+        }
+        Ok(())
+    })
+    .await?;
+    values.ok_or_else(|| FrameError.into())
+}
+
 /// Waits until the server has answered to a Sync.
 pub(super) async fn round_trip(mut connection: Connection<Bound>) -> io::Result<Connection<Bound>> {
     frontend::sync(connection.output());
@@ -94,32 +114,62 @@ pub(super) async fn round_trip(mut connection: Connection<Bound>) -> io::Result<
     Ok(connection)
 }
 
+/// Why a request of ours was not answered as it should be.
+enum Failure {
+    /// It was cancelled; the session is idle again.
+    Canceled,
+    /// The connection cannot be used any more.
+    Broken(io::Error),
+}
+
+impl From<FrameError> for Failure {
+    fn from(error: FrameError) -> Self {
+        Self::Broken(io::Error::other(error))
+    }
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Canceled => Self::other("canceled"),
+            Failure::Broken(error) => error,
+        }
+    }
+}
+
 /// Sends what is queued and reads up to the ReadyForQuery of an idle session.
 async fn exchange(
     connection: &mut Connection<Bound>,
     mut take: impl FnMut(u8, &[u8]) -> Result<(), FrameError>,
-) -> io::Result<()> {
+) -> Result<(), Failure> {
+    let mut canceled = false;
     loop {
         let bytes = connection.input().bytes();
-        if let Some(header) = backend::header(bytes).map_err(io::Error::other)? {
+        if let Some(header) = backend::header(bytes)? {
             let end = backend::HEADER + header.body;
             if end > MAX_ANSWER {
-                return Err(io::Error::other(FrameError));
+                return Err(FrameError.into());
             }
             if let Some(body) = bytes.get(backend::HEADER..end) {
-                let over = header.tag == b'Z';
                 match header.tag {
-                    b'E' => return Err(io::Error::other(backend::report(body).message)),
-                    b'Z' if body != b"I" => return Err(io::Error::other(FrameError)),
-                    tag => take(tag, body).map_err(io::Error::other)?,
+                    b'E' => {
+                        let report = backend::report(body);
+                        if !report.is_cancel() {
+                            return Err(Failure::Broken(io::Error::other(report.message)));
+                        }
+                        canceled = true;
+                    }
+                    b'Z' if body != b"I" => return Err(FrameError.into()),
+                    tag => take(tag, body)?,
                 }
                 connection.input_mut().consume(end);
-                if over {
-                    return Ok(());
+                match header.tag {
+                    b'Z' if canceled => return Err(Failure::Canceled),
+                    b'Z' => return Ok(()),
+                    _ => continue,
                 }
-                continue;
             }
         }
-        connection.exchange().await?;
+        connection.exchange().await.map_err(Failure::Broken)?;
     }
 }

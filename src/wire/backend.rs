@@ -128,6 +128,15 @@ pub struct Report {
     pub message: String,
 }
 
+impl Report {
+    /// Whether a statement was cancelled, by request or by a timeout
+    /// (SQLSTATE 57014), and the session goes on.
+    #[must_use]
+    pub fn is_cancel(&self) -> bool {
+        self.sqlstate == "57014" && self.severity == "ERROR"
+    }
+}
+
 /// Decodes the fields of an ErrorResponse or NoticeResponse.
 #[must_use]
 pub fn report(body: &[u8]) -> Report {
