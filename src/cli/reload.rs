@@ -52,6 +52,7 @@ impl Sources {
                     let control = control.clone();
                     let work = move || control.replace_directory(directory);
                     let _ = tokio::task::spawn_blocking(work).await;
+                    self.directory.in_force();
                 }
                 None => self.reload(&control).await,
             }

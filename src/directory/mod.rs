@@ -44,6 +44,44 @@ struct Running {
     built: Option<Basis>,
     incumbents: Arc<Incumbents>,
     reported: Reported,
+    /// The last directory, of which the log says nothing yet.
+    news: Option<News>,
+}
+
+/// What the log says of a directory.
+#[derive(Debug)]
+enum News {
+    Changed {
+        tenants: usize,
+        logins: usize,
+        left_out: usize,
+        begun: Instant,
+    },
+    NotAvailable,
+}
+
+impl News {
+    fn tell(self) {
+        match self {
+            Self::Changed {
+                tenants,
+                logins,
+                left_out,
+                begun,
+            } => tracing::info!(
+                target: "pgtenant::directory",
+                tenants,
+                logins,
+                left_out,
+                took = ?begun.elapsed(),
+                "the tenant directory has changed",
+            ),
+            Self::NotAvailable => tracing::error!(
+                target: "pgtenant::directory",
+                "the tenant directory is not available: only tenants of files can log in",
+            ),
+        }
+    }
 }
 
 /// What a directory is built from.
@@ -108,11 +146,12 @@ impl Follower {
         }
         let basis = running.basis();
         settings.directory = running.build(basis).await;
+        self.in_force();
     }
 
     /// The next directory, once it differs from that before. Without
     /// `[directory.sql]` there is none. Nothing is lost when this is dropped and
-    /// called again.
+    /// called again. Once the proxy goes by it, call [`Self::in_force`].
     pub async fn changed(&mut self) -> Directory {
         let Some(running) = &mut self.running else {
             return std::future::pending().await;
@@ -126,6 +165,13 @@ impl Follower {
                 return running.build(basis).await;
             }
             running.wait().await;
+        }
+    }
+
+    /// Says in the log that the last directory is in force.
+    pub fn in_force(&mut self) {
+        if let Some(news) = self.running.as_mut().and_then(|r| r.news.take()) {
+            news.tell();
         }
     }
 }
@@ -142,6 +188,7 @@ impl Running {
             built: None,
             incumbents: incumbents.unwrap_or_default(),
             reported: Reported::default(),
+            news: None,
         }
     }
 
@@ -182,7 +229,7 @@ impl Running {
     }
 
     async fn build(&mut self, basis: Basis) -> Directory {
-        let (started, before) = (Instant::now(), self.incumbents.clone());
+        let (begun, before) = (Instant::now(), self.incumbents.clone());
         let Basis { blueprint, rows } = basis.clone();
         // Apart: a hundred thousand rows would hold up what else this thread does.
         let work = move || blueprint.build(rows.as_deref(), &before);
@@ -196,23 +243,18 @@ impl Running {
             incumbents,
         } = built;
         self.reported.report(&problems);
-        let has_rows = basis.rows.is_some();
-        if has_rows {
+        let news = if basis.rows.is_some() {
             self.incumbents = Arc::new(incumbents);
-            tracing::info!(
-                target: "pgtenant::directory",
-                tenants = directory.tenants().count(),
-                logins = directory.len(),
-                left_out = problems.len(),
-                took = ?started.elapsed(),
-                "the tenant directory has changed",
-            );
+            News::Changed {
+                tenants: directory.tenants().count(),
+                logins: directory.len(),
+                left_out: problems.len(),
+                begun,
+            }
         } else {
-            tracing::error!(
-                target: "pgtenant::directory",
-                "the tenant directory is not available: only tenants of files can log in",
-            );
-        }
+            News::NotAvailable
+        };
+        self.news = Some(news);
         self.built = Some(basis);
         directory
     }
