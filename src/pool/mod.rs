@@ -19,10 +19,11 @@ use crate::wire::ClientError;
 use greeting::Greetings;
 use holder::Holder;
 use retry::Retry;
-use shelf::{Grant, NotYet, Shelf, Waiting};
+use shelf::{AccountId, NotYet, Place, Shelf};
 use std::collections::{BTreeMap, HashMap};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 /// All pools, by what they connect to.
@@ -99,12 +100,15 @@ impl Pools {
     }
 
     /// Closes connections that have been idle for too long, or that their
-    /// server has closed, and takes back those that others wait for and whose
-    /// clients do nothing with them. To be called several times a second.
+    /// server has closed, tells those who have waited for too long, and takes
+    /// back connections that others wait for and whose clients do nothing with
+    /// them. To be called several times a second: it is what `wait_timeout` is
+    /// precise to.
     pub fn sweep(&self) {
         for pool in self.all() {
-            let stale = lock(&pool.shelf).sweep(pool.settings.idle_timeout);
+            let (stale, late) = lock(&pool.shelf).sweep(pool.settings.idle_timeout);
             retire(stale);
+            shelf::hand_out(late);
             pool.reclaim();
         }
         lock(&self.state)
@@ -115,7 +119,8 @@ impl Pools {
     /// Closes every idle connection.
     pub async fn close(&self) {
         for pool in self.all() {
-            let idle = lock(&pool.shelf).sweep(Duration::ZERO);
+            let (idle, late) = lock(&pool.shelf).sweep(Duration::ZERO);
+            shelf::hand_out(late);
             for connection in idle {
                 connection.close().await;
             }
@@ -204,8 +209,30 @@ impl Pool {
         lock(&self.shelf).take_idle(self, tenant)
     }
 
+    /// What the tenant can have now: a connection, or a place in the queue for
+    /// one, where tenants are served in turn.
+    ///
+    /// # Errors
+    /// If too many of the tenant wait already, or the pool has been replaced.
+    pub fn ask(self: &Arc<Self>, tenant: &SharedTenant) -> Result<Asked, CheckoutError> {
+        let dedicated = self.is_dedicated(&tenant.placement);
+        let taken = lock(&self.shelf).take(self, tenant, dedicated);
+        match taken {
+            Ok((grant, evicted)) => {
+                retire(evicted);
+                Ok(Asked::Granted(grant))
+            }
+            Err(NotYet::Queued(place)) => Ok(Asked::Queued(Waiting {
+                pool: self.clone(),
+                place: Some(place),
+            })),
+            Err(NotYet::Crowded) => Err(CheckoutError::Crowded),
+            Err(NotYet::Retired) => Err(CheckoutError::Retired),
+        }
+    }
+
     /// A connection that the tenant may use, once one is free: waits for at
-    /// most `wait_timeout`, tenants in turn.
+    /// most `wait_timeout`.
     ///
     /// # Errors
     /// If none becomes free in time, or none can be opened within the server's
@@ -214,41 +241,16 @@ impl Pool {
         self: &Arc<Self>,
         tenant: &SharedTenant,
     ) -> Result<(Taken, Slot), CheckoutError> {
-        let dedicated = self.is_dedicated(&tenant.placement);
-        let taken = lock(&self.shelf).take(self, tenant, dedicated);
-        let (grant, evicted) = match taken {
-            Ok(taken) => taken,
-            Err(NotYet::Waiting(waiting)) => (self.wait(waiting).await?, Vec::new()),
-            Err(NotYet::Crowded) => return Err(CheckoutError::Crowded),
-            Err(NotYet::Retired) => return Err(CheckoutError::Retired),
+        let grant = match self.ask(tenant)? {
+            Asked::Granted(grant) => grant,
+            Asked::Queued(waiting) => waiting.await?,
         };
-        retire(evicted);
         match grant {
-            Grant::Idle(connection, slot) => Ok((Taken::Used(*connection), slot)),
-            Grant::Open(slot) => {
-                // Boxed: what waits for a connection should be small.
-                let connection = Box::pin(self.open(&tenant.placement)).await?;
+            Grant::Idle(connection, slot) => Ok((Taken::Used(connection), slot)),
+            Grant::Room(slot) => {
+                let (connection, slot) = slot.open().await?;
                 Ok((Taken::Fresh(connection), slot))
             }
-        }
-    }
-
-    async fn wait(self: &Arc<Self>, waiting: Waiting) -> Result<Grant, CheckoutError> {
-        let limit = self.settings.wait_timeout;
-        let mut queued = Queued {
-            pool: self,
-            waiting: Some(waiting),
-        };
-        let Some(waiting) = &mut queued.waiting else {
-            return Err(CheckoutError::Timeout(limit));
-        };
-        match tokio::time::timeout(limit, &mut waiting.grant).await {
-            Ok(Ok(grant)) => {
-                queued.waiting = None;
-                Ok(grant)
-            }
-            Ok(Err(_)) => Err(CheckoutError::Retired),
-            Err(_) => Err(CheckoutError::Timeout(limit)),
         }
     }
 
@@ -378,23 +380,88 @@ struct Flavor {
     dedicated: bool,
 }
 
+/// What a pool has for a client.
+#[derive(Debug)]
+pub enum Asked {
+    /// This, at once.
+    Granted(Grant),
+    /// Nothing yet.
+    Queued(Waiting),
+}
+
+/// What a client gets.
+#[derive(Debug)]
+pub enum Grant {
+    /// A connection that was idle.
+    Idle(Connection<Bound>, Slot),
+    /// The right to [open](Slot::open) one.
+    Room(Slot),
+}
+
+/// A client's waiting for a connection. It leaves the queue when this is
+/// dropped.
+#[derive(Debug)]
+pub struct Waiting {
+    pool: Arc<Pool>,
+    place: Option<Place>,
+}
+
+impl Future for Waiting {
+    type Output = Result<Grant, CheckoutError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(place) = &mut self.place else {
+            return Poll::Ready(Err(CheckoutError::Retired));
+        };
+        // Without a word the pool has been retired.
+        let outcome = ready!(Pin::new(&mut place.outcome).poll(cx));
+        self.place = None;
+        Poll::Ready(outcome.unwrap_or(Err(CheckoutError::Retired)))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let Some(mut place) = self.place.take() else {
+            return;
+        };
+        lock(&self.pool.shelf).leave(&place);
+        // It may have been granted meanwhile.
+        place.outcome.close();
+        if let Ok(Ok(Grant::Idle(connection, slot))) = place.outcome.try_recv() {
+            slot.give_back(connection);
+        }
+    }
+}
+
 /// A place in a pool, and with it the right to one connection.
 #[derive(Debug)]
 pub struct Slot {
     pool: Arc<Pool>,
+    account: AccountId,
     tenant: SharedTenant,
     kept: bool,
     holder: Option<Arc<Holder>>,
 }
 
 impl Slot {
-    fn new(pool: &Arc<Pool>, tenant: &SharedTenant) -> Self {
+    fn new(pool: &Arc<Pool>, tenant: &SharedTenant, account: AccountId) -> Self {
         Self {
             pool: pool.clone(),
+            account,
             tenant: tenant.clone(),
             kept: false,
             holder: None,
         }
+    }
+
+    /// Opens the connection.
+    ///
+    /// # Errors
+    /// If none can be opened within the server's `connect_timeout`.
+    pub async fn open(self) -> Result<(Connection<Unbound>, Self), CheckoutError> {
+        let connection = self.pool.open(&self.tenant.placement).await?;
+        Ok((connection, self))
     }
 
     /// Gives the connection back for others to use.
@@ -402,10 +469,10 @@ impl Slot {
         self.kept = true;
         connection.rest();
         let dedicated = self.pool.is_dedicated(&self.tenant.placement);
-        let put = lock(&self.pool.shelf).put(&self.pool, &self.tenant, connection, dedicated);
+        let put = lock(&self.pool.shelf).put(&self.pool, self.account, connection, dedicated);
         match put {
-            Ok(grants) => shelf::hand_out(grants),
-            Err(connection) => retire(vec![*connection]),
+            Ok(outcomes) => shelf::hand_out(outcomes),
+            Err(connection) => retire(vec![connection]),
         }
     }
 
@@ -447,25 +514,8 @@ impl Drop for Slot {
             lock(&self.pool.holders).retain(|known| !Arc::ptr_eq(known, &holder));
         }
         if !self.kept {
-            let grants = lock(&self.pool.shelf).free(&self.pool, &self.tenant);
-            shelf::hand_out(grants);
-        }
-    }
-}
-
-/// Leaves the queue when the client gives up.
-struct Queued<'a> {
-    pool: &'a Arc<Pool>,
-    waiting: Option<Waiting>,
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        if let Some(waiting) = self.waiting.take() {
-            lock(&self.pool.shelf).leave(&waiting);
-            // Dropped only now: a grant that came too late frees its slot,
-            // which takes the lock again.
-            drop(waiting);
+            let outcomes = lock(&self.pool.shelf).free(&self.pool, self.account);
+            shelf::hand_out(outcomes);
         }
     }
 }

@@ -1,31 +1,24 @@
 //! The pool's book-keeping: which connections are idle, who holds how many,
 //! and who is next.
 
-use super::{Pool, Slot};
+use super::{CheckoutError, Grant, Pool, Slot};
 use crate::binding::Bound;
 use crate::server::Connection;
 use crate::settings;
 use crate::tenant::{SharedTenant, TenantId};
 use hashbrown::HashMap;
+use slab::Slab;
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// What a client gets.
-#[derive(Debug)]
-pub(super) enum Grant {
-    /// A connection that was idle.
-    Idle(Box<Connection<Bound>>, Slot),
-    /// The right to open one.
-    Open(Slot),
-}
-
 /// Why a client gets nothing at once.
 #[derive(Debug)]
 pub(super) enum NotYet {
     /// It has a place in the queue.
-    Waiting(Waiting),
+    Queued(Place),
     /// The queue of its tenant is full.
     Crowded,
     /// The pool gives nothing out any more.
@@ -34,22 +27,26 @@ pub(super) enum NotYet {
 
 /// A client's place in the queue.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    tenant: TenantId,
+pub(super) struct Place {
+    account: AccountId,
     ticket: u64,
-    pub(super) grant: oneshot::Receiver<Grant>,
+    pub(super) outcome: oneshot::Receiver<Outcome>,
 }
 
-/// Grants on their way to those who waited for them. They must be handed out
-/// after the lock is released: one that nobody takes any more comes back.
-pub(super) type Grants = Vec<(oneshot::Sender<Grant>, Grant)>;
+/// What comes of waiting.
+pub(super) type Outcome = Result<Grant, CheckoutError>;
 
-/// Hands grants to those who waited; what a client that has gone does not take
+/// Outcomes on their way to those who waited for them. They must be handed out
+/// after the lock is released: one that nobody takes any more comes back. Most
+/// often there is one.
+pub(super) type Outcomes = SmallVec<[(oneshot::Sender<Outcome>, Outcome); 1]>;
+
+/// Hands outcomes to those who waited; what a client that has gone does not take
 /// goes back to the pool.
-pub(super) fn hand_out(grants: Grants) {
-    for (waiter, grant) in grants {
-        if let Err(Grant::Idle(connection, slot)) = waiter.send(grant) {
-            slot.give_back(*connection);
+pub(super) fn hand_out(outcomes: Outcomes) {
+    for (waiter, outcome) in outcomes {
+        if let Err(Ok(Grant::Idle(connection, slot))) = waiter.send(outcome) {
+            slot.give_back(connection);
         }
     }
 }
@@ -59,20 +56,34 @@ pub(super) struct Shelf {
     size: usize,
     size_per_tenant: usize,
     waiting_per_tenant: usize,
+    wait_timeout: Duration,
     /// Connections that exist or are being opened.
     open: usize,
     /// Idle ones, the longest idle first.
     idle: VecDeque<Idle>,
-    /// Connections in use, by tenant; tenants with none are taken out in the
-    /// sweep.
-    held: HashMap<TenantId, usize, foldhash::fast::RandomState>,
-    /// Those who wait, by tenant, the first first.
-    queues: HashMap<TenantId, VecDeque<Waiter>, foldhash::fast::RandomState>,
+    /// One for each tenant that holds or awaits a connection; the others are
+    /// taken out in the sweep.
+    accounts: Slab<Account>,
+    by_tenant: HashMap<TenantId, AccountId, foldhash::fast::RandomState>,
     /// Tenants who wait, in the order in which they are served.
-    turns: VecDeque<TenantId>,
+    turns: VecDeque<AccountId>,
     tickets: u64,
     /// It gives nothing out any more.
     retired: bool,
+}
+
+/// A tenant's account. It stays where it is while a connection is held or
+/// awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AccountId(usize);
+
+#[derive(Debug)]
+struct Account {
+    tenant: TenantId,
+    /// Connections in use.
+    held: usize,
+    /// Those who wait, the first first.
+    queue: VecDeque<Waiter>,
 }
 
 #[derive(Debug)]
@@ -106,7 +117,9 @@ struct Waiter {
     ticket: u64,
     tenant: SharedTenant,
     dedicated: bool,
-    grant: oneshot::Sender<Grant>,
+    /// When it has waited for too long.
+    deadline: Instant,
+    outcome: oneshot::Sender<Outcome>,
 }
 
 /// Where a connection may come from.
@@ -121,10 +134,11 @@ impl Shelf {
             size: settings.size,
             size_per_tenant: settings.size_per_tenant,
             waiting_per_tenant: settings.waiting_per_tenant,
+            wait_timeout: settings.wait_timeout,
             open: 0,
             idle: VecDeque::new(),
-            held: HashMap::default(),
-            queues: HashMap::default(),
+            accounts: Slab::new(),
+            by_tenant: HashMap::default(),
             turns: VecDeque::new(),
             tickets: 0,
             retired: false,
@@ -142,26 +156,13 @@ impl Shelf {
         if idle.connection.is_disturbed() || !Arc::ptr_eq(idle.connection.tenant(), tenant) {
             return None;
         }
+        let id = self.account(tenant);
         // Whoever waits already comes first.
-        if !self.queues.is_empty() && self.queues.contains_key(&tenant.id) {
+        if self.is_full(id, tenant) || self.has_waiting(id) {
             return None;
         }
-        let most = self.most_of(tenant);
-        match self.held.get_mut(&tenant.id) {
-            Some(held) if *held >= most => return None,
-            Some(held) => *held += 1,
-            None if most == 0 => return None,
-            None => {
-                self.held.insert(tenant.id.clone(), 1);
-            }
-        }
         let idle = self.idle.remove(at)?;
-        Some((idle.connection, Slot::new(pool, tenant)))
-    }
-
-    /// Most connections that the tenant may hold.
-    fn most_of(&self, tenant: &SharedTenant) -> usize {
-        tenant.limits.pool_size.unwrap_or(self.size_per_tenant)
+        Some((idle.connection, self.slot(pool, tenant, id)))
     }
 
     /// A connection at once, and those that had to make room for it; or a place
@@ -175,51 +176,53 @@ impl Shelf {
         if self.retired {
             return Err(NotYet::Retired);
         }
+        let id = self.account(tenant);
         let mut evicted = Vec::new();
         // Whoever waits already comes first.
-        if !self.queues.contains_key(&tenant.id)
-            && let Some(source) = self.source(tenant, dedicated, &mut evicted)
+        if !self.has_waiting(id)
+            && let Some(source) = self.source(id, tenant, dedicated, &mut evicted)
         {
-            return Ok((self.grant(pool, tenant, source), evicted));
+            return Ok((self.grant(pool, tenant, id, source), evicted));
         }
-        let waiting = self.queues.get(&tenant.id).map_or(0, VecDeque::len);
-        if waiting >= self.waiting_per_tenant {
+        let Some(account) = self.accounts.get_mut(id.0) else {
+            return Err(NotYet::Retired);
+        };
+        if account.queue.len() >= self.waiting_per_tenant {
             return Err(NotYet::Crowded);
         }
         self.tickets += 1;
         let ticket = self.tickets;
-        let (sender, grant) = oneshot::channel();
-        let waiter = Waiter {
+        let (sender, outcome) = oneshot::channel();
+        if account.queue.is_empty() {
+            self.turns.push_back(id);
+        }
+        account.queue.push_back(Waiter {
             ticket,
             tenant: tenant.clone(),
             dedicated,
-            grant: sender,
-        };
-        let queue = self.queues.entry(tenant.id.clone()).or_default();
-        if queue.is_empty() {
-            self.turns.push_back(tenant.id.clone());
-        }
-        queue.push_back(waiter);
-        Err(NotYet::Waiting(Waiting {
-            tenant: tenant.id.clone(),
+            deadline: Instant::now() + self.wait_timeout,
+            outcome: sender,
+        });
+        Err(NotYet::Queued(Place {
+            account: id,
             ticket,
-            grant,
+            outcome,
         }))
     }
 
-    /// Takes a connection back from `tenant`; returns what others get now, or
+    /// Takes a connection back from its `tenant`; returns what others get now, or
     /// the connection where nobody is to get it.
     pub(super) fn put(
         &mut self,
         pool: &Arc<Pool>,
-        tenant: &SharedTenant,
+        account: AccountId,
         connection: Connection<Bound>,
         dedicated: bool,
-    ) -> Result<Grants, Box<Connection<Bound>>> {
-        self.release(&tenant.id);
+    ) -> Result<Outcomes, Connection<Bound>> {
+        self.release(account);
         if self.retired {
             self.open -= 1;
-            return Err(Box::new(connection));
+            return Err(connection);
         }
         self.idle.push_back(Idle {
             connection,
@@ -229,9 +232,9 @@ impl Shelf {
         Ok(self.serve(pool))
     }
 
-    /// Notes that a connection of `tenant`'s is gone; returns what others get.
-    pub(super) fn free(&mut self, pool: &Arc<Pool>, tenant: &SharedTenant) -> Grants {
-        self.release(&tenant.id);
+    /// Notes that a connection is gone; returns what others get.
+    pub(super) fn free(&mut self, pool: &Arc<Pool>, account: AccountId) -> Outcomes {
+        self.release(account);
         self.open -= 1;
         self.serve(pool)
     }
@@ -243,8 +246,9 @@ impl Shelf {
         self.open -= self.idle.len();
         let idle = std::mem::take(&mut self.idle).into_iter();
         self.turns.clear();
-        let queues = std::mem::take(&mut self.queues).into_values();
-        let waiters = queues.flatten().map(|waiter| waiter.grant).collect();
+        let accounts = self.accounts.iter_mut();
+        let waiters = accounts.flat_map(|(_, account)| account.queue.drain(..));
+        let waiters = waiters.map(|waiter| waiter.outcome).collect();
         (idle.map(|idle| idle.connection).collect(), waiters)
     }
 
@@ -256,25 +260,30 @@ impl Shelf {
     /// Whether somebody waits who would get a connection that `tenant` gave
     /// back.
     pub(super) fn is_awaited(&self, tenant: &TenantId) -> bool {
-        let has_room = |id: &TenantId| {
-            let first = self.queues.get(id).and_then(VecDeque::front);
-            let most = first.map_or(self.size_per_tenant, |first| self.most_of(&first.tenant));
-            id == tenant || self.held.get(id).is_none_or(|held| *held < most)
-        };
-        self.turns.iter().any(has_room)
+        let mut waiting = self.turns.iter().filter_map(|id| self.accounts.get(id.0));
+        waiting.any(|account| {
+            let first = account.queue.front();
+            account.tenant == *tenant
+                || first.is_some_and(|first| account.held < self.most_of(&first.tenant))
+        })
     }
 
     /// Takes a client out of the queue.
-    pub(super) fn leave(&mut self, waiting: &Waiting) {
-        if let Some(queue) = self.queues.get_mut(&waiting.tenant) {
-            queue.retain(|waiter| waiter.ticket != waiting.ticket);
-            self.drop_empty_queue(&waiting.tenant);
+    pub(super) fn leave(&mut self, place: &Place) {
+        let id = place.account;
+        if let Some(account) = self.accounts.get_mut(id.0) {
+            let queue = &mut account.queue;
+            let before = queue.len();
+            queue.retain(|waiter| waiter.ticket != place.ticket);
+            if queue.is_empty() && before > 0 {
+                self.turns.retain(|turn| *turn != id);
+            }
         }
     }
 
     /// Takes out connections that have been idle for longer than `limit`, or
-    /// that their server has closed.
-    pub(super) fn sweep(&mut self, limit: Duration) -> Vec<Connection<Bound>> {
+    /// that their server has closed, and those who have waited for too long.
+    pub(super) fn sweep(&mut self, limit: Duration) -> (Vec<Connection<Bound>>, Outcomes) {
         let now = Instant::now();
         let mut stale = Vec::new();
         for mut idle in std::mem::take(&mut self.idle) {
@@ -286,39 +295,97 @@ impl Shelf {
             }
         }
         self.open -= stale.len();
-        self.held.retain(|_, held| *held > 0);
-        stale
-    }
-
-    fn release(&mut self, tenant: &TenantId) {
-        if let Some(held) = self.held.get_mut(tenant) {
-            *held -= 1;
-        }
-    }
-
-    fn grant(&mut self, pool: &Arc<Pool>, tenant: &SharedTenant, source: Source) -> Grant {
-        let slot = self.slot(pool, tenant);
-        match source {
-            Source::Idle(connection) => Grant::Idle(Box::new(connection), slot),
-            Source::Room => Grant::Open(slot),
-        }
-    }
-
-    fn slot(&mut self, pool: &Arc<Pool>, tenant: &SharedTenant) -> Slot {
-        match self.held.get_mut(&tenant.id) {
-            Some(held) => *held += 1,
-            None => {
-                self.held.insert(tenant.id.clone(), 1);
+        let late = self.late(now);
+        self.accounts.retain(|_, account| {
+            let is_used = account.held > 0 || !account.queue.is_empty();
+            if !is_used {
+                self.by_tenant.remove(&account.tenant);
             }
+            is_used
+        });
+        (stale, late)
+    }
+
+    /// Those who have waited for too long. Each queue is in the order of its
+    /// deadlines.
+    fn late(&mut self, now: Instant) -> Outcomes {
+        let mut late = Outcomes::new();
+        let (accounts, limit) = (&mut self.accounts, self.wait_timeout);
+        self.turns.retain(|id| {
+            let Some(account) = accounts.get_mut(id.0) else {
+                return false;
+            };
+            let is_late = |waiter: &mut Waiter| waiter.deadline <= now;
+            while let Some(waiter) = account.queue.pop_front_if(is_late) {
+                late.push((waiter.outcome, Err(CheckoutError::Timeout(limit))));
+            }
+            !account.queue.is_empty()
+        });
+        late
+    }
+
+    /// The tenant's account, a new one if it has none.
+    fn account(&mut self, tenant: &SharedTenant) -> AccountId {
+        if let Some(id) = self.by_tenant.get(&tenant.id) {
+            return *id;
         }
-        Slot::new(pool, tenant)
+        let id = AccountId(self.accounts.insert(Account {
+            tenant: tenant.id.clone(),
+            held: 0,
+            queue: VecDeque::new(),
+        }));
+        self.by_tenant.insert(tenant.id.clone(), id);
+        id
+    }
+
+    /// Most connections that the tenant may hold.
+    fn most_of(&self, tenant: &SharedTenant) -> usize {
+        tenant.limits.pool_size.unwrap_or(self.size_per_tenant)
+    }
+
+    /// Whether the tenant holds as many connections as it may.
+    fn is_full(&self, id: AccountId, tenant: &SharedTenant) -> bool {
+        let account = self.accounts.get(id.0);
+        account.is_none_or(|account| account.held >= self.most_of(tenant))
+    }
+
+    fn has_waiting(&self, id: AccountId) -> bool {
+        let account = self.accounts.get(id.0);
+        account.is_some_and(|account| !account.queue.is_empty())
+    }
+
+    fn release(&mut self, id: AccountId) {
+        if let Some(account) = self.accounts.get_mut(id.0) {
+            account.held -= 1;
+        }
+    }
+
+    fn grant(
+        &mut self,
+        pool: &Arc<Pool>,
+        tenant: &SharedTenant,
+        id: AccountId,
+        source: Source,
+    ) -> Grant {
+        let slot = self.slot(pool, tenant, id);
+        match source {
+            Source::Idle(connection) => Grant::Idle(connection, slot),
+            Source::Room => Grant::Room(slot),
+        }
+    }
+
+    fn slot(&mut self, pool: &Arc<Pool>, tenant: &SharedTenant, id: AccountId) -> Slot {
+        if let Some(account) = self.accounts.get_mut(id.0) {
+            account.held += 1;
+        }
+        Slot::new(pool, tenant, id)
     }
 
     /// Gives what there is to those who wait, one tenant after another.
-    fn serve(&mut self, pool: &Arc<Pool>) -> Grants {
-        let mut grants = Grants::new();
+    fn serve(&mut self, pool: &Arc<Pool>) -> Outcomes {
+        let mut outcomes = Outcomes::new();
         if self.turns.is_empty() {
-            return grants;
+            return outcomes;
         }
         let mut evicted = Vec::new();
         let mut refused = 0;
@@ -326,48 +393,41 @@ impl Shelf {
             let Some(id) = self.turns.pop_front() else {
                 break;
             };
-            let first = self.queues.get(&id).and_then(VecDeque::front);
+            let first = self.accounts.get(id.0).and_then(|a| a.queue.front());
             let Some((tenant, dedicated)) = first.map(|w| (w.tenant.clone(), w.dedicated)) else {
-                self.queues.remove(&id);
                 continue;
             };
-            self.turns.push_back(id.clone());
-            let Some(source) = self.source(&tenant, dedicated, &mut evicted) else {
+            let Some(source) = self.source(id, &tenant, dedicated, &mut evicted) else {
+                self.turns.push_back(id);
                 refused += 1;
                 continue;
             };
             refused = 0;
-            let grant = self.grant(pool, &tenant, source);
-            let queue = self.queues.get_mut(&id);
-            if let Some(waiter) = queue.and_then(VecDeque::pop_front) {
-                grants.push((waiter.grant, grant));
+            let queue = self.accounts.get_mut(id.0).map(|a| &mut a.queue);
+            let Some((waiter, more)) = queue.and_then(|q| Some((q.pop_front()?, !q.is_empty())))
+            else {
+                continue;
+            };
+            if more {
+                self.turns.push_back(id);
             }
-            self.drop_empty_queue(&id);
+            let grant = self.grant(pool, &tenant, id, source);
+            outcomes.push((waiter.outcome, Ok(grant)));
         }
         super::retire(evicted);
-        grants
-    }
-
-    fn drop_empty_queue(&mut self, tenant: &TenantId) {
-        if self.queues.get(tenant).is_some_and(VecDeque::is_empty) {
-            self.queues.remove(tenant);
-            self.turns.retain(|id| id != tenant);
-        }
+        outcomes
     }
 
     /// Finds a connection for the tenant: its own, a new one, another tenant's,
     /// or the place of one that cannot serve it, in this order.
     fn source(
         &mut self,
+        id: AccountId,
         tenant: &SharedTenant,
         dedicated: bool,
         evicted: &mut Vec<Connection<Bound>>,
     ) -> Option<Source> {
-        if self
-            .held
-            .get(&tenant.id)
-            .is_some_and(|held| *held >= self.most_of(tenant))
-        {
+        if self.is_full(id, tenant) {
             return None;
         }
         // The one that was used last: its caches are the warmest, and the

@@ -67,7 +67,7 @@ struct Entry {
     /// Where the connection that it uses comes from.
     pool: Mutex<Arc<Pool>>,
     running: Mutex<Running>,
-    /// A request has been delivered, or a waiting session has been cancelled.
+    /// A request has been delivered, or one that waits may go on.
     changed: Notify,
 }
 
@@ -307,7 +307,7 @@ impl Entry {
             Activity::Waiting => {
                 running.on = Activity::Cancelled;
                 drop(running);
-                self.changed.notify_waiters();
+                self.inbox.wake();
                 Begun::Nothing
             }
             Activity::Attaching => Begun::Later,
@@ -363,7 +363,8 @@ impl Registration {
         (is_peer && is_there).then_some(Peer(entry))
     }
 
-    /// The session's task, which orders are to wake. It must not change.
+    /// The session's task, which orders and cancel requests are to wake. It must
+    /// not change.
     pub(super) fn listen(&self, waker: &Waker) {
         self.entry.inbox.listen(waker);
     }
@@ -402,15 +403,9 @@ impl Registration {
         lock(&self.entry.running).on = Activity::Waiting;
     }
 
-    /// Completes when the waiting is cancelled.
-    pub(super) async fn cancelled(&self) {
-        loop {
-            let changed = self.entry.changed.notified();
-            if let Activity::Cancelled = lock(&self.entry.running).on {
-                return;
-            }
-            changed.await;
-        }
+    /// Whether the waiting is cancelled: that wakes the session's task.
+    pub(super) fn is_cancelled(&self) -> bool {
+        matches!(lock(&self.entry.running).on, Activity::Cancelled)
     }
 
     /// The session does nothing that could be cancelled.

@@ -84,6 +84,8 @@ impl Client {
     /// bound.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         while self.input.len() < MOST_AHEAD {
+            // Nothing is read before something has come: the buffer stays small.
+            ready!(self.transport.tcp().poll_read_ready(cx)).ok();
             match ready!(self.poll_fill(cx)) {
                 Ok(0) => return Poll::Ready(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}

@@ -41,7 +41,7 @@ use crate::binding::{
 };
 use crate::guard::{self, Guard, Refusal, Verdict};
 use crate::observe::ClientSpan;
-use crate::pool::{CheckoutError, Pool, Slot};
+use crate::pool::{Asked, CheckoutError, Grant, Pool, Slot};
 use crate::server::Connection;
 use crate::settings::PoolMode;
 use crate::tenant::Principal;
@@ -55,6 +55,7 @@ use ledger::{Ledger, Pinned};
 use relay::Outcome;
 use statements::Statements;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -177,14 +178,6 @@ enum NoConnection {
     End(End),
 }
 
-/// What is at hand for a transaction.
-enum Ready {
-    /// A connection that is the tenant's as it stands.
-    Exchange(Exchange),
-    /// One that must be attached first, or none.
-    Not(Option<(Connection<Bound>, Slot)>),
-}
-
 impl Session {
     /// A session whose client has been told that it is in.
     #[must_use]
@@ -294,13 +287,8 @@ impl Session {
 
     /// Serves one transaction, or as long as the client keeps the connection.
     async fn with_server(&mut self) -> Result<(), End> {
-        // What is rare is boxed: a waiting session should be small.
-        let mut exchange = match self.take_ready() {
-            Ready::Exchange(exchange) => exchange,
-            Ready::Not(idle) => match Box::pin(self.begin(idle)).await? {
-                Some(exchange) => exchange,
-                None => return Ok(()),
-            },
+        let Some(mut exchange) = self.begin().await? else {
+            return Ok(());
         };
         loop {
             let outcome = std::future::poll_fn(|cx| self.poll_relay(&mut exchange, cx)).await;
@@ -330,33 +318,30 @@ impl Session {
         }
     }
 
-    /// An idle connection of the tenant's, if there is one.
-    fn take_ready(&self) -> Ready {
-        let tenant = &self.principal.tenant;
-        match self.pool.take_idle(tenant) {
-            Some((connection, slot)) if connection.is_ready_for(tenant, &self.own) => {
-                Ready::Exchange(self.exchange(connection, slot, Ledger::new()))
+    /// A server connection that is the tenant's. `None` if the client was told of
+    /// an error instead.
+    async fn begin(&mut self) -> Result<Option<Exchange>, End> {
+        let granted = match self.pool.take_idle(&self.principal.tenant) {
+            Some((connection, slot)) => Some(Grant::Idle(connection, slot)),
+            None => self.grant().await?,
+        };
+        match granted {
+            None => Ok(None),
+            Some(Grant::Idle(connection, slot))
+                if connection.is_ready_for(&self.principal.tenant, &self.own) =>
+            {
+                Ok(Some(self.exchange(connection, slot, Ledger::new())))
             }
-            idle => Ready::Not(idle),
+            // What is rare is boxed: a waiting session should be small.
+            Some(grant) => Box::pin(self.attach(grant)).await,
         }
     }
 
-    /// Gets a server connection, or takes the `idle` one, and makes it the
-    /// tenant's, the client's first messages in the same write. `None` if the
-    /// client was told of an error instead.
-    async fn begin(
-        &mut self,
-        idle: Option<(Connection<Bound>, Slot)>,
-    ) -> Result<Option<Exchange>, End> {
-        let tenant = &self.principal.tenant;
-        let idle = idle
-            .map(|(connection, slot)| (attach(Taken::Used(connection), tenant, &self.own), slot));
-        let (mut connection, slot) = match idle {
-            Some((connection, slot)) if !connection.is_hasty() => (connection, slot),
-            idle => match Box::pin(self.attach_apart(idle)).await? {
-                Some(attached) => attached,
-                None => return Ok(None),
-            },
+    /// Makes what was granted the tenant's, the client's first messages in the
+    /// same write.
+    async fn attach(&mut self, grant: Grant) -> Result<Option<Exchange>, End> {
+        let Some((mut connection, slot)) = self.attach_apart(grant).await? else {
+            return Ok(None);
         };
         let mut ledger = Ledger::new();
         self.registration.attaching();
@@ -381,16 +366,14 @@ impl Session {
     /// this client is sent, so that another will do as well.
     async fn attach_apart(
         &mut self,
-        mut idle: Option<(Connection<Attaching>, Slot)>,
+        grant: Grant,
     ) -> Result<Option<(Connection<Attaching>, Slot)>, End> {
+        let mut granted = Some(grant);
         loop {
-            let (connection, slot) = match idle.take() {
-                Some(idle) => idle,
-                None => match self.checkout().await? {
-                    Some((taken, slot)) => (attach(taken, &self.principal.tenant, &self.own), slot),
-                    None => return Ok(None),
-                },
+            let Some((taken, slot)) = self.checkout(granted.take()).await? else {
+                return Ok(None);
             };
+            let connection = attach(taken, &self.principal.tenant, &self.own);
             if !connection.is_hasty() {
                 return Ok(Some((connection, slot)));
             }
@@ -596,55 +579,107 @@ impl Session {
         self.read_own(connection).await
     }
 
-    async fn checkout(&mut self) -> Result<Option<(Taken, Slot)>, End> {
+    /// A connection: the one that was granted, or another. `None` if the client
+    /// was told of an error instead.
+    async fn checkout(&mut self, mut granted: Option<Grant>) -> Result<Option<(Taken, Slot)>, End> {
         loop {
-            let error = match self.checkout_once().await {
-                Ok(taken) => return Ok(Some(taken)),
-                Err(NoConnection::End(end)) => return Err(end),
-                Err(NoConnection::Told) => None,
-                Err(NoConnection::Error(error)) => Some(error),
+            let grant = match granted.take() {
+                Some(grant) => grant,
+                None => match self.grant().await? {
+                    Some(grant) => grant,
+                    None => return Ok(None),
+                },
             };
-            self.registration.idle();
-            // The tenant may be elsewhere now.
-            if self.registration.is_told() {
-                self.heed(false)?;
-                continue;
+            let slot = match grant {
+                Grant::Idle(connection, slot) => return Ok(Some((Taken::Used(connection), slot))),
+                Grant::Room(slot) => slot,
+            };
+            let opening = Box::pin(slot.open());
+            match self.unless_interrupted(opening).await {
+                Ok((connection, slot)) => return Ok(Some((Taken::Fresh(connection), slot))),
+                Err(none) => {
+                    if !self.tries_again(none)? {
+                        return Ok(None);
+                    }
+                }
             }
-            if let Some(mut error) = error {
-                error.severity = Severity::Error;
-                self.refuse_next(&error).map_err(bad_frame)?;
+        }
+    }
+
+    /// A connection, or the right to open one, once it is the client's turn.
+    /// `None` if the client was told of an error instead.
+    async fn grant(&mut self) -> Result<Option<Grant>, End> {
+        loop {
+            let none = match self.pool.ask(&self.principal.tenant) {
+                Ok(Asked::Granted(grant)) => return Ok(Some(grant)),
+                Ok(Asked::Queued(waiting)) => {
+                    self.client.input.shrink();
+                    match self.unless_interrupted(waiting).await {
+                        Ok(grant) => return Ok(Some(grant)),
+                        Err(none) => none,
+                    }
+                }
+                Err(error) => self.no_connection(&error),
+            };
+            if !self.tries_again(none)? {
                 return Ok(None);
             }
         }
     }
 
-    async fn checkout_once(&mut self) -> Result<(Taken, Slot), NoConnection> {
+    /// Waits for a connection, unless the client cancels or is gone, or the
+    /// session is told something; each of these wakes its task.
+    async fn unless_interrupted<T>(
+        &mut self,
+        mut wait: impl Future<Output = Result<T, CheckoutError>> + Unpin,
+    ) -> Result<T, NoConnection> {
         self.registration.waiting();
-        let (pool, tenant) = (self.pool.clone(), self.principal.tenant.clone());
-        let checkout = std::pin::pin!(pool.checkout(&tenant));
-        let cancelled = std::pin::pin!(self.registration.cancelled());
-        let (client, registration) = (&mut self.client, &self.registration);
-        let gone = std::future::poll_fn(|cx| client.poll_gone(cx));
-        // An order wakes the task.
-        let told = std::future::poll_fn(|_| match registration.is_told() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        let outcome = std::future::poll_fn(|cx| {
+            if self.registration.is_cancelled() {
+                let message = "canceling statement due to user request";
+                let error = ClientError::error("57014", message);
+                return Poll::Ready(Err(NoConnection::Error(error)));
+            }
+            if let Poll::Ready(outcome) = Pin::new(&mut wait).poll(cx) {
+                return Poll::Ready(outcome.map_err(|error| self.no_connection(&error)));
+            }
+            if self.registration.is_told() {
+                return Poll::Ready(Err(NoConnection::Told));
+            }
+            self.client
+                .poll_gone(cx)
+                .map(|error| Err(NoConnection::End(End::ClientGone(error))))
         });
-        tokio::select! {
-            biased;
-            taken = checkout => taken.map_err(|error| {
-                if !matches!(error, CheckoutError::Retired) {
-                    tracing::warn!(target: "pgtenant::pool", parent: self.span.get(), %error, "no server connection");
-                }
-                NoConnection::Error(error.to_client())
-            }),
-            () = cancelled => Err(NoConnection::Error(ClientError::error(
-                "57014",
-                "canceling statement due to user request",
-            ))),
-            () = told => Err(NoConnection::Told),
-            error = gone => Err(NoConnection::End(End::ClientGone(error))),
+        outcome.await
+    }
+
+    fn no_connection(&self, error: &CheckoutError) -> NoConnection {
+        if !matches!(error, CheckoutError::Retired) {
+            tracing::warn!(target: "pgtenant::pool", parent: self.span.get(), %error, "no server connection");
         }
+        NoConnection::Error(error.to_client())
+    }
+
+    /// Whether a connection is to be asked for again; otherwise the client has
+    /// been told why there is none.
+    fn tries_again(&mut self, none: NoConnection) -> Result<bool, End> {
+        self.registration.idle();
+        let error = match none {
+            NoConnection::End(end) => return Err(end),
+            NoConnection::Told => None,
+            NoConnection::Error(error) => Some(error),
+        };
+        // The tenant may be elsewhere now.
+        if self.registration.is_told() {
+            self.heed(false)?;
+            return Ok(true);
+        }
+        let Some(mut error) = error else {
+            return Ok(true);
+        };
+        error.severity = Severity::Error;
+        self.refuse_next(&error).map_err(bad_frame)?;
+        Ok(false)
     }
 
     /// Turns a verdict into an admission, or an error for the client. Refusals

@@ -157,8 +157,13 @@ impl Inbox {
         }
         post.order = Some(order);
         self.told.store(true, Ordering::Release);
-        let waker = post.waker.clone();
         drop(post);
+        self.wake();
+    }
+
+    /// Wakes the session's task.
+    pub(super) fn wake(&self) {
+        let waker = self.lock().waker.clone();
         if let Some(waker) = waker {
             waker.wake();
         }

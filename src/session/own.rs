@@ -63,7 +63,7 @@ fn ask(output: &mut BytesMut, names: &[Box<str>]) -> io::Result<()> {
         "WITH others AS MATERIALIZED (SELECT pg_catalog.lower(s.name) AS name \
          FROM pg_catalog.pg_settings AS s WHERE s.source <> 'session') "
     };
-    let call = |(n, name): (usize, &Box<str>)| {
+    let call = |(n, name): (usize, &str)| {
         let n = n + 1;
         let value = format!("pg_catalog.current_setting(${n}, true)");
         if is_everyones(name) {
@@ -71,7 +71,12 @@ fn ask(output: &mut BytesMut, names: &[Box<str>]) -> io::Result<()> {
         }
         format!("CASE WHEN ${n} IN (SELECT name FROM others) THEN NULL ELSE {value} END")
     };
-    let calls: Vec<_> = names.iter().enumerate().map(call).collect();
+    let calls: Vec<_> = names
+        .iter()
+        .map(|name| &**name)
+        .enumerate()
+        .map(call)
+        .collect();
     frontend::parse(
         "",
         &format!("{view}SELECT {}", calls.join(", ")),

@@ -64,7 +64,7 @@ impl Buffer {
     /// bytes to the front, or doubles the memory, when there is none.
     #[inline]
     pub fn room(&mut self) -> &mut [u8] {
-        if self.memory.is_empty() {
+        if self.is_empty() && self.memory.len() < STANDARD {
             self.memory = AT_REST
                 .with_borrow_mut(Vec::pop)
                 .unwrap_or_else(|| vec![0; STANDARD].into_boxed_slice());
@@ -75,7 +75,7 @@ impl Buffer {
                 self.end -= self.start;
                 self.start = 0;
             } else {
-                let mut larger = vec![0; self.memory.len() * 2];
+                let mut larger = vec![0; (self.memory.len() * 2).max(STANDARD)];
                 if let Some(front) = larger.get_mut(..self.end) {
                     front.copy_from_slice(&self.memory);
                 }
@@ -89,6 +89,22 @@ impl Buffer {
     #[inline]
     pub fn filled(&mut self, n: usize) {
         self.end = (self.end + n).min(self.memory.len());
+    }
+
+    /// Holds no more memory than its bytes need, until more are read: for a
+    /// while in which nothing is done with them.
+    pub fn shrink(&mut self) {
+        if self.memory.len() == STANDARD && self.len() < STANDARD {
+            let bytes: Box<[u8]> = self.bytes().into();
+            let end = bytes.len();
+            self.consume(self.len());
+            self.release();
+            *self = Self {
+                memory: bytes,
+                start: 0,
+                end,
+            };
+        }
     }
 
     /// Gives the memory back if no byte is held.
