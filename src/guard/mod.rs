@@ -100,6 +100,14 @@ impl Guard {
         Some(rule.refusal(message))
     }
 
+    /// Whether the verdict lets a statement pass of which there is nothing to note:
+    /// most have this one. A false `false` does no harm.
+    #[must_use]
+    pub fn is_harmless(&self, verdict: &Arc<Verdict>) -> bool {
+        // What is allowed without being understood may stand behind a view.
+        Arc::ptr_eq(verdict, &self.harmless) && self.policy.options.opaque != Permission::Allow
+    }
+
     /// What the guard was told.
     #[must_use]
     pub fn options(&self) -> Options {

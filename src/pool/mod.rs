@@ -14,7 +14,9 @@ pub use greeting::{Greeting, Key as GreetingKey};
 use crate::binding::{Bound, Taken, base};
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
 use crate::settings::{self, Secret, Server, Share};
-use crate::tenant::{Attachment, Endpoint, Identity, Placement, ServerName, SharedTenant};
+use crate::tenant::{
+    Attachment, Endpoint, Identity, Placement, ServerName, SharedTenant, TenantId,
+};
 use crate::wire::ClientError;
 use greeting::Greetings;
 use holder::Holder;
@@ -248,7 +250,7 @@ impl Pool {
         match grant {
             Grant::Idle(connection, slot) => Ok((Taken::Used(connection), slot)),
             Grant::Room(slot) => {
-                let (connection, slot) = slot.open().await?;
+                let (connection, slot) = slot.open(tenant.clone()).await?;
                 Ok((Taken::Fresh(connection), slot))
             }
         }
@@ -439,28 +441,22 @@ impl Drop for Waiting {
 pub struct Slot {
     pool: Arc<Pool>,
     account: AccountId,
-    tenant: SharedTenant,
+    /// Its connection can serve its tenant alone.
+    dedicated: bool,
     kept: bool,
     holder: Option<Arc<Holder>>,
 }
 
 impl Slot {
-    fn new(pool: &Arc<Pool>, tenant: &SharedTenant, account: AccountId) -> Self {
-        Self {
-            pool: pool.clone(),
-            account,
-            tenant: tenant.clone(),
-            kept: false,
-            holder: None,
-        }
-    }
-
-    /// Opens the connection.
+    /// Opens the connection, for the tenant that the place was granted to.
     ///
     /// # Errors
     /// If none can be opened within the server's `connect_timeout`.
-    pub async fn open(self) -> Result<(Connection<Unbound>, Self), CheckoutError> {
-        let connection = self.pool.open(&self.tenant.placement).await?;
+    pub async fn open(
+        self,
+        tenant: SharedTenant,
+    ) -> Result<(Connection<Unbound>, Self), CheckoutError> {
+        let connection = self.pool.open(&tenant.placement).await?;
         Ok((connection, self))
     }
 
@@ -468,19 +464,18 @@ impl Slot {
     pub fn give_back(mut self, mut connection: Connection<Bound>) {
         self.kept = true;
         connection.rest();
-        let dedicated = self.pool.is_dedicated(&self.tenant.placement);
-        let put = lock(&self.pool.shelf).put(&self.pool, self.account, connection, dedicated);
+        let put = lock(&self.pool.shelf).put(&self.pool, self.account, connection, self.dedicated);
         match put {
             Ok(outcomes) => shelf::hand_out(outcomes),
             Err(connection) => retire(vec![connection]),
         }
     }
 
-    /// The client holds the connection and does nothing with it, until
+    /// The tenant's client holds the connection and does nothing with it, until
     /// [`busy`](Self::busy). `waker` is woken when it should give it up.
-    pub fn rest(&mut self, waker: &Waker) {
+    pub fn rest(&mut self, tenant: &TenantId, waker: &Waker) {
         let holder = self.holder.get_or_insert_with(|| {
-            let holder = Arc::new(Holder::new(self.tenant.id.clone()));
+            let holder = Arc::new(Holder::new(tenant.clone()));
             lock(&self.pool.holders).push(holder.clone());
             holder
         });

@@ -9,7 +9,7 @@ use crate::tenant::{SharedTenant, TenantId};
 use hashbrown::HashMap;
 use slab::Slab;
 use smallvec::SmallVec;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -61,8 +61,8 @@ pub(super) struct Shelf {
     open: usize,
     /// Idle ones, the longest idle first.
     idle: VecDeque<Idle>,
-    /// One for each tenant that holds or awaits a connection; the others are
-    /// taken out in the sweep.
+    /// One for each tenant that holds or awaits a connection, or has had one
+    /// that is idle; the others are taken out in the sweep.
     accounts: Slab<Account>,
     by_tenant: HashMap<TenantId, AccountId, foldhash::fast::RandomState>,
     /// Tenants who wait, in the order in which they are served.
@@ -72,9 +72,9 @@ pub(super) struct Shelf {
     retired: bool,
 }
 
-/// A tenant's account. It stays where it is while a connection is held or
-/// awaited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A tenant's account. It stays where it is while a connection is held, awaited
+/// or idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct AccountId(usize);
 
 #[derive(Debug)]
@@ -89,6 +89,8 @@ struct Account {
 #[derive(Debug)]
 struct Idle {
     connection: Connection<Bound>,
+    /// Its tenant's.
+    account: AccountId,
     /// Whether it can serve its tenant alone.
     dedicated: bool,
     /// The first sweep that has seen it idle.
@@ -156,13 +158,14 @@ impl Shelf {
         if idle.connection.is_disturbed() || !Arc::ptr_eq(idle.connection.tenant(), tenant) {
             return None;
         }
-        let id = self.account(tenant);
+        let id = idle.account;
         // Whoever waits already comes first.
         if self.is_full(id, tenant) || self.has_waiting(id) {
             return None;
         }
         let idle = self.idle.remove(at)?;
-        Some((idle.connection, self.slot(pool, tenant, id)))
+        let slot = self.slot(pool, id, idle.dedicated);
+        Some((idle.connection, slot))
     }
 
     /// A connection at once, and those that had to make room for it; or a place
@@ -182,7 +185,7 @@ impl Shelf {
         if !self.has_waiting(id)
             && let Some(source) = self.source(id, tenant, dedicated, &mut evicted)
         {
-            return Ok((self.grant(pool, tenant, id, source), evicted));
+            return Ok((self.grant(pool, id, dedicated, source), evicted));
         }
         let Some(account) = self.accounts.get_mut(id.0) else {
             return Err(NotYet::Retired);
@@ -226,6 +229,7 @@ impl Shelf {
         }
         self.idle.push_back(Idle {
             connection,
+            account,
             dedicated,
             since: None,
         });
@@ -296,8 +300,10 @@ impl Shelf {
         }
         self.open -= stale.len();
         let late = self.late(now);
-        self.accounts.retain(|_, account| {
-            let is_used = account.held > 0 || !account.queue.is_empty();
+        let idle: HashSet<_> = self.idle.iter().map(|idle| idle.account).collect();
+        self.accounts.retain(|id, account| {
+            let is_used =
+                account.held > 0 || !account.queue.is_empty() || idle.contains(&AccountId(id));
             if !is_used {
                 self.by_tenant.remove(&account.tenant);
             }
@@ -360,25 +366,25 @@ impl Shelf {
         }
     }
 
-    fn grant(
-        &mut self,
-        pool: &Arc<Pool>,
-        tenant: &SharedTenant,
-        id: AccountId,
-        source: Source,
-    ) -> Grant {
-        let slot = self.slot(pool, tenant, id);
+    fn grant(&mut self, pool: &Arc<Pool>, id: AccountId, dedicated: bool, source: Source) -> Grant {
+        let slot = self.slot(pool, id, dedicated);
         match source {
             Source::Idle(connection) => Grant::Idle(connection, slot),
             Source::Room => Grant::Room(slot),
         }
     }
 
-    fn slot(&mut self, pool: &Arc<Pool>, tenant: &SharedTenant, id: AccountId) -> Slot {
+    fn slot(&mut self, pool: &Arc<Pool>, id: AccountId, dedicated: bool) -> Slot {
         if let Some(account) = self.accounts.get_mut(id.0) {
             account.held += 1;
         }
-        Slot::new(pool, tenant, id)
+        Slot {
+            pool: pool.clone(),
+            account: id,
+            dedicated,
+            kept: false,
+            holder: None,
+        }
     }
 
     /// Gives what there is to those who wait, one tenant after another.
@@ -411,7 +417,7 @@ impl Shelf {
             if more {
                 self.turns.push_back(id);
             }
-            let grant = self.grant(pool, &tenant, id, source);
+            let grant = self.grant(pool, id, dedicated, source);
             outcomes.push((waiter.outcome, Ok(grant)));
         }
         super::retire(evicted);

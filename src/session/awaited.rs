@@ -65,6 +65,19 @@ impl Awaited {
             _ => None,
         }
     }
+
+    /// Whether its ReadyForQuery is the client's, and nothing takes effect with
+    /// it.
+    pub(super) fn ends_plainly(&self) -> bool {
+        match self {
+            Self::Sync => true,
+            Self::Query(verdict) => {
+                let effects = &verdict.effects;
+                effects.deallocates.is_none() && !effects.drops_prepared && !effects.clears_residue
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What is known once the server has begun a COPY from the client.

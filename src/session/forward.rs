@@ -77,6 +77,9 @@ impl Session {
                 Hold::No | Hold::Resetting => {}
             }
             let mut upstream = Upstream { connection, ledger };
+            if upstream.ledger.in_pipeline {
+                self.pass_plain(&mut upstream);
+            }
             let skips = upstream.ledger.skips();
             let step = match self.next_message_to(&mut upstream, skips)? {
                 Next::Incomplete => return Ok(Step::Incomplete),

@@ -351,6 +351,16 @@ impl Ledger {
                     self.end_copy();
                     self.awaited.pop_front();
                 }
+                (b'Z', Some(front)) if self.hold == Hold::No && front.ends_plainly() => {
+                    let body = rest.get(backend::HEADER..).unwrap_or_default();
+                    let Ok(status) =
+                        TransactionStatus::decode(body.get(..header.body).unwrap_or_default())
+                    else {
+                        break;
+                    };
+                    self.awaited.pop_front();
+                    self.become_ready(status);
+                }
                 _ => break,
             }
             len += backend::HEADER + header.body;
@@ -553,6 +563,12 @@ impl Ledger {
             // It comes once the settings are set again.
             fate = Fate::Drop;
         }
+        self.become_ready(status);
+        Ok(fate)
+    }
+
+    /// The server is ready for the next query, in this state.
+    fn become_ready(&mut self, status: TransactionStatus) {
         self.status = status;
         self.failed = false;
         self.end_copy();
@@ -560,7 +576,6 @@ impl Ledger {
             self.portals.clear();
             self.local &= !self.awaited.is_empty();
         }
-        Ok(fate)
     }
 
     /// What takes effect once a statement has run.

@@ -20,6 +20,7 @@ mod local;
 mod orders;
 mod own;
 mod parse;
+mod plain;
 mod query;
 mod refusal;
 mod relay;
@@ -594,7 +595,7 @@ impl Session {
                 Grant::Idle(connection, slot) => return Ok(Some((Taken::Used(connection), slot))),
                 Grant::Room(slot) => slot,
             };
-            let opening = Box::pin(slot.open());
+            let opening = Box::pin(slot.open(self.principal.tenant.clone()));
             match self.unless_interrupted(opening).await {
                 Ok((connection, slot)) => return Ok(Some((Taken::Fresh(connection), slot))),
                 Err(none) => {

@@ -21,6 +21,7 @@ use bytes::BytesMut;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend as write;
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 impl Session {
     pub(super) fn forward_query<S>(
@@ -33,6 +34,9 @@ impl Session {
             Ok(verdict) => verdict,
             Err(step) => return step,
         };
+        if self.guard.is_harmless(&verdict) && up.ledger.hold == Hold::No && !up.ledger.doubted {
+            return self.pass_query(header, verdict, up);
+        }
         if self.is_answered_here(&verdict) {
             let answered = match self.turn(up) {
                 Turn::Later => {
@@ -67,9 +71,6 @@ impl Session {
             self.refuse(header, &error, up);
             return Step::Done;
         }
-        // A simple query ends the unnamed statement.
-        self.statements.set_unnamed(None);
-        up.ledger.has_unnamed = false;
         if verdict.effects.resets {
             up.ledger.hold = Hold::UntilReattached;
         } else if self.returns_to_startup(&verdict) {
@@ -77,6 +78,7 @@ impl Session {
                 && up.ledger.status != TransactionStatus::Failed
                 && let [Returned { alone: true, .. }] = &*verdict.effects.defaults
             {
+                self.end_unnamed(up);
                 self.forward_reset(header, &verdict, up);
                 return Step::Done;
             }
@@ -86,9 +88,25 @@ impl Session {
             // transaction is over, so that the tenant is to be attached anew.
             up.ledger.hold_until_answered();
         }
+        self.pass_query(header, verdict, up)
+    }
+
+    fn pass_query<S>(
+        &mut self,
+        header: Header,
+        verdict: Arc<Verdict>,
+        up: &mut Upstream<'_, S>,
+    ) -> Step {
+        self.end_unnamed(up);
         up.ledger.awaited.push_back(Awaited::Query(verdict));
         self.pass(header);
         Step::Done
+    }
+
+    /// A simple query ends the unnamed statement.
+    fn end_unnamed<S>(&mut self, up: &mut Upstream<'_, S>) {
+        self.statements.set_unnamed(None);
+        up.ledger.has_unnamed = false;
     }
 
     /// A `RESET name` of a setting that the client made at startup: in one

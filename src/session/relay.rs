@@ -91,7 +91,8 @@ impl Session {
                     if exchange.slot.is_reclaimed() {
                         return Poll::Ready(self.reclaimed(&exchange.ledger));
                     }
-                    exchange.slot.rest(cx.waker());
+                    let tenant = &self.principal.tenant.id;
+                    exchange.slot.rest(tenant, cx.waker());
                 } else {
                     exchange.slot.busy();
                 }
