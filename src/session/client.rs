@@ -21,6 +21,9 @@ pub struct Client {
     pub(super) input: Buffer,
     pub(super) output: BytesMut,
     pub(super) scan: Scan,
+    /// The session's task is to be woken when something comes; nothing has been
+    /// read since that was asked for.
+    armed: bool,
 }
 
 impl Client {
@@ -33,6 +36,7 @@ impl Client {
             input,
             output: BytesMut::new(),
             scan: Scan::default(),
+            armed: false,
         }
     }
 
@@ -71,11 +75,14 @@ impl Client {
         read
     }
 
-    /// The same, for a client that is being served: the memory stays. The socket
-    /// is asked each time: what made it wait may have been the runtime's budget
-    /// for a task, which leaves nobody to wake it.
+    /// The same, for a client that is being served: the memory stays.
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let n = ready!(self.transport.poll_read(cx, self.input.room()))?;
+        if self.is_awaited() {
+            return Poll::Pending;
+        }
+        let read = self.transport.poll_read(cx, self.input.room());
+        self.arm(read.is_pending());
+        let n = ready!(read)?;
         self.input.filled(n);
         Poll::Ready(Ok(n))
     }
@@ -84,8 +91,13 @@ impl Client {
     /// bound.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         while self.input.len() < MOST_AHEAD {
+            if self.is_awaited() {
+                return Poll::Pending;
+            }
             // Nothing is read before something has come: the buffer stays small.
-            ready!(self.transport.tcp().poll_read_ready(cx)).ok();
+            let come = self.transport.tcp().poll_read_ready(cx);
+            self.arm(come.is_pending());
+            ready!(come).ok();
             match ready!(self.poll_fill(cx)) {
                 Ok(0) => return Poll::Ready(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
@@ -93,6 +105,18 @@ impl Client {
             }
         }
         Poll::Pending
+    }
+
+    /// Whether nothing has come since it was asked for last, and what comes
+    /// wakes the task: the socket need not be asked again.
+    fn is_awaited(&self) -> bool {
+        self.armed && !self.transport.is_readable()
+    }
+
+    /// Takes note of an answer of the socket's. Where the runtime's budget for the
+    /// task was what made it wait, nothing that comes would wake it.
+    fn arm(&mut self, pending: bool) {
+        self.armed = pending && tokio::task::coop::has_budget_remaining();
     }
 
     /// Sends what is queued and closes the connection.
