@@ -98,6 +98,19 @@ fn class(byte: u8) -> Class {
     CLASSES[usize::from(byte)]
 }
 
+/// Which bytes can go on with a word.
+static IN_WORD: [bool; 256] = in_word();
+
+const fn in_word() -> [bool; 256] {
+    let mut in_word = [false; 256];
+    let mut byte = 0;
+    while byte < in_word.len() {
+        in_word[byte] = matches!(CLASSES[byte], Class::Word | Class::Digit | Class::Dollar);
+        byte += 1;
+    }
+    in_word
+}
+
 impl Writer<'_> {
     /// `None`: the text has no shape, or no literal.
     fn run(mut self) -> Option<()> {
@@ -141,9 +154,11 @@ impl Writer<'_> {
     }
 
     fn end_of(&self, belongs: impl Fn(u8) -> bool) -> usize {
-        let rest = self.sql.get(self.at..).unwrap_or_default();
-        let len = rest.iter().position(|byte| !belongs(*byte));
-        self.at + len.unwrap_or(rest.len())
+        let mut end = self.at;
+        while self.sql.get(end).is_some_and(|byte| belongs(*byte)) {
+            end += 1;
+        }
+        end
     }
 
     /// A number, taken with all that could belong to one.
@@ -225,7 +240,7 @@ fn is_digits(bytes: &[u8]) -> bool {
 }
 
 fn is_word(byte: u8) -> bool {
-    matches!(class(byte), Class::Word | Class::Digit | Class::Dollar)
+    IN_WORD[usize::from(byte)]
 }
 
 #[cfg(test)]
