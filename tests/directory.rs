@@ -7,13 +7,15 @@ mod common;
 
 use common::{PATIENCE, Proxy, Raw, Site, site};
 use pgtenant::directory::{Follower, LoadError, Watch, complete};
-use pgtenant::settings::{self, Cell, Incumbents, Problems, Rows, Settings, Snapshot};
-use pgtenant::tenant::{Attachment, Directory, Endpoint, Placement, Standing, TenantId};
+use pgtenant::settings::{self, Built, Cell, Incumbents, Problems, Rows, Settings, Snapshot};
+use pgtenant::tenant::{
+    Attachment, Directory, Endpoint, Placement, SharedTenant, Standing, TenantId,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -512,6 +514,13 @@ fn any_row() -> impl Strategy<Value = Row> {
         })
 }
 
+/// The tenants, in the order of their ids.
+fn sorted(directory: &Directory) -> Vec<SharedTenant> {
+    let mut tenants: Vec<_> = directory.tenants().cloned().collect();
+    tenants.sort_by(|one, other| one.id.cmp(&other.id));
+    tenants
+}
+
 /// What reaches a tenant's data, with integers as a cast reads them.
 fn meaning(placement: &Placement) -> (Endpoint, String) {
     let text = match &placement.attachment {
@@ -530,19 +539,27 @@ proptest! {
         first in proptest::collection::vec(any_row(), 0..12),
         second in proptest::collection::vec(any_row(), 0..12),
     ) {
-        static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
+        fn load() -> Settings {
             let kinds = "[isolation.branches]\nkind = \"schema\"\nserver = \"main\"\n\
                          database = \"branches\"\nsearch_path = [\"{schema}\", \"shared\"]\n\
                          [isolation.silo]\nkind = \"database\"\nserver = \"main\"\n\
                          database = \"{database}\"\n\
                          [[tenants]]\nid = \"d\"\nisolation = \"branches\"\nschema = \"d\"\n";
             Folder::new(&format!("{SMALL}{kinds}")).load().unwrap()
-        });
+        }
+        static SETTINGS: LazyLock<Settings> = LazyLock::new(load);
+        // The same, which has read none of the rows.
+        static OTHERS: LazyLock<Settings> = LazyLock::new(load);
         let mut before = Incumbents::default();
-        for rows in [&first, &second] {
-            let tenants = rows_of(rows);
+        let both: Vec<_> = first.iter().rev().chain(&second).copied().collect();
+        for rows in [&first, &second, &both] {
+            let tenants = Arc::new(rows_of(rows));
             let snapshot = Snapshot { tenants, ..Snapshot::default() };
             let built = SETTINGS.blueprint.build(Some(&snapshot), &before);
+            let anew = OTHERS.blueprint.build(Some(&snapshot), &before);
+            prop_assert_eq!(sorted(&built.directory), sorted(&anew.directory));
+            let said = |built: &Built| built.problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+            prop_assert_eq!(said(&built), said(&anew));
             // Each row is there or was told of; the file's tenant is there.
             let of_rows = built.directory.tenants().count() - 1;
             prop_assert!(of_rows <= rows.len());
@@ -795,7 +812,7 @@ fn a_notification_brings_the_next_directory() {
         // What has not changed is the same tenant.
         let id = TenantId::parse(SYNERGY);
         let (one, other) = (before.tenant(&id).unwrap(), added.tenant(&id).unwrap());
-        assert!(std::sync::Arc::ptr_eq(one, other));
+        assert!(Arc::ptr_eq(one, other));
         source.sql(&format!(
             "INSERT INTO tenant_directory.overrides VALUES ('{INNOVATE}', 'read-only')"
         ));

@@ -5,6 +5,7 @@ use crate::maintenance::{Database, MaintenanceError, explain};
 use crate::settings::{
     Blueprint, Incumbents, Problem, Rows, Settings, Snapshot, SqlSource, TooLarge,
 };
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::types::Type;
 use tokio_postgres::{IsolationLevel, Statement, Transaction};
@@ -144,7 +145,7 @@ async fn read(
                 most: source.most,
                 blueprint,
             };
-            *rows = question.ask(&transaction, sql).await?;
+            *rows = Arc::new(question.ask(&transaction, sql).await?);
         }
     }
     transaction.commit().await.map_err(LoadError::Failed)?;

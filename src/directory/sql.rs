@@ -6,16 +6,17 @@ use crate::settings::{Blueprint, Snapshot, SqlSource};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// The time between two tries to reach the database: the first, and the most.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// For how long notifications are gathered, at least and at most. In between, as
-/// long as the last load took: a flood of them must not keep the database busy.
+/// For how long notifications are gathered, at least; and the time between two
+/// loads, at most. In between, as long as the last load took: a flood of
+/// notifications must not keep the database busy.
 const LEAST_GATHERING: Duration = Duration::from_millis(50);
-const MOST_GATHERING: Duration = Duration::from_millis(500);
+const MOST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What is asked, and what the answers must fit.
 #[derive(Debug, Clone)]
@@ -102,7 +103,8 @@ impl Following {
                     self.state.send_modify(State::answer);
                 }
             }
-            let took = started.elapsed();
+            let ended = Instant::now();
+            let next = ended + MOST_PAUSE.min(ended - started);
             tokio::select! {
                 () = sleep(plan.source.refresh) => {}
                 // The sender is dropped with the settings' Follower, and then
@@ -112,7 +114,7 @@ impl Following {
                     if changed.is_err() {
                         return LoadError::Closed;
                     }
-                    sleep(took.clamp(LEAST_GATHERING, MOST_GATHERING)).await;
+                    sleep_until(next.max(Instant::now() + LEAST_GATHERING)).await;
                     notifications.mark_unchanged();
                 }
             }

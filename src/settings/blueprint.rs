@@ -6,12 +6,15 @@ use super::logins::{self, Accepted, ReadLogin};
 use super::merges::Holdings;
 use super::problem::{Problem, suggestion};
 use super::reader::Reader;
-use super::rows::{Rows, Snapshot};
+use super::readings::Readings;
+use super::rows::{Row, Snapshot};
 use super::servers::Servers;
 use super::sources::Queries;
 use super::tenants::{self, Placed};
 use crate::tenant::{Directory, LoginName, SharedTenant, TenantId};
+use foldhash::fast::RandomState;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// What settings keep in order to build a directory again, when the rows of
 /// `[directory.sql]` change. Its `Debug` output has no content.
@@ -26,6 +29,8 @@ pub struct Blueprint {
     accepted: Accepted,
     /// The queries of `[directory.sql]`, where there is one.
     queries: Option<Queries>,
+    /// Tells it from others, which may read a row otherwise.
+    identity: Arc<()>,
 }
 
 impl std::fmt::Debug for Blueprint {
@@ -46,12 +51,28 @@ pub struct Built {
     pub incumbents: Incumbents,
 }
 
-/// Who had what in the directory before. Where two rows claim the same, the one
-/// that had it keeps it.
-#[derive(Debug, Default)]
+/// Who had what in the directory before: where two rows claim the same, the one
+/// that had it keeps it. And what was read of the rows. Its `Debug` output has no
+/// content.
+#[derive(Default)]
 pub struct Incumbents {
-    tenants: HashMap<TenantId, SharedTenant>,
-    logins: HashMap<LoginName, TenantId>,
+    tenants: HashMap<TenantId, SharedTenant, RandomState>,
+    logins: HashMap<LoginName, TenantId, RandomState>,
+    read: Read,
+}
+
+/// What was read of the rows, and by which blueprint.
+#[derive(Default)]
+struct Read {
+    by: Option<Arc<()>>,
+    tenants: Readings<Placed>,
+    logins: Readings<ReadLogin>,
+}
+
+impl std::fmt::Debug for Incumbents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incumbents").finish_non_exhaustive()
+    }
 }
 
 impl Blueprint {
@@ -70,6 +91,7 @@ impl Blueprint {
             logins,
             accepted,
             queries,
+            identity: Arc::default(),
         }
     }
 
@@ -107,7 +129,7 @@ impl Blueprint {
     /// complete where there should be some.
     ///
     /// Rows that are not valid, or that would reach what is another tenant's, are
-    /// left out.
+    /// left out. Rows that were read by this blueprint `before` are not read again.
     #[must_use]
     pub fn build(&self, rows: Option<&Snapshot>, before: &Incumbents) -> Built {
         let reader = Reader::of_rows();
@@ -115,17 +137,32 @@ impl Blueprint {
         for one in &self.tenants {
             directory.insert_tenant(one.tenant.clone());
         }
+        let none = Read::default();
+        let is_own = |by: &Arc<()>| Arc::ptr_eq(by, &self.identity);
+        let known = match before.read.by.as_ref().is_some_and(is_own) {
+            true => &before.read,
+            false => &none,
+        };
+        let mut read = Read {
+            by: Some(self.identity.clone()),
+            ..Read::default()
+        };
         let rows = rows.filter(|rows| self.can_use(rows, &reader));
         if let Some(rows) = rows {
-            self.add_tenants(&rows.tenants, before, &reader, &mut directory);
+            let others = self.placeholders();
+            let one = |row: Row<'_>| self.read_tenant(row, &others, &reader);
+            read.tenants = Readings::new(&rows.tenants, &known.tenants, one);
+            self.add_tenants(&read.tenants, before, &reader, &mut directory);
         } else if let Some(queries) = self.queries {
             directory.set_incomplete(queries.logins);
         }
         self.add_files_logins(rows.is_some(), &reader, &mut directory);
         if let Some(rows) = rows {
-            self.add_logins(&rows.logins, before, &reader, &mut directory);
+            let one = |row: Row<'_>| self.read_login(row, &reader);
+            read.logins = Readings::new(&rows.logins, &known.logins, one);
+            self.add_logins(&read.logins, before, &reader, &mut directory);
         }
-        let incumbents = Incumbents::of(&directory);
+        let incumbents = Incumbents::new(&directory, read);
         Built {
             directory,
             problems: reader.into_problems(),
@@ -164,15 +201,14 @@ impl Blueprint {
 
     fn add_tenants(
         &self,
-        rows: &Rows,
+        rows: &Readings<Placed>,
         before: &Incumbents,
         reader: &Reader,
         directory: &mut Directory,
     ) {
-        let placed = self.read_tenants(rows, reader);
-        let (known, new): (Vec<_>, Vec<_>) = placed.iter().partition(|one| before.have(one));
+        let (known, new): (Vec<_>, Vec<_>) = rows.valid().partition(|one| before.have(one));
         let mut holdings = Holdings::new(&self.tenants, &self.isolations, &self.servers.valid);
-        let mut places = HashMap::new();
+        let mut places = HashMap::with_hasher(RandomState::default());
         for one in &self.tenants {
             places.insert(&one.tenant.id, &one.place);
         }
@@ -192,17 +228,27 @@ impl Blueprint {
         }
     }
 
-    /// The rows that are valid by themselves.
-    fn read_tenants(&self, rows: &Rows, reader: &Reader) -> Vec<Placed> {
-        let others = self.placeholders();
-        let mut placed = Vec::with_capacity(rows.len());
-        for (origin, table) in rows.tables("tenants", "id") {
-            let problems = reader.count();
-            let section = reader.document(&origin, &table);
-            let read = tenants::read_row(section, &self.isolations, &self.servers, &others);
-            placed.extend(read.filter(|_| reader.count() == problems));
-        }
-        placed
+    /// `None` if it is not valid by itself. `others` are keys that tenants of
+    /// other isolations have.
+    fn read_tenant(
+        &self,
+        row: Row<'_>,
+        others: &BTreeSet<&str>,
+        reader: &Reader,
+    ) -> Option<Placed> {
+        let (origin, table) = row.table("tenants", "id");
+        let problems = reader.count();
+        let section = reader.document(&origin, &table);
+        let read = tenants::read_row(section, &self.isolations, &self.servers, others);
+        read.filter(|_| reader.count() == problems)
+    }
+
+    /// The same for a login.
+    fn read_login(&self, row: Row<'_>, reader: &Reader) -> Option<ReadLogin> {
+        let (origin, table) = row.table("logins", "user");
+        let problems = reader.count();
+        let read = logins::read_row(reader.document(&origin, &table), self.accepted);
+        read.filter(|_| reader.count() == problems)
     }
 
     fn add_files_logins(&self, has_rows: bool, reader: &Reader, directory: &mut Directory) {
@@ -217,21 +263,16 @@ impl Blueprint {
 
     fn add_logins(
         &self,
-        rows: &Rows,
+        rows: &Readings<ReadLogin>,
         before: &Incumbents,
         reader: &Reader,
         directory: &mut Directory,
     ) {
-        let mut places = HashMap::new();
+        let mut places = HashMap::with_hasher(RandomState::default());
         for login in &self.logins {
-            places.insert(login.user.clone(), login.place.clone());
+            places.insert(&login.user, &login.place);
         }
-        for (origin, table) in rows.tables("logins", "user") {
-            let problems = reader.count();
-            let read = logins::read_row(reader.document(&origin, &table), self.accepted);
-            let Some(login) = read.filter(|_| reader.count() == problems) else {
-                continue;
-            };
+        for login in rows.valid() {
             let Some(tenant) = directory.tenant(&login.tenant).cloned() else {
                 reader.refuse(&login.place, no_tenant(&login.tenant));
                 continue;
@@ -248,7 +289,7 @@ impl Blueprint {
                     continue;
                 }
             }
-            places.insert(login.user.clone(), login.place.clone());
+            places.insert(&login.user, &login.place);
             directory.insert(login.of(tenant));
         }
     }
@@ -262,7 +303,7 @@ fn no_tenant(id: &TenantId) -> String {
 }
 
 impl Incumbents {
-    fn of(directory: &Directory) -> Self {
+    fn new(directory: &Directory, read: Read) -> Self {
         let tenants = directory.tenants();
         let logins = directory.logins().map(|login| &login.principal);
         Self {
@@ -270,6 +311,7 @@ impl Incumbents {
             logins: logins
                 .map(|one| (one.login.clone(), one.tenant.id.clone()))
                 .collect(),
+            read,
         }
     }
 

@@ -15,7 +15,7 @@ pub(super) struct ReadLogin {
     pub(super) place: Place,
     pub(super) user: LoginName,
     pub(super) tenant: TenantId,
-    pub(super) methods: Vec<Method>,
+    pub(super) methods: Arc<[Method]>,
 }
 
 impl ReadLogin {
@@ -82,7 +82,7 @@ fn login(
         place: section.place(),
         user: user?,
         tenant: tenant?,
-        methods: methods?,
+        methods: Arc::from(methods?),
     })
 }
 

@@ -6,6 +6,7 @@ use super::reader::Reader;
 use super::tenants::Placed;
 use crate::settings::Server;
 use crate::tenant::{Attachment, Identity, ServerName};
+use foldhash::fast::RandomState;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -70,11 +71,11 @@ fn owners<'p>(
 pub(super) struct Holdings<'p> {
     servers: &'p BTreeMap<ServerName, Server>,
     hosts: Hosts,
-    owners: HashMap<Claim<'p>, &'p Placed>,
+    owners: HashMap<Claim<'p>, &'p Placed, RandomState>,
     /// The databases in which tenants have their data together.
-    shared: HashMap<At<'p>, &'p Placed>,
+    shared: HashMap<At<'p>, &'p Placed, RandomState>,
     /// The schemas that a tenant has in its search path and not as its own.
-    mentioned: HashMap<Claim<'p>, &'p Placed>,
+    mentioned: HashMap<Claim<'p>, &'p Placed, RandomState>,
     /// The schemas that every tenant of an isolation has in its search path, each
     /// with its database; the server may be another for each tenant.
     common: HashSet<(&'p str, &'p str)>,
@@ -98,9 +99,9 @@ impl<'p> Holdings<'p> {
         let mut holdings = Self {
             servers,
             hosts,
-            owners: HashMap::new(),
-            shared: HashMap::new(),
-            mentioned: HashMap::new(),
+            owners: HashMap::default(),
+            shared: HashMap::default(),
+            mentioned: HashMap::default(),
             common,
         };
         for one in files {

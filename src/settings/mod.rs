@@ -20,6 +20,7 @@ mod pem;
 mod pool;
 mod problem;
 mod reader;
+mod readings;
 mod rows;
 mod rules;
 mod server_certificate;

@@ -3,15 +3,16 @@
 use super::problem::{Origin, shown};
 use super::source::{Data, Table, Value};
 use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// The answers to both queries, of one snapshot of the database.
 #[derive(Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// That of `tenants`.
-    pub tenants: Rows,
+    pub tenants: Arc<Rows>,
     /// That of `logins`.
-    pub logins: Rows,
+    pub logins: Arc<Rows>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -162,31 +163,14 @@ impl Rows {
         self.text.get(range).unwrap_or_default()
     }
 
-    /// Each row as a table of the configuration, with its origin: the `query`
-    /// that gave it, and its value of the column `key`.
-    pub(super) fn tables(
-        &self,
-        query: &'static str,
-        key: &str,
-    ) -> impl Iterator<Item = (Origin, Table)> {
-        let at = self.columns.iter().position(|column| column == key);
-        let rows = self.cells.chunks(self.columns.len().max(1));
-        rows.enumerate().map(move |(i, cells)| {
-            let name = match at.and_then(|at| cells.get(at)) {
-                Some(Stored::Text(span)) => shown(self.text(*span)),
-                Some(Stored::Integer(n)) => n.to_string(),
-                _ => (i + 1).to_string(),
-            };
-            let row = Arc::from(name);
-            let origin = Origin::Row { query, row };
-            let columns = self.columns.iter().zip(cells);
-            let values = columns.filter_map(|(column, cell)| {
-                let value = self.value(column, *cell, &origin)?;
-                Some((column.clone(), value))
-            });
-            let table = values.collect();
-            (origin, table)
-        })
+    /// The rows, in their order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.len()).map(|at| Row { rows: self, at })
+    }
+
+    /// The row at this place.
+    pub(super) fn row(&self, at: usize) -> Option<Row<'_>> {
+        (at < self.len()).then_some(Row { rows: self, at })
     }
 
     fn value(&self, column: &str, cell: Stored, origin: &Origin) -> Option<Value> {
@@ -212,5 +196,79 @@ impl Rows {
             origin: origin.clone(),
             data,
         })
+    }
+}
+
+/// One row of an answer.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    rows: &'a Rows,
+    at: usize,
+}
+
+impl<'a> Row<'a> {
+    /// The row as a table of the configuration, with its origin: the `query`
+    /// that gave it, and its value of the column `key`.
+    pub(super) fn table(self, query: &'static str, key: &str) -> (Origin, Table) {
+        let rows = self.rows;
+        let at = rows.columns.iter().position(|column| column == key);
+        let name = match at.and_then(|at| self.cells().get(at)) {
+            Some(Stored::Text(span)) => shown(rows.text(*span)),
+            Some(Stored::Integer(n)) => n.to_string(),
+            _ => (self.at + 1).to_string(),
+        };
+        let row = Arc::from(name);
+        let origin = Origin::Row { query, row };
+        let columns = rows.columns.iter().zip(self.cells());
+        let values = columns.filter_map(|(column, cell)| {
+            let value = rows.value(column, *cell, &origin)?;
+            Some((column.clone(), value))
+        });
+        let table = values.collect();
+        (origin, table)
+    }
+
+    fn cells(self) -> &'a [Stored] {
+        let width = self.rows.columns.len();
+        let all = self.rows.cells.get(self.at * width..);
+        all.and_then(|all| all.get(..width)).unwrap_or_default()
+    }
+
+    fn texts(self, items: Span) -> impl Iterator<Item = &'a str> {
+        let items = items.of(&self.rows.items).iter();
+        items.map(move |item| self.rows.text(*item))
+    }
+}
+
+/// Whether the values are the same; the columns are taken to be.
+impl PartialEq for Row<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(one, another): (&Stored, &Stored)| match (*one, *another) {
+            (Stored::Text(one), Stored::Text(another)) => {
+                self.rows.text(one) == other.rows.text(another)
+            }
+            (Stored::Texts(one), Stored::Texts(another)) => {
+                self.texts(one).eq(other.texts(another))
+            }
+            (one, another) => one == another,
+        };
+        let (one, another) = (self.cells(), other.cells());
+        one.len() == another.len() && one.iter().zip(another).all(same)
+    }
+}
+
+impl Hash for Row<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for cell in self.cells() {
+            match *cell {
+                Stored::Absent => 0.hash(state),
+                Stored::Text(span) => self.rows.text(span).hash(state),
+                Stored::Integer(n) => n.hash(state),
+                Stored::Boolean(b) => b.hash(state),
+                Stored::Texts(items) => {
+                    self.texts(items).for_each(|text| text.hash(state));
+                }
+            }
+        }
     }
 }

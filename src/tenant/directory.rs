@@ -1,7 +1,7 @@
 //! The directory: from a login to its tenant.
 
 use super::{LoginName, SharedTenant, TenantId, Verifier};
-
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -21,7 +21,7 @@ pub struct Login {
     /// Who it is once a proof holds.
     pub principal: Principal,
     /// What it accepts; at least one.
-    pub methods: Vec<Method>,
+    pub methods: Arc<[Method]>,
 }
 
 /// What a login may prove itself with.
@@ -55,8 +55,8 @@ pub enum CertificateName {
 /// All tenants and their logins, as they are at one time.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    tenants: HashMap<TenantId, SharedTenant>,
-    logins: HashMap<Box<str>, Login>,
+    tenants: HashMap<TenantId, SharedTenant, RandomState>,
+    logins: HashMap<LoginName, Login, RandomState>,
     /// See [`Directory::usual_secret`].
     usual: OnceLock<(u32, usize)>,
     is_incomplete: bool,
@@ -78,8 +78,7 @@ impl Directory {
     /// Adds a login. A login of the same name is replaced.
     pub fn insert(&mut self, login: Login) {
         self.usual = OnceLock::new();
-        let key = Box::from(login.principal.login.as_str());
-        self.logins.insert(key, login);
+        self.logins.insert(login.principal.login.clone(), login);
     }
 
     /// Says that a source of it cannot be asked: who is not here may still exist.
@@ -129,7 +128,7 @@ impl Directory {
     pub fn usual_secret(&self) -> (u32, usize) {
         *self.usual.get_or_init(|| {
             let mut counts: HashMap<_, usize> = HashMap::new();
-            for method in self.logins.values().flat_map(|login| &login.methods) {
+            for method in self.logins.values().flat_map(|login| &*login.methods) {
                 if let Method::Scram(verifier) | Method::CertificateAndScram(_, verifier) = method {
                     *counts.entry(verifier.shape()).or_default() += 1;
                 }
@@ -156,6 +155,7 @@ impl Directory {
     pub fn keep_unchanged(&mut self, before: &Self) {
         for (id, tenant) in &mut self.tenants {
             if let Some(known) = before.tenants.get(id)
+                && !Arc::ptr_eq(known, tenant)
                 && **known == **tenant
             {
                 *tenant = known.clone();
@@ -163,7 +163,9 @@ impl Directory {
         }
         for login in self.logins.values_mut() {
             let tenant = &mut login.principal.tenant;
-            if let Some(current) = self.tenants.get(&tenant.id) {
+            if let Some(current) = self.tenants.get(&tenant.id)
+                && !Arc::ptr_eq(current, tenant)
+            {
                 *tenant = current.clone();
             }
         }
