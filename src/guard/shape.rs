@@ -98,32 +98,46 @@ fn class(byte: u8) -> Class {
     CLASSES[usize::from(byte)]
 }
 
-/// Which bytes can go on with a word.
-static IN_WORD: [bool; 256] = in_word();
+/// Bytes that are passed by: those of words but for digits and `$`, and what
+/// stands between words.
+static IS_PLAIN: [bool; 256] = all_of(&[Class::Word, Class::Other]);
+/// Bytes that can go on with a word.
+static IS_OF_WORD: [bool; 256] = all_of(&[Class::Word, Class::Digit, Class::Dollar]);
 
-const fn in_word() -> [bool; 256] {
-    let mut in_word = [false; 256];
+const fn all_of(of: &[Class]) -> [bool; 256] {
+    let classes = classes();
+    let mut all = [false; 256];
     let mut byte = 0;
-    while byte < in_word.len() {
-        in_word[byte] = matches!(CLASSES[byte], Class::Word | Class::Digit | Class::Dollar);
+    while byte < all.len() {
+        let mut i = 0;
+        while i < of.len() {
+            all[byte] |= classes[byte] as u8 == of[i] as u8;
+            i += 1;
+        }
         byte += 1;
     }
-    in_word
+    all
 }
 
 impl Writer<'_> {
     /// `None`: the text has no shape, or no literal.
     fn run(mut self) -> Option<()> {
-        while let Some(byte) = self.sql.get(self.at) {
+        loop {
+            self.at = self.end_of(|byte| IS_PLAIN[usize::from(byte)]);
+            let Some(byte) = self.sql.get(self.at) else {
+                break;
+            };
             match class(*byte) {
-                Class::Other => self.at += 1,
-                Class::Word => self.at = self.word_end(),
+                // Literals take all that could belong to them: this is a word's.
+                Class::Digit | Class::Dollar if self.before().is_some_and(is_word) => {
+                    self.at = self.word_end();
+                }
                 Class::Digit => self.number()?,
                 Class::Quote => self.string()?,
                 Class::DoubleQuote => self.at = self.quote_end(b'"')?,
                 Class::Dollar => self.parameter()?,
                 Class::MinusOrSlash if self.begins_comment() => return None,
-                Class::MinusOrSlash => self.at += 1,
+                Class::MinusOrSlash | Class::Word | Class::Other => self.at += 1,
                 Class::Never => return None,
             }
         }
@@ -240,7 +254,7 @@ fn is_digits(bytes: &[u8]) -> bool {
 }
 
 fn is_word(byte: u8) -> bool {
-    IN_WORD[usize::from(byte)]
+    IS_OF_WORD[usize::from(byte)]
 }
 
 #[cfg(test)]
