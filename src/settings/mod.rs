@@ -379,7 +379,8 @@ pub struct Pool {
     /// Whether a client that made session objects (temporary tables, cursors
     /// WITH HOLD, LISTEN, …) keeps its server connection.
     pub pin: Pin,
-    /// Most time that a client waits for a server connection.
+    /// Most time that a client waits for a server connection, to a quarter of a
+    /// second.
     pub wait_timeout: Duration,
     /// How long an idle server connection is kept.
     pub idle_timeout: Duration,
