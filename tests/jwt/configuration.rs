@@ -393,8 +393,10 @@ fn a_secret_is_never_shown() {
     let settings = folder.with("require", &text).unwrap();
     let shown = format!("{settings:?} {settings:#?}");
     assert!(shown.contains("[Secret]") || shown.contains("Secret"));
+    // As a text, or as bytes: fewer of them could be a certificate's.
+    let bytes = ["115"; 8].join(", ");
     assert!(
-        !shown.contains("ssss") && !shown.contains("115, 115"),
+        !shown.contains("ssss") && !shown.contains(&bytes),
         "{shown}"
     );
 }
