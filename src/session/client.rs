@@ -114,9 +114,11 @@ impl Client {
     }
 
     /// Takes note of an answer of the socket's. Where the runtime's budget for the
-    /// task was what made it wait, nothing that comes would wake it.
+    /// task was what made it wait, nothing that comes would wake it; and what
+    /// makes TLS wait is not for us to know.
     fn arm(&mut self, pending: bool) {
-        self.armed = pending && tokio::task::coop::has_budget_remaining();
+        let by_socket = !self.transport.is_tls() && tokio::task::coop::has_budget_remaining();
+        self.armed = pending && by_socket;
     }
 
     /// Sends what is queued and closes the connection.
