@@ -206,6 +206,9 @@ impl Proxy {
     pub fn reload(&self, edit: impl FnOnce(String) -> String) {
         let text = std::fs::read_to_string(&self.config).unwrap();
         std::fs::write(&self.config, edit(text)).unwrap();
+        // The first line may be of a reload that had read the files before they
+        // changed, as an earlier change of them has asked for.
+        self.hang_up("logins=");
         self.hang_up("logins=");
     }
 
