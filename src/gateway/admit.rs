@@ -5,7 +5,8 @@ use super::live::Live;
 use super::seats::Seat;
 use crate::binding::{AttachError, OwnSettings, attach};
 use crate::login::{
-    Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, parameter, settings_of,
+    Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, Proven, parameter,
+    settings_of,
 };
 use crate::observe::ClientSpan;
 use crate::pool::{Greeting, GreetingKey, Pool};
@@ -154,12 +155,15 @@ impl Door<'_> {
         let Authenticated {
             mut wire,
             startup,
+            proven,
+        } = authenticated;
+        let Proven {
             principal,
             answer,
             listed,
             expires,
             method,
-        } = authenticated;
+        } = proven;
         let span = Arc::new(ClientSpan::new(&principal, self.address));
         // The credential holds: whatever fails from here on follows that answer.
         let entered = match self.seat(&principal.tenant) {

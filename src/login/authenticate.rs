@@ -40,7 +40,7 @@ pub struct Peer<'a> {
     pub throttle: &'a Throttle,
 }
 
-/// A client whose credential holds. It has not been told yet: `answer` goes in
+/// A client whose credential holds. It has not been told yet: the answer goes in
 /// front of what it is told next.
 #[derive(Debug)]
 pub struct Authenticated {
@@ -48,7 +48,14 @@ pub struct Authenticated {
     pub wire: Wire,
     /// Its startup packet.
     pub startup: Startup,
-    /// Who it is.
+    /// What its proof has led to.
+    pub proven: Proven,
+}
+
+/// What a proof that holds leads to.
+#[derive(Debug)]
+pub struct Proven {
+    /// Who the client is.
     pub principal: Principal,
     /// The end of the authentication, to be sent.
     pub answer: Vec<u8>,
@@ -59,15 +66,6 @@ pub struct Authenticated {
     pub expires: Option<SystemTime>,
     /// What it has proved itself with, as `methods` of `[[logins]]` call it.
     pub method: &'static str,
-}
-
-/// What a proof that holds leads to.
-struct Proven {
-    principal: Principal,
-    answer: Vec<u8>,
-    listed: bool,
-    expires: Option<SystemTime>,
-    method: &'static str,
 }
 
 impl Authenticator {
@@ -107,11 +105,7 @@ impl Authenticator {
             Ok(proven) => Ok(Authenticated {
                 wire,
                 startup,
-                principal: proven.principal,
-                answer: proven.answer,
-                listed: proven.listed,
-                expires: proven.expires,
-                method: proven.method,
+                proven,
             }),
             Err(error) => Err((Some(Box::new(wire)), error)),
         }

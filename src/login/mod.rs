@@ -20,7 +20,7 @@ mod wire;
 
 pub use arrive::{Arrival, Arrived, Failed, Introduced};
 pub(crate) use authenticate::parameter;
-pub use authenticate::{Authenticated, Authenticator, Peer};
+pub use authenticate::{Authenticated, Authenticator, Peer, Proven};
 pub use parameters::settings_of;
 pub use throttle::{InProgress, Throttle};
 pub use wire::{LoginError, Wire};
