@@ -82,6 +82,15 @@ pub struct Effects {
     pub doubtful: bool,
 }
 
+impl Effects {
+    /// Whether something of the session is gone once the string has run: prepared
+    /// statements, or what keeps its server connection.
+    #[must_use]
+    pub fn take_away(&self) -> bool {
+        self.deallocates.is_some() || self.drops_prepared || self.clears_residue
+    }
+}
+
 /// A setting that a statement returns to its default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Returned {

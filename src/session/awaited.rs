@@ -71,10 +71,7 @@ impl Awaited {
     pub(super) fn ends_plainly(&self) -> bool {
         match self {
             Self::Sync => true,
-            Self::Query(verdict) => {
-                let effects = &verdict.effects;
-                effects.deallocates.is_none() && !effects.drops_prepared && !effects.clears_residue
-            }
+            Self::Query(verdict) => !verdict.effects.take_away(),
             _ => false,
         }
     }

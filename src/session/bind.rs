@@ -79,11 +79,8 @@ impl Session {
         if effects.resets {
             up.ledger.hold = Hold::Resetting;
         }
-        let changes_more = effects.resets
-            || effects.drops_prepared
-            || effects.clears_residue
-            || effects.deallocates.is_some()
-            || self.returns_to_startup(&statement.verdict);
+        let changes_more =
+            effects.resets || effects.take_away() || self.returns_to_startup(&statement.verdict);
         if changes_more {
             up.ledger.portals.retain(|(name, _)| *name != portal);
             up.ledger
