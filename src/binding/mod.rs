@@ -91,17 +91,6 @@ pub enum AttachError {
     },
 }
 
-impl AttachError {
-    /// Whether a timeout or a cancel request is the reason.
-    #[must_use]
-    pub fn is_cancel(&self) -> bool {
-        match self {
-            Self::Refused(report) | Self::OwnSetting { report, .. } => report.is_cancel(),
-            _ => false,
-        }
-    }
-}
-
 /// Queues what makes the connection `tenant`'s, with the client's `own`
 /// settings. Nothing is queued when it is so already.
 #[must_use]

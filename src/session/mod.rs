@@ -380,11 +380,13 @@ impl Session {
             }
             match connection.confirm(TransactionStatus::Idle, |_| {}).await {
                 Ok(connection) => return Ok(Some((attach_same(connection), slot))),
-                // Not by a timeout that the last client has left.
-                Err(error @ AttachError::OwnSetting { .. }) if !error.is_cancel() => {
-                    return Err(self.not_attached(error));
-                }
                 Err(error) => {
+                    // Not by a timeout that the last client has left.
+                    if let AttachError::OwnSetting { report, .. } = &error
+                        && !report.is_cancel()
+                    {
+                        return Err(self.not_attached(error));
+                    }
                     tracing::info!(target: "pgtenant::server", %error, "dropped a server connection that could not be scrubbed");
                 }
             }

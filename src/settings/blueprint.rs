@@ -61,18 +61,18 @@ pub struct Incumbents {
     read: Read,
 }
 
+impl std::fmt::Debug for Incumbents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incumbents").finish_non_exhaustive()
+    }
+}
+
 /// What was read of the rows, and by which blueprint.
 #[derive(Default)]
 struct Read {
     by: Option<Arc<()>>,
     tenants: Readings<Placed>,
     logins: Readings<ReadLogin>,
-}
-
-impl std::fmt::Debug for Incumbents {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Incumbents").finish_non_exhaustive()
-    }
 }
 
 impl Blueprint {
