@@ -1,6 +1,7 @@
 //! Verdicts by the full text of the query string, or by its shape.
 
 use super::inspection::Key;
+use super::prepared::SqlName;
 use super::shape;
 use super::verdict::Verdict;
 use hashbrown::HashMap;
@@ -110,7 +111,8 @@ fn weight(text: &[u8], verdict: &Verdict) -> usize {
         .iter()
         .map(super::parameters::SetConfig::weight);
     let answer = verdict.answer.as_ref().map_or(0, |a| a.column.len());
-    OVERHEAD + text.len() + message + at_bind.sum::<usize>() + answer
+    let names = verdict.effects.sql_names.iter().map(SqlName::weight);
+    OVERHEAD + text.len() + message + at_bind.sum::<usize>() + answer + names.sum::<usize>()
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod inspection;
 mod limits;
 mod parameters;
 mod policy;
+mod prepared;
 mod restriction;
 mod rules;
 mod settings;
@@ -34,6 +35,7 @@ mod verdict;
 pub use answer::{Answer, Question, Target};
 pub use parameters::{Parameter, SetConfig};
 pub use policy::Policy;
+pub use prepared::SqlName;
 pub use rules::{Rule, Switch, rules};
 pub use verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 

@@ -2,6 +2,7 @@
 
 use super::expression::{is_temporary, is_temporary_schema, last_name, leaves, qualifier, target};
 use super::inspection::{Inspection, Place, Scope, Visit};
+use super::prepared::{self, SqlName};
 use super::rules::{self, Rule};
 use super::settings::{self, Change};
 use super::tree::Stack;
@@ -81,12 +82,9 @@ pub(super) fn visit(
             Visit::Skip
         }
         Node::DeclareCursorStmt(statement) => declare(inspection, statement, scope),
-        Node::PrepareStmt(_) => {
-            effects.residue = true;
-            later
-        }
-        // What it runs was judged when it was prepared.
-        Node::ExecuteStmt(_) | Node::CallStmt(_) => {
+        Node::PrepareStmt(statement) => prepared::prepare(inspection, statement.name(), scope),
+        Node::ExecuteStmt(statement) => prepared::execute(inspection, statement.name(), scope),
+        Node::CallStmt(_) => {
             effects.doubtful = true;
             Visit::Descend(scope)
         }
@@ -94,15 +92,7 @@ pub(super) fn visit(
             effects.doubtful = true;
             Visit::Skip
         }
-        Node::DeallocateStmt(statement) => {
-            // A name that pgtenant gives: another client's statement.
-            let ours = statement.name().is_some_and(|n| n.starts_with("pgtenant_"));
-            effects.drops_prepared |= statement.isall || ours;
-            if place.alone && !statement.isall && !ours {
-                effects.deallocates = statement.name().map(Into::into);
-            }
-            Visit::Skip
-        }
+        Node::DeallocateStmt(statement) => prepared::deallocate(inspection, statement, place),
         Node::AlterEnumStmt(_)
         | Node::AlterCollationStmt(_)
         | Node::AlterObjectSchemaStmt(_)
@@ -366,6 +356,7 @@ fn discard(inspection: &mut Inspection<'_>, statement: &DiscardStmt, place: Plac
         reset_all(inspection, "DISCARD ALL", place);
         inspection.effects.drops_prepared = true;
         inspection.effects.clears_residue = true;
+        inspection.effects.sql_names.push(SqlName::DeallocateAll);
     }
     Visit::Skip
 }

@@ -2,6 +2,7 @@
 
 use super::answer::Answer;
 use super::parameters::SetConfig;
+use super::prepared::SqlName;
 
 /// What the guard says of one query string.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,6 +59,9 @@ pub struct Effects {
     pub drops_prepared: bool,
     /// It is the single statement `DEALLOCATE name`, of this name.
     pub deallocates: Option<Box<str>>,
+    /// The prepared statements that its PREPARE, EXECUTE and DEALLOCATE name, in
+    /// their order.
+    pub sql_names: Vec<SqlName>,
     /// It leaves objects in the session: temporary tables, cursors WITH HOLD,
     /// PREPARE, … A client that loses them finds out when it uses them.
     pub residue: bool,

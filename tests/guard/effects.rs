@@ -2,7 +2,7 @@
 
 use crate::{SETTING, guard};
 use pgtenant::guard::{
-    Effects, Guard, Mode, Options, Permission, Policy, Returned, TouchedSettings,
+    Effects, Guard, Mode, Options, Permission, Policy, Returned, SqlName, TouchedSettings,
 };
 
 /// Statements of drivers and applications that pass and leave nothing.
@@ -150,10 +150,12 @@ fn effects_tell_what_outlives_the_transaction() {
         drops_prepared: true,
         drops_temporary: true,
         clears_residue: true,
+        sql_names: vec![SqlName::DeallocateAll],
         ..resets.clone()
     };
     let drops = Effects {
         drops_prepared: true,
+        sql_names: vec![SqlName::DeallocateAll],
         ..none()
     };
     let residue = Effects {
@@ -256,6 +258,7 @@ fn effects_tell_what_outlives_the_transaction() {
             "DEALLOCATE p",
             Effects {
                 deallocates: Some("p".into()),
+                sql_names: vec![SqlName::Deallocate("p".into())],
                 ..none()
             },
         ),
@@ -263,6 +266,7 @@ fn effects_tell_what_outlives_the_transaction() {
             "DEALLOCATE PREPARE \"P q\"",
             Effects {
                 deallocates: Some("P q".into()),
+                sql_names: vec![SqlName::Deallocate("P q".into())],
                 ..none()
             },
         ),
@@ -272,7 +276,13 @@ fn effects_tell_what_outlives_the_transaction() {
         ("SELECT 1 INTO TEMP t", temporary("t")),
         ("CREATE TEMP SEQUENCE s", temporary("s")),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", residue.clone()),
-        ("PREPARE p AS SELECT 1", residue.clone()),
+        (
+            "PREPARE p AS SELECT 1",
+            Effects {
+                sql_names: vec![SqlName::Prepare("p".into())],
+                ..residue.clone()
+            },
+        ),
         (
             "SELECT pg_try_advisory_lock(1)",
             Effects {
@@ -288,7 +298,13 @@ fn effects_tell_what_outlives_the_transaction() {
         ("SELECT 1 OPERATOR(app.+) 2", doubtful.clone()),
         ("SELECT 1 <===> 2", doubtful.clone()),
         ("CALL p()", doubtful.clone()),
-        ("EXECUTE p", doubtful.clone()),
+        (
+            "EXECUTE p",
+            Effects {
+                sql_names: vec![SqlName::Execute("p".into())],
+                ..doubtful.clone()
+            },
+        ),
         ("CREATE TABLE t (a int DEFAULT f())", doubtful),
     ];
     let guard = guard(SETTING);

@@ -6,6 +6,7 @@ mod attacks;
 mod corpus;
 mod effects;
 mod limits;
+mod names;
 mod refused;
 mod regress;
 mod restrictions;
