@@ -17,6 +17,7 @@
 
 mod answer;
 mod cache;
+mod definitions;
 mod expression;
 mod functions;
 mod inspection;
@@ -26,6 +27,7 @@ mod policy;
 mod prepared;
 mod restriction;
 mod rules;
+mod set;
 mod settings;
 mod shape;
 mod statement;

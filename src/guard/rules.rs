@@ -143,9 +143,9 @@ rules! {
         hint "Set a shorter time, or ask the administrator for more."
 
     SEARCH_PATH = "search-path" "42501"
-        catches "a search_path that puts another schema before pg_catalog, or pg_temp first"
-        why "functions and operators of that schema would replace PostgreSQL's own"
-        hint "Leave pg_catalog out of search_path (it is then searched first), or list it first."
+        catches "a search_path that puts another schema before pg_catalog, or lists pg_temp without pg_catalog as its first schema"
+        why "functions and operators of that schema would replace PostgreSQL's own, and a plain CREATE would make temporary objects"
+        hint "Leave pg_catalog and pg_temp out of search_path (they are then searched first), or begin it with pg_catalog."
 
     COMPUTED = "computed-setting" "42501"
         catches "set_config with a name, or a guarded value, that is neither a constant nor a parameter of type text"

@@ -212,6 +212,10 @@ fn effects_tell_what_outlives_the_transaction() {
         ("SET search_path = a, b", named(&["search_path"])),
         ("SET search_path = pg_catalog, a", named(&["search_path"])),
         (
+            "SET search_path = pg_catalog, a, pg_temp",
+            named(&["search_path"]),
+        ),
+        (
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY, ISOLATION LEVEL SERIALIZABLE",
             named(&[
                 "default_transaction_read_only",
@@ -275,6 +279,14 @@ fn effects_tell_what_outlives_the_transaction() {
         ("CREATE TEMP TABLE \"T u\" AS SELECT 1", temporary("T u")),
         ("SELECT 1 INTO TEMP t", temporary("t")),
         ("CREATE TEMP SEQUENCE s", temporary("s")),
+        (
+            "CREATE MATERIALIZED VIEW pg_temp.m AS SELECT 1",
+            temporary("m"),
+        ),
+        (
+            "CREATE STATISTICS pg_temp.s ON a, b FROM t",
+            residue.clone(),
+        ),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", residue.clone()),
         (
             "PREPARE p AS SELECT 1",
