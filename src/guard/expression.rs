@@ -1,6 +1,7 @@
 //! What is judged wherever it stands: calls, names of columns that are calls,
 //! operators, relations.
 
+use super::folding::{folded, is_certain};
 use super::functions::{self, Call};
 use super::inspection::{Inspection, Scope, Visit};
 use super::parameters::{Operand, SetConfig};
@@ -96,7 +97,11 @@ pub(super) fn is_temporary(relation: &RangeVar) -> bool {
 pub(super) fn leaves(inspection: &mut Inspection<'_>, relation: &RangeVar) {
     let effects = &mut inspection.effects;
     effects.residue = true;
-    effects.temporary.extend(relation.relname().map(Into::into));
+    let name = relation.relname().unwrap_or_default();
+    effects.temporary.push(name.into());
+    if !is_certain(name) {
+        effects.temporary.push(folded(name).into());
+    }
 }
 
 /// Whether `schema` names a temporary schema.

@@ -3,6 +3,7 @@
 //! A name counts in any schema: extensions can be installed anywhere, and a
 //! wrapper that bears the name of a dangerous function is hardly harmless.
 
+use super::folding::folded;
 use super::rules::{self, Rule};
 
 /// What a call of a function means to the guard.
@@ -20,9 +21,16 @@ pub(super) enum Call {
 
 /// What a call of the function `name` means, when it is not an ordinary one.
 pub(super) fn call(name: &str) -> Option<Call> {
-    if !may_be_known(name) {
-        return None;
+    if !name.is_ascii() {
+        return known(&folded(name));
     }
+    if may_be_known(name) {
+        return known(name);
+    }
+    None
+}
+
+fn known(name: &str) -> Option<Call> {
     if let Ok(at) = CALLS.binary_search_by(|(known, _)| (*known).cmp(name)) {
         return CALLS.get(at).map(|(_, call)| *call);
     }
@@ -94,6 +102,7 @@ pub(super) fn is_builtin_operator(name: &str) -> bool {
 
 /// The rule for reading or writing the relation `name`.
 pub(super) fn relation(name: &str) -> Option<&'static Rule> {
+    let name = &*folded(name);
     if !name.starts_with("pg_") {
         return None;
     }
@@ -108,7 +117,7 @@ pub(super) fn relation(name: &str) -> Option<&'static Rule> {
 
 /// Whether `name` is the view whose UPDATE is a SET.
 pub(super) fn is_pg_settings(name: &str) -> bool {
-    name == "pg_settings"
+    folded(name) == "pg_settings"
 }
 
 const RELATIONS: &[(&str, &Rule)] = &[

@@ -206,6 +206,15 @@ impl<'p> Inspection<'p> {
         }
     }
 
+    /// Refuses a name that must be known exactly and that a server may fold.
+    pub(super) fn refuse_name(&mut self, name: &str) {
+        if !name.is_ascii() {
+            self.refuse(&rules::NAMES, || {
+                format!("name \"{}\" is not ASCII", settings::clip(name))
+            });
+        }
+    }
+
     /// Records a call that only the parameters' values can decide on.
     pub(super) fn defer(&mut self, call: SetConfig) {
         self.deferred.push(call);

@@ -19,6 +19,7 @@ mod answer;
 mod cache;
 mod definitions;
 mod expression;
+mod folding;
 mod functions;
 mod inspection;
 mod limits;

@@ -31,16 +31,20 @@ impl SqlName {
 /// Judges PREPARE, whose statement runs later.
 pub(super) fn prepare(inspection: &mut Inspection<'_>, name: Option<&str>, scope: Scope) -> Visit {
     inspection.effects.residue = true;
-    let name = name.unwrap_or_default().into();
-    inspection.effects.sql_names.push(SqlName::Prepare(name));
+    let name = name.unwrap_or_default();
+    inspection.refuse_name(name);
+    let name = SqlName::Prepare(name.into());
+    inspection.effects.sql_names.push(name);
     Visit::Descend(scope.max(Scope::Later))
 }
 
 /// Judges EXECUTE: the statement that it runs was judged when it was prepared.
 pub(super) fn execute(inspection: &mut Inspection<'_>, name: Option<&str>, scope: Scope) -> Visit {
     inspection.effects.doubtful = true;
-    let name = name.unwrap_or_default().into();
-    inspection.effects.sql_names.push(SqlName::Execute(name));
+    let name = name.unwrap_or_default();
+    inspection.refuse_name(name);
+    let name = SqlName::Execute(name.into());
+    inspection.effects.sql_names.push(name);
     Visit::Descend(scope)
 }
 
@@ -50,8 +54,9 @@ pub(super) fn deallocate(
     statement: &DeallocateStmt,
     place: Place,
 ) -> Visit {
-    let effects = &mut inspection.effects;
     let name = statement.name().unwrap_or_default();
+    inspection.refuse_name(name);
+    let effects = &mut inspection.effects;
     if statement.isall {
         effects.drops_prepared = true;
         effects.sql_names.push(SqlName::DeallocateAll);

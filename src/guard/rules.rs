@@ -95,6 +95,11 @@ rules! {
         why "the time to read them grows with the square of their depth"
         hint "Nest comments less deeply."
 
+    NAMES = "name-encoding" "0A000"
+        catches "names of settings and of prepared statements with letters outside ASCII"
+        why "some servers fold them, and would take another name than the guard does"
+        hint "Use ASCII letters in the name, or set_config with the setting's name as a constant."
+
     UNKNOWN = "unknown-statement" "0A000"
         catches "statements that the guard has no rule for"
         why "what is not known to be harmless is refused"

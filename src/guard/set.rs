@@ -1,5 +1,6 @@
 //! SET, RESET and DISCARD, and the modes of transactions.
 
+use super::folding::folded;
 use super::inspection::{Inspection, Place, Scope, Visit};
 use super::prepared::SqlName;
 use super::rules;
@@ -26,7 +27,8 @@ pub(super) fn variable_set(
             reset_all(inspection, "SET SESSION AUTHORIZATION DEFAULT", place);
         }
         kind => {
-            let name = set.name().unwrap_or_default().to_ascii_lowercase();
+            let written = set.name().unwrap_or_default();
+            let name = folded(written).to_ascii_lowercase();
             let values;
             let change = match kind {
                 VariableSetKind::VAR_SET_VALUE => {
@@ -38,6 +40,7 @@ pub(super) fn variable_set(
             if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
                 inspection.refuse(rule, || message);
             }
+            inspection.refuse_name(written);
             let returns = matches!(
                 kind,
                 VariableSetKind::VAR_SET_DEFAULT | VariableSetKind::VAR_RESET

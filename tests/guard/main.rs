@@ -5,6 +5,7 @@
 mod attacks;
 mod corpus;
 mod effects;
+mod folding;
 mod limits;
 mod names;
 mod refused;

@@ -39,6 +39,18 @@ const REFUSED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "name-encoding",
+        &[
+            "SET app.İd = '1'",
+            "RESET app.é",
+            "SET LOCAL \"app.É\" = 1",
+            "PREPARE İx AS SELECT 1",
+            "EXECUTE é",
+            "EXPLAIN EXECUTE é",
+            "DEALLOCATE \"İ\"",
+        ],
+    ),
+    (
         "role",
         &[
             "SET ROLE postgres",
