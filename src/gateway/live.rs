@@ -109,6 +109,7 @@ fn policies(settings: &Settings) -> Policies {
         let names = protected.iter().map(String::as_str).chain(path);
         let mut policy = Policy::new(settings.guard, names);
         policy.max_length = crate::session::MAX_STATEMENT;
+        policy.shares_tables = matches!(kind, IsolationKind::Setting { .. });
         policy
     };
     let isolations = settings.isolations.iter();

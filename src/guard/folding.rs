@@ -7,8 +7,9 @@
 //! The guard does not know the database's encoding. It stays sound because
 //!
 //! 1. *the tree is the same.* Keywords are folded as ASCII in every encoding, and
-//!    where strings, quoted names and operators begin and end rests on ASCII alone.
-//!    So the server's tree is the guard's, but for the letters of names;
+//!    where strings, quoted names and operators begin and end rests on ASCII alone,
+//!    of which no conversion from UTF-8 to a server's encoding makes more. So the
+//!    server's tree is the guard's, but for the letters of names;
 //! 2. *a name that is looked for is looked for in its folded form*, whether it was
 //!    quoted or not. Those names are ASCII; of the letters of such an encoding U+0130
 //!    alone becomes one of ASCII (U+212A, the Kelvin sign, is in none of them);
@@ -41,6 +42,7 @@ pub(super) fn is_certain(name: &str) -> bool {
 /// One letter for one letter, as in an encoding of one byte.
 fn lower(c: char) -> char {
     match c {
+        '\0'..='\u{7f}' => c,
         '\u{130}' => 'i',
         c => {
             let mut letters = c.to_lowercase();

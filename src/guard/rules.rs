@@ -239,14 +239,24 @@ rules! {
         hint "Use a bytea column, or set guard.channels = \"allow\" to permit it."
 
     ADVISORY = "advisory-locks" "42501" [Channels]
-        catches "pg_advisory_lock and pg_advisory_lock_shared"
-        why "lock numbers span the whole database, and a session's lock outlives its transaction"
-        hint "Use pg_advisory_xact_lock or pg_try_advisory_lock, or set guard.channels = \"allow\"."
+        catches "advisory locks, but for pg_try_advisory_lock"
+        why "lock numbers span the whole database: tenants would wait for each other's locks and see them"
+        hint "Lock a row with SELECT ... FOR UPDATE, or set guard.channels = \"allow\" to permit it."
 
     SESSIONS = "other-sessions" "42501" [Channels]
-        catches "pg_stat_activity and its kin; pg_terminate_backend and pg_cancel_backend but for a session of one's own login"
+        catches "pg_stat_activity, pg_locks, pg_prepared_statements and their kin, but for the own session's row; pg_terminate_backend and pg_cancel_backend but for a session of one's own login"
         why "they show and stop the sessions of other tenants"
         hint "Name one session of your own login: SELECT pg_terminate_backend(PID), with the PID that pg_backend_pid() told; or set guard.channels = \"allow\"."
+
+    STATISTICS = "statistics" "42501" [Channels]
+        catches "pg_stats, pg_stats_ext, pg_stats_ext_exprs, pg_stat_xact_* and the functions beneath them; currtid"
+        why "they hold values of other sessions' temporary tables, count what the server connection's last user did, or look at rows past row-level security"
+        hint "Ask over a direct connection to the server, or set guard.channels = \"allow\" to permit it."
+
+    EXPLAIN_ANALYZE = "explain-analyze" "42501" [Channels]
+        catches "EXPLAIN with ANALYZE, where tenants share tables (kind setting)"
+        why "it counts the rows that row-level security removed, by any condition: so it tells other tenants' values"
+        hint "Use EXPLAIN without ANALYZE, or set guard.channels = \"allow\" to permit it."
 
     TABLE_LOCKS = "table-locks" "42501" [Channels]
         catches "LOCK TABLE in a mode stronger than ROW EXCLUSIVE"

@@ -154,3 +154,16 @@ fn value(node: Node<'_>) -> String {
         _ => String::new(),
     }
 }
+
+/// Whether the value of an option switches it off (PostgreSQL: `defGetBoolean`).
+pub(super) fn is_off(node: Node<'_>) -> bool {
+    match node {
+        Node::Integer(number) => number.ival == 0,
+        Node::String(text) => text.sval().is_some_and(|text| {
+            ["off", "false"]
+                .iter()
+                .any(|off| text.eq_ignore_ascii_case(off))
+        }),
+        _ => false,
+    }
+}

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+mod always;
 mod attacks;
 mod corpus;
 mod effects;
 mod folding;
+mod harmless;
 mod limits;
 mod names;
+mod opened;
 mod refused;
 mod regress;
 mod restrictions;
