@@ -7,7 +7,7 @@ use super::inspection::{Inspection, Scope, Visit};
 use super::parameters::{Operand, SetConfig};
 use super::rules;
 use super::settings::{self, Change, clip};
-use super::{own_session, relations, restriction};
+use super::{own_session, plain, relations, restriction};
 use pg_raw_parse::nodes::{FuncCall, RangeVar, TypeCast};
 use pg_raw_parse::{ConstValue, Node, list::NodeList};
 
@@ -129,6 +129,9 @@ fn reference(inspection: &mut Inspection<'_>, relation: &RangeVar, scope: Scope)
     let Some(name) = relation.relname() else {
         return;
     };
+    if let Some(plain) = inspection.plain {
+        inspection.names_others |= !plain::is_plain(plain, relation);
+    }
     if let Some(rule) = relations::rule(name) {
         inspection.refuse(rule, || {
             format!("access to {name} is not allowed through pgtenant")

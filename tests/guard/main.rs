@@ -11,6 +11,7 @@ mod harmless;
 mod limits;
 mod names;
 mod opened;
+mod plain;
 mod refused;
 mod regress;
 mod restrictions;
