@@ -111,10 +111,14 @@ async fn log_in(newcomer: Newcomer, shared: &Arc<Shared>) -> Result<Option<Admit
         false => shared.spare_handshakes.try_acquire().ok(),
     };
     let refused = (!newcomer.has_place && spare.is_none()).then(too_many_clients);
-    let introduced = match arrived.introduce(&live.tls, refused).await? {
+    let introduced = arrived.introduce(&live.tls, refused).await?;
+    drop(spare);
+    let introduced = match introduced {
         Arrival::Client(introduced) => introduced,
-        Arrival::Cancel(request) => {
+        Arrival::Cancel(request, wire) => {
             shared.registry.cancel(&request).await;
+            // Not before: from here on the client's next statement is safe.
+            wire.close().await;
             return Ok(None);
         }
     };
