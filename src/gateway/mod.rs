@@ -175,7 +175,7 @@ async fn sweep(shared: Arc<Shared>) {
     loop {
         ticks.tick().await;
         shared.pools.sweep();
-        shared.registry.expire();
+        shared.registry.expire(shared.live.load().end_within);
     }
 }
 

@@ -10,8 +10,8 @@ mod connection;
 mod prepared;
 mod secure;
 
-pub(crate) use connect::dial;
-pub use connect::{ConnectError, Target, cancel, connect};
+pub(crate) use connect::{CancelConnection, dial};
+pub use connect::{ConnectError, Target, connect};
 pub use connection::{BackendKey, Connection, ConnectionId, Parameters, Unbound};
 pub use prepared::{Moment, Prepared, PreparedId, PreparedSet, Shape, StatementName};
 pub(crate) use secure::{Secured, secure};

@@ -15,11 +15,13 @@
 pub mod pipeline;
 pub mod proxy;
 pub mod raw;
+pub mod relay;
 pub mod site;
 
 pub use pipeline::Pipeline;
 pub use proxy::{Options, Proxy};
 pub use raw::{Answer, Fields, Message, Raw};
+pub use relay::Relay;
 pub use site::{Site, site};
 
 use std::thread;

@@ -17,6 +17,8 @@ use std::time::Instant;
 pub struct Options {
     /// The database of the setting kind.
     pub database: String,
+    /// A [`Relay`](super::Relay) before the server.
+    pub relay: Option<u16>,
     /// `tls.mode`; without `"off"` there is a certificate.
     pub tls: &'static str,
     /// `listen.max_clients`
@@ -72,6 +74,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             database: pgtenant::throwaway::wellness::SETTING_DATABASE.to_owned(),
+            relay: None,
             tls: "allow",
             max_clients: 1000,
             clients_per_tenant: None,
@@ -421,8 +424,7 @@ mode = "{tls}"
 [servers.main]
 host = "127.0.0.1"
 port = {port}
-tls = "verify-full"
-ca = {ca}
+{server_tls}
 user = "{APP_ROLE}"
 password_file = {password}
 connect_timeout = "{connect_timeout}"
@@ -458,8 +460,11 @@ channels = "{channels}"
 [log]
 filter = "{log}"
 "#,
-        port = site.cluster.port(),
-        ca = path("ca.crt"),
+        port = options.relay.unwrap_or_else(|| site.cluster.port()),
+        server_tls = match options.relay {
+            Some(_) => "tls = \"off\"".to_owned(),
+            None => format!("tls = \"verify-full\"\nca = {}", path("ca.crt")),
+        },
         password = path("app.password"),
         role_key = path("role.key"),
     );
