@@ -26,6 +26,8 @@ struct Shared {
 #[derive(Debug, Default, Clone, Copy)]
 struct State {
     holds: bool,
+    /// So many of those that are held are passed on all the same.
+    excepted: usize,
     came: usize,
     passed: usize,
     gone: usize,
@@ -66,6 +68,12 @@ impl Relay {
     /// Passes on what was held.
     pub fn release(&self) {
         self.shared.change(|state| state.holds = false);
+    }
+
+    /// Passes on the first of those that have come since the beginning, and next
+    /// time the second.
+    pub fn release_one(&self) {
+        self.shared.change(|state| state.excepted += 1);
     }
 
     /// How many requests have come so far.
@@ -143,13 +151,20 @@ fn pass(mut client: TcpStream, server: u16, shared: &Arc<Shared>) {
     if client.read_exact(&mut rest).is_err() {
         return;
     }
-    shared.change(|state| state.came += 1);
+    let number = {
+        let mut state = shared.lock();
+        state.came += 1;
+        state.came
+    };
+    shared.changed.notify_all();
     let (mut proxy, of_proxy) = (client.try_clone().unwrap(), shared.clone());
     thread::spawn(move || {
         let _ = proxy.read(&mut [0]);
         of_proxy.change(|state| state.gone += 1);
     });
-    shared.wait("they are released", |state| !state.holds);
+    shared.wait("they are released", |state| {
+        !state.holds || number <= state.excepted
+    });
     let mut server = TcpStream::connect(("127.0.0.1", server)).unwrap();
     server.write_all(&CANCEL_REQUEST).unwrap();
     server.write_all(&rest).unwrap();
