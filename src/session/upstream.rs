@@ -6,12 +6,15 @@ use super::statements::Statement;
 use crate::server::Connection;
 use crate::server::Prepared;
 use crate::server::PreparedId;
+use crate::server::PreparedSet;
 use crate::server::StatementName;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend as write;
 
 /// Prepared statements that one server connection keeps.
-pub(super) const MOST_PREPARED: usize = 200;
+const MOST_PREPARED: usize = 200;
+/// Most bytes of their texts.
+const MOST_PREPARED_BYTES: usize = 4 << 20;
 
 /// A server connection and what is owed on it.
 pub(super) struct Upstream<'a, S> {
@@ -31,13 +34,12 @@ impl<S> Upstream<'_, S> {
     }
 
     /// Prepares a statement under a new name. Closes what another client has
-    /// prepared of it before (its tables may have changed since), and the one
-    /// that has been unused for the longest time if there are too many.
+    /// prepared of it before (its tables may have changed since), and those that
+    /// have been unused for the longest time if there are too many.
     pub(super) fn prepare(&mut self, prepared: &Prepared, owed: Awaited) -> String {
         let id: PreparedId = prepared.id();
         let before = self.connection.prepared().find_any(id);
-        let name = self.connection.prepared().add(id).to_string();
-        let evicted = self.connection.prepared().evict(MOST_PREPARED);
+        let name = self.connection.prepared().add(prepared).to_string();
         let output = self.connection.output();
         output.extend_from_slice(b"P");
         put_len(output, name.len() + 1 + prepared.tail().len());
@@ -45,7 +47,11 @@ impl<S> Upstream<'_, S> {
         output.extend_from_slice(b"\0");
         output.extend_from_slice(prepared.tail());
         self.ledger.awaited.push_back(owed);
-        for name in before.into_iter().chain(evicted) {
+        if let Some(name) = before {
+            self.close(name);
+        }
+        let evict = |set: &mut PreparedSet| set.evict(MOST_PREPARED, MOST_PREPARED_BYTES);
+        while let Some(name) = evict(self.connection.prepared()) {
             self.close(name);
         }
         name
