@@ -210,6 +210,7 @@ impl Door<'_> {
             pool: prepared.membership.pool,
             guard: prepared.membership.guard,
             interner: self.shared.interner.clone(),
+            parsing: self.shared.parsing.clone(),
             registration,
             asked: prepared.asked,
             startup: prepared.greeting.own.clone(),

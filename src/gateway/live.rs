@@ -108,7 +108,7 @@ fn policies(settings: &Settings) -> Policies {
         let path = matches!(kind, IsolationKind::Schema { .. }).then_some("search_path");
         let names = protected.iter().map(String::as_str).chain(path);
         let mut policy = Policy::new(settings.guard, names);
-        policy.max_length = crate::session::MAX_STATEMENT;
+        policy.max_length = settings.listen.max_statement;
         policy
     };
     let isolations = settings.isolations.iter();

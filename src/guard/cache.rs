@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 /// Longer texts are not kept.
 const MAX_TEXT: usize = 8 << 10;
-/// What an entry takes beside its texts: the map's slot, the verdict, the
+/// What an entry takes beside its text and verdict: the map's slot, the
 /// allocator's own.
-const OVERHEAD: usize = 256;
+const OVERHEAD: usize = 64;
 
 /// The verdicts that are kept. Texts that differ in their literals alone share
 /// one where that is sound.
@@ -104,13 +104,7 @@ impl Kept {
 
 /// What an entry takes, in bytes: the same for a text at any time.
 fn weight(text: &[u8], verdict: &Verdict) -> usize {
-    let message = verdict.refusal.as_ref().map_or(0, |r| r.message.len());
-    let at_bind = verdict
-        .at_bind
-        .iter()
-        .map(super::parameters::SetConfig::weight);
-    let answer = verdict.answer.as_ref().map_or(0, |a| a.column.len());
-    OVERHEAD + text.len() + message + at_bind.sum::<usize>() + answer
+    OVERHEAD + text.len() + verdict.size()
 }
 
 #[cfg(test)]

@@ -108,6 +108,12 @@ impl Guard {
         Arc::ptr_eq(verdict, &self.harmless) && self.policy.options.opaque != Permission::Allow
     }
 
+    /// The longest statement that it takes, in bytes.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.policy.max_length
+    }
+
     /// What the guard was told.
     #[must_use]
     pub fn options(&self) -> Options {

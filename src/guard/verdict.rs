@@ -18,6 +18,37 @@ pub struct Verdict {
     pub answer: Option<Answer>,
 }
 
+impl Verdict {
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let names = |names: &[Box<str>]| texts(names.iter());
+        let settings = match &self.effects.settings {
+            TouchedSettings::Named(settings) => names(settings),
+            TouchedSettings::None | TouchedSettings::Any => 0,
+        };
+        let returned = &self.effects.defaults;
+        size_of::<Self>()
+            + self.refusal.as_ref().map_or(0, |r| r.message.capacity())
+            + settings
+            + texts(returned.iter().map(|returned| &returned.name))
+            + returned.len() * size_of::<Returned>()
+            + self
+                .effects
+                .deallocates
+                .as_ref()
+                .map_or(0, |name| name.len())
+            + names(&self.effects.temporary)
+            + self.at_bind.iter().map(SetConfig::weight).sum::<usize>()
+            + self.answer.as_ref().map_or(0, |a| a.column.len())
+    }
+}
+
+/// What texts take, and what the allocator takes for each.
+fn texts<'a>(texts: impl Iterator<Item = &'a Box<str>>) -> usize {
+    texts.map(|text| text.len() + 3 * size_of::<usize>()).sum()
+}
+
 /// Why a statement is refused, ready for an ErrorResponse and the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {

@@ -42,7 +42,7 @@ impl Session {
         let mut reply = Reply::default();
         if let Some(answer) = &verdict.answer {
             // A simple query ends the unnamed statement and portal.
-            self.statements.set_unnamed(None);
+            self.statements.remove(b"");
             self.portals.clear();
             match self.answer_query(answer) {
                 Ok(answered) => reply = answered,
@@ -80,9 +80,8 @@ impl Session {
         let prepared = Prepared::new(parse.tail);
         let statement = Arc::new(Statement::new(prepared, verdict.clone(), &self.own));
         self.has_answered = true;
-        if name.is_empty() {
-            self.statements.set_unnamed(Some(statement));
-        } else if !self.statements.insert(&name, statement) {
+        let longest = self.guard.longest();
+        if !self.statements.insert(&name, statement, longest) {
             return Err(too_many_statements());
         }
         Ok(Reply::parsed())

@@ -90,7 +90,12 @@ impl Client {
     /// Ready when the client is gone. What it sends meanwhile is kept, up to a
     /// bound.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        while self.input.len() < MOST_AHEAD {
+        self.poll_gone_behind(0, cx)
+    }
+
+    /// The same, where `len` bytes wait that are not counted.
+    pub(super) fn poll_gone_behind(&mut self, len: usize, cx: &mut Context<'_>) -> Poll<io::Error> {
+        while self.input.len() < len + MOST_AHEAD {
             if self.is_awaited() {
                 return Poll::Pending;
             }

@@ -18,8 +18,6 @@ use crate::wire::frontend::Header;
 use crate::wire::frontend::Kind;
 use bytes::BytesMut;
 
-/// Longest Query or Parse that is taken, in bytes.
-pub const MAX_STATEMENT: usize = 8 << 20;
 /// Longest front of a Bind (its two names) that is taken, in bytes.
 pub(super) const MAX_NAMES: usize = 16 << 10;
 /// Once this much is staged for the server, it is sent before more is taken.
@@ -176,7 +174,8 @@ impl Session {
         if !client.scan.advance(&mut client.input, &mut BytesMut::new()) {
             return Ok(Next::Incomplete);
         }
-        next(client.scan.unseen(&client.input), self.skipping)
+        let longest = self.guard.longest();
+        next(client.scan.unseen(&client.input), longest, self.skipping)
     }
 
     fn next_message_to<S>(
@@ -191,7 +190,8 @@ impl Session {
         {
             return Ok(Next::Incomplete);
         }
-        next(client.scan.unseen(&client.input), skips)
+        let longest = self.guard.longest();
+        next(client.scan.unseen(&client.input), longest, skips)
     }
 
     /// What has arrived of the message's body.
@@ -222,7 +222,8 @@ impl Session {
     }
 }
 
-fn next(rest: &[u8], skipping: bool) -> Result<Next, FrameError> {
+/// `longest`: the longest Query or Parse that is taken, in bytes.
+fn next(rest: &[u8], longest: usize, skipping: bool) -> Result<Next, FrameError> {
     let Some(header) = frontend::header(rest)? else {
         return Ok(Next::Incomplete);
     };
@@ -232,7 +233,7 @@ fn next(rest: &[u8], skipping: bool) -> Result<Next, FrameError> {
         Kind::CopyData | Kind::FunctionCall => 0,
         Kind::CopyDone | Kind::CopyFail | Kind::Flush | Kind::Sync | Kind::Terminate => 0,
         _ if skipping => 0,
-        Kind::Query | Kind::Parse if header.body > MAX_STATEMENT => {
+        Kind::Query | Kind::Parse if header.body > longest => {
             return Ok(Next::TooLong(header));
         }
         Kind::Bind => {

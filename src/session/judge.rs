@@ -3,8 +3,8 @@
 use super::Judged;
 use super::Session;
 use super::awaited::Awaited;
+use super::forward::MAX_NAMES;
 use super::forward::Step;
-use super::forward::{MAX_NAMES, MAX_STATEMENT};
 use super::refusal::layout;
 use super::upstream::Upstream;
 use super::upstream::written;
@@ -79,11 +79,11 @@ impl Session {
     }
 
     /// The statement at the buffer's head, to be judged elsewhere.
-    pub(super) fn long_statement(&self) -> Option<Vec<u8>> {
+    pub(super) fn long_statement(&self) -> Option<&[u8]> {
         let bytes = self.client.scan.unseen(&self.client.input);
         let header = frontend::header(bytes).ok()??;
         let body = bytes.get(HEADER..HEADER + header.body)?;
-        statement_text(header, body).ok().map(<[u8]>::to_vec)
+        statement_text(header, body).ok()
     }
 
     /// What a message that is too long is refused with.
@@ -92,7 +92,10 @@ impl Session {
             let message = format!("the names in a Bind message are longer than {MAX_NAMES} bytes");
             return ClientError::error("54000", message);
         }
-        self.refusal(&guard::statement_too_long(header.body, MAX_STATEMENT))
+        self.refusal(&guard::statement_too_long(
+            header.body,
+            self.guard.longest(),
+        ))
     }
 
     /// Refuses a message in the midst of others: the server is made to fail in

@@ -513,7 +513,7 @@ impl Ledger {
                 // The server keeps what nobody knows any more.
                 Some(Awaited::OurClose) => self.condition = Condition::Littered,
                 Some(Awaited::Parse(Parsed::Unnamed)) => {
-                    statements.set_unnamed(None);
+                    statements.remove(b"");
                     self.has_unnamed = false;
                 }
                 Some(Awaited::OurParse(id)) => connection.prepared().remove(id),

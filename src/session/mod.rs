@@ -14,12 +14,14 @@ mod effects;
 mod extended;
 mod follow;
 mod forward;
+mod interner;
 mod judge;
 mod ledger;
 mod local;
 mod orders;
 mod own;
 mod parse;
+mod parsing;
 mod plain;
 mod query;
 mod refusal;
@@ -31,10 +33,10 @@ mod upstream;
 pub use cancel::{Member, Registration, Registry, Visitor};
 pub use client::Client;
 pub use follow::restricted;
-pub use forward::MAX_STATEMENT;
+pub use interner::Interner;
 pub use orders::{Ending, Membership, Order, When};
+pub use parsing::Parsing;
 pub use scan::Scan;
-pub use statements::Interner;
 
 use crate::binding::{
     AttachError, Attaching, Bound, Condition, OwnSettings, Taken, attach, attach_same, reattach,
@@ -74,6 +76,8 @@ pub struct Parts {
     pub guard: Arc<Guard>,
     /// Statements that clients share.
     pub interner: Arc<Interner>,
+    /// Turns at parsing long statements.
+    pub parsing: Arc<Parsing>,
     /// What a cancel request finds the session by.
     pub registration: Registration,
     /// The settings that it made at startup.
@@ -121,6 +125,7 @@ pub struct Session {
     pool: Arc<Pool>,
     guard: Arc<Guard>,
     interner: Arc<Interner>,
+    parsing: Arc<Parsing>,
     registration: Registration,
     draining: Arc<AtomicBool>,
     span: Arc<ClientSpan>,
@@ -190,6 +195,7 @@ impl Session {
             pool: parts.pool,
             guard: parts.guard,
             interner: parts.interner,
+            parsing: parts.parsing,
             registration: parts.registration,
             draining: parts.draining,
             span: parts.span,
@@ -262,7 +268,7 @@ impl Session {
             match self.answer_locally().map_err(bad_frame)? {
                 Step::NeedsServer => return Ok(()),
                 Step::Terminate => return Err(End::Terminated),
-                Step::Judge => Box::pin(self.judge_long()).await,
+                Step::Judge => Box::pin(self.judge_long()).await?,
                 Step::Incomplete | Step::Done | Step::Held => self.idle().await?,
             }
         }
@@ -274,16 +280,43 @@ impl Session {
     }
 
     /// Judges the statement at the buffer's head where it does not keep others
-    /// waiting.
-    async fn judge_long(&mut self) {
-        let Some(sql) = self.long_statement() else {
-            return;
+    /// waiting, once it is its turn.
+    async fn judge_long(&mut self) -> Result<(), End> {
+        let Some(len) = self.long_statement().map(<[u8]>::len) else {
+            return Ok(());
+        };
+        let tenant = self.principal.tenant.id.clone();
+        let mut turn = std::pin::pin!(self.parsing.clone().turn(tenant, len));
+        let ahead = self.client.input.len();
+        let turn = std::future::poll_fn(|cx| {
+            if let Poll::Ready(turn) = turn.as_mut().poll(cx) {
+                return Poll::Ready(Ok(turn));
+            }
+            self.client
+                .poll_gone_behind(ahead, cx)
+                .map(|error| Err(End::ClientGone(error)))
+        })
+        .await
+        .inspect_err(|_| {
+            self.registration.done();
+        })?;
+        let sql = self.long_statement().map(<[u8]>::to_vec);
+        let (Some(turn), Some(sql)) = (turn, sql) else {
+            return Ok(());
         };
         let guard = self.guard.clone();
-        let verdict = tokio::task::spawn_blocking(move || guard.inspect(&sql)).await;
+        let inspect = move || {
+            let verdict = guard.inspect(&sql);
+            // It lasts as long as the memory is needed, whether the client does
+            // or not.
+            drop((sql, turn));
+            verdict
+        };
+        let verdict = tokio::task::spawn_blocking(inspect).await;
         // Without a verdict the statement is judged again, and never passes
         // without one.
         self.judged = verdict.ok().map(Judged::Raw);
+        Ok(())
     }
 
     /// Serves one transaction, or as long as the client keeps the connection.
@@ -308,7 +341,7 @@ impl Session {
                         Ok(())
                     };
                 }
-                Outcome::Judge => Box::pin(self.judge_long()).await,
+                Outcome::Judge => Box::pin(self.judge_long()).await?,
                 Outcome::Reset => exchange = Box::pin(self.attach_again(exchange)).await?,
                 Outcome::Stale => exchange = Box::pin(self.renew(exchange)).await?,
                 Outcome::End(end) => {

@@ -69,8 +69,7 @@ impl Session {
             return Ok(());
         }
         if name.is_empty() {
-            self.add_unnamed(header, verdict, up);
-            return Ok(());
+            return self.add_unnamed(header, verdict, up);
         }
         let prepared = if self.touched.is_empty() && !up.ledger.local {
             self.interner.intern(parse.tail, &self.own)
@@ -79,7 +78,8 @@ impl Session {
             Prepared::new(parse.tail)
         };
         let statement = Arc::new(Statement::new(prepared.clone(), verdict, &self.own));
-        if !self.statements.insert(&name, statement.clone()) {
+        let longest = self.guard.longest();
+        if !self.statements.insert(&name, statement.clone(), longest) {
             return Err(too_many_statements());
         }
         if statement.is_nameless() {
@@ -108,7 +108,7 @@ impl Session {
         header: Header,
         verdict: Arc<Verdict>,
         up: &mut Upstream<'_, S>,
-    ) {
+    ) -> Result<(), ClientError> {
         let tail = self.body(header).get(1..).unwrap_or_default();
         // Many clients send one text over and over.
         let is_same = |last: &Arc<Statement>| {
@@ -118,11 +118,15 @@ impl Session {
         };
         if !self.statements.get(b"").is_some_and(is_same) {
             let statement = Statement::new(Prepared::new(tail), verdict, &self.own);
-            self.statements.set_unnamed(Some(Arc::new(statement)));
+            let longest = self.guard.longest();
+            if !self.statements.insert(b"", Arc::new(statement), longest) {
+                return Err(too_many_statements());
+            }
         }
         up.ledger.has_unnamed = true;
         up.ledger.awaited.push_back(Awaited::Parse(Parsed::Unnamed));
         self.pass(header);
+        Ok(())
     }
 
     /// The prepared statement of the client's that a DEALLOCATE names, if the
@@ -158,6 +162,8 @@ impl Session {
             &self.own,
         );
         up.parse_unnamed(&statement, Awaited::Parse(Parsed::Unnamed));
-        self.statements.set_unnamed(Some(Arc::new(statement)));
+        // Small enough to be taken at any time.
+        let longest = self.guard.longest();
+        self.statements.insert(b"", Arc::new(statement), longest);
     }
 }

@@ -105,7 +105,7 @@ impl Session {
 
     /// A simple query ends the unnamed statement.
     fn end_unnamed<S>(&mut self, up: &mut Upstream<'_, S>) {
-        self.statements.set_unnamed(None);
+        self.statements.remove(b"");
         up.ledger.has_unnamed = false;
     }
 
