@@ -7,7 +7,8 @@ use super::bind::Unbound;
 use super::forward::Step;
 use super::ledger::Hold;
 use super::refusal::{
-    after_reset, in_failed_transaction, layout, name_taken, no_statement, too_many_statements,
+    after_reset, in_failed_transaction, keepable, layout, name_taken, no_statement,
+    too_many_statements,
 };
 use super::statements::Statement;
 use super::upstream::Upstream;
@@ -73,7 +74,7 @@ impl Session {
                 ),
             });
         }
-        let name: Box<[u8]> = parse.name.into();
+        let name = keepable(parse.name)?;
         if !name.is_empty() && self.statements.get(&name).is_some() {
             return Err(name_taken(&name));
         }

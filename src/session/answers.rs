@@ -4,6 +4,7 @@
 
 use super::Session;
 use super::cancel::Peer;
+use super::refusal::too_many_portals;
 use super::statements::Statement;
 use crate::guard::{Answer, Question, Target, Verdict};
 use crate::wire::ClientError;
@@ -12,7 +13,7 @@ use crate::wire::frontend::{self, BindValues};
 use std::sync::Arc;
 
 /// Most portals of ours up to a Sync.
-const MOST_PORTALS: usize = 100;
+pub(super) const MOST_PORTALS: usize = 100;
 /// `int4` in pg_type: OID, bytes.
 const INT4: (u32, u16) = (23, 4);
 /// `bool` in pg_type: OID, bytes.
@@ -157,10 +158,7 @@ impl Session {
     pub(super) fn open_portal(&mut self, name: &[u8], bound: Bound) -> Result<Reply, ClientError> {
         self.forget_portal(name);
         if self.portals.len() >= MOST_PORTALS {
-            return Err(ClientError::error(
-                "54000",
-                "too many portals before a Sync",
-            ));
+            return Err(too_many_portals());
         }
         self.portals.push(OwnPortal {
             name: name.into(),

@@ -2,12 +2,14 @@
 //! the client knows.
 
 use super::Session;
+use super::answers::MOST_PORTALS;
 use super::awaited::Awaited;
 use super::forward::Step;
 use super::ledger::Hold;
 use super::refusal::after_reset;
 use super::refusal::layout;
 use super::refusal::no_statement;
+use super::refusal::too_many_portals;
 use super::statements::Statement;
 use super::upstream::Upstream;
 use super::upstream::put_len;
@@ -72,6 +74,10 @@ impl Session {
         let lost = self.lost_in(statement.prepared.tail(), &statement.verdict);
         if let Err(error) = lost.and_then(|()| self.take_effects(&statement.verdict, up)) {
             self.refuse(header, &error, up);
+            return Step::Done;
+        }
+        if up.ledger.portals.len() >= MOST_PORTALS {
+            self.refuse(header, &too_many_portals(), up);
             return Step::Done;
         }
         self.forget_portal(&portal);

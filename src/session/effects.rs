@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::ledger::Pinned;
+use super::own;
 use super::upstream::Upstream;
 use crate::binding::Condition;
 use crate::guard::Effects;
@@ -13,6 +14,10 @@ use crate::wire::ClientError;
 
 /// Most session settings of one client's own.
 pub(super) const MOST_SETTINGS: usize = 256;
+
+/// Most temporary relations that a client may make while it keeps its server
+/// connection.
+const MOST_TEMPORARY: usize = 10_000;
 
 impl Session {
     /// Takes note of what a statement does to the session.
@@ -35,7 +40,10 @@ impl Session {
         match &effects.settings {
             TouchedSettings::None => {}
             TouchedSettings::Named(names) => {
-                if self.own.len() + self.touched.len() + names.len() > MOST_SETTINGS {
+                let of_names: usize = self.touched.iter().chain(names).map(|n| n.len()).sum();
+                if self.own.len() + self.touched.len() + names.len() > MOST_SETTINGS
+                    || of_names > own::MOST_BYTES
+                {
                     return Err(ClientError::error("54000", "too many session settings")
                         .hint("A client can have 256 session settings of its own."));
                 }
@@ -75,6 +83,13 @@ impl Session {
                     "the statement would leave an object in the session, which transaction pooling does not keep",
                 )
                 .hint("Use a transaction-scoped form (ON COMMIT DROP, a cursor without HOLD, pg_advisory_xact_lock), or ask the administrator for pool.pin = \"allow\"."));
+            }
+            if up.ledger.temporary.len() + effects.temporary.len() > MOST_TEMPORARY {
+                return Err(ClientError::error(
+                    "54000",
+                    format!("more than {MOST_TEMPORARY} temporary relations in one session"),
+                )
+                .hint("DISCARD ALL drops all of them."));
             }
             if up.ledger.pinned == Pinned::No {
                 self.note_pin(pinned);

@@ -10,7 +10,7 @@ use crate::transport::Buffer;
 use crate::wire::backend::{self, FrameError, Report, TransactionStatus};
 use bytes::BytesMut;
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The state of a client's use of a server connection: what is owed, and what
@@ -30,7 +30,7 @@ pub(super) struct Ledger {
     /// Whether the connection stays with the client.
     pub(super) pinned: Pinned,
     /// Temporary relations that the client has made on this connection.
-    pub(super) temporary: Vec<Box<str>>,
+    pub(super) temporary: BTreeSet<Box<str>>,
     /// What is left in the session for the next user, at worst.
     pub(super) condition: Condition,
     /// Code may have run since the tenant was attached that has changed it.
@@ -145,7 +145,7 @@ impl Ledger {
             has_unnamed: false,
             copy_in: false,
             pinned: Pinned::No,
-            temporary: Vec::new(),
+            temporary: BTreeSet::new(),
             condition: Condition::Clean,
             doubted: false,
             hold: Hold::No,

@@ -8,6 +8,7 @@ use super::forward::Step;
 use super::judge::Unjudged;
 use super::refusal::layout;
 use super::refusal::no_statement;
+use super::relay::SLOW_CLIENT;
 use crate::guard;
 use crate::wire::ClientError;
 use crate::wire::backend;
@@ -26,6 +27,9 @@ impl Session {
     /// the first that does.
     pub(super) fn answer_locally(&mut self) -> Result<Step, FrameError> {
         loop {
+            if self.client.output.len() > SLOW_CLIENT {
+                return Ok(Step::Held);
+            }
             let header = match self.next_message()? {
                 Next::Incomplete => return Ok(Step::Incomplete),
                 Next::TooLong(header) if !self.skipping => {

@@ -57,6 +57,7 @@ use forward::Step;
 use ledger::{Ledger, Pinned};
 use relay::Outcome;
 use statements::Statements;
+use std::collections::BTreeSet;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -143,7 +144,7 @@ pub struct Session {
     judged: Option<Judged>,
     /// Temporary relations that were taken away: their names must not come to
     /// mean permanent ones.
-    lost: Vec<Box<str>>,
+    lost: BTreeSet<Box<str>>,
     /// After an error outside of a transaction: everything up to the Sync.
     skipping: bool,
     /// How often it has begun to keep a server connection.
@@ -206,7 +207,7 @@ impl Session {
             startup: parts.startup,
             touched: Vec::new(),
             judged: None,
-            lost: Vec::new(),
+            lost: BTreeSet::new(),
             skipping: false,
             pins: 0,
             has_answered: false,
@@ -269,7 +270,8 @@ impl Session {
                 Step::NeedsServer => return Ok(()),
                 Step::Terminate => return Err(End::Terminated),
                 Step::Judge => Box::pin(self.judge_long()).await?,
-                Step::Incomplete | Step::Done | Step::Held => self.idle().await?,
+                Step::Held => std::future::poll_fn(|cx| self.poll_taken(cx)).await?,
+                Step::Incomplete | Step::Done => self.idle().await?,
             }
         }
     }

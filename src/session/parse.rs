@@ -8,6 +8,7 @@ use super::awaited::Parsed;
 use super::forward::Step;
 use super::ledger::Hold;
 use super::refusal::after_reset;
+use super::refusal::keepable;
 use super::refusal::layout;
 use super::refusal::name_taken;
 use super::refusal::too_many_statements;
@@ -57,7 +58,7 @@ impl Session {
         up: &mut Upstream<'_, S>,
     ) -> Result<(), ClientError> {
         let parse = frontend::parse(self.body(header)).map_err(layout)?;
-        let name: Box<[u8]> = parse.name.into();
+        let name = keepable(parse.name)?;
         if !name.is_empty() && self.statements.get(&name).is_some() {
             return Err(name_taken(&name));
         }

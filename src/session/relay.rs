@@ -10,7 +10,7 @@ use crate::transport;
 use crate::wire::ClientError;
 use crate::wire::backend::TransactionStatus;
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// What interrupts the relay.
 #[derive(Debug)]
@@ -29,8 +29,9 @@ pub(super) enum Outcome {
 }
 
 impl Session {
-    /// Waits, without a server connection, for the client's next bytes.
-    pub(super) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+    /// Waits until the client has taken most of what is for it: from one that sends
+    /// without reading nothing more is taken.
+    pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         if let Poll::Ready(Err(error)) = self.client.poll_flush(cx) {
             return Poll::Ready(Err(End::ClientGone(error)));
         }
@@ -41,10 +42,15 @@ impl Session {
             return Poll::Ready(Err(End::Stopped));
         }
         self.heed(false)?;
-        if !self.client.output.is_empty() && self.client.output.len() > SLOW_CLIENT {
-            // It sends without reading: nothing more is taken from it.
+        if self.client.output.len() > SLOW_CLIENT {
             return Poll::Pending;
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits, without a server connection, for the client's next bytes.
+    pub(super) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        ready!(self.poll_taken(cx))?;
         match self.client.poll_fill(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(0)) => {
