@@ -88,7 +88,7 @@ rules! {
     LENGTH = "statement-length" "54000"
         catches "a query string over the limit"
         why "the work for one message must stay bounded"
-        hint "Send the data as parameters or with COPY instead of within the statement."
+        hint "Send the data as parameters or with COPY instead of within the statement; the administrator can raise listen.max_statement."
 
     NESTING = "nesting" "54001"
         catches "comments nested deeper than the limit"

@@ -57,6 +57,8 @@ pub struct Options {
     pub channels: &'static str,
     /// `log.filter`; must let the event through that tells the address.
     pub log: &'static str,
+    /// More lines of `[listen]`.
+    pub listen: String,
     /// More lines of `[tls]`.
     pub tls_keys: String,
     /// Lines of `[throttle]`; by default it is off, since tests fail to log in
@@ -92,6 +94,7 @@ impl Default for Options {
             opaque: "reject",
             channels: "reject",
             log: "info",
+            listen: String::new(),
             tls_keys: String::new(),
             throttle: "mode = \"off\"".to_owned(),
             isolation: String::new(),
@@ -251,11 +254,20 @@ impl Proxy {
         }
     }
 
-    /// The most memory that it has ever had, in kB (VmHWM).
+    /// The most memory that it has ever had, in kB.
     pub fn peak_memory(&self) -> usize {
+        self.memory_status("VmHWM:")
+    }
+
+    /// The memory that it has, in kB.
+    pub fn memory(&self) -> usize {
+        self.memory_status("VmRSS:")
+    }
+
+    fn memory_status(&self, key: &str) -> usize {
         let path = format!("/proc/{}/status", self.pid());
         let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
         let number = line.unwrap().trim().trim_end_matches(" kB");
         number.parse().unwrap()
     }
@@ -401,6 +413,7 @@ pub fn configuration(site: &Site, options: &Options) -> String {
         opaque,
         channels,
         log,
+        listen,
         tls_keys,
         throttle,
         isolation,
@@ -413,6 +426,7 @@ max_clients = {max_clients}
 {clients_per_tenant}login_timeout = "{login_timeout}"
 drain_timeout = "{drain_timeout}"
 workers = {workers}
+{listen}
 [tls]
 mode = "{tls}"
 {certificate}{tls_keys}
