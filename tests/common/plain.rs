@@ -43,6 +43,17 @@ impl Plain {
     /// Starts a proxy that takes `port` for the server's, with these lines of
     /// `[pool]` and `[guard]`.
     pub fn proxy(&self, port: u16, pool: &str, guard: &str) -> Proxy {
+        self.proxy_of(SETTING_DATABASE, port, pool, guard)
+    }
+
+    /// Makes a copy of the database, to which nobody may be connected.
+    pub fn copy_database(&self, name: &str) {
+        let sql = format!("CREATE DATABASE {name} TEMPLATE {SETTING_DATABASE}");
+        self.cluster.psql("postgres", &sql).unwrap();
+    }
+
+    /// The same as [`Plain::proxy`] for a copy of the database.
+    pub fn proxy_of(&self, database: &str, port: u16, pool: &str, guard: &str) -> Proxy {
         let mut text = format!(
             r#"[listen]
 address = "127.0.0.1:0"
@@ -61,7 +72,7 @@ password = "{PASSWORD}"
 [isolation.setting]
 kind = "setting"
 server = "main"
-database = "{SETTING_DATABASE}"
+database = "{database}"
 setting = "{SETTING}"
 "#
         );
@@ -90,26 +101,35 @@ setting = "{SETTING}"
 
     /// Logs in at the proxy.
     pub fn client(&self, proxy: &Proxy, login: &str) -> Raw {
-        self.log_in(proxy.port, &[("user", login)])
+        self.client_of(SETTING_DATABASE, proxy, login)
+    }
+
+    /// The same for a copy of the database.
+    pub fn client_of(&self, database: &str, proxy: &Proxy, login: &str) -> Raw {
+        let parameters = [("user", login), ("database", database)];
+        Raw::log_in(proxy.port, PASSWORD, &parameters).unwrap()
     }
 
     /// Logs in at the server itself, as the tenant with this id.
-    pub fn direct(&self, tenant: &str) -> Raw {
+    pub fn direct(&self, database: &str, tenant: &str) -> Raw {
         let options = format!("-c {SETTING}={tenant}");
-        let port = self.cluster.port();
-        self.log_in(port, &[("user", APP_ROLE), ("options", &options)])
+        let parameters = [
+            ("user", APP_ROLE),
+            ("database", database),
+            ("options", &options),
+        ];
+        Raw::log_in(self.cluster.port(), PASSWORD, &parameters).unwrap()
     }
 
     /// A session of the superuser.
     pub fn superuser(&self) -> Raw {
-        let parameters = [("user", "postgres"), ("database", SETTING_DATABASE)];
-        let password = self.cluster.superuser_password();
-        Raw::log_in(self.cluster.port(), password, &parameters).unwrap()
+        self.superuser_of(SETTING_DATABASE)
     }
 
-    fn log_in(&self, port: u16, parameters: &[(&str, &str)]) -> Raw {
-        let mut all = vec![("database", SETTING_DATABASE)];
-        all.extend_from_slice(parameters);
-        Raw::log_in(port, PASSWORD, &all).unwrap()
+    /// The same for a copy of the database.
+    pub fn superuser_of(&self, database: &str) -> Raw {
+        let parameters = [("user", "postgres"), ("database", database)];
+        let password = self.cluster.superuser_password();
+        Raw::log_in(self.cluster.port(), password, &parameters).unwrap()
     }
 }
