@@ -433,7 +433,9 @@ class Run:
         for n,d in enumerate(held):
             r=d.collect()
             if r.errors or r.closed: s.breach.append(f'the pool is not whole: connection {n+1} of {s.a.pool}: {r.brief()[:80]}'); s.down=True; break
-        for d in held: d.close()
+        for d in held:
+            if d.tx=='T': d.q('COMMIT')
+            d.close()
     def run(s):
         c=s.c; s.last={}; main=None
         try:
