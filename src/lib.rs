@@ -2,11 +2,11 @@
 //!
 //! Data flows one way through the rooms: bytes → [`wire`] → [`login`] →
 //! Principal → [`tenant`] → Tenant → [`session`] → ([`guard`]) → [`pool`] →
-//! [`binding`] → [`server`] → bytes. Tokens that clients log in with are verified in
+//! [`attach`] → [`server`] → bytes. Tokens that clients log in with are verified in
 //! [`jwt`]. Imports point downwards only. Queries of our
 //! own go through [`maintenance`], beside that stream.
 
-pub mod binding;
+pub mod attach;
 pub mod directory;
 pub mod gateway;
 pub mod guard;

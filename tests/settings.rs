@@ -189,6 +189,8 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(listen.clients_per_tenant, 10_000);
     assert_eq!(listen.login_timeout, Duration::from_secs(10));
     assert_eq!(listen.drain_timeout, Duration::from_secs(30));
+    let end = settings.sources.end_sessions_within;
+    assert_eq!(end, Duration::from_secs(60));
     assert_eq!(listen.workers, 1);
 
     let throttle = Throttling {
@@ -538,6 +540,11 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             "servers.main",
             "connect_timeout = true",
             "servers.main.connect_timeout = true: must be a length of time",
+        ),
+        (
+            "directory",
+            "end_sessions_within = \"0s\"",
+            "directory.end_sessions_within = \"0s\": must be a length of time with its unit, such as \"5s\", from 1ms to 1day",
         ),
         (
             "pool",

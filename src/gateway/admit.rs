@@ -3,15 +3,16 @@
 use super::Shared;
 use super::live::Live;
 use super::seats::Seat;
-use crate::binding::{AttachError, OwnSettings, attach};
+use crate::attach::{AttachError, Cleanup, SessionSettings};
 use crate::login::{
     Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, Proven, parameter,
     settings_of,
 };
 use crate::observe::ClientSpan;
-use crate::pool::{Greeting, GreetingKey, Pool};
+use crate::pool::{CheckoutError, Pool, Welcome, WelcomeKey};
+use crate::server::{Connection, Parameters};
 use crate::session::{Client, End, Membership, Parts, Registration, Session, Visitor, restricted};
-use crate::tenant::{Principal, Tenant};
+use crate::tenant::{Principal, SharedTenant, Tenant};
 use crate::transport;
 use crate::wire::ClientError;
 use crate::wire::backend::{self, TransactionStatus};
@@ -111,10 +112,14 @@ async fn log_in(newcomer: Newcomer, shared: &Arc<Shared>) -> Result<Option<Admit
         false => shared.spare_handshakes.try_acquire().ok(),
     };
     let refused = (!newcomer.has_place && spare.is_none()).then(too_many_clients);
-    let introduced = match arrived.introduce(&live.tls, refused).await? {
+    let introduced = arrived.introduce(&live.tls, refused).await?;
+    drop(spare);
+    let introduced = match introduced {
         Arrival::Client(introduced) => introduced,
-        Arrival::Cancel(request) => {
+        Arrival::Cancel(request, wire) => {
             shared.registry.cancel(&request).await;
+            // Not before: from here on the client's next statement is safe.
+            wire.close().await;
             return Ok(None);
         }
     };
@@ -195,7 +200,7 @@ impl Door<'_> {
             Err(error) => return Err((Some(Box::new(wire)), error)),
         };
         let mut out = answer;
-        out.extend_from_slice(prepared.greeting.messages());
+        out.extend_from_slice(prepared.welcome.messages());
         backend::write_backend_key_data(&mut out, registration.pid(), registration.secret());
         backend::ready_for_query(&mut out, TransactionStatus::Idle);
         if let Err(lost) = wire.send(&out).await {
@@ -210,9 +215,10 @@ impl Door<'_> {
             pool: prepared.membership.pool,
             guard: prepared.membership.guard,
             interner: self.shared.interner.clone(),
+            parsing: self.shared.parsing.clone(),
             registration,
             asked: prepared.asked,
-            startup: prepared.greeting.own.clone(),
+            startup: prepared.welcome.own.clone(),
             draining: self.draining,
             span: span.clone(),
         }));
@@ -289,15 +295,15 @@ impl Door<'_> {
             })?;
         let asked = settings_of(startup, &membership.guard)?;
         let own = restricted(&asked, &tenant.restrictions(), &membership.guard);
-        let greeting = greeting(&membership.pool, principal, &own).await?;
+        let welcome = welcome(&membership.pool, principal, &own).await?;
         Ok(Prepared {
             membership,
-            asked: if asked == greeting.own {
-                greeting.own.clone()
+            asked: if asked == welcome.own {
+                welcome.own.clone()
             } else {
                 asked
             },
-            greeting,
+            welcome,
         })
     }
 }
@@ -325,47 +331,77 @@ const SHORT_SECRET: usize = 4;
 struct Prepared {
     membership: Membership,
     /// The settings that the client asked for.
-    asked: OwnSettings,
-    greeting: Arc<Greeting>,
+    asked: SessionSettings,
+    welcome: Arc<Welcome>,
 }
 
 /// What the server reports at login under these settings: known from an earlier
 /// login, or asked for.
-async fn greeting(
+async fn welcome(
     pool: &Arc<Pool>,
     principal: &Principal,
-    own: &OwnSettings,
-) -> Result<Arc<Greeting>, ClientError> {
+    own: &SessionSettings,
+) -> Result<Arc<Welcome>, ClientError> {
     let tenant = &principal.tenant;
-    let key = GreetingKey::new(&tenant.placement, own);
-    if let Some(known) = pool.greeting(&key) {
+    let key = WelcomeKey::new(&tenant.placement, own);
+    if let Some(known) = pool.welcome(&key) {
         return Ok(known);
     }
-    let (taken, slot) = pool
-        .checkout(tenant)
-        .await
-        .map_err(|error| error.to_client())?;
-    let attaching = attach(taken, tenant, own);
-    match attaching.confirm(TransactionStatus::Idle, |_| {}).await {
-        Ok(connection) => {
-            let greeting = Arc::new(Greeting::new(own.clone(), connection.parameters()));
-            pool.remember_greeting(key, greeting.clone());
-            slot.give_back(connection);
-            Ok(greeting)
+    match attached(pool, tenant, own).await {
+        Ok(parameters) => {
+            let welcome = Arc::new(Welcome::new(own.clone(), &parameters));
+            pool.remember_welcome(key, welcome.clone());
+            Ok(welcome)
         }
-        Err(AttachError::OwnSetting {
-            report, connection, ..
-        }) => {
-            slot.give_back(*connection);
+        Err(WelcomeError::Checkout(error)) => Err(error.to_client()),
+        Err(WelcomeError::Attach(AttachError::OwnSetting(report))) => {
             Err(ClientError::fatal("22023", report.message))
         }
-        Err(error) => {
+        Err(WelcomeError::Attach(error)) => {
             warn!(target: "pgtenant::server", tenant = %tenant.id, %error, "cannot attach the tenant");
             Err(ClientError::fatal(
                 "08006",
                 "the tenant could not be attached to the server connection",
             )
             .hint("The log of pgtenant has the reason."))
+        }
+    }
+}
+
+enum WelcomeError {
+    Checkout(CheckoutError),
+    Attach(AttachError),
+}
+
+impl From<CheckoutError> for WelcomeError {
+    fn from(error: CheckoutError) -> Self {
+        Self::Checkout(error)
+    }
+}
+
+/// What the server reports on a connection of the tenant's with these settings.
+async fn attached(
+    pool: &Arc<Pool>,
+    tenant: &SharedTenant,
+    own: &SessionSettings,
+) -> Result<Parameters, WelcomeError> {
+    loop {
+        let Ok(mut lease) = pool.checkout(tenant).await?.attach(tenant, own).await else {
+            // It could not be cleaned of its last client: another is asked for.
+            continue;
+        };
+        let confirmed = lease.confirm(TransactionStatus::Idle, |_| {}).await;
+        let parameters = lease.connection().parameters().clone();
+        match (lease.try_map(Connection::bind), confirmed) {
+            (Ok(lease), confirmed) => {
+                lease.give_back(Cleanup::None);
+                return confirmed.map(|()| parameters).map_err(WelcomeError::Attach);
+            }
+            (Err(lease), confirmed) => {
+                lease.abandon();
+                let error = confirmed.err().unwrap_or(AttachError::Unconfirmed);
+                return Err(WelcomeError::Attach(error));
+            }
         }
     }
 }

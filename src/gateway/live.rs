@@ -12,6 +12,7 @@ use crate::tenant::{Directory, IsolationName, Seal, SharedTenant, Standing};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What holds for those who arrive now, and what running sessions are held to.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub(super) struct Live {
     pub(super) directory: Arc<Directory>,
     /// When sessions end that may not go on.
     end_sessions: When,
+    /// How long they, and those that must follow a change, have time for it.
+    pub(super) end_within: Duration,
     /// Those of each worker.
     guards: Arc<[Guards]>,
 }
@@ -48,6 +51,7 @@ impl Live {
                 EndSessions::AfterTransaction => When::AtBoundary,
                 EndSessions::AtOnce => When::Now,
             },
+            end_within: settings.sources.end_sessions_within,
             directory: Arc::new(std::mem::take(&mut settings.directory)),
             guards,
         })
@@ -108,7 +112,8 @@ fn policies(settings: &Settings) -> Policies {
         let path = matches!(kind, IsolationKind::Schema { .. }).then_some("search_path");
         let names = protected.iter().map(String::as_str).chain(path);
         let mut policy = Policy::new(settings.guard, names);
-        policy.max_length = crate::session::MAX_STATEMENT;
+        policy.max_length = settings.listen.max_statement;
+        policy.shares_tables = matches!(kind, IsolationKind::Setting { .. });
         policy
     };
     let isolations = settings.isolations.iter();

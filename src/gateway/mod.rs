@@ -15,7 +15,7 @@ pub use stop::{Stop, StopHandle};
 
 use crate::login::Throttle;
 use crate::pool::Pools;
-use crate::session::{Interner, Registry};
+use crate::session::{Interner, Parsing, Registry};
 use crate::settings::Settings;
 use crate::transport;
 use arc_swap::ArcSwap;
@@ -55,6 +55,7 @@ struct Shared {
     pools: Pools,
     registry: Arc<Registry>,
     interner: Arc<Interner>,
+    parsing: Arc<Parsing>,
     places: Arc<Places>,
     /// TLS for those who have no place: it may be a request to cancel.
     spare_handshakes: Semaphore,
@@ -149,6 +150,7 @@ impl Shared {
             pools: Pools::new(settings.servers.clone(), live::pool_settings(settings)),
             registry: Arc::default(),
             interner: Arc::default(),
+            parsing: Arc::default(),
             places: Places::new(settings.listen.max_clients),
             spare_handshakes: Semaphore::new(SPARE_HANDSHAKES),
             throttle: Throttle::new(settings.throttle),
@@ -175,7 +177,7 @@ async fn sweep(shared: Arc<Shared>) {
     loop {
         ticks.tick().await;
         shared.pools.sweep();
-        shared.registry.expire();
+        shared.registry.expire(shared.live.load().end_within);
     }
 }
 

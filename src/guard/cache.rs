@@ -4,19 +4,27 @@ use super::inspection::Key;
 use super::shape;
 use super::verdict::Verdict;
 use hashbrown::HashMap;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 /// Longer texts are not kept.
 const MAX_TEXT: usize = 8 << 10;
-/// What an entry takes beside its texts: the map's slot, the verdict, the
+/// Texts up to this length are kept when they come for the first time, longer ones
+/// when they come again: who sends long texts that are all different must not
+/// drive out those that all others use.
+const SHORT: usize = 1 << 10;
+/// Of so many long texts it is known that they have come.
+const COME: usize = 1 << 10;
+/// What an entry takes beside its text and verdict: the map's slot, the
 /// allocator's own.
-const OVERHEAD: usize = 256;
+const OVERHEAD: usize = 64;
 
 /// The verdicts that are kept. Texts that differ in their literals alone share
 /// one where that is sound.
 pub(super) struct Cache {
     texts: Kept,
     shapes: Kept,
+    come: Come,
     /// Where shapes are written.
     shape: Vec<u8>,
 }
@@ -27,6 +35,7 @@ impl Cache {
         Self {
             texts: Kept::new(size / 2),
             shapes: Kept::new(size / 2),
+            come: Come::default(),
             shape: Vec::new(),
         }
     }
@@ -41,11 +50,42 @@ impl Cache {
 
     /// Keeps the verdict on `sql`, unless the text is long.
     pub(super) fn insert(&mut self, sql: &[u8], key: Key, verdict: Arc<Verdict>) {
-        if key == Key::Shape && shape::write(sql, &mut self.shape) {
-            self.shapes.add((&*self.shape).into(), verdict);
+        let (kept, key) = if key == Key::Shape && shape::write(sql, &mut self.shape) {
+            (&mut self.shapes, &*self.shape)
         } else if sql.len() <= MAX_TEXT {
-            self.texts.add(sql.into(), verdict);
+            (&mut self.texts, sql)
+        } else {
+            return;
+        };
+        if key.len() <= SHORT || self.come.again(key) {
+            kept.add(key.into(), verdict);
         }
+    }
+}
+
+/// Long texts that have come lately, by their hashes. A mistake costs time only.
+struct Come {
+    hashes: Box<[u64]>,
+    hasher: foldhash::fast::RandomState,
+}
+
+impl Default for Come {
+    fn default() -> Self {
+        Self {
+            hashes: vec![0; COME].into(),
+            hasher: foldhash::fast::RandomState::default(),
+        }
+    }
+}
+
+impl Come {
+    /// Whether the text has come before.
+    fn again(&mut self, text: &[u8]) -> bool {
+        let hash = self.hasher.hash_one(text);
+        let at = hash.to_le_bytes();
+        let at = usize::from(u16::from_le_bytes([at[0], at[1]])) % COME;
+        let last = self.hashes.get_mut(at);
+        last.is_some_and(|last| std::mem::replace(last, hash) == hash)
     }
 }
 
@@ -104,13 +144,7 @@ impl Kept {
 
 /// What an entry takes, in bytes: the same for a text at any time.
 fn weight(text: &[u8], verdict: &Verdict) -> usize {
-    let message = verdict.refusal.as_ref().map_or(0, |r| r.message.len());
-    let at_bind = verdict
-        .at_bind
-        .iter()
-        .map(super::parameters::SetConfig::weight);
-    let answer = verdict.answer.as_ref().map_or(0, |a| a.column.len());
-    OVERHEAD + text.len() + message + at_bind.sum::<usize>() + answer
+    OVERHEAD + text.len() + verdict.size()
 }
 
 #[cfg(test)]
@@ -163,10 +197,48 @@ mod tests {
     }
 
     #[test]
+    fn long_texts_that_come_once_drive_out_nothing() {
+        let mut cache = Cache::new(64 << 10);
+        let long = |n: usize| format!("SELECT a{n}, '{}'", "x".repeat(SHORT));
+        cache.insert(b"SELECT 'kept'", Key::Text, verdict());
+        cache.insert(long(0).as_bytes(), Key::Text, verdict());
+        assert!(cache.get(long(0).as_bytes()).is_none());
+        cache.insert(long(0).as_bytes(), Key::Text, verdict());
+        for n in 1..10_000 {
+            cache.insert(long(n).as_bytes(), Key::Text, verdict());
+        }
+        assert!(
+            cache
+                .texts
+                .young
+                .verdicts
+                .contains_key(&b"SELECT 'kept'"[..])
+        );
+        assert!(cache.get(long(0).as_bytes()).is_some());
+    }
+
+    #[test]
+    fn an_entry_is_counted_with_its_verdict() {
+        let effects = super::super::verdict::Effects {
+            settings: super::super::verdict::TouchedSettings::Named(vec!["a.b".into(); 10_000]),
+            ..Default::default()
+        };
+        let verdict = Arc::new(Verdict {
+            effects,
+            ..Verdict::default()
+        });
+        let mut cache = Cache::new(64 << 10);
+        cache.insert(b"SET a.b = 1", Key::Text, verdict);
+        assert!(cache.get(b"SET a.b = 1").is_none());
+    }
+
+    #[test]
     fn long_texts_are_not_kept() {
         let mut cache = Cache::new(64 << 10);
         let text = vec![b' '; MAX_TEXT + 1];
-        cache.insert(&text, Key::Text, verdict());
-        assert!(cache.get(&text).is_none());
+        for _ in 0..2 {
+            cache.insert(&text, Key::Text, verdict());
+            assert!(cache.get(&text).is_none());
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! What is judged wherever it stands: calls, names of columns that are calls,
 //! operators, relations.
 
+use super::folding::{folded, is_certain};
 use super::functions::{self, Call};
 use super::inspection::{Inspection, Scope, Visit};
 use super::parameters::{Operand, SetConfig};
-use super::restriction;
-use super::rules::{self, Rule};
+use super::rules;
 use super::settings::{self, Change, clip};
+use super::{own_session, plain, relations, restriction};
 use pg_raw_parse::nodes::{FuncCall, RangeVar, TypeCast};
 use pg_raw_parse::{ConstValue, Node, list::NodeList};
 
@@ -57,6 +58,9 @@ pub(super) fn visit(
             inspection.effects.doubtful = true;
             return Some(Visit::Skip);
         }
+        Node::SelectStmt(select) if own_session::is_asked_by(select) => {
+            return Some(Visit::Skip);
+        }
         Node::SelectStmt(select) => {
             if let Some(into) = select.into_clause().and_then(|into| into.rel())
                 && is_temporary(into)
@@ -96,7 +100,11 @@ pub(super) fn is_temporary(relation: &RangeVar) -> bool {
 pub(super) fn leaves(inspection: &mut Inspection<'_>, relation: &RangeVar) {
     let effects = &mut inspection.effects;
     effects.residue = true;
-    effects.temporary.extend(relation.relname().map(Into::into));
+    let name = relation.relname().unwrap_or_default();
+    effects.temporary.push(name.into());
+    if !is_certain(name) {
+        effects.temporary.push(folded(name).into());
+    }
 }
 
 /// Whether `schema` names a temporary schema.
@@ -109,7 +117,7 @@ pub(super) fn target(inspection: &mut Inspection<'_>, relation: Option<&RangeVar
     inspection.effects.writes = true;
     if relation
         .and_then(RangeVar::relname)
-        .is_some_and(functions::is_pg_settings)
+        .is_some_and(relations::is_pg_settings)
     {
         inspection.refuse(&rules::PG_SETTINGS, || {
             "pg_settings cannot be changed through pgtenant".to_owned()
@@ -121,12 +129,15 @@ fn reference(inspection: &mut Inspection<'_>, relation: &RangeVar, scope: Scope)
     let Some(name) = relation.relname() else {
         return;
     };
-    if let Some(rule) = functions::relation(name) {
+    if let Some(plain) = inspection.plain {
+        inspection.names_others |= !plain::is_plain(plain, relation);
+    }
+    if let Some(rule) = relations::rule(name) {
         inspection.refuse(rule, || {
             format!("access to {name} is not allowed through pgtenant")
         });
     }
-    if scope == Scope::View && functions::is_pg_settings(name) {
+    if scope == Scope::View && relations::is_pg_settings(name) {
         inspection.refuse(&rules::PG_SETTINGS, || {
             "a view over pg_settings cannot be created through pgtenant".to_owned()
         });
@@ -141,11 +152,16 @@ fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
     let schema = qualifier(names);
     match functions::call(name) {
         Some(Call::SetConfig) => set_config(inspection, call, scope),
-        Some(Call::Lock) => inspection.effects.locks = true,
+        Some(Call::Lock(rule)) => {
+            inspection.effects.locks = true;
+            if let Some(rule) = rule {
+                inspection.refuse(rule, || not_allowed(name));
+            }
+        }
         Some(Call::Seed) => inspection.effects.seeds = true,
         // With three arguments it takes no text.
         Some(Call::Caught(_)) if name == "ts_rewrite" && call.args().len() == 3 => {}
-        Some(Call::Caught(rule)) => caught(inspection, rule, name),
+        Some(Call::Caught(rule)) => inspection.refuse(rule, || not_allowed(name)),
         None => {}
     }
     if let Some(rule) = schema.and_then(|schema| functions::schema(schema, name)) {
@@ -166,17 +182,16 @@ fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
     };
     match functions::call(name) {
         Some(Call::SetConfig) => inspection.refuse(&rules::COMPUTED, || not_allowed(name)),
-        Some(Call::Lock) => inspection.effects.locks = true,
+        Some(Call::Lock(rule)) => {
+            inspection.effects.locks = true;
+            if let Some(rule) = rule {
+                inspection.refuse(rule, || not_allowed(name));
+            }
+        }
         Some(Call::Seed) => inspection.effects.seeds = true,
-        Some(Call::Caught(rule)) => caught(inspection, rule, name),
+        Some(Call::Caught(rule)) => inspection.refuse(rule, || not_allowed(name)),
         None => {}
     }
-}
-
-fn caught(inspection: &mut Inspection<'_>, rule: &'static Rule, function: &str) {
-    // Where it is let through, the session keeps the lock.
-    inspection.effects.locks |= *rule == rules::ADVISORY;
-    inspection.refuse(rule, || not_allowed(function));
 }
 
 fn not_allowed(function: &str) -> String {

@@ -1,8 +1,9 @@
-//! Functions and relations by name.
+//! Functions by name.
 //!
 //! A name counts in any schema: extensions can be installed anywhere, and a
 //! wrapper that bears the name of a dangerous function is hardly harmless.
 
+use super::folding::folded;
 use super::rules::{self, Rule};
 
 /// What a call of a function means to the guard.
@@ -10,8 +11,8 @@ use super::rules::{self, Rule};
 pub(super) enum Call {
     /// `set_config`
     SetConfig,
-    /// It takes a lock that the session keeps.
-    Lock,
+    /// It takes a lock that the session keeps, which a rule may catch.
+    Lock(Option<&'static Rule>),
     /// It changes the state of `random()`.
     Seed,
     /// A rule catches it.
@@ -20,9 +21,16 @@ pub(super) enum Call {
 
 /// What a call of the function `name` means, when it is not an ordinary one.
 pub(super) fn call(name: &str) -> Option<Call> {
-    if !may_be_known(name) {
-        return None;
+    if !name.is_ascii() {
+        return known(&folded(name));
     }
+    if may_be_known(name) {
+        return known(name);
+    }
+    None
+}
+
+fn known(name: &str) -> Option<Call> {
     if let Ok(at) = CALLS.binary_search_by(|(known, _)| (*known).cmp(name)) {
         return CALLS.get(at).map(|(_, call)| *call);
     }
@@ -92,40 +100,6 @@ pub(super) fn is_builtin_operator(name: &str) -> bool {
     matches!(name, "=" | "<" | ">" | "+" | "-") || OPERATORS.binary_search(&name).is_ok()
 }
 
-/// The rule for reading or writing the relation `name`.
-pub(super) fn relation(name: &str) -> Option<&'static Rule> {
-    if !name.starts_with("pg_") {
-        return None;
-    }
-    let known = RELATIONS.binary_search_by(|(known, _)| (*known).cmp(name));
-    match known.ok().and_then(|at| RELATIONS.get(at)) {
-        Some((_, rule)) => Some(rule),
-        None => name
-            .starts_with("pg_stat_progress_")
-            .then_some(&rules::SESSIONS),
-    }
-}
-
-/// Whether `name` is the view whose UPDATE is a SET.
-pub(super) fn is_pg_settings(name: &str) -> bool {
-    name == "pg_settings"
-}
-
-const RELATIONS: &[(&str, &Rule)] = &[
-    ("pg_largeobject", &rules::LARGE_OBJECTS),
-    ("pg_largeobject_metadata", &rules::LARGE_OBJECTS),
-    ("pg_locks", &rules::SESSIONS),
-    ("pg_prepared_xacts", &rules::SESSIONS),
-    ("pg_replication_slots", &rules::SESSIONS),
-    ("pg_stat_activity", &rules::SESSIONS),
-    ("pg_stat_monitor", &rules::SESSIONS),
-    ("pg_stat_replication", &rules::SESSIONS),
-    ("pg_stat_statements", &rules::SESSIONS),
-    ("pg_stat_statements_info", &rules::SESSIONS),
-    ("pg_stat_subscription", &rules::SESSIONS),
-    ("pg_stat_wal_receiver", &rules::SESSIONS),
-];
-
 /// Families of functions that share a prefix.
 const FAMILIES: &[(&str, &Rule)] = &[
     ("binary_upgrade_", &rules::SERVER),
@@ -139,8 +113,14 @@ const FAMILIES: &[(&str, &Rule)] = &[
     ("pg_read_", &rules::FILES),
     ("pg_replication_", &rules::SERVER),
     ("pg_stat_get_backend_", &rules::SESSIONS),
+    ("pg_qualstats", &rules::STATISTICS),
+    ("pg_stat_get_xact_", &rules::STATISTICS),
+    ("pg_stat_kcache", &rules::STATISTICS),
+    ("pg_stat_monitor", &rules::SESSIONS),
     ("pg_stat_reset", &rules::SERVER),
     ("pg_stat_statements", &rules::SESSIONS),
+    ("pg_store_plans", &rules::STATISTICS),
+    ("pg_wait_sampling", &rules::SESSIONS),
 ];
 
 const CALLS: &[(&str, Call)] = &[
@@ -149,6 +129,8 @@ const CALLS: &[(&str, Call)] = &[
         "create_distributed_function",
         Call::Caught(&rules::TEXT_AS_SQL),
     ),
+    ("currtid", Call::Caught(&rules::STATISTICS)),
+    ("currtid2", Call::Caught(&rules::STATISTICS)),
     ("cursor_to_xml", Call::Caught(&rules::TEXT_AS_SQL)),
     ("cursor_to_xmlschema", Call::Caught(&rules::TEXT_AS_SQL)),
     ("database_to_xml", Call::Caught(&rules::TEXT_AS_SQL)),
@@ -178,8 +160,16 @@ const CALLS: &[(&str, Call)] = &[
     ("lo_unlink", Call::Caught(&rules::LARGE_OBJECTS)),
     ("loread", Call::Caught(&rules::LARGE_OBJECTS)),
     ("lowrite", Call::Caught(&rules::LARGE_OBJECTS)),
-    ("pg_advisory_lock", Call::Caught(&rules::ADVISORY)),
-    ("pg_advisory_lock_shared", Call::Caught(&rules::ADVISORY)),
+    ("pg_advisory_lock", Call::Lock(Some(&rules::ADVISORY))),
+    (
+        "pg_advisory_lock_shared",
+        Call::Lock(Some(&rules::ADVISORY)),
+    ),
+    ("pg_advisory_xact_lock", Call::Caught(&rules::ADVISORY)),
+    (
+        "pg_advisory_xact_lock_shared",
+        Call::Caught(&rules::ADVISORY),
+    ),
     ("pg_background_launch", Call::Caught(&rules::TEXT_AS_SQL)),
     ("pg_blocking_pids", Call::Caught(&rules::SESSIONS)),
     ("pg_cancel_backend", Call::Caught(&rules::SESSIONS)),
@@ -195,6 +185,8 @@ const CALLS: &[(&str, Call)] = &[
     ),
     ("pg_current_logfile", Call::Caught(&rules::FILES)),
     ("pg_drop_replication_slot", Call::Caught(&rules::SERVER)),
+    ("pg_get_aios", Call::Caught(&rules::SESSIONS)),
+    ("pg_get_replication_slots", Call::Caught(&rules::SESSIONS)),
     ("pg_hba_file_rules", Call::Caught(&rules::FILES)),
     ("pg_ident_file_mappings", Call::Caught(&rules::FILES)),
     ("pg_import_system_collations", Call::Caught(&rules::SERVER)),
@@ -210,6 +202,7 @@ const CALLS: &[(&str, Call)] = &[
     ("pg_log_standby_snapshot", Call::Caught(&rules::SERVER)),
     ("pg_nextoid", Call::Caught(&rules::SERVER)),
     ("pg_notify", Call::Caught(&rules::NOTIFY)),
+    ("pg_prepared_statement", Call::Caught(&rules::SESSIONS)),
     ("pg_prepared_xact", Call::Caught(&rules::SESSIONS)),
     ("pg_promote", Call::Caught(&rules::SERVER)),
     ("pg_reload_conf", Call::Caught(&rules::SERVER)),
@@ -229,8 +222,9 @@ const CALLS: &[(&str, Call)] = &[
     ("pg_stat_file", Call::Caught(&rules::FILES)),
     ("pg_stat_get_activity", Call::Caught(&rules::SESSIONS)),
     ("pg_stat_get_progress_info", Call::Caught(&rules::SESSIONS)),
+    ("pg_stat_get_subscription", Call::Caught(&rules::SESSIONS)),
+    ("pg_stat_get_wal_receiver", Call::Caught(&rules::SESSIONS)),
     ("pg_stat_get_wal_senders", Call::Caught(&rules::SESSIONS)),
-    ("pg_stat_monitor", Call::Caught(&rules::SESSIONS)),
     (
         "pg_stop_making_pinned_objects",
         Call::Caught(&rules::SERVER),
@@ -238,10 +232,20 @@ const CALLS: &[(&str, Call)] = &[
     ("pg_switch_wal", Call::Caught(&rules::SERVER)),
     ("pg_sync_replication_slots", Call::Caught(&rules::SERVER)),
     ("pg_terminate_backend", Call::Caught(&rules::SESSIONS)),
-    ("pg_try_advisory_lock", Call::Lock),
-    ("pg_try_advisory_lock_shared", Call::Lock),
+    // Migrations of Rails begin with it.
+    ("pg_try_advisory_lock", Call::Lock(None)),
+    (
+        "pg_try_advisory_lock_shared",
+        Call::Lock(Some(&rules::ADVISORY)),
+    ),
+    ("pg_try_advisory_xact_lock", Call::Caught(&rules::ADVISORY)),
+    (
+        "pg_try_advisory_xact_lock_shared",
+        Call::Caught(&rules::ADVISORY),
+    ),
     ("pg_wal_replay_pause", Call::Caught(&rules::SERVER)),
     ("pg_wal_replay_resume", Call::Caught(&rules::SERVER)),
+    ("pgrowlocks", Call::Caught(&rules::SESSIONS)),
     ("query_to_xml", Call::Caught(&rules::TEXT_AS_SQL)),
     (
         "query_to_xml_and_xmlschema",
@@ -334,7 +338,6 @@ mod tests {
     #[test]
     fn the_tables_are_in_order() {
         assert!(CALLS.is_sorted_by(|a, b| a.0 < b.0));
-        assert!(RELATIONS.is_sorted_by(|a, b| a.0 < b.0));
         assert!(OPERATORS.is_sorted_by(|a, b| a < b));
         assert!(BUILTINS.is_sorted_by(|a, b| a < b));
     }
@@ -357,6 +360,34 @@ mod tests {
             assert!(!is_builtin(&format!("{name}_x")), "{name}_x");
         }
         assert!(!is_builtin(""));
+    }
+
+    #[test]
+    fn what_tells_of_other_sessions_is_caught() {
+        const OWN: &[&str] = &[
+            "pg_advisory_unlock",
+            "pg_advisory_unlock_all",
+            "pg_advisory_unlock_shared",
+            "pg_backend_pid",
+            "pg_get_backend_memory_contexts",
+            "pg_indexam_progress_phasename",
+            "pg_replication_origin_progress",
+        ];
+        const WORDS: &[&str] = &[
+            "activity",
+            "advisory",
+            "_backend",
+            "block",
+            "prepared",
+            "progress",
+            "stat_get_xact",
+        ];
+        let told = |name: &&&str| WORDS.iter().any(|word| name.contains(word));
+        for name in BUILTINS.iter().filter(told) {
+            let sums = ["_blocks_", "_blk_", "_get_buf_"];
+            let own = OWN.contains(name) || sums.iter().any(|sum| name.contains(sum));
+            assert!(own || call(name).is_some(), "{name}");
+        }
     }
 
     #[test]

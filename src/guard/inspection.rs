@@ -2,13 +2,14 @@
 
 use super::answer::Answer;
 use super::parameters::{self, Parameter, SetConfig};
+use super::plain::{self, Names};
 use super::policy::Policy;
 use super::rules::{self, Rule, Switch};
 use super::settings;
 use super::tree::Stack;
 use super::verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 use super::{Mode, Permission, answer, expression, statement};
-use pg_raw_parse::StmtList;
+use pg_raw_parse::{Node, StmtList};
 
 /// When the code of a node runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +60,10 @@ pub(super) enum Key {
 pub(super) struct Inspection<'p> {
     pub(super) policy: &'p Policy,
     pub(super) effects: Effects,
+    /// The plain tables, where they are known.
+    pub(super) plain: Option<&'p Names>,
+    /// The statement may name another relation than those.
+    pub(super) names_others: bool,
     refusal: Option<Refusal>,
     key: Key,
     /// Calls that only the parameters' values can decide on.
@@ -66,9 +71,11 @@ pub(super) struct Inspection<'p> {
 }
 
 impl<'p> Inspection<'p> {
-    pub(super) fn new(policy: &'p Policy) -> Self {
+    pub(super) fn new(policy: &'p Policy, plain: Option<&'p Names>) -> Self {
         Self {
             policy,
+            plain,
+            names_others: false,
             effects: Effects::default(),
             refusal: None,
             key: Key::Shape,
@@ -111,6 +118,7 @@ impl<'p> Inspection<'p> {
             }
             stack.push(statement, Scope::Now);
             self.walk(&mut stack, place);
+            self.doubt_others(statement);
         }
         let options = self.policy.options;
         let answer = match statements.stmts().next() {
@@ -203,6 +211,24 @@ impl<'p> Inspection<'p> {
         }
         if permission == Permission::Reject && self.refusal.is_none() {
             self.refusal = Some(rule.refusal(message()));
+        }
+    }
+
+    /// Doubts a statement that may name another relation, when it does.
+    fn doubt_others(&mut self, statement: Node<'_>) {
+        if let Some(plain) = self.plain
+            && std::mem::take(&mut self.names_others)
+        {
+            self.effects.doubtful |= plain::names_others(plain, statement);
+        }
+    }
+
+    /// Refuses a name that must be known exactly and that a server may fold.
+    pub(super) fn refuse_name(&mut self, name: &str) {
+        if !name.is_ascii() {
+            self.refuse(&rules::NAMES, || {
+                format!("name \"{}\" is not ASCII", settings::clip(name))
+            });
         }
     }
 

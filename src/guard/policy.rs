@@ -11,6 +11,8 @@ pub struct Policy {
     /// The settings that carry the tenant, in lower case: the tenant's setting,
     /// `search_path` for schemas, the seal's names.
     pub protected: Vec<Box<str>>,
+    /// Whether tenants share tables, which row-level security keeps apart.
+    pub shares_tables: bool,
     /// Whether transactions may only read.
     pub read_only: bool,
     /// Settings that are lengths of time, in lower case, and what they may be at
@@ -25,8 +27,8 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy with the default limits: 1 MiB of text, 32 levels of comments,
-    /// 4 MiB of cache.
+    /// A policy for tables that tenants share, with the default limits: 1 MiB of
+    /// text, 32 levels of comments, 4 MiB of cache.
     #[must_use]
     pub fn new<'a>(options: Options, protected: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
@@ -35,6 +37,7 @@ impl Policy {
                 .into_iter()
                 .map(|name| name.to_ascii_lowercase().into())
                 .collect(),
+            shares_tables: true,
             read_only: false,
             most: Vec::new(),
             max_length: 1 << 20,

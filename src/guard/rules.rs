@@ -88,12 +88,17 @@ rules! {
     LENGTH = "statement-length" "54000"
         catches "a query string over the limit"
         why "the work for one message must stay bounded"
-        hint "Send the data as parameters or with COPY instead of within the statement."
+        hint "Send the data as parameters or with COPY instead of within the statement; the administrator can raise listen.max_statement."
 
     NESTING = "nesting" "54001"
         catches "comments nested deeper than the limit"
         why "the time to read them grows with the square of their depth"
         hint "Nest comments less deeply."
+
+    NAMES = "name-encoding" "0A000"
+        catches "names of settings and of prepared statements with letters outside ASCII"
+        why "some servers fold them, and would take another name than the guard does"
+        hint "Use ASCII letters in the name, or set_config with the setting's name as a constant."
 
     UNKNOWN = "unknown-statement" "0A000"
         catches "statements that the guard has no rule for"
@@ -143,9 +148,9 @@ rules! {
         hint "Set a shorter time, or ask the administrator for more."
 
     SEARCH_PATH = "search-path" "42501"
-        catches "a search_path that puts another schema before pg_catalog, or pg_temp first"
-        why "functions and operators of that schema would replace PostgreSQL's own"
-        hint "Leave pg_catalog out of search_path (it is then searched first), or list it first."
+        catches "a search_path that puts another schema before pg_catalog, or lists pg_temp without pg_catalog as its first schema"
+        why "functions and operators of that schema would replace PostgreSQL's own, and a plain CREATE would make temporary objects"
+        hint "Leave pg_catalog and pg_temp out of search_path (they are then searched first), or begin it with pg_catalog."
 
     COMPUTED = "computed-setting" "42501"
         catches "set_config with a name, or a guarded value, that is neither a constant nor a parameter of type text"
@@ -234,14 +239,24 @@ rules! {
         hint "Use a bytea column, or set guard.channels = \"allow\" to permit it."
 
     ADVISORY = "advisory-locks" "42501" [Channels]
-        catches "pg_advisory_lock and pg_advisory_lock_shared"
-        why "lock numbers span the whole database, and a session's lock outlives its transaction"
-        hint "Use pg_advisory_xact_lock or pg_try_advisory_lock, or set guard.channels = \"allow\"."
+        catches "advisory locks, but for pg_try_advisory_lock"
+        why "lock numbers span the whole database: tenants would wait for each other's locks and see them"
+        hint "Lock a row with SELECT ... FOR UPDATE, or set guard.channels = \"allow\" to permit it."
 
     SESSIONS = "other-sessions" "42501" [Channels]
-        catches "pg_stat_activity and its kin; pg_terminate_backend and pg_cancel_backend but for a session of one's own login"
+        catches "pg_stat_activity, pg_locks, pg_prepared_statements and their kin, but for the own session's row; pg_terminate_backend and pg_cancel_backend but for a session of one's own login"
         why "they show and stop the sessions of other tenants"
         hint "Name one session of your own login: SELECT pg_terminate_backend(PID), with the PID that pg_backend_pid() told; or set guard.channels = \"allow\"."
+
+    STATISTICS = "statistics" "42501" [Channels]
+        catches "pg_stats, pg_stats_ext, pg_stats_ext_exprs, pg_stat_xact_* and the functions beneath them; currtid"
+        why "they hold values of other sessions' temporary tables, count what the server connection's last user did, or look at rows past row-level security"
+        hint "Ask over a direct connection to the server, or set guard.channels = \"allow\" to permit it."
+
+    EXPLAIN_ANALYZE = "explain-analyze" "42501" [Channels]
+        catches "EXPLAIN with ANALYZE, where tenants share tables (kind setting)"
+        why "it counts the rows that row-level security removed, by any condition: so it tells other tenants' values"
+        hint "Use EXPLAIN without ANALYZE, or set guard.channels = \"allow\" to permit it."
 
     TABLE_LOCKS = "table-locks" "42501" [Channels]
         catches "LOCK TABLE in a mode stronger than ROW EXCLUSIVE"

@@ -1,5 +1,6 @@
 //! Settings by name: which may be changed, to what.
 
+use super::expression::is_temporary_schema;
 use super::policy::Policy;
 use super::rules::{self, Rule};
 use std::time::Duration;
@@ -196,6 +197,10 @@ fn never(_: &str) -> bool {
     false
 }
 
+/// Objects without a schema are made in the first schema of the path that
+/// exists. pg_temp must not become it, or what a plain CREATE makes is temporary,
+/// and no statement says so. Which schemas exist is not known here: only
+/// pg_catalog always does.
 fn search_path(change: Change<'_>) -> Option<(&'static Rule, String)> {
     let schemas = match change {
         Change::Default => return None,
@@ -204,11 +209,12 @@ fn search_path(change: Change<'_>) -> Option<(&'static Rule, String)> {
         Change::Computed => return Some(computed("search_path")),
     };
     let message = match schemas.iter().position(|schema| schema == "pg_catalog") {
-        Some(at) if at > 0 => "search_path must not list a schema before pg_catalog",
-        _ if schemas.first().is_some_and(|s| s.starts_with("pg_temp")) => {
-            "search_path must not begin with pg_temp"
+        Some(0) => return None,
+        Some(_) => "search_path must not list a schema before pg_catalog",
+        None if schemas.iter().any(|schema| is_temporary_schema(schema)) => {
+            "search_path must not list pg_temp unless pg_catalog is its first schema"
         }
-        _ => return None,
+        None => return None,
     };
     Some((&rules::SEARCH_PATH, message.to_owned()))
 }

@@ -1,17 +1,15 @@
 //! What is judged by the type of the statement.
 
-use super::expression::{is_temporary, is_temporary_schema, last_name, leaves, qualifier, target};
+use super::expression::{is_temporary_schema, last_name, qualifier, target};
 use super::inspection::{Inspection, Place, Scope, Visit};
 use super::rules::{self, Rule};
-use super::settings::{self, Change};
 use super::tree::Stack;
+use super::{definitions, prepared, set};
+use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{
-    AlterTableCmd, AlterTableType, CopyStmt, CreateStmt, CreateTableAsStmt, DeclareCursorStmt,
-    DefineStmt, DiscardMode, DiscardStmt, DropStmt, GrantStmt, LockStmt, ObjectType,
-    OnCommitAction, SelectStmt, TransactionStmt, TransactionStmtKind, VariableSetKind,
-    VariableSetStmt,
+    AlterTableCmd, AlterTableType, CopyStmt, DeclareCursorStmt, DefElem, DropStmt, ExplainStmt,
+    GrantStmt, LockStmt, ObjectType, SelectStmt, VariableSetKind,
 };
-use pg_raw_parse::{ConstValue, Node, list::CastNodeList, nodes};
 
 /// Judges a statement, or a part of one that is no expression.
 pub(super) fn visit(
@@ -24,7 +22,7 @@ pub(super) fn visit(
         inspection.refuse(rule, || {
             format!("{statement} is not allowed through pgtenant")
         });
-        inspection.effects.residue |= leaves_residue(node);
+        inspection.effects.residue |= definitions::leaves_residue(node);
         inspection.effects.locks |= matches!(node, Node::ListenStmt(_));
         return match node {
             // What can be seen of it is judged all the same.
@@ -40,10 +38,11 @@ pub(super) fn visit(
     let later = Visit::Descend(scope.max(Scope::Later));
     let effects = &mut inspection.effects;
     match node {
-        Node::VariableSetStmt(set) => variable_set(inspection, set, scope, place),
-        Node::DiscardStmt(statement) => discard(inspection, statement, place),
-        Node::TransactionStmt(statement) => transaction(inspection, statement),
+        Node::VariableSetStmt(statement) => set::variable_set(inspection, statement, scope, place),
+        Node::DiscardStmt(statement) => set::discard(inspection, statement, place),
+        Node::TransactionStmt(statement) => set::transaction(inspection, statement),
         Node::CopyStmt(statement) => copy(inspection, statement, scope),
+        Node::ExplainStmt(statement) => explain(inspection, statement, scope),
         Node::LockStmt(statement) => lock(inspection, statement, scope),
         Node::TruncateStmt(_) => {
             effects.writes = true;
@@ -51,42 +50,37 @@ pub(super) fn visit(
         }
         Node::GrantStmt(statement) => grant(inspection, statement),
         Node::DropStmt(statement) => drop_objects(inspection, statement),
-        Node::DefineStmt(statement) => define(inspection, statement),
-        Node::AlterTableStmt(_) | Node::IndexStmt(_) | Node::CreateStatsStmt(_) => later,
+        Node::DefineStmt(statement) => definitions::define(inspection, statement),
+        Node::AlterTableStmt(_) | Node::IndexStmt(_) => later,
         Node::AlterTableCmd(command) => alter_table(inspection, command, scope),
-        Node::CreateStmt(statement) => create_table(inspection, statement, scope),
-        Node::CreateTableAsStmt(statement) => create_table_as(inspection, statement, scope),
+        Node::CreateStmt(statement) => definitions::create_table(inspection, statement, scope),
+        Node::CreateTableAsStmt(statement) => {
+            definitions::create_table_as(inspection, statement, scope)
+        }
         Node::CreateSeqStmt(statement) => {
-            if let Some(sequence) = statement.sequence().filter(|s| is_temporary(s)) {
-                leaves(inspection, sequence);
-            }
+            definitions::relation(inspection, statement.sequence());
             later
         }
-        Node::ViewStmt(statement) => {
-            if let Some(view) = statement.view().filter(|view| is_temporary(view)) {
-                leaves(inspection, view);
-                inspection.refuse(&rules::OPAQUE, || {
-                    "CREATE TEMPORARY VIEW is not allowed through pgtenant".to_owned()
-                });
-            }
-            Visit::Descend(Scope::View)
-        }
+        Node::ViewStmt(statement) => definitions::create_view(inspection, statement),
         Node::CompositeTypeStmt(statement) => {
             let schema = statement.typevar().and_then(|name| name.schemaname());
-            new_type(inspection, schema);
+            definitions::new_type(inspection, schema);
             later
         }
         Node::CreateEnumStmt(statement) => {
-            new_type(inspection, schema_of(statement.type_name()));
+            let schema = definitions::schema_of(statement.type_name());
+            definitions::new_type(inspection, schema);
             Visit::Skip
         }
-        Node::DeclareCursorStmt(statement) => declare(inspection, statement, scope),
-        Node::PrepareStmt(_) => {
-            effects.residue = true;
+        Node::CreateStatsStmt(statement) => {
+            let schema = definitions::schema_of(statement.defnames());
+            effects.residue |= schema.is_some_and(is_temporary_schema);
             later
         }
-        // What it runs was judged when it was prepared.
-        Node::ExecuteStmt(_) | Node::CallStmt(_) => {
+        Node::DeclareCursorStmt(statement) => declare(inspection, statement, scope),
+        Node::PrepareStmt(statement) => prepared::prepare(inspection, statement.name(), scope),
+        Node::ExecuteStmt(statement) => prepared::execute(inspection, statement.name(), scope),
+        Node::CallStmt(_) => {
             effects.doubtful = true;
             Visit::Descend(scope)
         }
@@ -94,15 +88,7 @@ pub(super) fn visit(
             effects.doubtful = true;
             Visit::Skip
         }
-        Node::DeallocateStmt(statement) => {
-            // A name that pgtenant gives: another client's statement.
-            let ours = statement.name().is_some_and(|n| n.starts_with("pgtenant_"));
-            effects.drops_prepared |= statement.isall || ours;
-            if place.alone && !statement.isall && !ours {
-                effects.deallocates = statement.name().map(Into::into);
-            }
-            Visit::Skip
-        }
+        Node::DeallocateStmt(statement) => prepared::deallocate(inspection, statement, place),
         Node::AlterEnumStmt(_)
         | Node::AlterCollationStmt(_)
         | Node::AlterObjectSchemaStmt(_)
@@ -119,18 +105,6 @@ pub(super) fn visit(
         // Their children decide, or they are unknown to the tree as well.
         _ => Visit::Descend(scope),
     }
-}
-
-/// What a statement that is refused by its type leaves in the session, where
-/// it is let through.
-fn leaves_residue(node: Node<'_>) -> bool {
-    let schema = match node {
-        Node::LoadStmt(_) => return true,
-        Node::CreateDomainStmt(statement) => schema_of(statement.domainname()),
-        Node::CreateFunctionStmt(statement) => qualifier(statement.funcname()),
-        _ => None,
-    };
-    schema.is_some_and(is_temporary_schema)
 }
 
 /// The statements that are refused by their type alone.
@@ -211,57 +185,6 @@ fn refused(node: Node<'_>) -> Option<(&'static Rule, &'static str)> {
     })
 }
 
-fn variable_set(
-    inspection: &mut Inspection<'_>,
-    set: &VariableSetStmt,
-    scope: Scope,
-    place: Place,
-) -> Visit {
-    match set.kind {
-        // As a clause of a function it changes nothing now.
-        VariableSetKind::VAR_RESET_ALL if scope != Scope::Now => {}
-        VariableSetKind::VAR_RESET_ALL => reset_all(inspection, "RESET ALL", place),
-        VariableSetKind::VAR_SET_MULTI => set_transaction(inspection, set),
-        // DISCARD ALL does the same.
-        kind if returns_to_default(set, kind) && scope == Scope::Now => {
-            reset_all(inspection, "SET SESSION AUTHORIZATION DEFAULT", place);
-        }
-        kind => {
-            let name = set.name().unwrap_or_default().to_ascii_lowercase();
-            let values;
-            let change = match kind {
-                VariableSetKind::VAR_SET_VALUE => {
-                    values = set.args().iter().map(value).collect::<Vec<_>>();
-                    Change::List(&values)
-                }
-                _ => Change::Default,
-            };
-            if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
-                inspection.refuse(rule, || message);
-            }
-            let returns = matches!(
-                kind,
-                VariableSetKind::VAR_SET_DEFAULT | VariableSetKind::VAR_RESET
-            );
-            if scope == Scope::Now && returns {
-                inspection.return_to_default(&name, set.is_local, place);
-            } else if scope == Scope::Now {
-                inspection.set(&name, set.is_local);
-            }
-        }
-    }
-    Visit::Skip
-}
-
-/// `SET SESSION AUTHORIZATION DEFAULT` or `RESET SESSION AUTHORIZATION`.
-fn returns_to_default(set: &VariableSetStmt, kind: VariableSetKind::Type) -> bool {
-    matches!(
-        kind,
-        VariableSetKind::VAR_SET_DEFAULT | VariableSetKind::VAR_RESET
-    ) && !set.is_local
-        && set.name() == Some("session_authorization")
-}
-
 /// Whether a statement sees no data and changes no setting but to its default:
 /// what drivers send behind RESET ALL when they clean a connection.
 pub(super) fn is_quiet(node: Node<'_>) -> bool {
@@ -300,92 +223,6 @@ fn is_unlock_all(select: &SelectStmt) -> bool {
         && last_name(names) == Some("pg_advisory_unlock_all")
 }
 
-/// One item of a SET statement's list, as text.
-fn value(node: Node<'_>) -> String {
-    match node {
-        Node::A_Const(value) => match value.val() {
-            Some(ConstValue::String(text) | ConstValue::Float(text)) => text.to_owned(),
-            Some(ConstValue::Integer(number)) => number.to_string(),
-            Some(ConstValue::Boolean(value)) => value.to_string(),
-            _ => String::new(),
-        },
-        _ => String::new(),
-    }
-}
-
-fn reset_all(inspection: &mut Inspection<'_>, statement: &str, place: Place) {
-    inspection.effects.resets = true;
-    if !place.last {
-        inspection.refuse(&rules::RESET_ALL, || {
-            format!("{statement} must stand at the end of its query string")
-        });
-    }
-}
-
-/// `SET TRANSACTION` ends with its transaction; `SET SESSION CHARACTERISTICS`
-/// sets the defaults of the session.
-fn set_transaction(inspection: &mut Inspection<'_>, set: &VariableSetStmt) {
-    transaction_modes(inspection, set.args().iter());
-    match set.name() {
-        Some("TRANSACTION" | "TRANSACTION SNAPSHOT") => {}
-        Some("SESSION CHARACTERISTICS") => {
-            for item in set.args() {
-                if let Node::DefElem(item) = item {
-                    let name = item.defname().unwrap_or_default();
-                    inspection.touch(&format!("default_{name}"));
-                }
-            }
-        }
-        _ => inspection.refuse(&rules::UNKNOWN, || {
-            "pgtenant does not know this kind of SET".to_owned()
-        }),
-    }
-}
-
-/// `READ WRITE`, which a read-only tenant has not got.
-fn transaction_modes<'a>(inspection: &mut Inspection<'_>, modes: impl Iterator<Item = Node<'a>>) {
-    if !inspection.policy.read_only {
-        return;
-    }
-    for mode in modes {
-        let Node::DefElem(mode) = mode else { continue };
-        if mode.defname() == Some("transaction_read_only") && value(mode.arg()) != "1" {
-            inspection.refuse(&rules::READ_ONLY, || {
-                "READ WRITE is not allowed: the tenant may only read".to_owned()
-            });
-        }
-    }
-}
-
-fn discard(inspection: &mut Inspection<'_>, statement: &DiscardStmt, place: Place) -> Visit {
-    inspection.effects.drops_temporary |= matches!(
-        statement.target,
-        DiscardMode::DISCARD_ALL | DiscardMode::DISCARD_TEMP
-    );
-    if statement.target == DiscardMode::DISCARD_ALL {
-        reset_all(inspection, "DISCARD ALL", place);
-        inspection.effects.drops_prepared = true;
-        inspection.effects.clears_residue = true;
-    }
-    Visit::Skip
-}
-
-fn transaction(inspection: &mut Inspection<'_>, statement: &TransactionStmt) -> Visit {
-    let name = match statement.kind {
-        TransactionStmtKind::TRANS_STMT_PREPARE => "PREPARE TRANSACTION",
-        TransactionStmtKind::TRANS_STMT_COMMIT_PREPARED => "COMMIT PREPARED",
-        TransactionStmtKind::TRANS_STMT_ROLLBACK_PREPARED => "ROLLBACK PREPARED",
-        _ => {
-            transaction_modes(inspection, statement.options().iter());
-            return Visit::Skip;
-        }
-    };
-    inspection.refuse(&rules::TWO_PHASE, || {
-        format!("{name} is not allowed through pgtenant")
-    });
-    Visit::Skip
-}
-
 fn copy(inspection: &mut Inspection<'_>, statement: &CopyStmt, scope: Scope) -> Visit {
     if statement.is_program || statement.filename().is_some() {
         inspection.refuse(&rules::FILES, || {
@@ -394,7 +231,20 @@ fn copy(inspection: &mut Inspection<'_>, statement: &CopyStmt, scope: Scope) -> 
         });
     }
     if statement.is_from {
+        inspection.effects.copies_in = true;
         target(inspection, statement.relation());
+    }
+    Visit::Descend(scope)
+}
+
+/// Where tenants share tables, the counts of the rows that a filter removed tell
+/// of the rows of others, value by value.
+fn explain(inspection: &mut Inspection<'_>, statement: &ExplainStmt, scope: Scope) -> Visit {
+    let runs = |option: &DefElem| option.defname() == Some("analyze") && !set::is_off(option.arg());
+    if inspection.policy.shares_tables && statement.options().iter().any(runs) {
+        inspection.refuse(&rules::EXPLAIN_ANALYZE, || {
+            "EXPLAIN ANALYZE is not allowed through pgtenant".to_owned()
+        });
     }
     Visit::Descend(scope)
 }
@@ -449,43 +299,6 @@ fn drop_objects(inspection: &mut Inspection<'_>, statement: &DropStmt) -> Visit 
     Visit::Skip
 }
 
-fn define(inspection: &mut Inspection<'_>, statement: &DefineStmt) -> Visit {
-    match statement.kind {
-        ObjectType::OBJECT_COLLATION
-        | ObjectType::OBJECT_TSCONFIGURATION
-        | ObjectType::OBJECT_TSDICTIONARY => new_type(inspection, schema_of(statement.defnames())),
-        kind => {
-            let name = match kind {
-                ObjectType::OBJECT_AGGREGATE => "CREATE AGGREGATE",
-                ObjectType::OBJECT_OPERATOR => "CREATE OPERATOR",
-                ObjectType::OBJECT_TYPE => "CREATE TYPE",
-                _ => "a definition of this kind",
-            };
-            let schema = schema_of(statement.defnames());
-            inspection.effects.residue |= schema.is_some_and(is_temporary_schema);
-            inspection.refuse(&rules::OPAQUE, || {
-                format!("{name} is not allowed through pgtenant")
-            });
-        }
-    }
-    Visit::Skip
-}
-
-/// A type in pg_temp hides PostgreSQL's own type of that name.
-fn new_type(inspection: &mut Inspection<'_>, schema: Option<&str>) {
-    if schema.is_some_and(is_temporary_schema) {
-        inspection.effects.residue = true;
-        inspection.refuse(&rules::OPAQUE, || {
-            "a temporary type is not allowed through pgtenant".to_owned()
-        });
-    }
-}
-
-fn schema_of(names: &CastNodeList<nodes::String>) -> Option<&str> {
-    let at = names.len().checked_sub(2)?;
-    names.iter().nth(at)?.sval()
-}
-
 fn alter_table(inspection: &mut Inspection<'_>, command: &AlterTableCmd, scope: Scope) -> Visit {
     let name = match command.subtype {
         AlterTableType::AT_EnableRowSecurity
@@ -498,33 +311,6 @@ fn alter_table(inspection: &mut Inspection<'_>, command: &AlterTableCmd, scope: 
     inspection.refuse(&rules::POLICIES, || {
         format!("{name} is not allowed through pgtenant")
     });
-    Visit::Descend(scope)
-}
-
-fn create_table(inspection: &mut Inspection<'_>, statement: &CreateStmt, scope: Scope) -> Visit {
-    let relation = statement.relation().filter(|table| is_temporary(table));
-    if let Some(relation) = relation
-        && statement.oncommit != OnCommitAction::ONCOMMIT_DROP
-    {
-        leaves(inspection, relation);
-    }
-    Visit::Descend(scope.max(Scope::Later))
-}
-
-fn create_table_as(
-    inspection: &mut Inspection<'_>,
-    statement: &CreateTableAsStmt,
-    scope: Scope,
-) -> Visit {
-    if statement.objtype == ObjectType::OBJECT_MATVIEW {
-        return Visit::Descend(Scope::View);
-    }
-    if let Some(into) = statement.into()
-        && let Some(relation) = into.rel().filter(|table| is_temporary(table))
-        && into.on_commit != OnCommitAction::ONCOMMIT_DROP
-    {
-        leaves(inspection, relation);
-    }
     Visit::Descend(scope)
 }
 

@@ -2,6 +2,7 @@
 
 use super::answer::Answer;
 use super::parameters::SetConfig;
+use super::prepared::SqlName;
 
 /// What the guard says of one query string.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,6 +17,43 @@ pub struct Verdict {
     /// It is not for the server: pgtenant answers it itself, whatever the
     /// refusal says.
     pub answer: Option<Answer>,
+}
+
+impl Verdict {
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let names = |names: &[Box<str>]| texts(names.iter());
+        let settings = match &self.effects.settings {
+            TouchedSettings::Named(settings) => names(settings),
+            TouchedSettings::None | TouchedSettings::Any => 0,
+        };
+        let returned = &self.effects.defaults;
+        size_of::<Self>()
+            + self.refusal.as_ref().map_or(0, |r| r.message.capacity())
+            + settings
+            + texts(returned.iter().map(|returned| &returned.name))
+            + returned.len() * size_of::<Returned>()
+            + self
+                .effects
+                .deallocates
+                .as_ref()
+                .map_or(0, |name| name.len())
+            + names(&self.effects.temporary)
+            + self
+                .effects
+                .sql_names
+                .iter()
+                .map(SqlName::weight)
+                .sum::<usize>()
+            + self.at_bind.iter().map(SetConfig::weight).sum::<usize>()
+            + self.answer.as_ref().map_or(0, |a| a.column.len())
+    }
+}
+
+/// What texts take, and what the allocator takes for each.
+fn texts<'a>(texts: impl Iterator<Item = &'a Box<str>>) -> usize {
+    texts.map(|text| text.len() + 3 * size_of::<usize>()).sum()
 }
 
 /// Why a statement is refused, ready for an ErrorResponse and the audit log.
@@ -58,6 +96,9 @@ pub struct Effects {
     pub drops_prepared: bool,
     /// It is the single statement `DEALLOCATE name`, of this name.
     pub deallocates: Option<Box<str>>,
+    /// The prepared statements that its PREPARE, EXECUTE and DEALLOCATE name, in
+    /// their order.
+    pub sql_names: Vec<SqlName>,
     /// It leaves objects in the session: temporary tables, cursors WITH HOLD,
     /// PREPARE, … A client that loses them finds out when it uses them.
     pub residue: bool,
@@ -69,6 +110,8 @@ pub struct Effects {
     /// It leaves in the session what a client relies on without using it:
     /// advisory locks, LISTEN. A client must not lose it and go on.
     pub locks: bool,
+    /// It may read copied data from the client (`COPY … FROM STDIN`).
+    pub copies_in: bool,
     /// It removes all such objects (`DISCARD ALL`).
     pub clears_residue: bool,
     /// It changes `random()`'s state, which DISCARD ALL does not reset.

@@ -36,8 +36,9 @@ pub struct Introduced {
 pub enum Arrival {
     /// A client that wants in.
     Client(Introduced),
-    /// A request to cancel; nothing follows it.
-    Cancel(CancelRequest),
+    /// A request to cancel. Its connection is to be [closed](Wire::close) once
+    /// that has been dealt with, without an answer: clients wait for it.
+    Cancel(CancelRequest, Wire),
 }
 
 /// A step failed: the connection, where there is one left to say so on.
@@ -127,7 +128,7 @@ async fn finish(mut wire: Wire, tls: &ClientTls) -> Result<Arrival, Failed> {
 
 fn introduced(wire: Wire, packet: Packet, tls: &ClientTls) -> Result<Arrival, Failed> {
     match packet {
-        Packet::Cancel(request) => Ok(Arrival::Cancel(request)),
+        Packet::Cancel(request) => Ok(Arrival::Cancel(request, wire)),
         Packet::Startup(_) if matches!(tls, ClientTls::Require(_)) && !wire.transport.is_tls() => {
             let error =
                 ClientError::fatal("28000", "this server accepts connections over TLS only")

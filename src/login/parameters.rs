@@ -1,7 +1,7 @@
 //! Startup parameters: which of them a client may send, and what becomes of
 //! them.
 
-use crate::binding::{OwnSettings, is_everyones};
+use crate::attach::{SessionSettings, is_userset};
 use crate::guard::Guard;
 use crate::wire::ClientError;
 use crate::wire::options;
@@ -18,7 +18,7 @@ const MOST: usize = 64;
 ///
 /// # Errors
 /// What the client is told of the first that is not accepted.
-pub fn settings_of(startup: &Startup, guard: &Guard) -> Result<OwnSettings, ClientError> {
+pub fn settings_of(startup: &Startup, guard: &Guard) -> Result<SessionSettings, ClientError> {
     // As in PostgreSQL, a parameter of its own wins over one in `options`.
     let (mut settings, mut own) = (Vec::new(), Vec::new());
     for (name, value) in &startup.parameters {
@@ -49,7 +49,7 @@ pub fn settings_of(startup: &Startup, guard: &Guard) -> Result<OwnSettings, Clie
     }
     // UTF-8 is what every server connection speaks already.
     settings.retain(|(name, _)| !name.eq_ignore_ascii_case("client_encoding"));
-    Ok(OwnSettings::new(settings))
+    Ok(SessionSettings::new(settings))
 }
 
 /// SQL_ASCII asks for no conversion: psql sends it in the C locale. Such a
@@ -77,7 +77,7 @@ fn accept(name: &str, value: &str, guard: &Guard) -> Result<(), ClientError> {
             .hint(refusal.hint));
     }
     // Custom ones (with a dot) may be made too, where the guard does not protect them.
-    if lower.contains('.') || is_everyones(&lower) || GRANTED.contains(&&*lower) {
+    if lower.contains('.') || is_userset(&lower) || GRANTED.contains(&&*lower) {
         return Ok(());
     }
     Err(

@@ -5,11 +5,15 @@ use crate::transport::{Buffer, Transport};
 use crate::wire::ClientError;
 use crate::wire::startup::{self, StartupError};
 use std::io;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Longest message that a client may send before it is in, in bytes; but for one
 /// with a token.
 pub(super) const MAX_MESSAGE: usize = 16 << 10;
+
+/// Most time for a goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The client's answer to a request for a password or SASL message.
 pub(super) enum Answer {
@@ -195,7 +199,12 @@ impl Wire {
             }
             self.transport.close().await;
         };
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), goodbye).await;
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    }
+
+    /// Closes the connection properly, without a word.
+    pub async fn close(self) {
+        let _ = tokio::time::timeout(GOODBYE, self.transport.close()).await;
     }
 }
 

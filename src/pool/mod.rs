@@ -1,32 +1,32 @@
 //! Server connections, and who gets one.
 //!
 //! One [`Pool`] for each database of each server. A client's transaction takes
-//! a connection with [`Pool::checkout`] and gives it back through its [`Slot`];
-//! a slot that is dropped instead frees its place, and the connection is gone.
+//! a [`Lease`] of a connection with [`Pool::checkout`] and gives it back; one that
+//! is dropped instead frees its place, and the connection is gone.
 
-mod greeting;
-mod holder;
-mod retry;
-mod shelf;
+mod backoff;
+mod closing;
+mod lease;
+mod queue;
+mod reclaim;
+mod welcome;
 
-pub use greeting::{Greeting, Key as GreetingKey};
+pub use lease::{Asked, Grant, Lease, Place, Waiting};
+pub use queue::SETTLE_LIMIT;
+pub use welcome::{Key as WelcomeKey, Welcome};
 
-use crate::binding::{Bound, Taken, base};
+use crate::attach::{Parked, base};
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
 use crate::settings::{self, Secret, Server, Share};
-use crate::tenant::{
-    Attachment, Endpoint, Identity, Placement, ServerName, SharedTenant, TenantId,
-};
+use crate::tenant::{Attachment, Endpoint, Identity, Placement, ServerName, SharedTenant};
 use crate::wire::ClientError;
-use greeting::Greetings;
-use holder::Holder;
-use retry::Retry;
-use shelf::{AccountId, NotYet, Place, Shelf};
+use backoff::Backoff;
+use queue::{Evicted, NotYet, Queue};
+use reclaim::Holder;
 use std::collections::{BTreeMap, HashMap};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
+use welcome::Welcomes;
 
 /// All pools, by what they connect to.
 #[derive(Debug)]
@@ -108,22 +108,27 @@ impl Pools {
     /// precise to.
     pub fn sweep(&self) {
         for pool in self.all() {
-            let (stale, late) = lock(&pool.shelf).sweep(pool.settings.idle_timeout);
-            retire(stale);
-            shelf::hand_out(late);
+            let swept = lock(&pool.queue).sweep(&pool, pool.settings.idle_timeout);
+            pool.close(swept.evicted);
+            for spoilt in swept.spoilt {
+                tracing::warn!(target: "pgtenant::server", "dropped a server connection whose cleanup failed");
+                spoilt.abandon();
+            }
+            queue::hand_out(swept.late);
             pool.reclaim();
         }
         lock(&self.state)
             .retired
-            .retain(|pool| !lock(&pool.shelf).is_empty());
+            .retain(|pool| !lock(&pool.queue).is_empty());
     }
 
     /// Closes every idle connection.
     pub async fn close(&self) {
         for pool in self.all() {
-            let (idle, late) = lock(&pool.shelf).sweep(Duration::ZERO);
-            shelf::hand_out(late);
-            for connection in idle {
+            let swept = lock(&pool.queue).sweep(&pool, Duration::ZERO);
+            queue::hand_out(swept.late);
+            drop(swept.spoilt);
+            for connection in swept.evicted {
                 connection.close().await;
             }
         }
@@ -149,11 +154,11 @@ pub struct Pool {
     endpoint: Endpoint,
     server: Arc<Server>,
     settings: settings::Pool,
-    shelf: Mutex<Shelf>,
-    retry: Mutex<Retry>,
+    queue: Mutex<Queue>,
+    backoff: Mutex<Backoff>,
     /// Clients that hold a connection between their messages.
     holders: Mutex<Vec<Arc<Holder>>>,
-    greetings: Mutex<Greetings>,
+    welcomes: Mutex<Welcomes>,
 }
 
 /// Why a client got no connection.
@@ -194,21 +199,21 @@ impl CheckoutError {
 
 impl Pool {
     fn new(endpoint: Endpoint, server: Arc<Server>, settings: settings::Pool) -> Self {
-        let shelf = Shelf::new(&settings);
+        let queue = Queue::new(&settings);
         Self {
             endpoint,
             server,
             settings,
-            shelf: Mutex::new(shelf),
-            retry: Mutex::default(),
+            queue: Mutex::new(queue),
+            backoff: Mutex::default(),
             holders: Mutex::default(),
-            greetings: Mutex::default(),
+            welcomes: Mutex::default(),
         }
     }
 
     /// An idle connection that is the tenant's already.
-    pub fn take_idle(self: &Arc<Self>, tenant: &SharedTenant) -> Option<(Connection<Bound>, Slot)> {
-        lock(&self.shelf).take_idle(self, tenant)
+    pub fn take_idle(self: &Arc<Self>, tenant: &SharedTenant) -> Option<Lease<Parked>> {
+        lock(&self.queue).take_idle(self, tenant)
     }
 
     /// What the tenant can have now: a connection, or a place in the queue for
@@ -218,16 +223,13 @@ impl Pool {
     /// If too many of the tenant wait already, or the pool has been replaced.
     pub fn ask(self: &Arc<Self>, tenant: &SharedTenant) -> Result<Asked, CheckoutError> {
         let dedicated = self.is_dedicated(&tenant.placement);
-        let taken = lock(&self.shelf).take(self, tenant, dedicated);
+        let taken = lock(&self.queue).take(self, tenant, dedicated);
         match taken {
             Ok((grant, evicted)) => {
-                retire(evicted);
+                self.close(evicted);
                 Ok(Asked::Granted(grant))
             }
-            Err(NotYet::Queued(place)) => Ok(Asked::Queued(Waiting {
-                pool: self.clone(),
-                place: Some(place),
-            })),
+            Err(NotYet::Queued(ticket)) => Ok(Asked::Queued(Waiting::new(self.clone(), ticket))),
             Err(NotYet::Crowded) => Err(CheckoutError::Crowded),
             Err(NotYet::Retired) => Err(CheckoutError::Retired),
         }
@@ -242,17 +244,14 @@ impl Pool {
     pub async fn checkout(
         self: &Arc<Self>,
         tenant: &SharedTenant,
-    ) -> Result<(Taken, Slot), CheckoutError> {
+    ) -> Result<Lease<Parked>, CheckoutError> {
         let grant = match self.ask(tenant)? {
             Asked::Granted(grant) => grant,
             Asked::Queued(waiting) => waiting.await?,
         };
         match grant {
-            Grant::Idle(connection, slot) => Ok((Taken::Used(connection), slot)),
-            Grant::Room(slot) => {
-                let (connection, slot) = slot.open(tenant.clone()).await?;
-                Ok((Taken::Fresh(connection), slot))
-            }
+            Grant::Idle(lease) => Ok(lease),
+            Grant::Room(place) => place.open().await,
         }
     }
 
@@ -270,16 +269,16 @@ impl Pool {
         };
         let deadline = Instant::now() + self.server.connect_timeout;
         loop {
-            let pause = lock(&self.retry).pause();
+            let pause = lock(&self.backoff).pause();
             tokio::time::sleep(pause).await;
             match connect(&target).await {
                 Ok(connection) => {
-                    lock(&self.retry).succeeded();
-                    lock(&self.greetings).meet(connection.parameters());
+                    lock(&self.backoff).succeeded();
+                    lock(&self.welcomes).meet(connection.parameters());
                     return Ok(connection);
                 }
                 Err(error) => {
-                    let next = lock(&self.retry).failed();
+                    let next = lock(&self.backoff).failed();
                     tracing::warn!(
                         target: "pgtenant::server",
                         server = %self.endpoint.server,
@@ -299,10 +298,17 @@ impl Pool {
     /// Gives out no connection from now on: those who wait are told so, idle
     /// connections are closed, and the others once they are given back.
     pub fn retire(&self) {
-        let (idle, waiters) = lock(&self.shelf).retire();
-        retire(idle);
+        let (idle, waiters) = lock(&self.queue).retire();
+        self.close(idle);
         // Outside of the lock: who waited may look at the pool at once.
         drop(waiters);
+    }
+
+    /// Says goodbye to connections, without waiting for it.
+    fn close(&self, connections: Evicted) {
+        for connection in connections {
+            closing::spawn(connection, self.server.clone(), None);
+        }
     }
 
     /// The server that the pool connects to.
@@ -320,13 +326,13 @@ impl Pool {
     /// What the server says at login to a client with these settings, if a
     /// login has found it out already.
     #[must_use]
-    pub fn greeting(&self, key: &GreetingKey) -> Option<Arc<Greeting>> {
-        lock(&self.greetings).get(key)
+    pub fn welcome(&self, key: &WelcomeKey) -> Option<Arc<Welcome>> {
+        lock(&self.welcomes).get(key)
     }
 
     /// Keeps what the server says at login.
-    pub fn remember_greeting(&self, key: GreetingKey, greeting: Arc<Greeting>) {
-        lock(&self.greetings).insert(key, greeting);
+    pub fn remember_welcome(&self, key: WelcomeKey, welcome: Arc<Welcome>) {
+        lock(&self.welcomes).insert(key, welcome);
     }
 
     /// While somebody waits, tells the client that has held its connection for
@@ -337,12 +343,12 @@ impl Pool {
         if holders.is_empty() {
             return;
         }
-        let shelf = lock(&self.shelf);
+        let queue = lock(&self.queue);
         let idle = holders
             .iter()
             .filter_map(|holder| Some((holder.idle_for()?, holder)));
         let useful =
-            idle.filter(|(idle, holder)| *idle >= limit && shelf.is_awaited(&holder.tenant));
+            idle.filter(|(idle, holder)| *idle >= limit && queue.is_awaited(&holder.tenant));
         if let Some((_, holder)) = useful.max_by_key(|(idle, _)| *idle) {
             holder.tell();
         }
@@ -380,146 +386,6 @@ struct Flavor {
     password: Option<Secret>,
     /// It starts as its tenant's and can serve no other.
     dedicated: bool,
-}
-
-/// What a pool has for a client.
-#[derive(Debug)]
-pub enum Asked {
-    /// This, at once.
-    Granted(Grant),
-    /// Nothing yet.
-    Queued(Waiting),
-}
-
-/// What a client gets.
-#[derive(Debug)]
-pub enum Grant {
-    /// A connection that was idle.
-    Idle(Connection<Bound>, Slot),
-    /// The right to [open](Slot::open) one.
-    Room(Slot),
-}
-
-/// A client's waiting for a connection. It leaves the queue when this is
-/// dropped.
-#[derive(Debug)]
-pub struct Waiting {
-    pool: Arc<Pool>,
-    place: Option<Place>,
-}
-
-impl Future for Waiting {
-    type Output = Result<Grant, CheckoutError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(place) = &mut self.place else {
-            return Poll::Ready(Err(CheckoutError::Retired));
-        };
-        // Without a word the pool has been retired.
-        let outcome = ready!(Pin::new(&mut place.outcome).poll(cx));
-        self.place = None;
-        Poll::Ready(outcome.unwrap_or(Err(CheckoutError::Retired)))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        let Some(mut place) = self.place.take() else {
-            return;
-        };
-        lock(&self.pool.shelf).leave(&place);
-        // It may have been granted meanwhile.
-        place.outcome.close();
-        if let Ok(Ok(Grant::Idle(connection, slot))) = place.outcome.try_recv() {
-            slot.give_back(connection);
-        }
-    }
-}
-
-/// A place in a pool, and with it the right to one connection.
-#[derive(Debug)]
-pub struct Slot {
-    pool: Arc<Pool>,
-    account: AccountId,
-    /// Its connection can serve its tenant alone.
-    dedicated: bool,
-    kept: bool,
-    holder: Option<Arc<Holder>>,
-}
-
-impl Slot {
-    /// Opens the connection, for the tenant that the place was granted to.
-    ///
-    /// # Errors
-    /// If none can be opened within the server's `connect_timeout`.
-    pub async fn open(
-        self,
-        tenant: SharedTenant,
-    ) -> Result<(Connection<Unbound>, Self), CheckoutError> {
-        let connection = self.pool.open(&tenant.placement).await?;
-        Ok((connection, self))
-    }
-
-    /// Gives the connection back for others to use.
-    pub fn give_back(mut self, mut connection: Connection<Bound>) {
-        self.kept = true;
-        connection.rest();
-        let put = lock(&self.pool.shelf).put(&self.pool, self.account, connection, self.dedicated);
-        match put {
-            Ok(outcomes) => shelf::hand_out(outcomes),
-            Err(connection) => retire(vec![connection]),
-        }
-    }
-
-    /// The tenant's client holds the connection and does nothing with it, until
-    /// [`busy`](Self::busy). `waker` is woken when it should give it up.
-    pub fn rest(&mut self, tenant: &TenantId, waker: &Waker) {
-        let holder = self.holder.get_or_insert_with(|| {
-            let holder = Arc::new(Holder::new(tenant.clone()));
-            lock(&self.pool.holders).push(holder.clone());
-            holder
-        });
-        holder.rest(waker);
-    }
-
-    /// The client has gone on.
-    pub fn busy(&self) {
-        if let Some(holder) = &self.holder {
-            holder.busy();
-        }
-    }
-
-    /// Whether others wait, and the client has held the connection for nothing
-    /// for too long.
-    #[must_use]
-    pub fn is_reclaimed(&self) -> bool {
-        self.holder.as_ref().is_some_and(|holder| holder.is_told())
-    }
-
-    /// The pool that it is a place in.
-    #[must_use]
-    pub fn pool(&self) -> &Arc<Pool> {
-        &self.pool
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if let Some(holder) = self.holder.take() {
-            lock(&self.pool.holders).retain(|known| !Arc::ptr_eq(known, &holder));
-        }
-        if !self.kept {
-            let outcomes = lock(&self.pool.shelf).free(&self.pool, self.account);
-            shelf::hand_out(outcomes);
-        }
-    }
-}
-
-/// Says goodbye to connections, without waiting for it.
-fn retire(connections: Vec<Connection<Bound>>) {
-    for connection in connections {
-        tokio::spawn(connection.close());
-    }
 }
 
 /// A panic elsewhere has not left these half-changed: no code of ours runs

@@ -5,7 +5,7 @@ use super::connection::BackendKey;
 use super::secure::secure;
 use super::{Connection, Unbound};
 use crate::settings::Server;
-use crate::transport;
+use crate::transport::{self, Transport};
 use crate::wire::ClientError;
 use crate::wire::backend::{FrameError, Report};
 use bytes::BytesMut;
@@ -118,29 +118,44 @@ pub(crate) async fn dial(server: &Server) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Asks the server to cancel what runs under `key`, and returns once the
-/// server has closed the request's connection: from then on the signal is sent.
-///
-/// # Errors
-/// If the server cannot be reached within its `connect_timeout`.
-pub async fn cancel(server: &Server, key: BackendKey) -> Result<(), ConnectError> {
-    let limit = server.connect_timeout;
-    let request = async {
+/// A connection that is to carry one request to cancel, and nothing else.
+pub(crate) struct CancelConnection(Transport);
+
+impl CancelConnection {
+    /// Reaches the server; no request has left yet. The caller bounds the time.
+    pub(crate) async fn open(server: &Server) -> Result<Self, ConnectError> {
         let stream = dial(server).await?;
-        let mut secured = secure(stream, server).await?;
+        Ok(Self(secure(stream, server).await?.transport))
+    }
+
+    /// Asks the server to cancel what runs under `key`, and returns once the
+    /// server has closed the connection: from then on the signal is sent. After
+    /// an error, or where this is dropped before its end, the request may still
+    /// be carried out at any time. The caller bounds the time.
+    pub(crate) async fn ask(mut self, key: BackendKey) -> io::Result<()> {
         let mut packet = BytesMut::new();
         frontend::cancel_request(
             i32::from_be_bytes(key.pid.to_be_bytes()),
             i32::from_be_bytes(key.secret),
             &mut packet,
         );
-        secured.transport.write_all(&packet).await?;
-        let mut byte = [0];
-        // Its end, in whatever form, is the answer.
-        let _ = std::future::poll_fn(|cx| secured.transport.poll_read(cx, &mut byte)).await;
-        Ok(())
-    };
-    tokio::time::timeout(limit, request)
-        .await
-        .map_err(|_| ConnectError::Timeout(limit))?
+        self.0.write_all(&packet).await?;
+        let mut rest = [0; 64];
+        loop {
+            match std::future::poll_fn(|cx| self.0.poll_read(cx, &mut rest)).await {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                // Its process has ended, or it said no goodbye in TLS.
+                Err(error) if is_end(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
+    )
 }

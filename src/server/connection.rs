@@ -39,14 +39,29 @@ struct Inner {
     server: ServerName,
     key: BackendKey,
     transport: Transport,
-    input: Buffer,
-    output: BytesMut,
-    parameters: Parameters,
-    prepared: PreparedSet,
+    pipe: Pipe,
     opened: Instant,
     serial: u64,
     /// Random bytes that nobody has had yet.
     random: Vec<[u8; 4]>,
+    /// What has been sent ends with a whole message.
+    at_boundary: bool,
+    /// The goodbye has been said.
+    hung_up: bool,
+}
+
+/// What goes over a connection and what is known of its session, apart from the
+/// socket.
+#[derive(Debug, Default)]
+pub struct Pipe {
+    /// What has arrived from the server.
+    pub input: Buffer,
+    /// What is to be sent to the server.
+    pub output: BytesMut,
+    /// Parameters as the server has reported them.
+    pub parameters: Parameters,
+    /// Statements that are prepared.
+    pub prepared: PreparedSet,
 }
 
 impl<S> Connection<S> {
@@ -71,17 +86,17 @@ impl<S> Connection<S> {
     /// Parameters as the server has reported them.
     #[must_use]
     pub fn parameters(&self) -> &Parameters {
-        &self.inner.parameters
+        &self.inner.pipe.parameters
     }
 
     /// The same, to be kept up to date.
     pub fn parameters_mut(&mut self) -> &mut Parameters {
-        &mut self.inner.parameters
+        &mut self.inner.pipe.parameters
     }
 
     /// Statements that are prepared on it.
     pub fn prepared(&mut self) -> &mut PreparedSet {
-        &mut self.inner.prepared
+        &mut self.inner.pipe.prepared
     }
 
     /// When it was opened.
@@ -112,24 +127,25 @@ impl<S> Connection<S> {
     /// What has arrived from the server.
     #[must_use]
     pub fn input(&self) -> &Buffer {
-        &self.inner.input
+        &self.inner.pipe.input
     }
 
     /// The same, to be consumed.
     pub fn input_mut(&mut self) -> &mut Buffer {
-        &mut self.inner.input
+        &mut self.inner.pipe.input
     }
 
     /// Bytes that are to be sent to the server.
     pub fn output(&mut self) -> &mut BytesMut {
-        &mut self.inner.output
+        &mut self.inner.pipe.output
     }
 
     /// Reads what has arrived: 0 at the end of the stream.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Inner {
-            transport, input, ..
+            transport, pipe, ..
         } = &mut *self.inner;
+        let input = &mut pipe.input;
         let n = ready!(transport.poll_read(cx, input.room()))?;
         input.filled(n);
         Poll::Ready(Ok(n))
@@ -139,14 +155,14 @@ impl<S> Connection<S> {
     /// of `run` was taken once the output is all sent.
     pub fn poll_send(&mut self, cx: &mut Context<'_>, run: &[u8]) -> Poll<io::Result<usize>> {
         let Inner {
-            transport, output, ..
+            transport, pipe, ..
         } = &mut *self.inner;
-        crate::transport::poll_send(transport, output, run, cx)
+        crate::transport::poll_send(transport, &mut pipe.output, run, cx)
     }
 
     /// Sends the output.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.inner.output.is_empty() {
+        while !self.inner.pipe.output.is_empty() {
             ready!(self.poll_send(cx, &[]))?;
         }
         self.inner.transport.poll_flush(cx)
@@ -175,12 +191,12 @@ impl<S> Connection<S> {
     /// server has closed it, or speaks unasked.
     #[must_use]
     pub fn is_disturbed(&self) -> bool {
-        !self.inner.input.is_empty() || self.inner.transport.is_readable()
+        !self.inner.pipe.input.is_empty() || self.inner.transport.is_readable()
     }
 
     /// Gives back memory that an idle connection does not need.
     pub fn rest(&mut self) {
-        self.inner.input.release();
+        self.inner.pipe.input.release();
     }
 
     /// Says goodbye to the server and closes the connection.
@@ -193,6 +209,55 @@ impl<S> Connection<S> {
             }
         };
         let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    }
+
+    /// Says goodbye and waits until the server has closed the connection; what it
+    /// sends meanwhile is read and dropped. Safe to be stopped and called again.
+    pub async fn hang_up(&mut self) {
+        if !std::mem::replace(&mut self.inner.hung_up, true) {
+            // Behind a message that is cut off it would be taken for a part of it:
+            // the end of the stream must do.
+            if self.inner.pipe.output.is_empty() && self.inner.at_boundary {
+                postgres_protocol::message::frontend::terminate(&mut self.inner.pipe.output);
+            } else {
+                self.inner.pipe.output.clear();
+            }
+        }
+        loop {
+            let closed = std::future::poll_fn(|cx| {
+                let Inner {
+                    transport, pipe, ..
+                } = &mut *self.inner;
+                let Pipe { input, output, .. } = pipe;
+                let sent = crate::transport::poll_send(transport, output, &[], cx);
+                if sent.is_ready() {
+                    let _ = transport.poll_shutdown(cx);
+                }
+                input.consume(input.len());
+                match ready!(transport.poll_read(cx, input.room())) {
+                    Ok(0) | Err(_) => Poll::Ready(true),
+                    Ok(_) => Poll::Ready(false),
+                }
+            });
+            if closed.await {
+                return;
+            }
+        }
+    }
+
+    /// Says whether what has been sent ends with a whole message.
+    pub fn set_boundary(&mut self, at_boundary: bool) {
+        self.inner.at_boundary = at_boundary;
+    }
+
+    /// The connection without its socket.
+    pub(crate) fn raw_pipe_mut(&mut self) -> &mut Pipe {
+        &mut self.inner.pipe
+    }
+
+    /// The same, and the state.
+    pub(crate) fn raw_parts_mut(&mut self) -> (&mut Pipe, &mut S) {
+        (&mut self.inner.pipe, &mut self.state)
     }
 
     /// What is known of the connection.
@@ -241,13 +306,15 @@ impl Connection<Unbound> {
                 server,
                 key,
                 transport,
-                input: Buffer::new(),
-                output: BytesMut::new(),
-                parameters,
-                prepared: PreparedSet::default(),
+                pipe: Pipe {
+                    parameters,
+                    ..Pipe::default()
+                },
                 opened: Instant::now(),
                 serial: 0,
                 random: Vec::new(),
+                at_boundary: true,
+                hung_up: false,
             }),
             state: Unbound(()),
         }

@@ -2,7 +2,7 @@
 //!
 //! A [`Connection`] carries in its type what is known of it: a fresh or
 //! scrubbed one is [`Unbound`]; the states in which it belongs to a tenant are
-//! made by the room `binding` alone.
+//! made by the room `attach` alone.
 
 mod authenticate;
 mod connect;
@@ -10,8 +10,8 @@ mod connection;
 mod prepared;
 mod secure;
 
-pub(crate) use connect::dial;
-pub use connect::{ConnectError, Target, cancel, connect};
-pub use connection::{BackendKey, Connection, ConnectionId, Parameters, Unbound};
+pub(crate) use connect::{CancelConnection, dial};
+pub use connect::{ConnectError, Target, connect};
+pub use connection::{BackendKey, Connection, ConnectionId, Parameters, Pipe, Unbound};
 pub use prepared::{Moment, Prepared, PreparedId, PreparedSet, Shape, StatementName};
 pub(crate) use secure::{Secured, secure};

@@ -14,7 +14,9 @@ pub struct PreparedId(u64);
 #[derive(Debug)]
 pub struct Prepared {
     id: PreparedId,
-    tail: Box<[u8]>,
+    /// The tail, and behind it the settings.
+    bytes: Box<[u8]>,
+    tail: usize,
 }
 
 impl Prepared {
@@ -22,11 +24,19 @@ impl Prepared {
     /// the parameter types.
     #[must_use]
     pub fn new(tail: &[u8]) -> Arc<Self> {
+        Self::under(tail, &[])
+    }
+
+    /// The same, for clients with `settings`, written in whichever form the
+    /// caller compares.
+    #[must_use]
+    pub fn under(tail: &[u8], settings: &[u8]) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = PreparedId(NEXT.fetch_add(1, Ordering::Relaxed));
         Arc::new(Self {
             id,
-            tail: tail.into(),
+            bytes: [tail, settings].concat().into_boxed_slice(),
+            tail: tail.len(),
         })
     }
 
@@ -39,7 +49,19 @@ impl Prepared {
     /// Text, NUL and parameter types.
     #[must_use]
     pub fn tail(&self) -> &[u8] {
-        &self.tail
+        self.bytes.get(..self.tail).unwrap_or_default()
+    }
+
+    /// The settings that it was made under.
+    #[must_use]
+    pub fn settings(&self) -> &[u8] {
+        self.bytes.get(self.tail..).unwrap_or_default()
+    }
+
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + self.bytes.len()
     }
 }
 
@@ -55,11 +77,14 @@ impl std::fmt::Display for StatementName {
     }
 }
 
-/// The statements that are prepared on one server connection, bounded: the one
-/// unused for the longest time goes first.
+/// The statements that are prepared on one server connection, bounded by their
+/// number and by the bytes of their texts: the one unused for the longest time
+/// goes first.
 #[derive(Debug, Default)]
 pub struct PreparedSet {
     known: HashMap<PreparedId, Entry, foldhash::fast::FixedState>,
+    /// Of all texts.
+    bytes: usize,
     clock: u64,
     names: u64,
 }
@@ -67,6 +92,7 @@ pub struct PreparedSet {
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     name: StatementName,
+    bytes: usize,
     used: u64,
     prepared: Moment,
     shape: Option<Shape>,
@@ -155,14 +181,17 @@ impl PreparedSet {
     }
 
     /// Gives the statement a name, to be prepared under it now.
-    pub fn add(&mut self, id: PreparedId) -> StatementName {
+    pub fn add(&mut self, prepared: &Prepared) -> StatementName {
+        self.remove(prepared.id);
         self.clock += 1;
         self.names += 1;
         let name = StatementName(self.names);
+        self.bytes += prepared.tail;
         self.known.insert(
-            id,
+            prepared.id,
             Entry {
                 name,
+                bytes: prepared.tail,
                 used: self.clock,
                 prepared: Moment::now(),
                 shape: None,
@@ -172,9 +201,12 @@ impl PreparedSet {
     }
 
     /// Takes out the statement that has been unused for the longest time, if
-    /// there are more than `most`; it is to be closed.
-    pub fn evict(&mut self, most: usize) -> Option<StatementName> {
-        if self.known.len() <= most {
+    /// there are more than `most`, or more than `most_bytes` of text; it is to be
+    /// closed. To be asked again until there is none. One statement may be
+    /// longer than `most_bytes`: it stays until another is added.
+    pub fn evict(&mut self, most: usize, most_bytes: usize) -> Option<StatementName> {
+        let fits = self.known.len() <= most && self.bytes <= most_bytes;
+        if fits || self.known.len() == 1 {
             return None;
         }
         let (id, name) = self
@@ -182,18 +214,21 @@ impl PreparedSet {
             .iter()
             .min_by_key(|(_, e)| e.used)
             .map(|(id, e)| (*id, e.name))?;
-        self.known.remove(&id);
+        self.remove(id);
         Some(name)
     }
 
     /// Forgets a statement: preparing it failed, or it was closed.
     pub fn remove(&mut self, id: PreparedId) {
-        self.known.remove(&id);
+        if let Some(entry) = self.known.remove(&id) {
+            self.bytes -= entry.bytes;
+        }
     }
 
     /// Forgets all: the server has dropped them.
     pub fn clear(&mut self) {
         self.known.clear();
+        self.bytes = 0;
     }
 }
 
@@ -220,18 +255,42 @@ mod tests {
         let mut set = PreparedSet::default();
         let [a, b, c] = [b"a\0\0\0", b"b\0\0\0", b"c\0\0\0"].map(|tail| Prepared::new(tail));
         let start = Moment::now();
-        let first = set.add(a.id());
-        let second = set.add(b.id());
+        let first = set.add(&a);
+        let second = set.add(&b);
         assert_eq!(set.find(a.id(), start), Some(first));
-        let third = set.add(c.id());
-        assert_eq!(set.evict(2), Some(second));
-        assert_eq!(set.evict(2), None);
+        let third = set.add(&c);
+        assert_eq!(set.evict(2, usize::MAX), Some(second));
+        assert_eq!(set.evict(2, usize::MAX), None);
         assert_eq!(set.find(b.id(), start), None);
         let later = Moment::now();
         assert_eq!(set.find(a.id(), later), None);
         assert_eq!(set.find_any(a.id()), Some(first));
         set.clear();
-        let again = set.add(a.id());
+        let again = set.add(&a);
         assert!(again != first && again != third);
+    }
+
+    #[test]
+    fn long_texts_go_before_there_are_many() {
+        let mut set = PreparedSet::default();
+        let [a, b, c, long] = [10, 20, 30, 1000].map(|len| Prepared::new(&vec![b'a'; len]));
+        let [first, second, third] = [&a, &b, &c].map(|prepared| set.add(prepared));
+        assert_eq!(set.evict(10, 60), None);
+        assert_eq!(set.evict(10, 50), Some(first));
+        assert_eq!(set.evict(10, 50), None);
+        let last = set.add(&long);
+        assert_eq!(set.evict(10, 50), Some(second));
+        assert_eq!(set.evict(10, 50), Some(third));
+        // It is needed now.
+        assert_eq!(set.evict(10, 50), None);
+        let next = set.add(&a);
+        assert_eq!(set.evict(10, 50), Some(last));
+        assert_eq!(set.evict(10, 50), None);
+        // Prepared anew, it counts once.
+        assert_ne!(set.add(&a), next);
+        set.remove(b.id());
+        assert_eq!(set.bytes, 10);
+        set.remove(a.id());
+        assert_eq!(set.bytes, 0);
     }
 }

@@ -2,19 +2,27 @@
 //! from the key that the proxy gave to a client to the server connection that
 //! the client is using and never to another; and orders.
 
-use super::orders::{Ending, Inbox, Membership, Order, When};
+mod delivery;
+mod entry;
+mod running;
+mod told;
+
+pub(super) use delivery::{Aftermath, Settled};
+
+use super::orders::{Ending, Membership, Order};
 use crate::pool::Pool;
-use crate::server::{self, BackendKey};
-use crate::tenant::{LoginName, Principal, TenantId};
+use crate::server::BackendKey;
+use crate::tenant::{LoginName, Principal};
 use crate::wire::startup::CancelRequest;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
+use delivery::Lanes;
+use entry::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::SystemTime;
-use tokio::sync::Notify;
+use std::time::{Duration, SystemTime};
 
 /// All sessions that can be cancelled, by the process id that they were given.
 #[derive(Debug, Default)]
@@ -22,6 +30,9 @@ pub struct Registry {
     sessions: Mutex<HashMap<u32, Arc<Entry>>>,
     /// When the credentials of sessions expire, the earliest first.
     expiries: Mutex<BTreeSet<(SystemTime, u32)>>,
+    /// Sessions that were told something and may not have done it yet.
+    watched: Mutex<Vec<Arc<Entry>>>,
+    lanes: Arc<Lanes>,
 }
 
 /// What a session is entered with.
@@ -48,73 +59,6 @@ pub struct Member<'a> {
     pub membership: &'a Membership,
 }
 
-/// A session's entry; it is taken out when this is dropped.
-#[derive(Debug)]
-pub struct Registration {
-    registry: Arc<Registry>,
-    entry: Arc<Entry>,
-    pid: u32,
-}
-
-struct Entry {
-    login: LoginName,
-    tenant: TenantId,
-    visitor: Visitor,
-    inbox: Inbox,
-    /// What the session was told last to go by.
-    told: Mutex<Membership>,
-    secret: Box<[u8]>,
-    /// Where the connection that it uses comes from.
-    pool: Mutex<Arc<Pool>>,
-    running: Mutex<Running>,
-    /// A request has been delivered, or one that waits may go on.
-    changed: Notify,
-}
-
-impl std::fmt::Debug for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Entry")
-            .field("running", &self.running)
-            .finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug, Default)]
-struct Running {
-    on: Activity,
-    /// Requests on their way to the server.
-    under_way: usize,
-    /// A session of the same login waits to send another.
-    queued: bool,
-    /// A request was sent to the connection in use.
-    hit: bool,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-enum Activity {
-    #[default]
-    Idle,
-    /// The session waits for a server connection.
-    Waiting,
-    /// The waiting is to end.
-    Cancelled,
-    /// What runs on the server is the proxy's own: a request waits for its end.
-    Attaching,
-    /// The session uses the connection with this key.
-    Using(BackendKey),
-}
-
-impl Running {
-    fn strike(&mut self) -> Option<BackendKey> {
-        let Activity::Using(key) = self.on else {
-            return None;
-        };
-        self.under_way += 1;
-        self.hit = true;
-        Some(key)
-    }
-}
-
 impl Registry {
     /// Enters a session. `secret_len` is the length of its secret key in bytes:
     /// 4 in protocol 3.0, up to 256 from 3.2 on.
@@ -135,17 +79,8 @@ impl Registry {
         let mut bytes = *bytes;
         secret.truncate(secret_len);
         let secret = secret.into_boxed_slice();
-        let entry = Arc::new(Entry {
-            login: principal.login.clone(),
-            tenant: principal.tenant.id.clone(),
-            visitor,
-            inbox: Inbox::default(),
-            secret,
-            pool: Mutex::new(membership.pool.clone()),
-            told: Mutex::new(membership),
-            running: Mutex::default(),
-            changed: Notify::new(),
-        });
+        let lanes = self.lanes.clone();
+        let entry = Arc::new(Entry::new(principal, membership, visitor, secret, lanes));
         loop {
             // Clients take it for a signed process id.
             let pid = u32::from_be_bytes(bytes) >> 1;
@@ -168,7 +103,8 @@ impl Registry {
     }
 
     /// Carries out a request: nothing happens unless the key is right and the
-    /// session is running something. Returns once the server has taken it.
+    /// session is running something. Returns once the server has taken it, or
+    /// will not get it any more; within twice the server's `connect_timeout`.
     pub async fn cancel(&self, request: &CancelRequest) {
         let Some(entry) = lock(&self.sessions).get(&request.pid).cloned() else {
             return;
@@ -184,22 +120,35 @@ impl Registry {
     pub fn survey(&self, decide: impl Fn(&Member<'_>) -> Option<Order>) {
         let all: Vec<_> = lock(&self.sessions).values().cloned().collect();
         for entry in all {
-            entry.review(&decide);
+            if entry.review(&decide) {
+                lock(&self.watched).push(entry);
+            }
         }
     }
 
-    /// Tells the sessions whose credential has expired to end. To be called
+    /// Tells the sessions whose credential has expired to end, and ends those
+    /// that have not done what they were told within `time`. To be called
     /// several times a second.
-    pub fn expire(&self) {
+    pub fn expire(&self, time: Duration) {
+        self.expire_credentials();
+        let watched = std::mem::take(&mut *lock(&self.watched));
+        let again = watched.into_iter().filter(|entry| entry.look(time));
+        let again: Vec<_> = again.collect();
+        lock(&self.watched).extend(again);
+    }
+
+    fn expire_credentials(&self) {
         let now = SystemTime::now();
         let mut expiries = lock(&self.expiries);
         while expiries.first().is_some_and(|(expires, _)| *expires <= now) {
             let Some((_, pid)) = expiries.pop_first() else {
                 break;
             };
-            if let Some(entry) = lock(&self.sessions).get(&pid) {
-                let order = Order::End(Ending::Expired, When::AtBoundary);
-                entry.inbox.put(order);
+            let entry = lock(&self.sessions).get(&pid).cloned();
+            if let Some(entry) = entry
+                && entry.expire()
+            {
+                lock(&self.watched).push(entry);
             }
         }
     }
@@ -211,133 +160,27 @@ impl Registry {
 pub(super) struct Peer(Arc<Entry>);
 
 impl Peer {
-    /// Cancels what it runs. Requests go to the server one after another, and
-    /// what is asked for while one waits is done by that one.
+    /// Cancels what it runs. Returns once the server has taken the request, as
+    /// for [`Registry::cancel`].
     pub(super) async fn cancel(self) {
-        if std::mem::replace(&mut lock(&self.0.running).queued, true) {
-            return;
-        }
-        self.0.settled().await;
-        lock(&self.0.running).queued = false;
         self.0.cancel().await;
     }
 
     /// Ends it. The client is told at once; what it runs on the server is
-    /// cancelled.
+    /// cancelled. Returns once the server has taken that request.
     pub(super) async fn end(self) {
-        if let Some(key) = self.0.end_now(Ending::Peer) {
-            self.0.deliver(key).await;
+        if let Some((deliveries, number)) = self.0.end(Ending::Peer) {
+            deliveries.over(number).await;
         }
     }
 }
 
-/// What a request comes to.
-enum Begun {
-    /// It goes to the connection with this key. Until [`end`](Entry::end) the
-    /// connection stays with the session.
-    Send(BackendKey),
-    /// There is nothing to send.
-    Nothing,
-    /// It must wait until something changes.
-    Later,
-}
-
-impl Entry {
-    /// Tells the session what `decide` says.
-    fn review(self: &Arc<Self>, decide: impl Fn(&Member<'_>) -> Option<Order>) {
-        let mut told = lock(&self.told);
-        let member = Member {
-            login: &self.login,
-            visitor: &self.visitor,
-            membership: &told,
-        };
-        match decide(&member) {
-            None => {}
-            Some(Order::End(ending, When::Now)) => {
-                if let Some(key) = self.end_now(ending) {
-                    let entry = self.clone();
-                    tokio::spawn(async move { entry.deliver(key).await });
-                }
-            }
-            Some(order) => {
-                if let Order::Follow(membership) = &order {
-                    *told = membership.clone();
-                }
-                self.inbox.put(order);
-            }
-        }
-    }
-
-    /// Ends the session at once. What it runs is to be cancelled with the key.
-    fn end_now(&self, ending: Ending) -> Option<BackendKey> {
-        let running = self.begin_in_use();
-        self.inbox.put(Order::End(ending, When::Now));
-        running
-    }
-
-    async fn cancel(&self) {
-        let key = loop {
-            let changed = self.changed.notified();
-            match self.begin() {
-                Begun::Send(key) => break key,
-                Begun::Nothing => return,
-                Begun::Later => changed.await,
-            }
-        };
-        self.deliver(key).await;
-    }
-
-    async fn deliver(&self, key: BackendKey) {
-        let pool = lock(&self.pool).clone();
-        if let Err(error) = server::cancel(pool.server(), key).await {
-            tracing::warn!(target: "pgtenant::server", %error, "cannot deliver a cancel request");
-        }
-        self.end();
-    }
-
-    /// A request is to go to the connection in use, if there is one.
-    fn begin_in_use(&self) -> Option<BackendKey> {
-        lock(&self.running).strike()
-    }
-
-    fn begin(&self) -> Begun {
-        let mut running = lock(&self.running);
-        match running.on {
-            Activity::Using(_) => running.strike().map_or(Begun::Nothing, Begun::Send),
-            Activity::Waiting => {
-                running.on = Activity::Cancelled;
-                drop(running);
-                self.inbox.wake();
-                Begun::Nothing
-            }
-            Activity::Attaching => Begun::Later,
-            Activity::Idle | Activity::Cancelled => Begun::Nothing,
-        }
-    }
-
-    async fn settled(&self) {
-        loop {
-            let changed = self.changed.notified();
-            if lock(&self.running).under_way == 0 {
-                return;
-            }
-            changed.await;
-        }
-    }
-
-    fn end(&self) {
-        lock(&self.running).under_way -= 1;
-        self.changed.notify_waiters();
-    }
-}
-
-/// Whether cancel requests concern a connection that is given back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Aftermath {
-    /// None was sent: it can be used at once.
-    None,
-    /// One was sent and may yet strike.
-    Possible,
+/// A session's entry; it is taken out when this is dropped.
+#[derive(Debug)]
+pub struct Registration {
+    registry: Arc<Registry>,
+    entry: Arc<Entry>,
+    pid: u32,
 }
 
 impl Registration {
@@ -376,7 +219,9 @@ impl Registration {
 
     /// Asks what the session is to be told, and tells it.
     pub fn review(&self, decide: impl Fn(&Member<'_>) -> Option<Order>) {
-        self.entry.review(decide);
+        if self.entry.review(decide) {
+            lock(&self.registry.watched).push(self.entry.clone());
+        }
     }
 
     /// Takes the order.
@@ -384,71 +229,53 @@ impl Registration {
         self.entry.inbox.take()
     }
 
-    /// What says, apart from the session, whether it is to end at once, and why.
-    pub(super) fn end_at_once(&self) -> impl Fn() -> Option<Ending> + Send + use<> {
-        let entry = self.entry.clone();
-        move || match entry.inbox.is_closed().then(|| entry.inbox.take()) {
-            Some(Some(Order::End(ending, _))) => Some(ending),
-            _ => None,
-        }
+    /// Whether the session is to end at once, and why. Costs nothing to ask.
+    pub(super) fn ending_at_once(&self) -> Option<Ending> {
+        self.entry.inbox.ending_at_once()
     }
 
     /// The session takes its connections from this pool from now on.
     pub(super) fn follow(&self, pool: &Arc<Pool>) {
-        lock(&self.entry.pool).clone_from(pool);
+        self.entry.follow(pool);
     }
 
-    /// The session waits for a server connection.
+    /// The session waits for a server connection, for the statement for which it
+    /// waited before or, after [`idle`](Self::idle), for another.
     pub(super) fn waiting(&self) {
-        lock(&self.entry.running).on = Activity::Waiting;
+        self.entry.waiting();
     }
 
     /// Whether the waiting is cancelled: that wakes the session's task.
     pub(super) fn is_cancelled(&self) -> bool {
-        matches!(lock(&self.entry.running).on, Activity::Cancelled)
+        self.entry.is_cancelled()
     }
 
     /// The session does nothing that could be cancelled.
     pub(super) fn idle(&self) {
-        lock(&self.entry.running).on = Activity::Idle;
+        self.entry.idle();
     }
 
-    /// The session's connection runs statements of the proxy's own.
+    /// The session's connection runs statements of the proxy's own, until
+    /// [`using`](Self::using) or [`done`](Self::done): requests wait for that.
     pub(super) fn attaching(&self) {
-        let mut running = lock(&self.entry.running);
-        running.on = Activity::Attaching;
-        running.hit = false;
+        self.entry.attaching();
     }
 
-    /// The session uses a connection from now on.
+    /// The session uses a connection from now on, until [`done`](Self::done).
     pub(super) fn using(&self, key: BackendKey) {
-        let mut running = lock(&self.entry.running);
-        let before = std::mem::replace(&mut running.on, Activity::Using(key));
-        running.hit = false;
-        drop(running);
-        if let Activity::Attaching = before {
-            self.entry.changed.notify_waiters();
-        }
+        self.entry.using(key);
     }
 
-    /// The session gives the connection up.
+    /// The session gives the connection up: from here on no request is sent to
+    /// it, and those that wait are for nothing any more.
     pub(super) fn done(&self) -> Aftermath {
-        let mut running = lock(&self.entry.running);
-        if let Activity::Attaching = running.on {
-            self.entry.changed.notify_waiters();
-        }
-        running.on = Activity::Idle;
-        if std::mem::take(&mut running.hit) {
-            Aftermath::Possible
-        } else {
-            Aftermath::None
-        }
+        self.entry.done()
     }
 
-    /// What waits until no request is under way any more.
-    pub(super) fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
-        let entry = self.entry.clone();
-        async move { entry.settled().await }
+    /// What waits until no request is under way any more to the connection that
+    /// was given up last ([`done`](Self::done)), before this was called.
+    pub(super) fn settled(&self) -> impl Future<Output = Settled> + Send + use<> {
+        self.entry.settled()
     }
 }
 
@@ -458,6 +285,8 @@ impl Drop for Registration {
         if let Some(expires) = self.entry.visitor.expires {
             lock(&self.registry.expiries).remove(&(expires, self.pid));
         }
+        // Nobody takes it any more.
+        self.entry.inbox.take();
         self.done();
     }
 }

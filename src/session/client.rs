@@ -1,8 +1,7 @@
-//! The client's side of a session: its socket, and what is on its way to it.
+//! The client's socket.
 
-use super::scan::Scan;
+use super::engine::ClientSide;
 use crate::transport::{self, Buffer, Transport};
-use crate::wire::ClientError;
 use bytes::BytesMut;
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -17,13 +16,8 @@ const MOST_AHEAD: usize = 32 << 10;
 /// A logged-in client's connection.
 #[derive(Debug)]
 pub struct Client {
-    pub(super) transport: Transport,
-    pub(super) input: Buffer,
-    pub(super) output: BytesMut,
-    pub(super) scan: Scan,
-    /// The session's task is to be woken when something comes; nothing has been
-    /// read since that was asked for.
-    armed: bool,
+    transport: Transport,
+    input: Buffer,
 }
 
 impl Client {
@@ -31,66 +25,79 @@ impl Client {
     /// what it has sent already.
     #[must_use]
     pub fn new(transport: Transport, input: Buffer) -> Self {
-        Self {
-            transport,
-            input,
-            output: BytesMut::new(),
-            scan: Scan::default(),
+        Self { transport, input }
+    }
+
+    pub(super) fn split(self) -> (Socket, ClientSide) {
+        let socket = Socket {
+            transport: self.transport,
             armed: false,
-        }
+        };
+        (socket, ClientSide::new(self.input))
     }
+}
 
-    /// Queues a message.
-    pub(super) fn send(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        let mut message = Vec::with_capacity(64);
-        write(&mut message);
-        self.output.extend_from_slice(&message);
-    }
+/// The socket alone.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) transport: Transport,
+    /// The session's task is to be woken when something comes; nothing has been
+    /// read since that was asked for.
+    armed: bool,
+}
 
-    /// Queues an error.
-    pub(super) fn send_error(&mut self, error: &ClientError) {
-        self.send(|out| error.encode(out));
-    }
-
+impl Socket {
     /// Sends what is queued.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.output.is_empty() {
-            ready!(transport::poll_send(
-                &mut self.transport,
-                &mut self.output,
-                &[],
-                cx
-            ))?;
+    pub(super) fn poll_flush(
+        &mut self,
+        output: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !output.is_empty() {
+            ready!(transport::poll_send(&mut self.transport, output, &[], cx))?;
         }
         self.transport.poll_flush(cx)
     }
 
     /// Reads what has arrived: 0 at the end of the stream. Holds no memory
     /// while it waits with an empty buffer.
-    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let read = self.poll_more(cx);
+    pub(super) fn poll_fill(
+        &mut self,
+        input: &mut Buffer,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let read = self.poll_more(input, cx);
         if !matches!(read, Poll::Ready(Ok(_))) {
-            self.input.release();
+            input.release();
         }
         read
     }
 
     /// The same, for a client that is being served: the memory stays.
-    pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_more(
+        &mut self,
+        input: &mut Buffer,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         if self.is_awaited() {
             return Poll::Pending;
         }
-        let read = self.transport.poll_read(cx, self.input.room());
+        let read = self.transport.poll_read(cx, input.room());
         self.arm(read.is_pending());
         let n = ready!(read)?;
-        self.input.filled(n);
+        input.filled(n);
         Poll::Ready(Ok(n))
     }
 
     /// Ready when the client is gone. What it sends meanwhile is kept, up to a
-    /// bound.
-    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        while self.input.len() < MOST_AHEAD {
+    /// bound beyond the `len` bytes that wait already.
+    pub(super) fn poll_gone(
+        &mut self,
+        input: &mut Buffer,
+        len: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Error> {
+        while input.len() < len + MOST_AHEAD {
             if self.is_awaited() {
                 return Poll::Pending;
             }
@@ -98,7 +105,7 @@ impl Client {
             let come = self.transport.tcp().poll_read_ready(cx);
             self.arm(come.is_pending());
             ready!(come).ok();
-            match ready!(self.poll_fill(cx)) {
+            match ready!(self.poll_fill(input, cx)) {
                 Ok(0) => return Poll::Ready(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(error),
@@ -122,9 +129,10 @@ impl Client {
     }
 
     /// Sends what is queued and closes the connection.
-    pub(super) async fn close(mut self) {
+    pub(super) async fn close(mut self, mut output: BytesMut) {
         let goodbye = async {
-            if std::future::poll_fn(|cx| self.poll_flush(cx)).await.is_ok() {
+            let sent = std::future::poll_fn(|cx| self.poll_flush(&mut output, cx)).await;
+            if sent.is_ok() {
                 self.transport.close().await;
             }
         };

@@ -3,12 +3,13 @@
 
 use crate::guard::Guard;
 use crate::pool::Pool;
-use crate::tenant::SharedTenant;
+use crate::tenant::{Restrictions, SharedTenant};
 use crate::wire::ClientError;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 /// What a session is told.
 #[derive(Debug)]
@@ -49,12 +50,39 @@ impl Membership {
             && old.placement == new.placement
             && old.restrictions() == new.restrictions()
     }
+
+    /// Whether `before` lets a session do or reach something that this does not.
+    /// Where its connections come from is no such thing.
+    pub(super) fn takes_from(&self, before: &Self) -> bool {
+        let (old, new) = (&before.tenant, &self.tenant);
+        let (may, may_now) = (old.restrictions(), new.restrictions());
+        let judged_otherwise = if may == may_now {
+            !Arc::ptr_eq(&before.guard, &self.guard)
+        } else {
+            // Restrictions have guards of their own.
+            before.guard.options() != self.guard.options()
+        };
+        judged_otherwise || old.placement != new.placement || tightens(may, may_now)
+    }
+}
+
+/// Whether something may be done under `old` restrictions and not under `new`.
+fn tightens(old: Restrictions, new: Restrictions) -> bool {
+    let shorter = |old: Option<Duration>, new: Option<Duration>| {
+        new.is_some_and(|new| old.is_none_or(|old| new < old))
+    };
+    (new.read_only && !old.read_only)
+        || shorter(old.statement_timeout, new.statement_timeout)
+        || shorter(
+            old.idle_in_transaction_timeout,
+            new.idle_in_transaction_timeout,
+        )
 }
 
 /// When a session ends that is to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// At the end of its transaction.
+    /// At the end of its transaction, or once its time for that is over.
     AtBoundary,
     /// At once; what it runs is cancelled.
     Now,
@@ -123,6 +151,17 @@ impl Ending {
     }
 }
 
+/// What has become of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It waits, and no other did.
+    First,
+    /// It has taken the place of one that the session had not taken.
+    InsteadOfAnother,
+    /// The session is told to end already.
+    Ignored,
+}
+
 /// Where a session finds its orders.
 #[derive(Default)]
 pub(super) struct Inbox {
@@ -146,19 +185,28 @@ impl Inbox {
     }
 
     /// Leaves an order. One to end is replaced only by one to end at once.
-    pub(super) fn put(&self, order: Order) {
+    pub(super) fn put(&self, order: Order) -> Put {
         let mut post = self.lock();
         let ends = matches!(post.order, Some(Order::End(..)));
         if ends && !matches!(order, Order::End(_, When::Now)) {
-            return;
+            return Put::Ignored;
         }
         if let Order::End(_, When::Now) = order {
             self.closed.store(true, Ordering::Relaxed);
         }
-        post.order = Some(order);
+        let before = post.order.replace(order);
         self.told.store(true, Ordering::Release);
         drop(post);
         self.wake();
+        match before {
+            None => Put::First,
+            Some(_) => Put::InsteadOfAnother,
+        }
+    }
+
+    /// Looks at the order that the session has not taken.
+    pub(super) fn peek<T>(&self, look: impl FnOnce(&Order) -> T) -> Option<T> {
+        self.lock().order.as_ref().map(look)
     }
 
     /// Wakes the session's task.
@@ -177,6 +225,17 @@ impl Inbox {
     /// Whether the session is to end at once.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Why the session is to end at once, if it is. The order stays.
+    pub(super) fn ending_at_once(&self) -> Option<Ending> {
+        if !self.is_closed() {
+            return None;
+        }
+        match self.lock().order {
+            Some(Order::End(ending, When::Now)) => Some(ending),
+            _ => None,
+        }
     }
 
     /// Takes the order.

@@ -1,16 +1,22 @@
 //! Moving bytes both ways, in one task and without a copy where nothing is
 //! changed.
 
-use super::forward::Step;
-use super::ledger::{Hold, Ledger, Pinned};
-use super::{End, Exchange, Session, bad_frame};
+use super::end::End;
+use super::engine::{Pinned, SLOW_CLIENT, Step};
+use super::{Exchange, Leaving, Session};
 use crate::guard::Mode;
-use crate::settings::PoolMode;
 use crate::transport;
 use crate::wire::ClientError;
 use crate::wire::backend::TransactionStatus;
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// A client that sends nothing more may still read: it gets what it has asked for,
+/// if that comes within this time.
+const HALF_CLOSED: Duration = Duration::from_secs(2);
+/// What a client may send ahead while its messages must wait, in bytes.
+const MOST_AHEAD: usize = 32 << 10;
 
 /// What interrupts the relay.
 #[derive(Debug)]
@@ -19,39 +25,45 @@ pub(super) enum Outcome {
     Over,
     /// A long statement is to be judged.
     Judge,
-    /// The client has reset its settings: attach the tenant again.
-    Reset,
+    /// Another session is to be interrupted.
+    Interrupt,
     /// The attachment will not hold for much longer, or may have been changed:
     /// make it anew.
-    Stale,
+    Renew,
     /// The session is over; the connection is to be closed.
     End(End),
 }
 
 impl Session {
-    /// Waits, without a server connection, for the client's next bytes.
-    pub(super) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        if let Poll::Ready(Err(error)) = self.client.poll_flush(cx) {
+    /// Waits until the client has taken most of what is for it: from one that sends
+    /// without reading nothing more is taken.
+    pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let output = &mut self.engine.client.output;
+        if let Poll::Ready(Err(error)) = self.socket.poll_flush(output, cx) {
             return Poll::Ready(Err(End::ClientGone(error)));
         }
-        if self.client.output.is_empty() && self.client.output.capacity() > 0 {
-            self.client.output = bytes::BytesMut::new();
+        if output.is_empty() && output.capacity() > 0 {
+            *output = bytes::BytesMut::new();
         }
         if self.is_draining() {
             return Poll::Ready(Err(End::Stopped));
         }
-        self.heed(false)?;
-        if !self.client.output.is_empty() && self.client.output.len() > SLOW_CLIENT {
-            // It sends without reading: nothing more is taken from it.
+        self.apply_command(false)?;
+        if self.engine.client.output.len() > SLOW_CLIENT {
             return Poll::Pending;
         }
-        match self.client.poll_fill(cx) {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits, without a server connection, for the client's next bytes.
+    pub(super) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        ready!(self.poll_taken(cx))?;
+        let gone = |error| Poll::Ready(Err(End::ClientGone(error)));
+        match self.socket.poll_fill(&mut self.engine.client.input, cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0)) => {
-                Poll::Ready(Err(End::ClientGone(io::ErrorKind::UnexpectedEof.into())))
-            }
+            Poll::Ready(Ok(0)) => gone(io::ErrorKind::UnexpectedEof.into()),
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(End::ClientGone(error))),
+            Poll::Ready(Err(error)) => gone(error),
         }
     }
 
@@ -61,7 +73,10 @@ impl Session {
         exchange: &mut Exchange,
         cx: &mut Context<'_>,
     ) -> Poll<Outcome> {
-        if !exchange.ledger.awaited.is_empty() {
+        if let Some(ending) = self.engine.registration.ending_at_once() {
+            return Poll::Ready(Outcome::End(End::Ordered(ending)));
+        }
+        if !exchange.link.owes_nothing() {
             // Most often the rest of the answer has come, and all is over.
             if let Err(outcome) = self.poll_down(exchange, cx) {
                 return Poll::Ready(outcome);
@@ -83,82 +98,108 @@ impl Session {
             }
             // Both ways wait now. What came down may let more go up; what went up
             // brings nothing down before it is answered.
-            if !down {
-                let clients_turn =
-                    exchange.ledger.is_answered() && exchange.connection.output().is_empty();
-                // In session mode the connection is the client's all the time.
-                if clients_turn && self.maps_names {
-                    if exchange.slot.is_reclaimed() {
-                        return Poll::Ready(self.reclaimed(&exchange.ledger));
-                    }
-                    let tenant = &self.principal.tenant.id;
-                    exchange.slot.rest(tenant, cx.waker());
-                } else {
-                    exchange.slot.busy();
-                }
-                return Poll::Pending;
+            let sends = !exchange.lease.connection_mut().output().is_empty();
+            let moves = down || (sends && self.sends_up(exchange, cx));
+            if !moves {
+                return self.wait(exchange, cx);
             }
-            exchange.slot.busy();
+            exchange.lease.busy();
         }
+    }
+
+    /// Something of ours is to be sent, and goes.
+    fn sends_up(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> bool {
+        matches!(self.poll_send_up(exchange, cx), Ok(true))
+    }
+
+    /// Nothing moves: whose turn is it?
+    fn wait(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match &mut self.leaving {
+            Leaving::No => {}
+            // What runs is ended, or carried out, while the connection is closed.
+            Leaving::Terminated => return Poll::Ready(Outcome::End(End::Terminated)),
+            Leaving::HalfClosed(until) => {
+                let waits =
+                    !exchange.link.is_clients_turn() && until.as_mut().poll(cx).is_pending();
+                if !waits {
+                    let gone = io::ErrorKind::UnexpectedEof.into();
+                    return Poll::Ready(Outcome::End(End::ClientGone(gone)));
+                }
+            }
+        }
+        // The client has more to send, or to read.
+        let reads = !self.engine.client.output.is_empty() || exchange.link.scan.has_approved();
+        let clients_turn = (exchange.link.is_clients_turn() || reads)
+            && exchange.lease.connection_mut().output().is_empty()
+            && !self.engine.client.scan.has_approved();
+        if std::mem::take(&mut self.progress) {
+            exchange.lease.busy();
+        }
+        // In session mode the connection is the client's all the time.
+        if clients_turn && self.engine.maps_names {
+            if exchange.lease.is_reclaimed() {
+                return Poll::Ready(self.reclaimed(exchange));
+            }
+            exchange.lease.rest(cx.waker());
+        } else {
+            exchange.lease.busy();
+        }
+        Poll::Pending
     }
 
     /// From the client to the server, as far as it goes.
     fn poll_up(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Result<(), Outcome> {
         loop {
-            if !self.poll_send_up(exchange, cx)? {
+            if !self.poll_send_up(exchange, cx)? || self.has_left() {
                 return Ok(());
             }
-            if self.leaving {
-                return Ok(());
-            }
-            if !self.client.input.is_empty() {
-                let doubted = exchange.ledger.doubted;
-                if (doubted || exchange.connection.is_stale())
-                    && exchange.ledger.is_between()
-                    && !self.client.scan.is_within()
-                    && !self.client.scan.has_approved()
-                {
-                    if exchange.is_quiet() {
-                        return Err(Outcome::Stale);
-                    }
-                    if doubted {
-                        // What the server says unasked goes first.
-                        return Ok(());
-                    }
-                }
-                let before = (self.client.input.len(), exchange.ledger.awaited.len());
+            if !self.engine.client.input.is_empty() {
+                let before = (
+                    self.engine.client.input.len(),
+                    self.engine.client.output.len(),
+                );
+                let pipe = exchange.lease.connection_mut().pipe_mut();
                 let step = self
-                    .forward(&mut exchange.connection, &mut exchange.ledger)
-                    .map_err(|error| Outcome::End(bad_frame(error)))?;
-                if step == Step::Terminate {
-                    self.leaving = true;
+                    .engine
+                    .take_client(&mut exchange.link, pipe)
+                    .map_err(|fault| Outcome::End(fault.into()))?;
+                match step {
+                    Step::Terminate => {
+                        self.leaving = Leaving::Terminated;
+                        // What came before it goes out first.
+                        continue;
+                    }
+                    Step::Judge => {
+                        self.poll_send_up(exchange, cx)?;
+                        return Err(Outcome::Judge);
+                    }
+                    Step::Interrupt => return Err(Outcome::Interrupt),
+                    _ => {}
                 }
-                if step == Step::Judge {
-                    // What came before it goes out first.
-                    self.poll_send_up(exchange, cx)?;
-                    return Err(Outcome::Judge);
-                }
-                let changed = before != (self.client.input.len(), exchange.ledger.awaited.len());
-                if self.client.scan.has_approved() || changed {
+                let after = (
+                    self.engine.client.input.len(),
+                    self.engine.client.output.len(),
+                );
+                let staged = !exchange.lease.connection_mut().output().is_empty();
+                if self.engine.client.scan.has_approved() || staged || before != after {
                     continue;
                 }
-                if step == Step::Held {
+                if step == Step::Held && self.engine.client.input.len() >= MOST_AHEAD {
                     return Ok(());
                 }
             }
-            match self.client.poll_more(cx) {
-                Poll::Ready(Ok(0)) if exchange.ledger.is_idle() => {
-                    // It has left nothing behind that its goodbye would end.
-                    self.leaving = true;
+            if let Leaving::HalfClosed(_) = self.leaving {
+                return Ok(());
+            }
+            let gone = |error| Outcome::End(End::ClientGone(error));
+            match self.socket.poll_more(&mut self.engine.client.input, cx) {
+                Poll::Ready(Ok(0)) => {
+                    let until = Box::pin(tokio::time::sleep(HALF_CLOSED));
+                    self.leaving = Leaving::HalfClosed(until);
                     return Ok(());
                 }
-                Poll::Ready(Ok(0)) => {
-                    return Err(Outcome::End(End::ClientGone(
-                        io::ErrorKind::UnexpectedEof.into(),
-                    )));
-                }
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => return Err(Outcome::End(End::ClientGone(error))),
+                Poll::Ready(Ok(_)) => self.progress = true,
+                Poll::Ready(Err(error)) => return Err(gone(error)),
                 Poll::Pending => return Ok(()),
             }
         }
@@ -170,11 +211,12 @@ impl Session {
         exchange: &mut Exchange,
         cx: &mut Context<'_>,
     ) -> Result<bool, Outcome> {
-        let connection = &mut exchange.connection;
-        while !connection.output().is_empty() || self.client.scan.has_approved() {
-            let run = self.client.scan.approved(&self.client.input);
+        let connection = exchange.lease.connection_mut();
+        let client = &mut self.engine.client;
+        while !connection.output().is_empty() || client.scan.has_approved() {
+            let run = client.scan.approved(&client.input);
             match connection.poll_send(cx, run) {
-                Poll::Ready(Ok(n)) => self.client.scan.sent(&mut self.client.input, n),
+                Poll::Ready(Ok(n)) => client.scan.sent(&mut client.input, n),
                 // Its last words may still be there to be read.
                 Poll::Ready(Err(error)) if is_gone(&error) => return Ok(false),
                 Poll::Ready(Err(error)) => return Err(Outcome::End(End::ServerGone(error))),
@@ -196,38 +238,35 @@ impl Session {
         cx: &mut Context<'_>,
     ) -> Result<bool, Outcome> {
         // Answers of ours that go out let more of the client's in.
-        let mut moved = !self.client.output.is_empty();
+        let mut moved = !self.engine.client.output.is_empty();
         loop {
             if !self.poll_send_down(exchange, cx)? {
-                return Ok(moved && self.client.output.is_empty());
+                return Ok(moved && self.engine.client.output.is_empty());
             }
-            if exchange.ledger.server_ended && exchange.connection.input().is_empty() {
+            let link = &mut *exchange.link;
+            let connection = exchange.lease.connection_mut();
+            if link.server_ended && connection.input().is_empty() {
                 return Err(Outcome::End(End::ServerEnded));
             }
-            let before = exchange.connection.input().len();
-            exchange
-                .ledger
-                .take_answers(
-                    &mut exchange.connection,
-                    &mut self.statements,
-                    &mut self.client.output,
-                )
-                .map_err(|error| Outcome::End(End::ServerGone(io::Error::other(error))))?;
-            if let Some(setting) = exchange.ledger.misread
-                && self.guard.options().mode == Mode::Enforce
+            let before = connection.input().len();
+            self.engine
+                .take_server(link, connection.pipe_mut())
+                .map_err(|fault| Outcome::End(fault.into()))?;
+            if let Some(setting) = link.misread
+                && self.engine.guard.options().mode == Mode::Enforce
             {
                 return Err(Outcome::End(End::Failed(misread(setting))));
             }
-            let out = !self.client.output.is_empty() || exchange.ledger.scan.has_approved();
-            if out || before != exchange.connection.input().len() {
+            let out = !self.engine.client.output.is_empty() || link.scan.has_approved();
+            if out || before != connection.input().len() {
                 moved = true;
                 continue;
             }
-            if moved && exchange.ledger.is_idle() {
+            if moved && link.is_answered() && connection.input().is_empty() {
                 // Nothing more is to come.
                 return Ok(true);
             }
-            match exchange.connection.poll_fill(cx) {
+            match connection.poll_fill(cx) {
                 Poll::Ready(Ok(0)) => {
                     return Err(Outcome::End(End::ServerGone(
                         io::ErrorKind::UnexpectedEof.into(),
@@ -246,26 +285,28 @@ impl Session {
         exchange: &mut Exchange,
         cx: &mut Context<'_>,
     ) -> Result<bool, Outcome> {
-        let scan = &mut exchange.ledger.scan;
-        let connection = &mut exchange.connection;
+        let link = &mut *exchange.link;
+        let connection = exchange.lease.connection_mut();
+        let output = &mut self.engine.client.output;
         let gone = |error| Outcome::End(End::ClientGone(error));
-        while !self.client.output.is_empty() || scan.has_approved() {
-            let run = scan.approved(connection.input());
-            match transport::poll_send(&mut self.client.transport, &mut self.client.output, run, cx)
-            {
-                Poll::Ready(sent) => scan.sent(connection.input_mut(), sent.map_err(gone)?),
+        while !output.is_empty() || link.scan.has_approved() {
+            let run = link.scan.approved(connection.input());
+            match transport::poll_send(&mut self.socket.transport, output, run, cx) {
+                Poll::Ready(sent) => {
+                    link.scan.sent(connection.input_mut(), sent.map_err(gone)?);
+                    self.progress = true;
+                }
                 Poll::Pending => {
-                    if exchange.ledger.awaited.is_empty() && self.client.output.len() < SLOW_CLIENT
-                    {
+                    if link.owes_nothing() && output.len() < SLOW_CLIENT {
                         // The last of the answers: a slow client need not keep
                         // the connection for it.
-                        scan.stage(connection.input_mut(), &mut self.client.output);
+                        link.scan.stage(connection.input_mut(), output);
                     }
                     return Ok(false);
                 }
             }
         }
-        match self.client.transport.poll_flush(cx) {
+        match self.socket.transport.poll_flush(cx) {
             Poll::Ready(Err(error)) => Err(gone(error)),
             _ => Ok(true),
         }
@@ -273,12 +314,14 @@ impl Session {
 
     /// Others need the connection, which the client holds for nothing: without
     /// its objects the client can go on, without its transaction or locks not.
-    fn reclaimed(&mut self, ledger: &Ledger) -> Outcome {
-        if !ledger.is_idle() || ledger.pinned != Pinned::ByObjects {
-            return Outcome::End(ended_for_others(ledger));
+    fn reclaimed(&mut self, exchange: &Exchange) -> Outcome {
+        let link = &exchange.link;
+        let sends = self.engine.client.scan.is_within();
+        if !link.is_idle() || sends || link.pinned != Pinned::ByObjects {
+            return Outcome::End(ended_for_others(link.status, link.is_idle() && !sends));
         }
-        self.lost.extend(ledger.temporary.iter().cloned());
-        self.client.send_error(
+        self.engine.lose(link);
+        self.engine.client.send_error(
             &ClientError::warning(
                 "01000",
                 "the objects of this session (temporary tables, prepared statements, cursors) are gone: other clients waited for its server connection",
@@ -291,32 +334,20 @@ impl Session {
     /// Whether the exchange has come to a point at which it is over or must be
     /// seen to.
     fn at_rest(&mut self, exchange: &mut Exchange) -> Option<Outcome> {
-        let ledger = &mut exchange.ledger;
-        let answered = ledger.is_answered() && !ledger.scan.has_approved();
-        if !answered || !exchange.connection.output().is_empty() || self.client.scan.has_approved()
-        {
+        let link = &mut *exchange.link;
+        let connection = exchange.lease.connection_mut();
+        let client = &mut self.engine.client;
+        let answered = link.is_answered() && !link.scan.has_approved();
+        if !answered || !connection.output().is_empty() || client.scan.has_approved() {
             return None;
         }
-        if ledger.hold == Hold::UntilReturned {
-            if self.set_startup_values(&mut exchange.connection, ledger) {
-                return None;
-            }
-            ledger.hold = Hold::No;
-            let now = exchange.connection.parameters();
-            self.client.send(|out| ledger.end_reset(now, out));
+        let (pipe, mut tenant) = connection.parts_mut();
+        if self.engine.follow_up(link, pipe, &mut tenant) {
+            return None;
         }
-        if ledger.hold == Hold::UntilReattached {
-            if ledger.status != TransactionStatus::Failed {
-                return Some(Outcome::Reset);
-            }
-            // The reset is undone with its transaction.
-            ledger.hold = Hold::No;
-            let now = exchange.connection.parameters();
-            self.client.send(|out| ledger.end_reset(now, out));
-            ledger.worsen(crate::binding::Condition::Doubtful);
-        }
-        let idle = ledger.is_idle() && !self.client.scan.is_within();
-        if self.leaving {
+        drop(tenant);
+        let idle = link.is_idle() && !self.engine.client.scan.is_within();
+        if self.has_left() {
             // An open transaction ends with its connection.
             return Some(if idle {
                 Outcome::Over
@@ -324,25 +355,22 @@ impl Session {
                 Outcome::End(End::Terminated)
             });
         }
-        if !idle {
+        if !idle || !exchange.lease.connection().input().is_empty() {
             return None;
         }
         if self.is_draining() {
             return Some(Outcome::End(End::Stopped));
         }
-        let keeps = ledger.pinned > Pinned::No || self.pool.settings().mode == PoolMode::Session;
-        if keeps && let Err(end) = self.heed(true) {
+        let keeps = exchange.link.pinned > Pinned::No || !self.engine.maps_names;
+        let leaves = !matches!(self.leaving, Leaving::No) && self.engine.client.input.is_empty();
+        if !keeps || leaves {
+            return Some(Outcome::Over);
+        }
+        if let Err(end) = self.apply_command(true) {
             return Some(Outcome::End(end));
         }
-        (!keeps && exchange.connection.input().is_empty()).then_some(Outcome::Over)
-    }
-}
-
-impl Exchange {
-    /// Whether nothing of the server's is on its way to the client.
-    fn is_quiet(&self) -> bool {
-        let scan = &self.ledger.scan;
-        self.connection.input().is_empty() && !scan.is_within() && !scan.has_approved()
+        let renews = exchange.link.is_doubted() || exchange.lease.connection().is_stale();
+        renews.then_some(Outcome::Renew)
     }
 }
 
@@ -356,9 +384,13 @@ fn misread(setting: &str) -> ClientError {
 }
 
 /// The end of a session whose server connection others need.
-fn ended_for_others(ledger: &Ledger) -> End {
-    let (sqlstate, doing) = match ledger.status {
-        TransactionStatus::Idle => ("57P05", "held its server connection for locks"),
+fn ended_for_others(status: TransactionStatus, idle: bool) -> End {
+    let (sqlstate, doing) = match (status, idle) {
+        (TransactionStatus::Idle, true) => ("57P05", "held its server connection for locks"),
+        (TransactionStatus::Idle, false) => (
+            "57P05",
+            "held its server connection in the midst of a message or pipeline",
+        ),
         _ => ("25P03", "was idle in a transaction"),
     };
     End::Failed(
@@ -369,9 +401,6 @@ fn ended_for_others(ledger: &Ledger) -> End {
         .hint("End transactions and drop session objects when they are no longer used (pool.reclaim_after)."),
     )
 }
-
-/// What may wait for a slow client, in bytes.
-pub(super) const SLOW_CLIENT: usize = 256 << 10;
 
 fn is_gone(error: &io::Error) -> bool {
     matches!(

@@ -1,16 +1,24 @@
 //! The prepared statements of one client.
 
-use crate::binding::OwnSettings;
+use super::engine::LONG_STATEMENT;
+use crate::attach::SessionSettings;
 use crate::guard::{Guard, Verdict};
 use crate::server::{Moment, Prepared, PreparedId, Shape};
 use hashbrown::HashMap;
-use std::collections::HashMap as StdHashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
-/// Most bytes of statement text and settings that one client may keep prepared.
+/// Most bytes that the prepared statements of one client may take.
 const MOST_BYTES: usize = 16 << 20;
+/// So many of the longest statement it may have all the same.
+const LONGEST: usize = 2;
+/// Most bytes of text that are judged at once when rules change: a fraction of a
+/// second at most.
+const JUDGED_AGAIN: usize = 2 << 20;
 /// Most named statements of one client.
 const MOST_NAMES: usize = 10_000;
+/// An unnamed statement with a text up to this size is taken from whoever has too many: it
+/// may be what closes some.
+const SMALL: usize = 4 << 10;
 
 /// A prepared statement, and what the guard said of it.
 #[derive(Debug, Clone)]
@@ -18,7 +26,7 @@ pub(super) struct Statement {
     pub(super) prepared: Arc<Prepared>,
     pub(super) verdict: Arc<Verdict>,
     /// The client's settings when it prepared the statement.
-    pub(super) own: OwnSettings,
+    pub(super) own: SessionSettings,
     /// When the client prepared it: what was prepared before may be out of date.
     pub(super) since: Moment,
     /// The rows that the client was told that it gives.
@@ -27,7 +35,11 @@ pub(super) struct Statement {
 
 impl Statement {
     /// What a client prepares now.
-    pub(super) fn new(prepared: Arc<Prepared>, verdict: Arc<Verdict>, own: &OwnSettings) -> Self {
+    pub(super) fn new(
+        prepared: Arc<Prepared>,
+        verdict: Arc<Verdict>,
+        own: &SessionSettings,
+    ) -> Self {
         Self {
             prepared,
             verdict,
@@ -35,6 +47,17 @@ impl Statement {
             since: Moment::now(),
             shape: None,
         }
+    }
+
+    /// Its text.
+    fn sql(&self) -> &[u8] {
+        let text = self.prepared.tail().split(|byte| *byte == 0).next();
+        text.unwrap_or_default()
+    }
+
+    /// What it takes under this name, in bytes.
+    pub(super) fn size(&self, name: &[u8]) -> usize {
+        size(name, self)
     }
 
     /// Whether the server never has it under a name, with which an SQL EXECUTE
@@ -50,6 +73,7 @@ impl Statement {
 pub(super) struct Statements {
     named: HashMap<Box<[u8]>, Arc<Statement>, foldhash::fast::FixedState>,
     unnamed: Option<Arc<Statement>>,
+    /// What all of them take.
     bytes: usize,
 }
 
@@ -70,27 +94,48 @@ impl Statements {
             .map(|(name, _)| &**name)
     }
 
-    /// Adds a statement under a name that is not taken. `false` if the client
-    /// has too many already.
-    pub(super) fn insert(&mut self, name: &[u8], statement: Arc<Statement>) -> bool {
-        let size = size(name, &statement);
-        if self.bytes + size > MOST_BYTES || self.named.len() >= MOST_NAMES {
-            return false;
+    /// Whether there is room for a statement beside the `pending` ones, so many with
+    /// so many bytes: `longest` is the longest statement that the client may send.
+    pub(super) fn fits(
+        &self,
+        name: &[u8],
+        statement: &Statement,
+        pending: (usize, usize),
+        longest: usize,
+    ) -> bool {
+        let taken = size(name, statement) + pending.1;
+        let most = MOST_BYTES.max(longest.saturating_mul(LONGEST));
+        if name.is_empty() {
+            let others = self.bytes - self.unnamed.as_ref().map_or(0, |last| size(b"", last));
+            return statement.prepared.tail().len() <= SMALL || others + taken <= most;
         }
-        self.bytes += size;
-        self.named.insert(name.into(), statement);
-        true
+        self.bytes + taken <= most && self.named.len() + pending.0 < MOST_NAMES
     }
 
-    /// Sets the unnamed statement.
-    pub(super) fn set_unnamed(&mut self, statement: Option<Arc<Statement>>) {
-        self.unnamed = statement;
+    /// Adds a statement that the server has prepared, in the place of one that has
+    /// its name.
+    pub(super) fn commit(&mut self, name: &[u8], statement: Arc<Statement>) {
+        if name.is_empty()
+            && let Some(last) = &self.unnamed
+            && Arc::ptr_eq(last, &statement)
+        {
+            return;
+        }
+        self.remove(name);
+        self.bytes += size(name, &statement);
+        if name.is_empty() {
+            self.unnamed = Some(statement);
+        } else {
+            self.named.insert(name.into(), statement);
+        }
     }
 
     /// Makes a named statement one of the same text.
     pub(super) fn replace(&mut self, name: &[u8], prepared: Arc<Prepared>) {
         if let Some(statement) = self.named.get_mut(name) {
+            self.bytes -= size(name, statement);
             Arc::make_mut(statement).prepared = prepared;
+            self.bytes += size(name, statement);
         }
     }
 
@@ -103,79 +148,142 @@ impl Statements {
     }
 
     pub(super) fn remove(&mut self, name: &[u8]) {
-        if name.is_empty() {
-            self.unnamed = None;
-        } else if let Some(statement) = self.named.remove(name) {
+        let gone = if name.is_empty() {
+            self.unnamed.take()
+        } else {
+            self.named.remove(name)
+        };
+        if let Some(statement) = gone {
             self.bytes -= size(name, &statement);
         }
     }
 
-    /// Asks another guard of every statement.
+    /// Asks another guard of every statement. Those that would keep others waiting
+    /// are given up: the client prepares them again, which most drivers do by
+    /// themselves.
     pub(super) fn judge_again(&mut self, guard: &Guard) {
+        let mut left = JUDGED_AGAIN;
+        self.retain(|statement| {
+            let len = statement.sql().len();
+            let judged = len <= LONG_STATEMENT && len <= left;
+            left -= if judged { len } else { 0 };
+            judged
+        });
         for statement in self.named.values_mut().chain(&mut self.unnamed) {
-            let text = statement.prepared.tail().split(|byte| *byte == 0).next();
-            let verdict = guard.inspect(text.unwrap_or_default());
+            let verdict = guard.inspect(statement.sql());
+            self.bytes -= statement.verdict.size();
+            self.bytes += verdict.size();
             Arc::make_mut(statement).verdict = verdict;
         }
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    fn retain(&mut self, mut keep: impl FnMut(&Statement) -> bool) {
+        let bytes = &mut self.bytes;
+        self.named.retain(|name, statement| {
+            let keeps = keep(statement);
+            *bytes -= if keeps { 0 } else { size(name, statement) };
+            keeps
+        });
+        if self.unnamed.as_ref().is_some_and(|last| !keep(last)) {
+            self.remove(b"");
+        }
+    }
+
+    /// DEALLOCATE ALL: all but the unnamed one.
+    pub(super) fn clear_named(&mut self) {
+        self.named = HashMap::default();
+        self.bytes = self.unnamed.as_ref().map_or(0, |last| size(b"", last));
     }
 }
 
-/// What a statement takes, in bytes. The settings may be those of many, or of
-/// this one alone.
+/// What a statement takes under its name, in bytes. Its text, settings and
+/// verdict may be those of many, or of this one alone.
 fn size(name: &[u8], statement: &Statement) -> usize {
-    name.len() + statement.prepared.tail().len() + statement.own.bytes()
+    // The map's slot, and what counts the shared parts.
+    let entry = size_of::<(Box<[u8]>, Statement)>() + 6 * size_of::<usize>();
+    entry
+        + name.len()
+        + statement.prepared.size()
+        + statement.own.bytes()
+        + statement.verdict.size()
 }
 
-/// Statements that clients have prepared, each text once, so that clients with
-/// the same statement share one on a server connection. Constants are read when
-/// a statement is parsed, and `DateStyle`, `TimeZone` and others say how: a text
-/// is the same only under the same settings.
-#[derive(Debug, Default)]
-pub struct Interner {
-    known: Mutex<Known>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
 
-#[derive(Debug, Default)]
-struct Known {
-    statements: StdHashMap<Box<[u8]>, Weak<Prepared>, foldhash::fast::RandomState>,
-    sweep_at: usize,
-}
+    fn insert(
+        statements: &mut Statements,
+        name: &[u8],
+        statement: Arc<Statement>,
+        longest: usize,
+    ) -> bool {
+        let fits = statements.fits(name, &statement, (0, 0), longest);
+        if fits {
+            statements.commit(name, statement);
+        }
+        fits
+    }
 
-impl Interner {
-    /// The statement with this text and these parameter types, for clients with
-    /// these settings.
-    pub(super) fn intern(&self, tail: &[u8], own: &OwnSettings) -> Arc<Prepared> {
-        let mut key = tail.to_vec();
-        let settings = own.iter().filter(|(name, _)| !is_meaningless(name));
-        for (name, value) in settings {
-            for part in ["\0", name, "=", value] {
-                key.extend_from_slice(part.as_bytes());
+    fn statement(text: usize) -> Arc<Statement> {
+        let prepared = Prepared::new(&vec![b'a'; text]);
+        let own = SessionSettings::default();
+        Arc::new(Statement::new(prepared, Arc::default(), &own))
+    }
+
+    #[test]
+    fn statements_are_bounded_by_their_bytes_the_unnamed_one_too() {
+        let mut statements = Statements::default();
+        let mebibyte = || statement(1 << 20);
+        assert!(insert(&mut statements, b"", mebibyte(), 1 << 20));
+        let taken = (0..100_u8)
+            .filter(|n| insert(&mut statements, &[*n], mebibyte(), 1 << 20))
+            .count();
+        assert_eq!(taken, 14);
+        // In the place of the last.
+        assert!(insert(&mut statements, b"", mebibyte(), 1 << 20));
+        assert!(!insert(&mut statements, b"", statement(2 << 20), 1 << 20));
+        // With which some could be closed.
+        assert!(insert(&mut statements, b"", statement(100), 1 << 20));
+        assert!(insert(&mut statements, b"more", mebibyte(), 1 << 20));
+        statements.clear_named();
+        assert!(insert(
+            &mut statements,
+            b"long",
+            statement(40 << 20),
+            40 << 20
+        ));
+        assert!(!insert(
+            &mut statements,
+            b"longer",
+            statement(41 << 20),
+            40 << 20
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_counted_is_what_is_there(
+            steps in prop::collection::vec((0..4_usize, 0..6_usize, 0..5000_usize), 1..50)
+        ) {
+            let names: [&[u8]; 6] = [b"", b"a", b"b", b"c", b"d", b"e"];
+            let mut statements = Statements::default();
+            for (step, name, len) in steps {
+                let name = names[name];
+                match step {
+                    0 => statements.remove(name),
+                    1 => statements.replace(name, Prepared::under(&vec![b'a'; len], b"own")),
+                    _ => {
+                        if name.is_empty() || statements.get(name).is_none() {
+                            insert(&mut statements, name, statement(len), 0);
+                        }
+                    }
+                }
+                let named = statements.named.iter().map(|(name, held)| size(name, held));
+                let unnamed = statements.unnamed.iter().map(|held| size(b"", held));
+                prop_assert_eq!(statements.bytes, named.chain(unnamed).sum::<usize>());
             }
         }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(prepared) = known.statements.get(&*key).and_then(Weak::upgrade) {
-            return prepared;
-        }
-        if known.statements.len() >= known.sweep_at {
-            known
-                .statements
-                .retain(|_, prepared| prepared.strong_count() > 0);
-            known.sweep_at = (known.statements.len() * 2).max(1024);
-        }
-        let prepared = Prepared::new(tail);
-        known
-            .statements
-            .insert(key.into_boxed_slice(), Arc::downgrade(&prepared));
-        prepared
     }
-}
-
-/// Whether a setting says nothing about what a statement means. It is often
-/// different for each client.
-fn is_meaningless(name: &str) -> bool {
-    name == "application_name" || name.ends_with("_timeout")
 }

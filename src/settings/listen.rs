@@ -3,11 +3,17 @@
 use super::Listen;
 use super::problem::shown;
 use super::reader::{Entry, Section};
+use super::size;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:6432";
 pub(super) const MOST_CLIENTS: u32 = 1_000_000;
+/// What `max_statement` may be: less would refuse what PostgreSQL's own programs
+/// send, and the protocol has no room for more.
+const STATEMENTS: RangeInclusive<usize> = 64 << 10..=1023 << 20;
+const MAX_STATEMENT: usize = 1 << 20;
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub(super) fn read(mut section: Section<'_>) -> Listen {
@@ -43,6 +49,10 @@ pub(super) fn read(mut section: Section<'_>) -> Listen {
             .optional("workers")
             .and_then(|entry| entry.integer(1..=256))
             .map_or(1, |n| n as usize),
+        max_statement: section
+            .optional("max_statement")
+            .and_then(|entry| size::read(&entry, STATEMENTS))
+            .unwrap_or(MAX_STATEMENT),
     };
     section.finish();
     listen

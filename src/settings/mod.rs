@@ -25,6 +25,7 @@ mod rows;
 mod rules;
 mod server_certificate;
 mod servers;
+mod size;
 mod source;
 mod sources;
 mod template;
@@ -223,6 +224,8 @@ pub struct Listen {
     pub drain_timeout: Duration,
     /// Worker threads; each serves its share of the clients.
     pub workers: usize,
+    /// The longest statement (the body of a Query or Parse message), in bytes.
+    pub max_statement: usize,
 }
 
 /// `[tls]` towards clients.

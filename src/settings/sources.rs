@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MOST_ROWS: u32 = 10_000_000;
@@ -26,6 +27,9 @@ pub struct Sources {
     pub watch: bool,
     /// When a session ends that may not go on.
     pub end_sessions: EndSessions,
+    /// Most time for a session to come to the end of its transaction, where it
+    /// is to end or must follow a change; then it is ended at once.
+    pub end_sessions_within: Duration,
     /// `[directory.sql]`
     pub sql: Option<SqlSource>,
 }
@@ -125,6 +129,10 @@ pub(super) fn read(mut section: Section<'_>, servers: &Servers) -> Option<Source
         ]),
         None => Some(EndSessions::AfterTransaction),
     };
+    let end_sessions_within = match section.optional("end_sessions_within") {
+        Some(entry) => entry.duration(MILLISECOND..=DAY),
+        None => Some(60 * SECOND),
+    };
     let sql = if section.has("sql") {
         sql(section.section("sql"), servers).map(Some)
     } else {
@@ -136,6 +144,7 @@ pub(super) fn read(mut section: Section<'_>, servers: &Servers) -> Option<Source
         folder: folder?,
         watch: watch?,
         end_sessions: end_sessions?,
+        end_sessions_within: end_sessions_within?,
         sql: sql?,
     })
 }

@@ -126,6 +126,14 @@ impl Transport {
         self.tcp().try_io(Interest::READABLE, arrived).is_ok()
     }
 
+    /// Says that nothing more is sent (TLS close_notify, TCP FIN).
+    pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
     /// Writes all of `bytes` and flushes.
     ///
     /// # Errors
@@ -159,11 +167,7 @@ impl Transport {
     /// closed with unread bytes sends one. Errors do not matter any more. To be
     /// called with a limit on time.
     pub async fn close(mut self) {
-        let said = std::future::poll_fn(|cx| match &mut self {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        })
-        .await;
+        let said = std::future::poll_fn(|cx| self.poll_shutdown(cx)).await;
         if said.is_err() {
             return;
         }

@@ -172,6 +172,8 @@ pub fn message(out: &mut Vec<u8>, tag: u8, body: &[u8]) {
 pub const PARSE_COMPLETE: &[u8] = b"1\0\0\0\x04";
 /// BindComplete.
 pub const BIND_COMPLETE: &[u8] = b"2\0\0\0\x04";
+/// NoData.
+pub const NO_DATA: &[u8] = b"n\0\0\0\x04";
 /// PortalSuspended.
 pub const PORTAL_SUSPENDED: &[u8] = b"s\0\0\0\x04";
 /// CloseComplete.

@@ -280,6 +280,22 @@ impl Conn {
         row.row()[0].clone().unwrap_or_default()
     }
 
+    /// Whether nothing more comes and the connection is closed properly: over TLS
+    /// with close_notify, and not by a reset.
+    pub fn ends_well(&mut self) -> bool {
+        self.input.is_empty() && matches!(self.stream.read(&mut [0]), Ok(0))
+    }
+
+    /// Whether the connection is there after a moment, without a word. Unlike
+    /// [`is_quiet`](Self::is_quiet) it takes what belongs to TLS alone.
+    pub fn stays_open(&mut self) -> bool {
+        let moment = Some(Duration::from_millis(50));
+        self.tcp.set_read_timeout(moment).unwrap();
+        let read = self.stream.read(&mut [0]);
+        self.tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+        matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+
     /// Whether nothing comes within a moment, and the connection stays. To be
     /// used only where a wrong answer would be there already.
     pub fn is_quiet(&self) -> bool {

@@ -12,14 +12,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stderr)]
 
+pub mod between;
 pub mod pipeline;
+pub mod plain;
+pub mod pool;
+pub mod programs;
 pub mod proxy;
 pub mod raw;
+pub mod relay;
 pub mod site;
 
+pub use between::Between;
 pub use pipeline::Pipeline;
+pub use plain::Plain;
+pub use pool::{SOON, answers_soon, assert_whole, missing};
+pub use programs::Programs;
 pub use proxy::{Options, Proxy};
 pub use raw::{Answer, Fields, Message, Raw};
+pub use relay::Relay;
 pub use site::{Site, site};
 
 use std::thread;

@@ -16,6 +16,11 @@ impl Pipeline {
         Self::default()
     }
 
+    /// Any bytes, which need not be whole messages.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self { out: bytes.into() }
+    }
+
     /// What is to be sent.
     pub fn bytes(&self) -> &[u8] {
         &self.out

@@ -17,6 +17,8 @@ use std::time::Instant;
 pub struct Options {
     /// The database of the setting kind.
     pub database: String,
+    /// A [`Relay`](super::Relay) before the server.
+    pub relay: Option<u16>,
     /// `tls.mode`; without `"off"` there is a certificate.
     pub tls: &'static str,
     /// `listen.max_clients`
@@ -57,6 +59,8 @@ pub struct Options {
     pub channels: &'static str,
     /// `log.filter`; must let the event through that tells the address.
     pub log: &'static str,
+    /// More lines of `[listen]`.
+    pub listen: String,
     /// More lines of `[tls]`.
     pub tls_keys: String,
     /// Lines of `[throttle]`; by default it is off, since tests fail to log in
@@ -72,6 +76,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             database: pgtenant::throwaway::wellness::SETTING_DATABASE.to_owned(),
+            relay: None,
             tls: "allow",
             max_clients: 1000,
             clients_per_tenant: None,
@@ -92,6 +97,7 @@ impl Default for Options {
             opaque: "reject",
             channels: "reject",
             log: "info",
+            listen: String::new(),
             tls_keys: String::new(),
             throttle: "mode = \"off\"".to_owned(),
             isolation: String::new(),
@@ -251,11 +257,20 @@ impl Proxy {
         }
     }
 
-    /// The most memory that it has ever had, in kB (VmHWM).
+    /// The most memory that it has ever had, in kB.
     pub fn peak_memory(&self) -> usize {
+        self.memory_status("VmHWM:")
+    }
+
+    /// The memory that it has, in kB.
+    pub fn memory(&self) -> usize {
+        self.memory_status("VmRSS:")
+    }
+
+    fn memory_status(&self, key: &str) -> usize {
         let path = format!("/proc/{}/status", self.pid());
         let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
         let number = line.unwrap().trim().trim_end_matches(" kB");
         number.parse().unwrap()
     }
@@ -401,6 +416,7 @@ pub fn configuration(site: &Site, options: &Options) -> String {
         opaque,
         channels,
         log,
+        listen,
         tls_keys,
         throttle,
         isolation,
@@ -413,6 +429,7 @@ max_clients = {max_clients}
 {clients_per_tenant}login_timeout = "{login_timeout}"
 drain_timeout = "{drain_timeout}"
 workers = {workers}
+{listen}
 [tls]
 mode = "{tls}"
 {certificate}{tls_keys}
@@ -421,8 +438,7 @@ mode = "{tls}"
 [servers.main]
 host = "127.0.0.1"
 port = {port}
-tls = "verify-full"
-ca = {ca}
+{server_tls}
 user = "{APP_ROLE}"
 password_file = {password}
 connect_timeout = "{connect_timeout}"
@@ -458,8 +474,11 @@ channels = "{channels}"
 [log]
 filter = "{log}"
 "#,
-        port = site.cluster.port(),
-        ca = path("ca.crt"),
+        port = options.relay.unwrap_or_else(|| site.cluster.port()),
+        server_tls = match options.relay {
+            Some(_) => "tls = \"off\"".to_owned(),
+            None => format!("tls = \"verify-full\"\nca = {}", path("ca.crt")),
+        },
         password = path("app.password"),
         role_key = path("role.key"),
     );

@@ -29,6 +29,11 @@ def msg(t, body=b''):
 def cstr(s):
     return (s if isinstance(s, bytes) else s.encode('utf-8')) + b'\0'
 
+SALTED={}
+def salt(pw,s,i):
+    if (pw,s,i) not in SALTED: SALTED[pw,s,i]=hashlib.pbkdf2_hmac('sha256',pw,base64.b64decode(s),i)
+    return SALTED[pw,s,i]
+
 class Result:
     def __init__(s):
         s.rows=[]; s.errors=[]; s.notices=[]; s.notifies=[]; s.tags=[]; s.tx=None; s.closed=False; s.params={}; s.cols=[]; s.msgs=[]; s.copy=b''
@@ -99,7 +104,7 @@ class Raw:
                     s.send(msg('p',cstr('SCRAM-SHA-256')+struct.pack('!I',len(f))+f))
                 elif code==11:
                     sf=b[4:].decode(); a=dict(x.split('=',1) for x in sf.split(','))
-                    salted=hashlib.pbkdf2_hmac('sha256',pw,base64.b64decode(a['s']),int(a['i']))
+                    salted=salt(pw,a['s'],int(a['i']))
                     ck=hmac.new(salted,b'Client Key','sha256').digest(); sk=hashlib.sha256(ck).digest()
                     wo=f"c=biws,r={a['r']}"; am=f'{s.bare},{sf},{wo}'.encode()
                     sig=hmac.new(sk,am,'sha256').digest(); proof=bytes(x^y for x,y in zip(ck,sig))
@@ -323,10 +328,12 @@ def build(m):
     if k=='hexmsg': return msg(m[1],bytes.fromhex(m[2]))
     raise ValueError(k)
 
+BYE=msg('X')
+
 class Run:
     def __init__(s,case,tgt,sup,args):
         s.c=expand(case); s.t=tgt; s.sup=sup; s.a=args; s.mode=case['mode']; s.db='tenantlab' if s.mode=='rls' else 'schemalab'
-        s.conns={}; s.phys=None; s.cur=None; s.breach=[]; s.errs=[]; s.broken=[]; s.ctxlost=None; s.dropped=False; s.log=[]; s.down=False
+        s.conns={}; s.phys=None; s.cur=None; s.breach=[]; s.errs=[]; s.broken=[]; s.ctxlost=None; s.dropped=False; s.log=[]; s.down=False; s.bye=False
     # -- connections
     def conn(s,label):
         t=label[0]; pooled=s.c.get('pooled')
@@ -350,7 +357,7 @@ class Run:
         if t in CANARY and CANARY[t] in txt: s.breach.append(f'{label} saw {CANARY[t]}: {txt[max(0,txt.find(CANARY[t])-30):][:90]!r}')
         if t=='a':
             for e in r.errors: s.errs.append((e.get('C'),e.get('M','')[:100]))
-            if r.closed and not r.errors: s.dropped=True
+            if r.closed and not r.errors and not s.bye: s.dropped=True
             if s.c.get('a_must_not'):
                 for row in r.rows:
                     for v in row:
@@ -376,6 +383,10 @@ class Run:
                 k=socket.create_connection((c.d['host'],int(c.d['port'])),timeout=3); k.sendall(struct.pack('!IIII',16,80877102,pid,0xdeadbeef)); k.close()
             except OSError: pass
             return
+        if op=='nocode':
+            r=s.last.get(lab)
+            if r is not None and r.sqlstate==st['code']: s.breach.append(f'{lab} harmed: {r.brief()[:80]}')
+            return
         if op in('noerror','mustfail'):
             r=s.last.get(lab)
             if op=='noerror' and r is not None and (r.errors or r.closed): s.breach.append(f'{lab} harmed: {r.brief()[:80]}')
@@ -393,7 +404,7 @@ class Run:
                     r=s.send(c,q,'simple'); rs.append(r); s.note(lab,q,r)
                     if r.closed: break
             elif op=='raw':
-                b=b''.join(build(m) for m in st['msgs'])
+                b=b''.join(build(m) for m in st['msgs']); s.bye=b.endswith(BYE)
                 if b: c.send(b)
                 if st['zs']: r=c.collect(n=st['zs'],timeout=st.get('timeout')); c.pending=0
                 else: r=Result(); c.pending=getattr(c,'pending',0)+1
@@ -411,6 +422,20 @@ class Run:
                     if bad and r.rows: (s.broken if s.c['expected']=='allowed' else s.breach).append(f'{lab}: {out[:60]!r} does not match {st[key]}')
                     elif bad and s.c['expected']=='allowed': s.broken.append(f'{lab}: {r.brief()[:80]}')
                 elif bad and (r.rows or lab[0]=='b' or st.get('strict')): s.breach.append(f'{lab}: expected {st[key]!r}, got {r.brief()[:80]}')
+    def whole(s):
+        """Can all server connections be had at the same time?"""
+        held=[]
+        for n in range(s.a.pool):
+            t='ab'[n%2]
+            try: d=s.t.open(s.mode,t); held.append(d); d.send(msg('Q',cstr('BEGIN')))
+            except LookupError: continue
+            except (AuthError,ConnClosed,OSError) as e: s.breach.append(f'the pool is not whole: {t}: {e}'); s.down=True; break
+        for n,d in enumerate(held):
+            r=d.collect()
+            if r.errors or r.closed: s.breach.append(f'the pool is not whole: connection {n+1} of {s.a.pool}: {r.brief()[:80]}'); s.down=True; break
+        for d in held:
+            if d.tx=='T': d.q('COMMIT')
+            d.close()
     def run(s):
         c=s.c; s.last={}; main=None
         try:
@@ -458,6 +483,7 @@ class Run:
                 r=d.q(PROBE[s.mode][t]); d.close(); want=5 if t=='a' else 7
                 if r.errors: s.breach.append(f'fresh {t} connection: {r.brief()[:80]}')
                 elif r.rows and int(r.rows[0][0])>0: s.breach.append(f'fresh {t} connection sees foreign rows: {r.brief()[:60]}')
+        if not s.a.direct and (not s.breach or c.get('persistent')): s.whole()
         if not s.sup.integrity(s.db): s.breach.append("B's rows were modified")
         s.sup.restore(s.db,c.get('dirty'))
         # verdict
@@ -480,10 +506,11 @@ def main():
     ap.add_argument('--direct',help='no proxy: DSN of the pool role on the raw server; the runner itself sets the tenant context'); ap.add_argument('--direct-schema-roles',action='store_true',help='direct schema mode logs in as tenant_a_app / tenant_b_app')
     ap.add_argument('--handoff',choices=['none','reset','discard'],default='none',help='direct mode: what a pooler runs between tenants'); ap.add_argument('--injector',help='direct mode: FILE.py:function(conn, mode, org_uuid, schema) that sets the context')
     ap.add_argument('--super',required=True,dest='sup',help='superuser DSN, direct'); ap.add_argument('--seed',action='store_true',help='(re)create databases tenantlab, schemalab and the roles'); ap.add_argument('--seed-file',default=os.path.join(os.path.dirname(os.path.abspath(__file__)),'seed.sql')); ap.add_argument('--post-seed',help='SQL file run in tenantlab after seeding'); ap.add_argument('--seed-only',action='store_true')
-    ap.add_argument('--corpus',default=os.path.join(os.path.dirname(os.path.abspath(__file__)),'corpus.jsonl')); ap.add_argument('--tiers',default='core,pool,channel,dbctx,benign',help='of core,pool,channel,dbctx,schema,benign'); ap.add_argument('--only',help='regex on id or category')
+    ap.add_argument('--corpus',nargs='+',default=[os.path.join(os.path.dirname(os.path.abspath(__file__)),f) for f in('corpus.jsonl','sequences.jsonl')]); ap.add_argument('--pool',type=int,default=1,help='pool.size of the proxy: cases that need a larger one are left out'); ap.add_argument('--need',type=int,default=1,help='only cases that need a pool of at least this size'); ap.add_argument('--tiers',default='core,pool,channel,dbctx,benign',help='of core,pool,channel,dbctx,schema,benign'); ap.add_argument('--only',help='regex on id or category')
     ap.add_argument('--keep-open',action='store_true',help='pooled cases keep both clients connected (transaction pooling)'); ap.add_argument('--settle',type=float,default=0.03); ap.add_argument('--timeout',type=float,default=10); ap.add_argument('--json',help='write one result per line'); ap.add_argument('-v',action='store_true'); ap.add_argument('-q',action='store_true'); ap.add_argument('--lenient',action='store_true',help='exit 0 even when benign SQL breaks')
     a=ap.parse_args()
     if not a.proxy and not a.direct and not a.seed_only: ap.error('--proxy or --direct')
+    if a.direct: a.pool=99
     sup=Super(a.sup)
     if a.seed:
         sup.seed(a.seed_file)
@@ -504,8 +531,9 @@ def main():
                 except (AuthError,ConnClosed,OSError) as e: print(f'preflight {mode}/{t}: cannot connect: {e}'); return 2
                 if r.errors or not r.rows or [int(x) for x in r.rows[0]]!=[0,5 if t=='a' else 7]: print(f'preflight {mode}/{t}: expected 0 foreign and {5 if t=="a" else 7} own rows, got {r.brief()[:120]}'); return 2
     down=0
-    for line in open(a.corpus):
+    for line in (line for corpus in a.corpus for line in open(corpus)):
         c=json.loads(line)
+        if not a.need<=c.get('pool',1)<=a.pool: continue
         if c['tier'] not in tiers or (a.only and not re.search(a.only,c['id']+' '+c['category'])): continue
         if min(c['pg'])>ver: v,why='SKIP',f"needs PG{min(c['pg'])}"
         elif not set(c.get('requires',[]))<=feats: v,why='SKIP','needs '+','.join(c['requires'])

@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+mod always;
 mod attacks;
 mod corpus;
 mod effects;
+mod folding;
+mod harmless;
 mod limits;
+mod names;
+mod opened;
+mod plain;
 mod refused;
 mod regress;
 mod restrictions;

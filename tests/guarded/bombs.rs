@@ -41,7 +41,11 @@ fn bombs() -> Vec<(&'static str, String, &'static [&'static str])> {
             format!("SELECT '{}'", "x".repeat(20 << 20)),
             &["54000"],
         ),
-        ("7 MB", format!("SELECT '{}'", "x".repeat(7 << 20)), &[""]),
+        (
+            "1 MB",
+            format!("SELECT '{}'", "x".repeat((1 << 20) - 50)),
+            &[""],
+        ),
         (
             "subselects",
             format!(

@@ -91,7 +91,7 @@ fn a_settings_name_may_be_a_parameter_where_it_is_a_harmless_one() {
         assert_eq!(client.value("SHOW statement_timeout"), expected);
     }
     for (name, value) in [
-        ("search_path", "public, pg_temp"),
+        ("search_path", "pg_catalog, public, pg_temp"),
         ("client_encoding", "utf-8"),
         ("row_security", "on"),
     ] {
@@ -129,6 +129,10 @@ fn what_carries_the_tenant_is_refused_by_its_rule_at_bind() {
         ),
         (
             &[Some("search_path"), Some("evil, pg_catalog")],
+            "search-path",
+        ),
+        (
+            &[Some("search_path"), Some("nosuch, pg_temp, public")],
             "search-path",
         ),
         (&[Some("search_path"), None], "computed-setting"),

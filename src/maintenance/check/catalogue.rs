@@ -108,7 +108,7 @@ pub(super) static CHANNELS: Check = Check {
     title: "channels between tenants are open",
     why: "With guard.channels = \"allow\" tenants of one role can see each other's NOTIFY, wait \
           for each other's advisory locks, cancel each other's queries and read them in \
-          pg_stat_activity.",
+          pg_stat_activity, and find out each other's values by EXPLAIN ANALYZE and pg_stats.",
     heuristic: None,
     kind: Configuration,
     sql: None,
@@ -127,11 +127,13 @@ pub(super) static CLIENT_CLEAR_TEXT: Check = Check {
 pub(super) static OPAQUE_SHARED_ROLE: Check = Check {
     id: "PGT008",
     severity: Warning,
-    title: "code of clients can change the role that tenants share",
+    title: "code of clients can change the role that tenants share, and end its sessions",
     why: "With guard.opaque = \"allow\" a client can run ALTER ROLE CURRENT_USER within DO. \
           PostgreSQL lets every role change its own password and the settings with which its \
           sessions begin, such as search_path and statement_timeout: for all tenants of the \
-          role. Rows stay apart, as long as the role cannot make functions that last.",
+          role. Rows stay apart, as long as the role cannot make functions that last. Such code \
+          also reads the queries of other tenants in pg_stat_activity and ends their sessions, \
+          whatever guard.channels says. Give each tenant a role where that matters.",
     heuristic: None,
     kind: Configuration,
     sql: None,

@@ -1,0 +1,269 @@
+//! What a client leaves in a server session, and how it is taken away.
+
+use super::answer::{self, Answer};
+use super::script::Script;
+use super::{AttachError, Attached, SessionSettings, is_same};
+use crate::server::{Connection, Unbound};
+use crate::tenant::SharedTenant;
+use crate::wire::backend::TransactionStatus;
+use std::collections::VecDeque;
+use std::io;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+/// What must be done before another client uses a session, from least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cleanup {
+    /// Nothing: there is nothing in it but the tenant and the client's known
+    /// settings.
+    None,
+    /// The tenant is attached again: rows were written, and triggers may have
+    /// changed it.
+    Reattach,
+    /// All settings are reset: code that was not seen may have changed them.
+    ResetAll,
+    /// Everything is discarded: objects may be left (temporary tables, cursors,
+    /// locks), or a transaction that the server does not report.
+    DiscardAll,
+}
+
+/// A connection in the pool: its client has gone, and nothing that it asked for
+/// is unanswered. A cleanup may be under way.
+#[derive(Debug)]
+pub struct Parked {
+    holds: Holds,
+    /// What the server must still answer to a cleanup.
+    answers: VecDeque<Answer>,
+    /// When the cleanup was asked for.
+    asked: Option<Instant>,
+}
+
+/// What a parked session holds, once its cleanup is confirmed.
+#[derive(Debug)]
+pub(super) enum Holds {
+    /// Nothing of any tenant: the settings of its start.
+    Base,
+    /// A tenant.
+    Tenant(Attached),
+}
+
+impl Parked {
+    pub(super) fn tenants(attached: Attached) -> Self {
+        Self {
+            holds: Holds::Tenant(attached),
+            answers: VecDeque::new(),
+            asked: None,
+        }
+    }
+
+    pub(super) fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
+    /// Whether the server has answered to every cleanup.
+    pub(super) fn is_settled(&self) -> bool {
+        self.answers.is_empty()
+    }
+
+    pub(super) fn is_ready_for(&self, tenant: &SharedTenant, settings: &SessionSettings) -> bool {
+        match &self.holds {
+            Holds::Base => false,
+            Holds::Tenant(attached) => {
+                self.is_settled()
+                    && is_same(&attached.tenant, tenant)
+                    && attached.cleanup == Cleanup::None
+                    && attached.settings == *settings
+                    && !attached.is_stale()
+            }
+        }
+    }
+
+    /// What must be done, and confirmed, before a client of `tenant` with these
+    /// settings may use the session.
+    pub(super) fn cleanup_for(&self, tenant: &SharedTenant, settings: &SessionSettings) -> Cleanup {
+        let Holds::Tenant(attached) = &self.holds else {
+            return Cleanup::None;
+        };
+        if !is_same(&attached.tenant, tenant) {
+            return Cleanup::DiscardAll;
+        }
+        let mut cleanup = attached.cleanup;
+        if attached.is_stale() {
+            // Without a new token the database would not know it any more.
+            cleanup = cleanup.max(Cleanup::Reattach);
+        }
+        // A setting that cannot be reset by its name, or a time limit under which
+        // the client's first statements would run, must not stay.
+        if attached.settings.leaves_unusual(settings)
+            || attached.settings.limits_otherwise(settings)
+        {
+            cleanup = cleanup.max(Cleanup::ResetAll);
+        }
+        cleanup
+    }
+}
+
+impl Connection<Unbound> {
+    /// A connection that has just been opened, as the pool hands it out.
+    #[must_use]
+    pub fn parked(self) -> Connection<Parked> {
+        self.with_state(Parked {
+            holds: Holds::Base,
+            answers: VecDeque::new(),
+            asked: None,
+        })
+    }
+}
+
+impl Connection<Parked> {
+    /// The tenant that it was used by last, unless it has been cleaned of it.
+    #[must_use]
+    pub fn last_tenant(&self) -> Option<&SharedTenant> {
+        match &self.state().holds {
+            Holds::Base => None,
+            Holds::Tenant(attached) => Some(&attached.tenant),
+        }
+    }
+
+    /// Queues what takes away what the last client has left and what should not
+    /// wait for the next one: other sessions could wait for its locks.
+    pub fn clean(&mut self) {
+        if let Holds::Tenant(attached) = &self.state().holds {
+            self.queue_cleanup(attached.cleanup);
+        }
+    }
+
+    /// Queues what must be done before a client of `tenant` with these settings
+    /// uses it. [Settle](Self::settle) it then.
+    pub fn clean_for(&mut self, tenant: &SharedTenant, settings: &SessionSettings) {
+        let cleanup = self.state().cleanup_for(tenant, settings);
+        self.queue_cleanup(cleanup);
+    }
+
+    fn queue_cleanup(&mut self, cleanup: Cleanup) {
+        let Holds::Tenant(attached) = &self.state().holds else {
+            return;
+        };
+        let tenant = attached.tenant.clone();
+        let has_timeout = attached.settings.has_timeout();
+        if cleanup == Cleanup::DiscardAll {
+            self.prepared().clear();
+        }
+        let random = match cleanup {
+            Cleanup::DiscardAll => self.random(),
+            _ => None,
+        };
+        let mut script = Script::new(self);
+        if has_timeout && cleanup > Cleanup::Reattach {
+            script.lift_timeouts();
+        }
+        match cleanup {
+            Cleanup::None => {}
+            Cleanup::Reattach => script.attach(&tenant),
+            Cleanup::ResetAll => {
+                script.reset_all();
+                script.attach(&tenant);
+            }
+            Cleanup::DiscardAll => {
+                script.discard_all();
+                script.reseed(random);
+            }
+        }
+        let (answers, renewal) = script.finish();
+        let state = self.state_mut();
+        if !answers.is_empty() {
+            state.asked.get_or_insert_with(Instant::now);
+        }
+        state.answers.extend(answers);
+        match (&mut state.holds, cleanup) {
+            (_, Cleanup::None) => {}
+            (holds, Cleanup::DiscardAll) => *holds = Holds::Base,
+            (Holds::Tenant(attached), _) => {
+                attached.cleanup = Cleanup::None;
+                attached.renewal = renewal;
+                if cleanup == Cleanup::ResetAll {
+                    attached.settings = SessionSettings::default();
+                }
+            }
+            (Holds::Base, _) => {}
+        }
+    }
+
+    /// Whether the server has answered to every cleanup.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.state().is_settled()
+    }
+
+    /// When the cleanup that is under way was asked for.
+    #[must_use]
+    pub fn cleaning_since(&self) -> Option<Instant> {
+        self.state().asked.filter(|_| !self.is_settled())
+    }
+
+    /// Sends what can be sent and takes the answers that have arrived, without
+    /// waiting. Says whether the connection is settled.
+    ///
+    /// # Errors
+    /// As [`AttachError`] names them.
+    pub fn try_settle(&mut self) -> Result<bool, AttachError> {
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(sent) = self.poll_flush(&mut cx) {
+            sent?;
+        }
+        while !self.is_settled() {
+            match self.poll_fill(&mut cx) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(0)) => {
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
+                Poll::Ready(n) => n.map(|_| ())?,
+            }
+            self.take_answers()?;
+        }
+        Ok(true)
+    }
+
+    /// Sends the cleanup that is queued and reads the server's answers. After an
+    /// error the connection can be used for nothing any more.
+    ///
+    /// # Errors
+    /// As [`AttachError`] names them.
+    pub async fn settle(&mut self) -> Result<(), AttachError> {
+        while !self.is_settled() {
+            self.take_answers()?;
+            if !self.is_settled() {
+                self.exchange().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the answers that have arrived.
+    ///
+    /// # Errors
+    /// As [`AttachError`] names them.
+    fn take_answers(&mut self) -> Result<(), AttachError> {
+        let mut answers = std::mem::take(&mut self.state_mut().answers);
+        let taken = answer::next(self, &mut answers, TransactionStatus::Idle, &mut |_| {});
+        if taken.is_err() && answers.is_empty() {
+            // What has failed once is never settled.
+            answers.push_back(Answer::Done);
+        }
+        self.state_mut().answers = answers;
+        if self.is_settled() {
+            self.state_mut().asked = None;
+        }
+        taken.map(|_| ())
+    }
+
+    /// The connection, and what is attached to it; the connection as it was, if
+    /// that is nothing.
+    pub(super) fn attached(self) -> Result<(Connection<()>, Attached), Self> {
+        let (connection, state) = self.split();
+        match state.holds {
+            Holds::Tenant(attached) => Ok((connection, attached)),
+            holds @ Holds::Base => Err(connection.with_state(Parked { holds, ..state })),
+        }
+    }
+}

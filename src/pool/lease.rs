@@ -1,0 +1,330 @@
+//! A connection together with its place in the pool.
+
+use super::queue::{self, AccountId, Outcome, SETTLE_LIMIT, Ticket};
+use super::reclaim::Holder;
+use super::{CheckoutError, Pool, closing, lock};
+use crate::attach::{AttachError, Attaching, Bound, Cleanup, Parked, SessionSettings};
+use crate::server::Connection;
+use crate::tenant::SharedTenant;
+use crate::wire::backend::TransactionStatus;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// What a pool has for a client.
+#[derive(Debug)]
+pub enum Asked {
+    /// This, at once.
+    Granted(Grant),
+    /// Nothing yet.
+    Queued(Waiting),
+}
+
+/// What a client gets.
+#[derive(Debug)]
+pub enum Grant {
+    /// A connection that was idle.
+    Idle(Lease<Parked>),
+    /// The right to [open](Place::open) one.
+    Room(Place),
+}
+
+/// A client's waiting for a connection. It leaves the queue when this is
+/// dropped.
+#[derive(Debug)]
+pub struct Waiting {
+    pool: Arc<Pool>,
+    ticket: Option<Ticket>,
+}
+
+impl Waiting {
+    pub(super) fn new(pool: Arc<Pool>, ticket: Ticket) -> Self {
+        Self {
+            pool,
+            ticket: Some(ticket),
+        }
+    }
+}
+
+impl Future for Waiting {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(ticket) = &mut self.ticket else {
+            return Poll::Ready(Err(CheckoutError::Retired));
+        };
+        // Without a word the pool has been retired.
+        let outcome = ready!(Pin::new(&mut ticket.outcome).poll(cx));
+        self.ticket = None;
+        Poll::Ready(outcome.unwrap_or(Err(CheckoutError::Retired)))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let Some(mut ticket) = self.ticket.take() else {
+            return;
+        };
+        lock(&self.pool.queue).leave(&ticket);
+        // It may have been granted meanwhile.
+        ticket.outcome.close();
+        if let Ok(Ok(Grant::Idle(lease))) = ticket.outcome.try_recv() {
+            lease.give_back();
+        }
+    }
+}
+
+/// A place in a pool, and with it the right to one connection. It is free again
+/// when this is dropped.
+#[derive(Debug)]
+pub struct Place {
+    pool: Arc<Pool>,
+    account: AccountId,
+    tenant: SharedTenant,
+    /// Its connection can serve its tenant alone.
+    dedicated: bool,
+    /// The place stays taken, by an idle connection.
+    kept: bool,
+    holder: Option<Arc<Holder>>,
+}
+
+impl Place {
+    pub(super) fn new(
+        pool: Arc<Pool>,
+        account: AccountId,
+        tenant: SharedTenant,
+        dedicated: bool,
+    ) -> Self {
+        Self {
+            pool,
+            account,
+            tenant,
+            dedicated,
+            kept: false,
+            holder: None,
+        }
+    }
+
+    /// Opens the connection.
+    ///
+    /// # Errors
+    /// If none can be opened within the server's `connect_timeout`.
+    pub async fn open(self) -> Result<Lease<Parked>, CheckoutError> {
+        let connection = self.pool.open(&self.tenant.placement).await?;
+        Ok(Lease::new(connection.parked(), self))
+    }
+
+    fn leave(&mut self) {
+        if let Some(holder) = self.holder.take() {
+            lock(&self.pool.holders).retain(|known| !Arc::ptr_eq(known, &holder));
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
+        if !self.kept {
+            let outcomes = lock(&self.pool.queue).free(&self.pool, self.account);
+            queue::hand_out(outcomes);
+        }
+    }
+}
+
+/// A connection and its place in the pool, which never part: a connection cannot
+/// be given back to another place. Dropping both closes the connection.
+#[derive(Debug)]
+pub struct Lease<S> {
+    connection: Connection<S>,
+    place: Place,
+}
+
+impl<S> Lease<S> {
+    pub(super) fn new(connection: Connection<S>, place: Place) -> Self {
+        Self { connection, place }
+    }
+
+    /// The connection.
+    #[must_use]
+    pub fn connection(&self) -> &Connection<S> {
+        &self.connection
+    }
+
+    /// The same, to be used.
+    pub fn connection_mut(&mut self) -> &mut Connection<S> {
+        &mut self.connection
+    }
+
+    /// The lease with its connection in another state.
+    pub(crate) fn map<T>(self, step: impl FnOnce(Connection<S>) -> Connection<T>) -> Lease<T> {
+        Lease::new(step(self.connection), self.place)
+    }
+
+    /// The same, where the connection may not be fit for that state.
+    ///
+    /// # Errors
+    /// The lease as it was.
+    pub(crate) fn try_map<T>(
+        self,
+        step: impl FnOnce(Connection<S>) -> Result<Connection<T>, Connection<S>>,
+    ) -> Result<Lease<T>, Self> {
+        match step(self.connection) {
+            Ok(connection) => Ok(Lease::new(connection, self.place)),
+            Err(connection) => Err(Self::new(connection, self.place)),
+        }
+    }
+
+    /// Closes the connection, whatever runs on it. The place stays taken until
+    /// the server has ended the session: what runs is cancelled after a moment.
+    pub fn abandon(self)
+    where
+        S: Send + 'static,
+    {
+        let Self {
+            connection,
+            mut place,
+        } = self;
+        // Nobody can ask it to give anything up any more.
+        place.leave();
+        let server = place.pool.server.clone();
+        closing::spawn(connection, server, Some(place));
+    }
+
+    /// It is the client's turn, and the connection is held for it, until
+    /// [`busy`](Self::busy). `waker` is woken when it should give it up.
+    pub fn rest(&mut self, waker: &Waker) {
+        let Place {
+            pool,
+            tenant,
+            holder,
+            ..
+        } = &mut self.place;
+        let holder = holder.get_or_insert_with(|| {
+            let holder = Arc::new(Holder::new(tenant.id.clone()));
+            lock(&pool.holders).push(holder.clone());
+            holder
+        });
+        holder.rest(waker);
+    }
+
+    /// The client has gone on.
+    pub fn busy(&self) {
+        if let Some(holder) = &self.place.holder {
+            holder.busy();
+        }
+    }
+
+    /// Whether others wait, and the client has held the connection for nothing
+    /// for too long.
+    #[must_use]
+    pub fn is_reclaimed(&self) -> bool {
+        let holder = self.place.holder.as_ref();
+        holder.is_some_and(|holder| holder.is_told())
+    }
+
+    /// The pool that it is of.
+    #[must_use]
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.place.pool
+    }
+}
+
+impl Lease<Parked> {
+    /// Queues what makes the connection `tenant`'s, with the client's `settings`.
+    /// What another client has left is taken away before, and the server's answer
+    /// to that awaited: after [`SETTLE_LIMIT`] the connection is given up.
+    ///
+    /// # Errors
+    /// If the connection cannot be cleaned. It is closed then.
+    pub async fn attach(
+        mut self,
+        tenant: &SharedTenant,
+        settings: &SessionSettings,
+    ) -> Result<Lease<Attaching>, AttachError> {
+        self.connection.clean_for(tenant, settings);
+        if let Err(error) = in_time(SETTLE_LIMIT, self.connection.settle()).await {
+            tracing::info!(target: "pgtenant::server", %error, "dropped a server connection that could not be cleaned");
+            self.abandon();
+            return Err(error);
+        }
+        self.try_map(|connection| connection.attach(tenant, settings))
+            .map_err(|lease| {
+                lease.abandon();
+                AttachError::Unconfirmed
+            })
+    }
+}
+
+impl Lease<Attaching> {
+    /// Waits for the answers to the attachment, as
+    /// [`confirm`](Connection::confirm) does, but not for ever.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn confirm(
+        &mut self,
+        status: TransactionStatus,
+        report: impl FnMut(&[u8]),
+    ) -> Result<(), AttachError> {
+        in_time(ATTACH_LIMIT, self.connection.confirm(status, report)).await
+    }
+}
+
+/// Most time for the server's answer to an attachment. A server that takes longer
+/// does not answer at all.
+const ATTACH_LIMIT: Duration = Duration::from_secs(30);
+
+async fn in_time<T>(
+    limit: Duration,
+    wait: impl Future<Output = Result<T, AttachError>>,
+) -> Result<T, AttachError> {
+    match timeout(limit, wait).await {
+        Ok(answered) => answered,
+        Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+    }
+}
+
+impl Lease<Bound> {
+    /// Gives the connection back. `cleanup`: what its client has left in the
+    /// session, at worst; that is taken away at once.
+    pub fn give_back(self, cleanup: Cleanup) {
+        self.map(|connection| connection.park(cleanup)).give_back();
+    }
+}
+
+impl Lease<Parked> {
+    /// Gives the connection back for others to use. A cleanup that is not
+    /// answered yet is awaited by its next user.
+    pub fn give_back(self) {
+        let Self {
+            mut connection,
+            mut place,
+        } = self;
+        connection.clean();
+        if !connection.is_settled() && connection.try_settle().is_err() {
+            Self { connection, place }.abandon();
+            return;
+        }
+        connection.rest();
+        place.leave();
+        let pool = place.pool.clone();
+        let put = lock(&pool.queue).put(
+            &pool,
+            place.account,
+            place.tenant.clone(),
+            connection,
+            place.dedicated,
+        );
+        match put {
+            Ok(outcomes) => {
+                place.kept = true;
+                drop(place);
+                queue::hand_out(outcomes);
+            }
+            Err(connection) => Self { connection, place }.abandon(),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Getting a server connection, and making it the tenant's.
+
+use super::end::End;
+use super::engine::{Link, Step, Up};
+use super::{Exchange, Leaving, Session};
+use crate::attach::{AttachError, Attaching, Parked};
+use crate::pool::{Asked, CheckoutError, Grant, Lease};
+use crate::server::Connection;
+use crate::wire::backend::TransactionStatus;
+use crate::wire::{ClientError, Severity};
+use std::pin::Pin;
+use std::task::Poll;
+
+/// Why there is no server connection.
+enum NoConnection {
+    /// The client is told of this.
+    Error(ClientError),
+    /// The session has been told something while it waited.
+    Told,
+    /// The session is over.
+    End(End),
+}
+
+impl Session {
+    /// A server connection that is the tenant's. `None` if the client was told of
+    /// an error instead.
+    pub(super) async fn begin(&mut self) -> Result<Option<Exchange>, End> {
+        let granted = match self.pool.take_idle(&self.engine.tenant) {
+            Some(lease) => Some(Grant::Idle(lease)),
+            None => self.grant().await?,
+        };
+        match granted {
+            None => Ok(None),
+            Some(Grant::Idle(lease)) => {
+                let (tenant, own) = (&self.engine.tenant, &self.engine.settings.own);
+                match lease.try_map(|connection| connection.resume(tenant, own)) {
+                    Ok(lease) => {
+                        self.engine.registration.using(lease.connection().key());
+                        Ok(Some(Exchange {
+                            lease,
+                            link: Link::new(),
+                        }))
+                    }
+                    // What is rare is boxed: a waiting session should be small.
+                    Err(lease) => Box::pin(self.attach(Grant::Idle(lease))).await,
+                }
+            }
+            Some(grant) => Box::pin(self.attach(grant)).await,
+        }
+    }
+
+    /// Makes what was granted the tenant's, the client's first messages in the
+    /// same write.
+    async fn attach(&mut self, grant: Grant) -> Result<Option<Exchange>, End> {
+        let Some(mut lease) = self.attachable(grant).await? else {
+            return Ok(None);
+        };
+        let mut link = Link::new();
+        self.engine.registration.attaching();
+        if let Err(end) = self.send_along(&mut lease, &mut link) {
+            lease.abandon();
+            return Err(end);
+        }
+        let confirm = lease.confirm(TransactionStatus::Idle, |_| {});
+        let failed = match self.unless_ended(confirm).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(self.not_attached(error)),
+            Err(end) => Some(end),
+        };
+        if let Some(end) = failed {
+            lease.abandon();
+            return Err(end);
+        }
+        match lease.try_map(Connection::bind) {
+            Ok(lease) => {
+                self.engine.registration.using(lease.connection().key());
+                Ok(Some(Exchange { lease, link }))
+            }
+            Err(lease) => {
+                lease.abandon();
+                Err(self.not_attached(AttachError::Unconfirmed))
+            }
+        }
+    }
+
+    /// A wait that ends if the session is to end at once.
+    pub(super) async fn unless_ended<T>(&self, wait: impl Future<Output = T>) -> Result<T, End> {
+        let mut wait = std::pin::pin!(wait);
+        std::future::poll_fn(|cx| match self.engine.registration.ending_at_once() {
+            Some(ending) => Poll::Ready(Err(End::Ordered(ending))),
+            None => wait.as_mut().poll(cx).map(Ok),
+        })
+        .await
+    }
+
+    /// Queues the client's first messages behind an attachment.
+    fn send_along(&mut self, lease: &mut Lease<Attaching>, link: &mut Link) -> Result<(), End> {
+        let connection = lease.connection_mut();
+        if connection.is_confirmed() {
+            return Ok(());
+        }
+        let pipe = connection.pipe_mut();
+        match self.engine.take_client(link, pipe)? {
+            Step::Terminate => self.leaving = Leaving::Terminated,
+            _ => {
+                let client = &mut self.engine.client;
+                let up = Up { pipe, link };
+                client.scan.stage(&mut client.input, &mut up.pipe.output);
+            }
+        }
+        Ok(())
+    }
+
+    /// A connection on which the attachment is queued: what another client has
+    /// left is gone, and the server has said so. Another connection is asked for
+    /// where it does not.
+    async fn attachable(&mut self, grant: Grant) -> Result<Option<Lease<Attaching>>, End> {
+        let mut granted = Some(grant);
+        loop {
+            let Some(lease) = self.checkout(granted.take()).await? else {
+                return Ok(None);
+            };
+            self.engine.registration.idle();
+            let attach = lease.attach(&self.engine.tenant, &self.engine.settings.own);
+            if let Ok(lease) = self.unless_ended(attach).await? {
+                return Ok(Some(lease));
+            }
+            self.apply_command(false)?;
+        }
+    }
+
+    pub(super) fn not_attached(&mut self, error: AttachError) -> End {
+        self.engine.registration.done();
+        tracing::warn!(target: "pgtenant::server", parent: self.engine.span.get(), %error, "cannot attach the tenant");
+        match error {
+            AttachError::Refused(report) if report.is_cancel() => {
+                // By a request, or by the client's own statement_timeout.
+                End::Failed(ClientError::fatal("57014", report.message))
+            }
+            AttachError::OwnSetting(report) => End::Failed(
+                ClientError::fatal("22023", report.message)
+                    .hint("One of the session's own settings could not be applied to the next server connection."),
+            ),
+            AttachError::Broken(error) => End::ServerGone(error),
+            _ => End::Failed(
+                ClientError::fatal("08006", "the tenant could not be attached to the server connection")
+                    .hint("The log of pgtenant has the reason."),
+            ),
+        }
+    }
+
+    /// A connection: the one that was granted, or another. `None` if the client
+    /// was told of an error instead.
+    async fn checkout(&mut self, mut granted: Option<Grant>) -> Result<Option<Lease<Parked>>, End> {
+        loop {
+            let grant = match granted.take() {
+                Some(grant) => grant,
+                None => match self.grant().await? {
+                    Some(grant) => grant,
+                    None => return Ok(None),
+                },
+            };
+            let place = match grant {
+                Grant::Idle(lease) => return Ok(Some(lease)),
+                Grant::Room(place) => place,
+            };
+            let opening = Box::pin(place.open());
+            match self.unless_interrupted(opening).await {
+                Ok(lease) => return Ok(Some(lease)),
+                Err(none) => {
+                    if !self.tries_again(none)? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A connection, or the right to open one, once it is the client's turn.
+    /// `None` if the client was told of an error instead.
+    async fn grant(&mut self) -> Result<Option<Grant>, End> {
+        loop {
+            let none = match self.pool.ask(&self.engine.tenant) {
+                Ok(Asked::Granted(grant)) => return Ok(Some(grant)),
+                Ok(Asked::Queued(waiting)) => {
+                    self.engine.client.input.shrink();
+                    match self.unless_interrupted(waiting).await {
+                        Ok(grant) => return Ok(Some(grant)),
+                        Err(none) => none,
+                    }
+                }
+                Err(error) => self.no_connection(&error),
+            };
+            if !self.tries_again(none)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits for a connection, unless the client cancels or is gone, or the
+    /// session is told something; each of these wakes its task.
+    async fn unless_interrupted<T>(
+        &mut self,
+        mut wait: impl Future<Output = Result<T, CheckoutError>> + Unpin,
+    ) -> Result<T, NoConnection> {
+        self.engine.registration.waiting();
+        let outcome = std::future::poll_fn(|cx| {
+            if self.engine.registration.is_cancelled() {
+                let message = "canceling statement due to user request";
+                let error = ClientError::error("57014", message);
+                return Poll::Ready(Err(NoConnection::Error(error)));
+            }
+            if let Poll::Ready(outcome) = Pin::new(&mut wait).poll(cx) {
+                return Poll::Ready(outcome.map_err(|error| self.no_connection(&error)));
+            }
+            if self.engine.registration.is_told() {
+                return Poll::Ready(Err(NoConnection::Told));
+            }
+            if !matches!(self.leaving, Leaving::No) {
+                return Poll::Pending;
+            }
+            self.socket
+                .poll_gone(&mut self.engine.client.input, 0, cx)
+                .map(|error| Err(NoConnection::End(End::ClientGone(error))))
+        });
+        outcome.await
+    }
+
+    fn no_connection(&self, error: &CheckoutError) -> NoConnection {
+        if !matches!(error, CheckoutError::Retired) {
+            tracing::warn!(target: "pgtenant::pool", parent: self.engine.span.get(), %error, "no server connection");
+        }
+        NoConnection::Error(error.to_client())
+    }
+
+    /// Whether a connection is to be asked for again; otherwise the client has
+    /// been told why there is none.
+    fn tries_again(&mut self, none: NoConnection) -> Result<bool, End> {
+        self.engine.registration.idle();
+        let error = match none {
+            NoConnection::End(end) => return Err(end),
+            NoConnection::Told => None,
+            NoConnection::Error(error) => Some(error),
+        };
+        // The tenant may be elsewhere now.
+        if self.engine.registration.is_told() {
+            self.apply_command(false)?;
+            return Ok(true);
+        }
+        let Some(mut error) = error else {
+            return Ok(true);
+        };
+        error.severity = Severity::Error;
+        self.engine.refuse_next(&error)?;
+        Ok(false)
+    }
+}

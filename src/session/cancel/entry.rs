@@ -1,0 +1,194 @@
+//! What the registry has of one session.
+
+use super::delivery::{Aftermath, Deliveries, Lanes, Settled};
+use super::running::{Begun, Running};
+use super::told::{Look, Told};
+use super::{Member, Visitor, lock};
+use crate::pool::Pool;
+use crate::server::BackendKey;
+use crate::session::orders::{Ending, Inbox, Membership, Order, When};
+use crate::tenant::{LoginName, Principal, TenantId};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+pub(super) struct Entry {
+    pub(super) login: LoginName,
+    pub(super) tenant: TenantId,
+    pub(super) visitor: Visitor,
+    pub(super) secret: Box<[u8]>,
+    pub(super) inbox: Inbox,
+    told: Mutex<Told>,
+    /// Where the connection that it uses comes from.
+    pool: Mutex<Arc<Pool>>,
+    running: Mutex<Running>,
+    /// A request that waits may go on.
+    changed: Notify,
+    lanes: Arc<Lanes>,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry")
+            .field("running", &self.running)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Entry {
+    pub(super) fn new(
+        principal: &Principal,
+        membership: Membership,
+        visitor: Visitor,
+        secret: Box<[u8]>,
+        lanes: Arc<Lanes>,
+    ) -> Self {
+        Self {
+            login: principal.login.clone(),
+            tenant: principal.tenant.id.clone(),
+            visitor,
+            secret,
+            inbox: Inbox::default(),
+            pool: Mutex::new(membership.pool.clone()),
+            told: Mutex::new(Told::new(membership)),
+            running: Mutex::default(),
+            changed: Notify::new(),
+            lanes,
+        }
+    }
+
+    /// Tells the session what `decide` says. Says whether it is to be looked at
+    /// from now on.
+    pub(super) fn review(&self, decide: impl Fn(&Member<'_>) -> Option<Order>) -> bool {
+        let mut told = lock(&self.told);
+        let member = Member {
+            login: &self.login,
+            visitor: &self.visitor,
+            membership: told.membership(),
+        };
+        match decide(&member) {
+            None => false,
+            Some(Order::End(ending, When::Now)) => {
+                self.end(ending);
+                false
+            }
+            Some(order) => told.put(&self.inbox, order),
+        }
+    }
+
+    /// Tells the session to end with its transaction. Says whether it is to be
+    /// looked at from now on.
+    pub(super) fn expire(&self) -> bool {
+        let order = Order::End(Ending::Expired, When::AtBoundary);
+        lock(&self.told).put(&self.inbox, order)
+    }
+
+    /// Ends the session if it has not done as it was told within `time`. Says
+    /// whether it is to be looked at again.
+    pub(super) fn look(&self, time: Duration) -> bool {
+        let look = lock(&self.told).look(&self.inbox, time);
+        if let Look::Late(ending) = look {
+            tracing::warn!(
+                target: "pgtenant::audit",
+                event = "session_late",
+                tenant = %self.tenant,
+                login = %self.login,
+                client = %self.visitor.address,
+                reason = %ending,
+                "a session has not come to an end in time"
+            );
+            self.end(ending);
+        }
+        look == Look::Waits
+    }
+
+    /// Ends the session at once, and cancels what it runs: the delivery of that
+    /// request.
+    pub(super) fn end(&self, ending: Ending) -> Option<(Arc<Deliveries>, u64)> {
+        let sent = self.running().end(|key| self.deliveries(key));
+        self.inbox.put(Order::End(ending, When::Now));
+        sent
+    }
+
+    /// Cancels what the session runs. Returns once the server has taken the
+    /// request, or there is nothing to cancel any more; within twice its
+    /// `connect_timeout` in any case.
+    pub(super) async fn cancel(&self) {
+        let limit = lock(&self.pool).server().connect_timeout;
+        if let Ok(Some((deliveries, number))) = tokio::time::timeout(limit, self.send()).await {
+            deliveries.over(number).await;
+        }
+    }
+
+    async fn send(&self) -> Option<(Arc<Deliveries>, u64)> {
+        let mut turn = None;
+        loop {
+            let changed = self.changed.notified();
+            let begun = self.running().cancel(&mut turn, |key| self.deliveries(key));
+            match begun {
+                Begun::Sent(deliveries, number) => return Some((deliveries, number)),
+                Begun::Nothing => return None,
+                Begun::Interrupted => self.inbox.wake(),
+                Begun::Later => {}
+            }
+            changed.await;
+        }
+    }
+
+    fn deliveries(&self, key: BackendKey) -> Deliveries {
+        let server = lock(&self.pool).server().clone();
+        Deliveries::new(server, key, &self.lanes)
+    }
+
+    pub(super) fn follow(&self, pool: &Arc<Pool>) {
+        lock(&self.pool).clone_from(pool);
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.running().is_cancelled()
+    }
+
+    pub(super) fn waiting(&self) {
+        self.running().waiting();
+    }
+
+    pub(super) fn attaching(&self) {
+        self.running().attaching();
+    }
+
+    pub(super) fn idle(&self) {
+        let awaited = self.running().idle();
+        self.go_on(awaited);
+    }
+
+    pub(super) fn using(&self, key: BackendKey) {
+        let awaited = self.running().using(key);
+        self.go_on(awaited);
+    }
+
+    pub(super) fn done(&self) -> Aftermath {
+        let (awaited, aftermath) = self.running().done();
+        self.go_on(awaited);
+        aftermath
+    }
+
+    fn go_on(&self, awaited: bool) {
+        if awaited {
+            self.changed.notify_waiters();
+        }
+    }
+
+    pub(super) fn settled(&self) -> impl Future<Output = Settled> + Send + use<> {
+        let left = self.running().left();
+        async move {
+            match left {
+                Some(deliveries) => deliveries.settled().await,
+                None => Settled::Surely,
+            }
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        lock(&self.running)
+    }
+}

@@ -1,0 +1,62 @@
+//! Doing what the session has been told from outside.
+
+use super::orders::{Ending, Membership, Order};
+use super::{End, Session};
+use std::sync::Arc;
+
+impl Session {
+    /// Does what the session has been told, between two transactions. A client
+    /// that `keeps` its server connection does not survive every change.
+    pub(super) fn apply_command(&mut self, keeps: bool) -> Result<(), End> {
+        let registration = &self.engine.registration;
+        if !registration.is_told() {
+            return Ok(());
+        }
+        match registration.take_order() {
+            Some(Order::End(ending, _)) => Err(End::Ordered(ending)),
+            Some(Order::Follow(membership))
+                if keeps && !self.membership().keeps_connection(&membership) =>
+            {
+                Err(End::Ordered(Ending::Changed))
+            }
+            Some(Order::Follow(membership)) => {
+                self.follow(membership);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn membership(&self) -> Membership {
+        Membership {
+            tenant: self.engine.tenant.clone(),
+            pool: self.pool.clone(),
+            guard: self.engine.guard.clone(),
+        }
+    }
+
+    /// Goes on as what the directory says now.
+    fn follow(&mut self, membership: Membership) {
+        let Membership {
+            tenant,
+            pool,
+            guard,
+        } = membership;
+        let engine = &mut self.engine;
+        engine.registration.follow(&pool);
+        let judged_alike = Arc::ptr_eq(&engine.guard, &guard);
+        let before = engine.tenant.restrictions();
+        engine.tenant = tenant;
+        engine.pin = pool.settings().pin;
+        self.pool = pool;
+        engine.guard = guard;
+        let now = engine.tenant.restrictions();
+        if before != now {
+            engine.settings.restrict(&before, &now, &engine.guard);
+        }
+        if !judged_alike {
+            engine.judged = None;
+            engine.statements.judge_again(&engine.guard);
+        }
+    }
+}

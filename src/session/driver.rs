@@ -1,0 +1,159 @@
+//! A session's life: with a server connection and without one, by turns.
+
+use super::end::End;
+use super::engine::{Judged, Step};
+use super::relay::Outcome;
+use super::{Leaving, Session};
+use std::io;
+use std::task::Poll;
+
+impl Session {
+    /// Serves the client until it leaves, or has to.
+    pub async fn serve(mut self: Box<Self>) -> End {
+        let end = self.run().await;
+        self.engine.registration.done();
+        let Self { engine, socket, .. } = *self;
+        let mut client = engine.client;
+        // In the midst of a message an error would be taken for a part of it.
+        if !client.torn
+            && let Some(error) = end.to_client()
+        {
+            client.send_error(&error);
+        }
+        match &end {
+            End::Terminated | End::ClientGone(_) => {}
+            _ => socket.close(client.output).await,
+        }
+        end
+    }
+
+    async fn run(&mut self) -> End {
+        std::future::poll_fn(|cx| {
+            self.engine.registration.listen(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
+        loop {
+            if let Err(end) = self.apply_command(false) {
+                return end;
+            }
+            if let Err(end) = self.without_server().await {
+                return end;
+            }
+            if let Err(end) = self.with_server().await {
+                return end;
+            }
+        }
+    }
+
+    /// Answers what can be answered, until something needs a server connection.
+    async fn without_server(&mut self) -> Result<(), End> {
+        loop {
+            match self.engine.take_alone()? {
+                Step::NeedsServer => return Ok(()),
+                Step::Terminate => return Err(End::Terminated),
+                Step::Judge => Box::pin(self.judge_long()).await?,
+                Step::Interrupt => Box::pin(self.interrupt()).await,
+                Step::Held => std::future::poll_fn(|cx| self.poll_taken(cx)).await?,
+                Step::Incomplete | Step::Done => self.idle().await?,
+            }
+        }
+    }
+
+    /// Waits for the client.
+    async fn idle(&mut self) -> Result<(), End> {
+        if let Leaving::HalfClosed(_) = self.leaving {
+            // Everything that it has sent is answered.
+            std::future::poll_fn(|cx| self.socket.poll_flush(&mut self.engine.client.output, cx))
+                .await
+                .ok();
+            return Err(End::ClientGone(io::ErrorKind::UnexpectedEof.into()));
+        }
+        std::future::poll_fn(|cx| self.poll_idle(cx)).await
+    }
+
+    /// Interrupts another session, then tells the client that it is done.
+    async fn interrupt(&mut self) {
+        if let Some((interrupt, answer)) = self.engine.take_interrupt() {
+            interrupt.deliver().await;
+            self.engine.client.output.extend_from_slice(&answer);
+        }
+    }
+
+    /// Judges the statement at the buffer's head where it does not keep others
+    /// waiting, once it is its turn.
+    async fn judge_long(&mut self) -> Result<(), End> {
+        let Some(len) = self.engine.long_statement().map(<[u8]>::len) else {
+            return Ok(());
+        };
+        let tenant = self.engine.tenant.id.clone();
+        let mut turn = std::pin::pin!(self.parsing.clone().turn(tenant, len));
+        let ahead = self.engine.client.input.len();
+        let turn = std::future::poll_fn(|cx| {
+            if let Poll::Ready(turn) = turn.as_mut().poll(cx) {
+                return Poll::Ready(Ok(turn));
+            }
+            if let Some(ending) = self.engine.registration.ending_at_once() {
+                return Poll::Ready(Err(End::Ordered(ending)));
+            }
+            self.socket
+                .poll_gone(&mut self.engine.client.input, ahead, cx)
+                .map(|error| Err(End::ClientGone(error)))
+        })
+        .await?;
+        let sql = self.engine.long_statement().map(<[u8]>::to_vec);
+        let (Some(turn), Some(sql)) = (turn, sql) else {
+            return Ok(());
+        };
+        let guard = self.engine.guard.clone();
+        let inspect = move || {
+            let verdict = guard.inspect(&sql);
+            // It lasts as long as the memory is needed, whether the client does
+            // or not.
+            drop((sql, turn));
+            verdict
+        };
+        let verdict = tokio::task::spawn_blocking(inspect).await;
+        // Without a verdict the statement is judged again, and never passes
+        // without one.
+        self.engine.judged = verdict.ok().map(Judged::Raw);
+        Ok(())
+    }
+
+    /// Serves one transaction, or as long as the client keeps the connection.
+    async fn with_server(&mut self) -> Result<(), End> {
+        let Some(mut exchange) = self.begin().await? else {
+            return Ok(());
+        };
+        loop {
+            let outcome = std::future::poll_fn(|cx| self.poll_relay(&mut exchange, cx)).await;
+            let next = match outcome {
+                Outcome::Over => {
+                    // Boxed: a session that waits should be small.
+                    self.end_exchange(exchange).await?;
+                    return match self.leaving {
+                        Leaving::Terminated => Err(End::Terminated),
+                        _ => Ok(()),
+                    };
+                }
+                Outcome::Judge => Box::pin(self.judge_long()).await,
+                Outcome::Interrupt => {
+                    Box::pin(self.interrupt()).await;
+                    Ok(())
+                }
+                Outcome::Renew => match Box::pin(self.renew(exchange)).await {
+                    Ok(renewed) => {
+                        exchange = renewed;
+                        continue;
+                    }
+                    Err(end) => return Err(end),
+                },
+                Outcome::End(end) => Err(end),
+            };
+            if let Err(end) = next {
+                self.abandon(exchange);
+                return Err(end);
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Why a session is over, and what its client is told.
+
+use super::engine::Fault;
+use super::orders::Ending;
+use crate::wire::ClientError;
+use std::io;
+
+/// Why a session is over.
+#[derive(Debug, thiserror::Error)]
+pub enum End {
+    /// The client said goodbye.
+    #[error("the client has left")]
+    Terminated,
+    /// The client's connection broke, or closed without a goodbye.
+    #[error("the client is gone: {0}")]
+    ClientGone(io::Error),
+    /// The server's connection broke, or the server ended it.
+    #[error("the server connection is gone: {0}")]
+    ServerGone(io::Error),
+    /// The server ended its session, and its words have been passed on.
+    #[error("the server has ended the session")]
+    ServerEnded,
+    /// The proxy stops.
+    #[error("the proxy stops")]
+    Stopped,
+    /// It was told to.
+    #[error("{0}")]
+    Ordered(Ending),
+    /// It had to be ended, for this reason; the client has been told.
+    #[error("{0}")]
+    Failed(ClientError),
+}
+
+impl End {
+    /// What the client is told, if anything.
+    pub(super) fn to_client(&self) -> Option<ClientError> {
+        Some(match self {
+            Self::Terminated | Self::ClientGone(_) | Self::ServerEnded => return None,
+            Self::Failed(error) => error.clone(),
+            Self::Stopped => ClientError::fatal(
+                "57P01",
+                "terminating connection because pgtenant is shutting down",
+            )
+            .hint("Connect again."),
+            Self::Ordered(ending) => ending.to_client(),
+            Self::ServerGone(_) => {
+                ClientError::fatal("08006", "the connection to the database server was lost")
+                    .hint("The transaction that was running has been rolled back; connect again.")
+            }
+        })
+    }
+}
+
+impl From<Fault> for End {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            // Its bytes cannot be told apart any more.
+            Fault::Client(error) => Self::Failed(ClientError::protocol(error.to_string())),
+            Fault::Told(error) => Self::Failed(error),
+            Fault::Server(what) => {
+                let message = format!("the server sent {what}");
+                Self::ServerGone(io::Error::other(message))
+            }
+        }
+    }
+}

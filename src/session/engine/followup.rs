@@ -1,0 +1,160 @@
+//! What the proxy sends by itself behind a client's reset: the tenant and the
+//! client's startup values again.
+
+use super::link::{Link, Phase};
+use super::outstanding::Reply;
+use super::upstream::{put_text, written};
+use super::{Engine, Up};
+use crate::attach::{Expected, Reattach};
+use crate::guard::Returned;
+use crate::server::{Parameters, Pipe};
+use crate::wire::backend::{self, TransactionStatus};
+use bytes::BytesMut;
+use postgres_protocol::IsNull;
+use postgres_protocol::message::frontend as write;
+use std::io::ErrorKind;
+
+/// What is to be sent before anything else of the client's.
+#[derive(Debug, Default)]
+pub(super) struct Followup {
+    /// All settings may have been reset: the tenant is attached again, with the
+    /// client's startup values.
+    pub(super) reattach: bool,
+    /// What has reset them has ended its transaction, in the midst of a pipeline.
+    pub(super) committed: bool,
+    /// Settings that have returned to their default.
+    pub(super) returned: Vec<Returned>,
+    /// The client is to be told that the server is ready once it is all done.
+    pub(super) owes_ready: bool,
+    /// The parameters that the client knows, while others are in force.
+    pub(super) told: Option<Parameters>,
+}
+
+impl Followup {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.reattach && self.returned.is_empty() && !self.owes_ready
+    }
+
+    /// Whether something is to be sent.
+    pub(super) fn is_due(&self) -> bool {
+        self.reattach || !self.returned.is_empty()
+    }
+}
+
+/// No name that a client would choose.
+const NAME: &str = "pgtenant: startup values";
+
+impl Engine {
+    /// Sends what must come before anything else of the client's, once everything
+    /// is answered. In an open pipeline it becomes a part of it: nothing of the
+    /// client's runs between a reset and what follows it, and if one of them is
+    /// undone with the transaction, so is the other.
+    pub(in crate::session) fn follow_up(
+        &mut self,
+        link: &mut Link,
+        pipe: &mut Pipe,
+        tenant: &mut dyn Reattach,
+    ) -> bool {
+        if !link.is_answered() || !link.must_follow_up() {
+            return false;
+        }
+        if !link.followup.is_due() {
+            // It is all answered.
+            link.followup.owes_ready = false;
+            self.end_reset(link, pipe);
+            return true;
+        }
+        if link.status == TransactionStatus::Failed {
+            // What was reset is undone with the transaction, or its savepoint: it
+            // is seen to once the transaction can run something again.
+            link.followup.returned.clear();
+            link.followup.owes_ready = false;
+            self.end_reset(link, pipe);
+            return true;
+        }
+        self.client.stage(&mut pipe.output);
+        if std::mem::take(&mut link.followup.reattach) {
+            link.followup.returned.clear();
+            self.settings.reset();
+            for expected in tenant.reattach(pipe, &self.settings.own) {
+                link.outstanding.push(match expected {
+                    Expected::Tenant(value, columns) => Reply::OurTenant(value, columns),
+                    Expected::Row => Reply::OurRow,
+                    Expected::Message(tag) => Reply::Ours(tag),
+                });
+            }
+        }
+        let returned = std::mem::take(&mut link.followup.returned);
+        let mut up = Up { pipe, link };
+        self.add_startup_values(&returned, &mut up);
+        let committed = std::mem::take(&mut up.link.followup.committed);
+        if up.link.phase == Phase::Between || committed {
+            write::sync(&mut up.pipe.output);
+            up.link.outstanding.push(Reply::OurSync);
+        }
+        up.link.hold(up.pipe);
+        true
+    }
+
+    /// Ends the responses to what has reset settings: the client is told of
+    /// the parameters that differ from those that it knows, and that the server
+    /// is ready.
+    fn end_reset(&mut self, link: &mut Link, pipe: &mut Pipe) {
+        link.scan.stage(&mut pipe.input, &mut self.client.output);
+        let now = &pipe.parameters;
+        let told = link.followup.told.take();
+        let status = link.status;
+        self.client.send(|out| {
+            if let Some(before) = told {
+                let changed = now
+                    .iter()
+                    .filter(|(name, value)| before.get(name) != Some(value));
+                for (name, value) in changed {
+                    backend::write_parameter_status(out, name, value);
+                }
+            }
+            backend::ready_for_query(out, status);
+        });
+    }
+
+    /// Adds to a pipeline what gives settings their startup values.
+    fn add_startup_values(&mut self, defaults: &[Returned], up: &mut Up<'_>) {
+        let startup = |setting: &&Returned| self.settings.startup.get(&setting.name).is_some();
+        if !defaults.iter().any(|setting| startup(&setting)) {
+            return;
+        }
+        let (mut conditions, mut values) = (Vec::new(), Vec::new());
+        for setting in defaults {
+            if let Some(value) = self.settings.startup.get(&setting.name) {
+                let n = values.len();
+                conditions.push(format!(
+                    "pg_catalog.set_config(${}, ${}, ${}) IS NULL",
+                    n + 1,
+                    n + 2,
+                    n + 3
+                ));
+                let local = if setting.local { "true" } else { "false" };
+                values.extend([&*setting.name, value, local]);
+            }
+        }
+        // A query without rows.
+        let sql = format!("SELECT WHERE {}", conditions.join(" OR "));
+        let output = &mut up.pipe.output;
+        let serialize = |value: &str, out: &mut BytesMut| {
+            put_text(out, value);
+            Ok(IsNull::No)
+        };
+        // Left over, if a pipeline failed in the midst of it.
+        written(&write::close(b'P', NAME, output));
+        written(&write::close(b'S', NAME, output));
+        written(&write::parse(NAME, &sql, [], output));
+        let bound = write::bind(NAME, NAME, [], values, serialize, [], output);
+        written(&bound.map_err(|_| ErrorKind::InvalidInput.into()));
+        written(&write::execute(NAME, 0, output));
+        written(&write::close(b'P', NAME, output));
+        written(&write::close(b'S', NAME, output));
+        for tag in *b"3312C33" {
+            up.link.outstanding.push(Reply::Ours(tag));
+        }
+    }
+}

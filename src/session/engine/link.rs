@@ -1,0 +1,236 @@
+//! What is known of the server session that a client uses.
+
+use super::super::scan::Scan;
+use super::followup::Followup;
+use super::outstanding::Outstanding;
+use super::portals::Portals;
+use crate::attach::Cleanup;
+use crate::guard::Verdict;
+use crate::server::{Pipe, PreparedId};
+use crate::wire::backend::TransactionStatus;
+use postgres_protocol::message::frontend as write;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+/// A client's use of a server connection: what is owed, and what is left behind.
+#[derive(Debug)]
+pub(in crate::session) struct Link {
+    /// How far the server's bytes have been looked at.
+    pub(in crate::session) scan: Scan,
+    /// What the server owes.
+    pub(super) outstanding: Outstanding,
+    /// As of the last ReadyForQuery.
+    pub(in crate::session) status: TransactionStatus,
+    /// Where the client is in its pipeline.
+    pub(super) phase: Phase,
+    /// A Query has been sent within a pipeline: PostgreSQL 18 keeps a transaction
+    /// open behind it, of which its answers do not always tell.
+    pub(super) unsure: bool,
+    /// A COPY from the client runs, and its end has not been sent.
+    pub(super) copy_in: bool,
+    pub(super) gate: Gate,
+    /// What is to be sent before anything else of the client's.
+    pub(super) followup: Followup,
+    /// The server's unnamed statement will be the client's, unless something
+    /// fails.
+    pub(super) has_unnamed: bool,
+    /// Portals whose execution changes more than data.
+    pub(super) portals: Portals,
+    /// Whether the connection stays with the client.
+    pub(in crate::session) pinned: Pinned,
+    /// Temporary relations that the client has made on this connection.
+    pub(super) temporary: BTreeSet<Box<str>>,
+    /// What is left in the session for the next user, at worst.
+    pub(in crate::session) cleanup: Cleanup,
+    /// Code may have run since the tenant was attached that has changed it.
+    pub(super) doubted: bool,
+    /// How many DEALLOCATE of the query string in front are complete.
+    pub(super) deallocated: usize,
+    /// The statement that was described to us last.
+    pub(super) described: Option<PreparedId>,
+    /// The transaction may have changed settings for itself (`SET LOCAL`).
+    pub(super) local: bool,
+    /// The setting that makes the server read statements otherwise than the
+    /// guard, once code in the database has changed it.
+    pub(in crate::session) misread: Option<&'static str>,
+    /// The server's last error ended its session.
+    pub(in crate::session) server_ended: bool,
+}
+
+/// Where the client is in its pipeline: which of its messages the server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Behind a Sync or a Query.
+    Between,
+    /// It has begun a pipeline, and its Sync has not been sent: the server keeps
+    /// a transaction for it, whatever the status says.
+    Open,
+    /// The same, and it has failed: the server ignores everything up to the Sync.
+    Failed,
+}
+
+/// Whether the client's next message may be dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// It may.
+    Open,
+    /// Everything owed must have arrived.
+    UntilAnswered,
+}
+
+/// Whether a connection stays with its client for what it has left there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::session) enum Pinned {
+    /// Nothing keeps it.
+    No,
+    /// Objects: in need, the client can do without.
+    ByObjects,
+    /// Locks: the client cannot go on without.
+    ByLocks,
+}
+
+/// How many links a thread keeps for the next user.
+const KEPT: usize = 64;
+
+thread_local! {
+    /// Links at rest, so that an idle client holds none and a transaction does
+    /// not allocate.
+    #[expect(clippy::vec_box, reason = "they are handed out in their boxes")]
+    static AT_REST: RefCell<Vec<Box<Link>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Link {
+    /// That of a session which nothing has been sent to.
+    pub(in crate::session) fn new() -> Box<Self> {
+        let at_rest = AT_REST.with_borrow_mut(Vec::pop);
+        at_rest.unwrap_or_else(|| Box::new(Self::with(Outstanding::with_room())))
+    }
+
+    /// Keeps the memory, and nothing else, for another use.
+    pub(in crate::session) fn put_away(mut self: Box<Self>) {
+        let mut outstanding = std::mem::take(&mut self.outstanding);
+        if !outstanding.clear() {
+            return;
+        }
+        *self = Self::with(outstanding);
+        AT_REST.with_borrow_mut(|kept| {
+            if kept.len() < KEPT {
+                kept.push(self);
+            }
+        });
+    }
+
+    fn with(outstanding: Outstanding) -> Self {
+        Self {
+            scan: Scan::default(),
+            outstanding,
+            status: TransactionStatus::Idle,
+            phase: Phase::Between,
+            unsure: false,
+            copy_in: false,
+            gate: Gate::Open,
+            followup: Followup::default(),
+            has_unnamed: false,
+            portals: Portals::default(),
+            pinned: Pinned::No,
+            temporary: BTreeSet::new(),
+            cleanup: Cleanup::None,
+            doubted: false,
+            deallocated: 0,
+            described: None,
+            local: false,
+            misread: None,
+            server_ended: false,
+        }
+    }
+
+    /// Whether the server owes nothing.
+    pub(in crate::session) fn is_answered(&self) -> bool {
+        self.outstanding.is_empty() && !self.scan.is_within()
+    }
+
+    /// Whether nothing is owed, no transaction is open, and nothing is to be done.
+    pub(in crate::session) fn is_idle(&self) -> bool {
+        self.is_answered()
+            && self.status == TransactionStatus::Idle
+            && self.phase == Phase::Between
+            && self.followup.is_empty()
+    }
+
+    /// Whether the server will send nothing more before the client has gone on.
+    pub(in crate::session) fn is_clients_turn(&self) -> bool {
+        self.copy_in || (!self.outstanding.is_due() && !self.scan.is_within())
+    }
+
+    /// Whether nothing is owed.
+    pub(in crate::session) fn owes_nothing(&self) -> bool {
+        self.outstanding.is_empty()
+    }
+
+    /// Names of temporary relations that the client has made.
+    pub(super) fn temporary(&self) -> &BTreeSet<Box<str>> {
+        &self.temporary
+    }
+
+    /// The tenant is attached anew.
+    pub(in crate::session) fn renewed(&mut self) {
+        self.doubted = false;
+        self.has_unnamed = false;
+    }
+
+    /// Whether a transaction may be open that the server does not tell of.
+    pub(in crate::session) fn is_unsure(&self) -> bool {
+        self.unsure
+    }
+
+    /// It has been found out.
+    pub(in crate::session) fn made_sure(&mut self) {
+        self.unsure = false;
+    }
+
+    /// Whether the tenant must be attached anew before the client goes on.
+    pub(in crate::session) fn is_doubted(&self) -> bool {
+        self.doubted
+    }
+
+    /// Notes that something runs that may leave the session so.
+    pub(super) fn worsen(&mut self, cleanup: Cleanup) {
+        self.cleanup = self.cleanup.max(cleanup);
+        self.doubted |= cleanup > Cleanup::None;
+    }
+
+    /// Lets nothing more be sent before all is answered, and sees to it that the
+    /// server answers.
+    pub(super) fn hold(&mut self, pipe: &mut Pipe) {
+        self.gate = Gate::UntilAnswered;
+        if self.outstanding.is_unflushed() {
+            write::flush(&mut pipe.output);
+            self.outstanding.flush();
+        }
+    }
+
+    /// Whether something of ours must be sent before anything of the client's.
+    pub(super) fn must_follow_up(&self) -> bool {
+        let followup = &self.followup;
+        let waits = self.status == TransactionStatus::Failed && !followup.owes_ready;
+        !followup.is_empty() && self.phase != Phase::Failed && !waits
+    }
+
+    /// Whether the server ignores what is sent before a Sync.
+    pub(super) fn skips(&self) -> bool {
+        self.phase == Phase::Failed
+    }
+}
+
+/// Whether what a query string does must be known before anything is sent behind
+/// it, and what came before must be known before it is sent.
+pub(super) fn is_exclusive(verdict: &Verdict) -> bool {
+    let effects = &verdict.effects;
+    // It passes because refusals are only reported: it can do anything.
+    verdict.refusal.is_some()
+        || effects.resets
+        || effects.copies_in
+        || effects.take_away()
+        || effects.drops_temporary
+        || !effects.sql_names.is_empty()
+}

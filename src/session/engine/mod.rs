@@ -1,0 +1,181 @@
+//! One client's messages and what becomes of each: bytes in, decisions and bytes
+//! out. No sockets, no clock.
+//!
+//! An [`Engine`] holds what is the client's wherever its transactions run, a
+//! [`Link`] what is known of the server session that it uses now. What is
+//! believed of that session changes with the server's answers alone, in their
+//! order ([`response`]): a message that is forwarded adds to the [`Outstanding`]
+//! responses what it will mean *if* it is answered, and an error drops what the
+//! server skips.
+//!
+//! Most messages may follow each other without waiting. The others are
+//! *exclusive*: what they do must be known before anything is forwarded behind
+//! them (resets, DEALLOCATE, PREPARE, COPY FROM STDIN, …), or what came before
+//! must be known before they are. They wait until nothing is outstanding, and
+//! the client's next message waits for their answer ([`Link::hold`]). So no two
+//! of them, and no error in front of one, can make the picture differ from the
+//! server's own state.
+
+mod answering;
+mod answers;
+mod client_side;
+mod dispatch;
+mod followup;
+mod judge;
+mod lending;
+mod link;
+mod lookup;
+mod naming;
+mod outstanding;
+mod passthrough;
+mod portals;
+mod refusal;
+mod request;
+mod residue;
+mod response;
+mod server_error;
+mod shape_check;
+mod upstream;
+
+pub(super) use client_side::ClientSide;
+pub(super) use dispatch::SLOW_CLIENT;
+pub(super) use judge::{Judged, LONG_STATEMENT};
+pub(super) use link::{Link, Pinned};
+pub(super) use upstream::Up;
+
+use super::interner::Interner;
+use super::statements::Statements;
+use super::{Registration, settings::Settings};
+use crate::attach::SessionSettings;
+use crate::guard::Guard;
+use crate::observe::ClientSpan;
+use crate::settings::Pin;
+use crate::tenant::SharedTenant;
+use crate::wire::ClientError;
+use crate::wire::frontend::FrameError;
+use answers::{Interrupt, OwnPortal};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What a client's messages and their answers are judged and followed by.
+#[derive(Debug)]
+pub(super) struct Engine {
+    /// What comes from and goes to the client.
+    pub(super) client: ClientSide,
+    pub(super) guard: Arc<Guard>,
+    pub(super) registration: Registration,
+    pub(super) span: Arc<ClientSpan>,
+    pub(super) statements: Statements,
+    pub(super) settings: Settings,
+    /// The verdict on the statement at the head of the buffer.
+    pub(super) judged: Option<Judged>,
+    /// Whose connections are attached to.
+    pub(super) tenant: SharedTenant,
+    interner: Arc<Interner>,
+    /// Portals over what the proxy answers itself.
+    portals: Vec<OwnPortal>,
+    /// A session that is to be interrupted, and what the client is told then.
+    interrupt: Option<(Interrupt, Vec<u8>)>,
+    /// Temporary relations that were taken away: their names must not come to
+    /// mean permanent ones.
+    lost: BTreeSet<Box<str>>,
+    /// After an error without a server: everything up to the Sync.
+    skipping: bool,
+    /// How often it has begun to keep a server connection.
+    pins: u32,
+    /// It has prepared a statement that the proxy answers itself.
+    has_answered: bool,
+    /// Names of prepared statements are the client's alone: the server knows
+    /// others. Not so in session mode.
+    pub(super) maps_names: bool,
+    /// What becomes of what a client leaves in its session.
+    pub(super) pin: Pin,
+}
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) client: ClientSide,
+    pub(super) guard: Arc<Guard>,
+    pub(super) registration: Registration,
+    pub(super) span: Arc<ClientSpan>,
+    pub(super) interner: Arc<Interner>,
+    pub(super) tenant: SharedTenant,
+    /// The settings that it made at startup.
+    pub(super) asked: SessionSettings,
+    /// The same, restricted as its tenant is.
+    pub(super) startup: SessionSettings,
+    pub(super) maps_names: bool,
+    pub(super) pin: Pin,
+}
+
+/// What became of the client's next message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It is dealt with.
+    Done,
+    /// More bytes must come first.
+    Incomplete,
+    /// It must wait for answers of the server.
+    Held,
+    /// It can only be dealt with once there is a server connection.
+    NeedsServer,
+    /// Its text is so long that it is to be judged elsewhere first.
+    Judge,
+    /// It asks to interrupt a session: that is to be done before it is answered.
+    Interrupt,
+    /// The client says goodbye.
+    Terminate,
+}
+
+/// Why the session cannot go on.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The client's bytes cannot be told apart.
+    Client(FrameError),
+    /// The client is told this.
+    Told(ClientError),
+    /// The server's answer is none that it could give.
+    Server(&'static str),
+}
+
+impl From<FrameError> for Fault {
+    fn from(error: FrameError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<crate::wire::backend::FrameError> for Fault {
+    fn from(_: crate::wire::backend::FrameError) -> Self {
+        Self::Server("a message that does not fit the protocol")
+    }
+}
+
+impl Engine {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            client: parts.client,
+            guard: parts.guard,
+            registration: parts.registration,
+            span: parts.span,
+            statements: Statements::default(),
+            settings: Settings::new(parts.asked, parts.startup),
+            judged: None,
+            tenant: parts.tenant,
+            interner: parts.interner,
+            portals: Vec::new(),
+            interrupt: None,
+            lost: BTreeSet::new(),
+            skipping: false,
+            pins: 0,
+            has_answered: false,
+            maps_names: parts.maps_names,
+            pin: parts.pin,
+        }
+    }
+
+    /// Takes note that temporary relations are gone with the connection.
+    pub(super) fn lose(&mut self, link: &Link) {
+        self.lost.extend(link.temporary().iter().cloned());
+    }
+}

@@ -1,0 +1,51 @@
+//! Execute messages.
+
+use super::super::outstanding::Reply;
+use super::super::refusal::layout;
+use super::super::{Engine, Step, Up};
+use crate::wire::ClientError;
+use crate::wire::frontend::{self, Header};
+
+impl Engine {
+    pub(in crate::session::engine) fn check_execute(
+        &self,
+        header: Header,
+    ) -> Result<(), ClientError> {
+        frontend::execute(self.client.body(header)).map_err(layout)
+    }
+
+    pub(in crate::session::engine) fn execute(&mut self, header: Header, up: &mut Up<'_>) -> Step {
+        if let Err(error) = self.check_execute(header) {
+            return self.refuse(header, &error, Some(up));
+        }
+        let body = self.client.body(header);
+        let portal = body.split(|byte| *byte == 0).next().unwrap_or_default();
+        let Some(verdict) = up.link.portals.get(portal).cloned() else {
+            up.begin_pipeline();
+            up.link.outstanding.push(Reply::Execute(None));
+            self.client.pass(header);
+            return Step::Done;
+        };
+        if !up.link.is_answered() {
+            return Step::Held;
+        }
+        // The server looks for a statement that EXECUTE names at its Bind.
+        let is_named = verdict.effects.deallocates.is_some();
+        let judged = match is_named {
+            true => self.judge_names_of(&verdict),
+            false => self.judge_names(&verdict.effects),
+        };
+        if let Err(error) = judged {
+            return self.refuse(header, &error, Some(up));
+        }
+        up.begin_pipeline();
+        if is_named {
+            self.lend(&verdict, up);
+        }
+        up.link.outstanding.push(Reply::Execute(Some(verdict)));
+        self.client.pass(header);
+        self.client.stage(&mut up.pipe.output);
+        up.link.hold(up.pipe);
+        Step::Done
+    }
+}

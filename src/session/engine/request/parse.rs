@@ -1,0 +1,143 @@
+//! Parse messages: statements are entered once the server has taken them, and
+//! prepared where they are not yet.
+
+use super::super::super::statements::Statement;
+use super::super::lookup::Known;
+use super::super::outstanding::{Pending, Reply};
+use super::super::refusal::{keepable, layout, name_taken, too_many_statements};
+use super::super::{Engine, Judged, Step, Up};
+use crate::guard::Verdict;
+use crate::server::Prepared;
+use crate::wire::ClientError;
+use crate::wire::frontend::{self, Header};
+use std::sync::Arc;
+
+impl Engine {
+    pub(in crate::session::engine) fn parse(
+        &mut self,
+        header: Header,
+        up: Option<&mut Up<'_>>,
+    ) -> Step {
+        let verdict = match self.judge(header) {
+            Ok(verdict) => verdict,
+            Err(unjudged) => return self.unjudged(header, unjudged, up),
+        };
+        if verdict.answer.is_some() {
+            self.judged = Some(Judged::Admitted(verdict.clone()));
+            return self.parse_ours(header, &verdict, up);
+        }
+        let Some(up) = up else {
+            self.judged = Some(Judged::Admitted(verdict));
+            return Step::NeedsServer;
+        };
+        match self.add_statement(header, &verdict, up) {
+            Ok(Step::Held) => {
+                self.judged = Some(Judged::Admitted(verdict));
+                Step::Held
+            }
+            Ok(step) => step,
+            Err(error) => self.refuse(header, &error, Some(up)),
+        }
+    }
+
+    /// Prepares the statement on the server where it is not prepared already.
+    fn add_statement(
+        &mut self,
+        header: Header,
+        verdict: &Arc<Verdict>,
+        up: &mut Up<'_>,
+    ) -> Result<Step, ClientError> {
+        let parse = frontend::parse(self.client.body(header)).map_err(layout)?;
+        let name = keepable(parse.name)?;
+        if name.is_empty() {
+            return self.add_unnamed(header, verdict, up);
+        }
+        match self.known(&name, Some(up.link)) {
+            Known::Missing => {}
+            Known::Unsure => return Ok(Step::Held),
+            // It may fail, and its name be free for this one.
+            Known::Statement(_) if self.statements.get(&name).is_none() => return Ok(Step::Held),
+            Known::Statement(_) => return Err(name_taken(&name)),
+        }
+        let prepared = if self.settings.are_known() && !up.link.local {
+            self.interner.intern(parse.tail, &self.settings.own)
+        } else {
+            // Under settings that are not known before the transaction's end.
+            Prepared::new(parse.tail)
+        };
+        let own = &self.settings.own;
+        let statement = Arc::new(Statement::new(prepared.clone(), verdict.clone(), own));
+        let pending = up.link.outstanding.pending();
+        if !self
+            .statements
+            .fits(&name, &statement, pending, self.guard.longest())
+        {
+            return Err(too_many_statements());
+        }
+        let mut pending = Pending {
+            name,
+            statement,
+            id: None,
+        };
+        up.begin_pipeline();
+        if pending.statement.is_nameless() {
+            self.client.stage(&mut up.pipe.output);
+            let statement = pending.statement.clone();
+            up.parse_unnamed(&statement, Reply::Parse(pending));
+            up.link.has_unnamed = false;
+            self.drop_message(header, Some(up));
+        } else if self.maps_names {
+            self.client.stage(&mut up.pipe.output);
+            pending.id = Some(prepared.id());
+            up.prepare(&prepared, Reply::Parse(pending));
+            self.drop_message(header, Some(up));
+        } else {
+            up.link.outstanding.push(Reply::Parse(pending));
+            self.client.pass(header);
+            self.judged = None;
+        }
+        Ok(Step::Done)
+    }
+
+    /// Takes the unnamed statement; the server's becomes the same.
+    fn add_unnamed(
+        &mut self,
+        header: Header,
+        verdict: &Arc<Verdict>,
+        up: &mut Up<'_>,
+    ) -> Result<Step, ClientError> {
+        let tail = self.client.body(header).get(1..).unwrap_or_default();
+        // Many clients send one text over and over.
+        let is_same = |last: &&Arc<Statement>| {
+            last.prepared.tail() == tail
+                && Arc::ptr_eq(&last.verdict, verdict)
+                && last.own == self.settings.own
+        };
+        let statement = match self.statements.get(b"").filter(is_same) {
+            Some(last) => last.clone(),
+            None => {
+                let prepared = Prepared::new(tail);
+                let own = &self.settings.own;
+                let statement = Arc::new(Statement::new(prepared, verdict.clone(), own));
+                let pending = up.link.outstanding.pending();
+                if !self
+                    .statements
+                    .fits(b"", &statement, pending, self.guard.longest())
+                {
+                    return Err(too_many_statements());
+                }
+                statement
+            }
+        };
+        up.begin_pipeline();
+        up.link.has_unnamed = true;
+        up.link.outstanding.push(Reply::Parse(Pending {
+            name: Box::default(),
+            statement,
+            id: None,
+        }));
+        self.client.pass(header);
+        self.judged = None;
+        Ok(Step::Done)
+    }
+}

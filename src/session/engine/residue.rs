@@ -1,0 +1,199 @@
+//! What a statement leaves in the session.
+
+use super::Engine;
+use super::link::{Link, Pinned};
+use crate::attach::Cleanup;
+use crate::guard::Effects;
+use crate::guard::Permission;
+use crate::guard::TouchedSettings;
+use crate::guard::Verdict;
+use crate::settings::Pin;
+use crate::wire::ClientError;
+
+/// Most temporary relations that a client may make while it keeps its server
+/// connection.
+const MOST_TEMPORARY: usize = 10_000;
+
+impl Engine {
+    /// Takes note of what a statement does to the session.
+    pub(super) fn take_effects(
+        &mut self,
+        verdict: &Verdict,
+        link: &mut Link,
+    ) -> Result<(), ClientError> {
+        let effects = &verdict.effects;
+        link.local |= effects.sets_local;
+        if verdict.refusal.is_some() {
+            // It passes because refusals are only reported: it can have done
+            // anything to the session.
+            link.worsen(Cleanup::DiscardAll);
+            return Ok(());
+        }
+        match &effects.settings {
+            TouchedSettings::None => {}
+            TouchedSettings::Named(names) => {
+                if !self.settings.touch(names) {
+                    return Err(ClientError::error("54000", "too many session settings")
+                        .hint("A client can have 256 session settings of its own."));
+                }
+            }
+            TouchedSettings::Any => {
+                link.worsen(Cleanup::ResetAll);
+            }
+        }
+        let cleanup = match effects {
+            Effects { residue: true, .. }
+            | Effects { locks: true, .. }
+            | Effects { seeds: true, .. } => Cleanup::DiscardAll,
+            Effects { doubtful: true, .. } => Cleanup::ResetAll,
+            Effects { writes: true, .. } => Cleanup::Reattach,
+            // Code of the client's own may stand behind a view or a cast, too.
+            _ if self.guard.options().opaque == Permission::Allow => Cleanup::Reattach,
+            _ => Cleanup::None,
+        };
+        link.worsen(cleanup);
+        let rejects = self.pin == Pin::Reject;
+        let pinned = match effects {
+            Effects { locks: true, .. } => Pinned::ByLocks,
+            Effects { residue: true, .. } => Pinned::ByObjects,
+            // The next numbers of random() are expected to follow.
+            Effects { seeds: true, .. } if !rejects => Pinned::ByObjects,
+            _ => Pinned::No,
+        };
+        if pinned > Pinned::No && self.maps_names {
+            if rejects {
+                return Err(ClientError::error(
+                    "0A000",
+                    "the statement would leave an object in the session, which transaction pooling does not keep",
+                )
+                .hint("Use a transaction-scoped form (ON COMMIT DROP, a cursor without HOLD, pg_advisory_xact_lock), or ask the administrator for pool.pin = \"allow\"."));
+            }
+            if link.temporary.len() + effects.temporary.len() > MOST_TEMPORARY {
+                return Err(ClientError::error(
+                    "54000",
+                    format!("more than {MOST_TEMPORARY} temporary relations in one session"),
+                )
+                .hint("DISCARD ALL drops all of them."));
+            }
+            if link.pinned == Pinned::No {
+                self.note_pin(pinned);
+            }
+            link.pinned = link.pinned.max(pinned);
+            link.temporary.extend(effects.temporary.iter().cloned());
+            self.lost.retain(|lost| !effects.temporary.contains(lost));
+        }
+        Ok(())
+    }
+
+    /// Tells the log of a client that keeps its server connection from now on,
+    /// and how often it has done so.
+    pub(super) fn note_pin(&mut self, pinned: Pinned) {
+        self.pins += 1;
+        let by = match pinned {
+            Pinned::ByLocks => "locks",
+            _ => "objects",
+        };
+        tracing::info!(target: "pgtenant::pool", parent: self.span.get(), event = "pinned", by, pins = self.pins);
+    }
+
+    /// Whether a statement returns settings to their default that the client
+    /// made at startup: for it, that is their default.
+    pub(super) fn returns_to_startup(&self, verdict: &Verdict) -> bool {
+        let mut defaults = verdict.effects.defaults.iter();
+        defaults.any(|setting| self.settings.startup.get(&setting.name).is_some())
+    }
+
+    /// Refuses a statement that may change what was a temporary relation before
+    /// it was taken away. Looks for the name in the text, so that it refuses too much rather
+    /// than too little.
+    pub(super) fn lost_in(&self, sql: &[u8], verdict: &Verdict) -> Result<(), ClientError> {
+        let made_anew = |name: &str| verdict.effects.temporary.iter().any(|made| **made == *name);
+        if self.lost.is_empty() || (!verdict.effects.writes && only_reads(sql)) {
+            return Ok(());
+        }
+        let lost = self.lost.iter().find(|name| mentions(sql, name));
+        match lost {
+            Some(name) if !made_anew(name) => Err(ClientError::error(
+                "42P01",
+                format!("temporary relation \"{name}\" is gone: other clients waited for its server connection"),
+            )
+            .hint("Create it again, or run DISCARD TEMP to go on without it.")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a text is a single query, by its first word.
+fn only_reads(sql: &[u8]) -> bool {
+    let text = sql
+        .split(|b| *b == 0)
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    let text = text.strip_suffix(b";").unwrap_or(text);
+    let word = text.split(|b| !b.is_ascii_alphabetic()).next();
+    let queries: [&[u8]; 4] = [b"select", b"table", b"values", b"with"];
+    let is_query = word.is_some_and(|word| queries.iter().any(|q| word.eq_ignore_ascii_case(q)));
+    is_query && !text.contains(&b';')
+}
+
+/// Whether a text may contain an identifier, in any spelling: a quote within it
+/// is doubled, and `U&` can write any letter otherwise.
+fn mentions(sql: &[u8], name: &str) -> bool {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let escaped = sql.windows(2).any(|pair| pair.eq_ignore_ascii_case(b"U&"));
+    if !plain || escaped {
+        return true;
+    }
+    let in_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | 0x80..);
+    let name = name.as_bytes();
+    (0..=sql.len().saturating_sub(name.len())).any(|at| {
+        let (before, rest) = sql.split_at(at);
+        let (part, after) = rest.split_at(name.len().min(rest.len()));
+        part.eq_ignore_ascii_case(name)
+            && !before.last().is_some_and(in_word)
+            && !after.first().is_some_and(in_word)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{mentions, only_reads};
+
+    #[test]
+    fn a_query_is_told_from_what_changes_things() {
+        for sql in [
+            "SELECT 1",
+            " table t; ",
+            "with a as (select 1) select 2\0\0\0",
+        ] {
+            assert!(only_reads(sql.as_bytes()), "{sql}");
+        }
+        for sql in [
+            "",
+            "DROP TABLE t",
+            "SELECT 1; DROP TABLE t",
+            "/* */ SELECT 1",
+            "INSERT INTO t VALUES (1)",
+        ] {
+            assert!(!only_reads(sql.as_bytes()), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_found_as_a_word_in_any_spelling() {
+        for sql in [
+            "SELECT * FROM ct",
+            "table CT",
+            "drop table \"ct\";",
+            "x.ct.y",
+            "U&\"\\0063t\"",
+        ] {
+            assert!(mentions(sql.as_bytes(), "ct"), "{sql}");
+        }
+        for sql in ["", "c", "SELECT 1", "SELECT act, ct_1, ctx, ct$ FROM t"] {
+            assert!(!mentions(sql.as_bytes(), "ct"), "{sql}");
+        }
+        assert!(mentions(b"SELECT 1", "a b"));
+    }
+}

@@ -1,0 +1,474 @@
+//! What the server answers, and what is known from it.
+
+use super::link::{Gate, Link, Phase};
+use super::outstanding::Reply;
+use super::{Engine, Fault};
+use crate::attach::Cleanup;
+use crate::guard::{SqlName, Verdict};
+use crate::server::{Pipe, Shape};
+use crate::transport::Buffer;
+use crate::wire::backend::{self, TransactionStatus};
+
+/// What becomes of a server's message.
+pub(super) enum Fate {
+    /// The client gets it.
+    Pass,
+    /// It was an answer to us.
+    Drop,
+    /// The client gets this instead.
+    Replace(Box<[u8]>),
+}
+
+/// A message that nothing outstanding is answered with.
+const UNEXPECTED: Fault = Fault::Server("an answer that nothing had asked for");
+
+impl Engine {
+    /// Looks at what the server has sent, as far as it can be understood.
+    /// Messages that are not for the client are taken out, ours put in between
+    /// them.
+    #[inline]
+    pub(in crate::session) fn take_server(
+        &mut self,
+        link: &mut Link,
+        pipe: &mut Pipe,
+    ) -> Result<(), Fault> {
+        if link.scan.unseen(&pipe.input).is_empty() && !owes_ours(link) {
+            return Ok(());
+        }
+        self.take_arrived(link, pipe)
+    }
+
+    fn take_arrived(&mut self, link: &mut Link, pipe: &mut Pipe) -> Result<(), Fault> {
+        loop {
+            if !link.scan.advance(&mut pipe.input, &mut self.client.output) {
+                return Ok(());
+            }
+            self.pass_plain_responses(link, &pipe.input);
+            if self.put_in_ours(link, pipe) {
+                continue;
+            }
+            let rest = link.scan.unseen(&pipe.input);
+            let Some(header) = backend::header(rest)? else {
+                return Ok(());
+            };
+            // As much of it as is acted upon must have arrived.
+            let needed = backend::HEADER + header.body.min(acted_upon(link, header.tag));
+            if rest.len() < needed {
+                return Ok(());
+            }
+            let body = rest.get(backend::HEADER..needed).unwrap_or_default();
+            let is_whole = body.len() == header.body;
+            let fate = match header.tag {
+                // Most of what comes is not copied.
+                b'D' | b'd' | b't' | b'c' | b'H' | b'N' | b'A' => content(link, header.tag, body)?,
+                tag => {
+                    let body = body.to_vec();
+                    self.take(link, pipe, tag, &body, is_whole)?
+                }
+            };
+            let len = backend::HEADER + header.body;
+            match fate {
+                Fate::Pass => link.scan.pass(&pipe.input, len),
+                Fate::Drop => {
+                    let output = &mut self.client.output;
+                    link.scan.drop_next(&mut pipe.input, output, len);
+                }
+                Fate::Replace(ours) => {
+                    let output = &mut self.client.output;
+                    link.scan.drop_next(&mut pipe.input, output, len);
+                    output.extend_from_slice(&ours);
+                }
+            }
+        }
+    }
+
+    /// Passes messages that are whole, and of which there is nothing to note but
+    /// that they have come: most are so.
+    fn pass_plain_responses(&mut self, link: &mut Link, input: &Buffer) {
+        let bytes = link.scan.unseen(input);
+        let mut len = 0;
+        while let Some(rest) = bytes.get(len..)
+            && let Ok(Some(header)) = backend::header(rest)
+            && rest.len() >= backend::HEADER + header.body
+        {
+            match (header.tag, link.outstanding.front()) {
+                (b'D' | b'd', Some(Reply::Query(_) | Reply::Execute(_)))
+                | (b'T', Some(Reply::Query(_))) => {}
+                (b'C', Some(Reply::Query(verdict))) if !is_noted(verdict) => {}
+                (b'1', Some(Reply::Parse(_))) => {
+                    if let Some(Reply::Parse(pending)) = link.outstanding.pop() {
+                        self.statements.commit(&pending.name, pending.statement);
+                    }
+                }
+                (b'2', Some(Reply::Bind)) | (b'T' | b'n', Some(Reply::Describe)) => {
+                    link.outstanding.pop();
+                }
+                (b'C', Some(Reply::Execute(None))) => {
+                    link.copy_in = false;
+                    link.outstanding.pop();
+                }
+                (b'Z', Some(Reply::Sync | Reply::Query(_)))
+                    if link.followup.is_empty() && !link.unsure =>
+                {
+                    let body = rest.get(backend::HEADER..).unwrap_or_default();
+                    let body = body.get(..header.body).unwrap_or_default();
+                    let Ok(status) = TransactionStatus::decode(body) else {
+                        break;
+                    };
+                    if matches!(link.outstanding.front(), Some(Reply::Query(v)) if is_noted(v)) {
+                        break;
+                    }
+                    if let Some(Reply::Query(_)) = link.outstanding.pop() {
+                        self.statements.remove(b"");
+                    }
+                    become_ready(link, status);
+                }
+                _ => break,
+            }
+            len += backend::HEADER + header.body;
+        }
+        link.scan.pass(input, len);
+    }
+
+    /// Puts in a response of ours whose turn it is.
+    fn put_in_ours(&mut self, link: &mut Link, pipe: &mut Pipe) -> bool {
+        let Some(ours) = link.outstanding.front().and_then(Reply::ours) else {
+            return false;
+        };
+        if let Some(Reply::ClosedHere(name)) = link.outstanding.pop() {
+            self.close_statement(link, &name);
+        }
+        link.scan.stage(&mut pipe.input, &mut self.client.output);
+        self.client.output.extend_from_slice(ours);
+        true
+    }
+
+    fn take(
+        &mut self,
+        link: &mut Link,
+        pipe: &mut Pipe,
+        tag: u8,
+        body: &[u8],
+        is_whole: bool,
+    ) -> Result<Fate, Fault> {
+        match tag {
+            b'E' => self.take_error(link, pipe, body, is_whole),
+            b'S' => {
+                let fate = if link.followup.is_empty() && !self.resets(link) {
+                    Fate::Pass
+                } else {
+                    // The client is told once they are what it will find.
+                    let before = || pipe.parameters.clone();
+                    link.followup.told.get_or_insert_with(before);
+                    Fate::Drop
+                };
+                pipe.parameters.update(body)?;
+                link.misread = misread(body).or(link.misread);
+                Ok(fate)
+            }
+            b'Z' => self.take_ready(link, TransactionStatus::decode(body)?),
+            b'T' | b'n' => self.take_description(link, pipe, tag, body, is_whole),
+            b'1' | b'2' | b'3' => self.take_complete(link, tag),
+            b'C' => self.take_command(link, pipe, body),
+            b'I' | b's' | b'G' => take_step(link, tag),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    fn take_description(
+        &mut self,
+        link: &mut Link,
+        pipe: &mut Pipe,
+        tag: u8,
+        body: &[u8],
+        is_whole: bool,
+    ) -> Result<Fate, Fault> {
+        let shape = match tag {
+            b'T' if is_whole => Shape::of(Some(body)),
+            b'T' => None,
+            _ => Shape::of(None),
+        };
+        match link.outstanding.front() {
+            Some(Reply::Query(_) | Reply::FailedQuery(_)) if tag == b'T' => return Ok(Fate::Pass),
+            _ => {}
+        }
+        match link.outstanding.pop() {
+            Some(Reply::Describe) => Ok(Fate::Pass),
+            Some(Reply::DescribeStatement(name, id)) => {
+                pipe.prepared.set_shape(id, shape);
+                self.statements.set_shape(&name, id, shape);
+                Ok(Fate::Pass)
+            }
+            Some(Reply::OurDescribe(id)) => {
+                let shape = shape.unwrap_or(Shape::UNKNOWN);
+                pipe.prepared.set_shape(id, Some(shape));
+                link.described = Some(id);
+                Ok(Fate::Drop)
+            }
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    fn take_complete(&mut self, link: &mut Link, tag: u8) -> Result<Fate, Fault> {
+        match (tag, link.outstanding.pop()) {
+            (b'1', Some(Reply::Parse(pending))) => {
+                self.statements.commit(&pending.name, pending.statement);
+                Ok(Fate::Pass)
+            }
+            (b'2', Some(Reply::Bind)) => Ok(Fate::Pass),
+            (b'2', Some(Reply::BindNoted(name, verdict))) => {
+                if super::link::is_exclusive(&verdict) || self.returns_to_startup(&verdict) {
+                    link.portals.add(name, verdict);
+                } else {
+                    link.portals.remove(&name);
+                }
+                Ok(Fate::Pass)
+            }
+            (b'3', Some(Reply::ClosePortal(name))) => {
+                link.portals.remove(&name);
+                Ok(Fate::Pass)
+            }
+            (b'3', Some(Reply::CloseStatement(name))) => {
+                self.close_statement(link, &name);
+                Ok(Fate::Pass)
+            }
+            (b'1', Some(Reply::OurParse(_) | Reply::OurUnnamedParse))
+            | (b'3', Some(Reply::OurClose)) => Ok(Fate::Drop),
+            (tag, Some(Reply::Ours(expected))) if tag == expected => Ok(Fate::Drop),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// A statement has run.
+    fn take_command(
+        &mut self,
+        link: &mut Link,
+        pipe: &mut Pipe,
+        body: &[u8],
+    ) -> Result<Fate, Fault> {
+        match link.outstanding.front() {
+            Some(Reply::Ours(b'C')) => {
+                link.outstanding.pop();
+                return Ok(Fate::Drop);
+            }
+            Some(Reply::Query(verdict)) => {
+                let verdict = verdict.clone();
+                self.completed(link, pipe, &verdict, body);
+                return Ok(Fate::Pass);
+            }
+            _ => {}
+        }
+        let Some(Reply::Execute(verdict)) = link.outstanding.pop() else {
+            return Err(UNEXPECTED);
+        };
+        link.copy_in = false;
+        if let Some(verdict) = verdict {
+            self.completed(link, pipe, &verdict, body);
+            let effects = &verdict.effects;
+            link.followup.reattach |= effects.resets;
+            link.followup.committed |= body.starts_with(b"DISCARD ALL");
+            if self.returns_to_startup(&verdict) {
+                link.followup.returned.extend_from_slice(&effects.defaults);
+            }
+        }
+        Ok(Fate::Pass)
+    }
+
+    /// What has taken effect once a command of a query string is complete.
+    fn completed(&mut self, link: &mut Link, pipe: &mut Pipe, verdict: &Verdict, tag: &[u8]) {
+        let tag = tag.strip_suffix(b"\0").unwrap_or(tag);
+        match tag {
+            b"DEALLOCATE ALL" | b"DISCARD ALL" => {
+                pipe.prepared.clear();
+                self.statements.clear_named();
+            }
+            b"DEALLOCATE" => {
+                let names = verdict
+                    .effects
+                    .sql_names
+                    .iter()
+                    .filter_map(|named| match named {
+                        SqlName::Deallocate(name) => Some(name),
+                        _ => None,
+                    });
+                if let Some(name) = names.skip(link.deallocated).map(|name| &**name).next() {
+                    self.statements.remove(name.as_bytes());
+                }
+                link.deallocated += 1;
+            }
+            _ => {}
+        }
+        if tag == b"DISCARD ALL" || tag == b"DISCARD TEMP" {
+            self.lost.clear();
+        }
+        if tag == b"DISCARD ALL" {
+            link.pinned = super::link::Pinned::No;
+            link.temporary.clear();
+            link.cleanup = Cleanup::None;
+        }
+    }
+
+    fn take_ready(&mut self, link: &mut Link, status: TransactionStatus) -> Result<Fate, Fault> {
+        let mut fate = Fate::Pass;
+        let is_query = !matches!(link.outstanding.front(), Some(Reply::Sync));
+        match link.outstanding.pop() {
+            Some(Reply::Query(verdict)) => {
+                self.statements.remove(b"");
+                link.followup.reattach |= verdict.effects.resets;
+                if self.returns_to_startup(&verdict) {
+                    let defaults = &verdict.effects.defaults;
+                    link.followup.returned.extend_from_slice(defaults);
+                }
+            }
+            Some(Reply::FailedQuery(verdict)) => {
+                self.statements.remove(b"");
+                // What a part of it has done stays done, where it is not undone
+                // with the transaction.
+                link.followup.reattach |= verdict.effects.resets;
+                if verdict.effects.take_away() {
+                    link.cleanup = Cleanup::DiscardAll;
+                }
+            }
+            Some(Reply::RefusedQuery(_)) => self.statements.remove(b""),
+            Some(Reply::Sync) => {}
+            Some(Reply::OurSync) => {
+                become_ready(link, status);
+                return Ok(Fate::Drop);
+            }
+            _ => return Err(UNEXPECTED),
+        }
+        if is_query && link.unsure && status == TransactionStatus::Open {
+            // It goes on up to the client's Sync.
+            link.phase = Phase::Open;
+        }
+        become_ready(link, status);
+        if !link.followup.is_empty() {
+            if link.outstanding.is_empty() {
+                // It comes once the settings are set again.
+                link.followup.owes_ready = true;
+                fate = Fate::Drop;
+            }
+            link.gate = Gate::UntilAnswered;
+        }
+        Ok(fate)
+    }
+
+    /// Whether settings are set again behind the query string that is answered now.
+    fn resets(&self, link: &Link) -> bool {
+        match link.outstanding.front() {
+            Some(Reply::Query(verdict)) => {
+                verdict.effects.resets || self.returns_to_startup(verdict)
+            }
+            Some(Reply::FailedQuery(verdict)) => verdict.effects.resets,
+            _ => false,
+        }
+    }
+
+    fn close_statement(&mut self, link: &mut Link, name: &[u8]) {
+        self.statements.remove(name);
+        if name.is_empty() {
+            link.has_unnamed = false;
+        }
+    }
+}
+
+fn owes_ours(link: &Link) -> bool {
+    link.outstanding
+        .front()
+        .is_some_and(|next| next.ours().is_some())
+}
+
+/// Whether there is something to note when its commands are complete.
+fn is_noted(verdict: &Verdict) -> bool {
+    super::link::is_exclusive(verdict) || !verdict.effects.defaults.is_empty()
+}
+
+/// How many bytes of a message's body are acted upon, at most.
+fn acted_upon(link: &Link, tag: u8) -> usize {
+    match tag {
+        // Name and value: a longer one does not decode.
+        b'Z' | b'S' => 64 << 10,
+        // The severity comes first, and errors that name a prepared statement
+        // are short; others can quote a value of megabytes.
+        b'E' => 1 << 10,
+        b'C' => 64,
+        b'T' => match link.outstanding.front() {
+            Some(Reply::DescribeStatement(..) | Reply::OurDescribe(_)) => 64 << 10,
+            _ => 0,
+        },
+        b'D' => match link.outstanding.front() {
+            Some(Reply::OurTenant(..)) => 64 << 10,
+            _ => 0,
+        },
+        _ => 0,
+    }
+}
+
+/// Rows, copied data and what is said besides.
+fn content(link: &mut Link, tag: u8, body: &[u8]) -> Result<Fate, Fault> {
+    match (tag, link.outstanding.front()) {
+        (b'N' | b'A', _) => Ok(Fate::Pass),
+        // Data that nobody asked for would be another's.
+        (_, None) => Err(UNEXPECTED),
+        (b't', Some(Reply::OurDescribe(_))) => Ok(Fate::Drop),
+        (b'D', Some(Reply::OurTenant(value, columns))) => {
+            let row = backend::data_row(body).unwrap_or_default();
+            let is_value = |column: &Option<&[u8]>| *column == Some(value.as_bytes());
+            if row.len() != *columns || !row.iter().all(is_value) {
+                return Err(Fault::Server(
+                    "another tenant than the one that was attached",
+                ));
+            }
+            link.outstanding.pop();
+            Ok(Fate::Drop)
+        }
+        (b'D', Some(Reply::OurRow)) => {
+            link.outstanding.pop();
+            Ok(Fate::Drop)
+        }
+        (b'D' | b'd' | b'c' | b'H', Some(Reply::Query(_) | Reply::Execute(_)))
+        | (b't', Some(Reply::DescribeStatement(..) | Reply::Describe)) => Ok(Fate::Pass),
+        _ => Err(UNEXPECTED),
+    }
+}
+
+/// What an Execute or Query is answered with, step by step.
+fn take_step(link: &mut Link, tag: u8) -> Result<Fate, Fault> {
+    match (tag, link.outstanding.front()) {
+        (b'G', Some(Reply::Query(verdict) | Reply::Execute(Some(verdict))))
+            if super::link::is_exclusive(verdict) =>
+        {
+            link.copy_in = true;
+            Ok(Fate::Pass)
+        }
+        (b'I', Some(Reply::Query(_))) => Ok(Fate::Pass),
+        (b'I' | b's', Some(Reply::Execute(_))) => {
+            link.outstanding.pop();
+            Ok(Fate::Pass)
+        }
+        _ => Err(UNEXPECTED),
+    }
+}
+
+/// The server is ready for the next query, in this state.
+fn become_ready(link: &mut Link, status: TransactionStatus) {
+    link.status = status;
+    link.copy_in = false;
+    link.deallocated = 0;
+    if status == TransactionStatus::Idle {
+        link.portals.clear();
+        link.local &= !link.outstanding.is_empty();
+    }
+}
+
+/// The setting of which a ParameterStatus says that the server now splits texts
+/// into tokens otherwise than the guard.
+fn misread(body: &[u8]) -> Option<&'static str> {
+    let (name, value) = backend::parameter_status(body)?;
+    let pinned = [
+        ("client_encoding", "UTF8"),
+        ("standard_conforming_strings", "on"),
+    ];
+    let setting = pinned.iter().find(|(setting, _)| *setting == name)?;
+    (setting.1 != value).then_some(setting.0)
+}

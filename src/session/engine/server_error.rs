@@ -1,0 +1,136 @@
+//! Errors of the server, and what they undo: of a pipeline, everything up to its
+//! Sync is skipped (protocol section "Extended Query").
+
+use super::link::{Link, Phase};
+use super::outstanding::Reply;
+use super::response::Fate;
+use super::{Engine, Fault};
+use crate::attach::Cleanup;
+use crate::server::Pipe;
+use crate::wire::ClientError;
+use crate::wire::backend::{self, Report};
+
+impl Engine {
+    pub(super) fn take_error(
+        &mut self,
+        link: &mut Link,
+        pipe: &mut Pipe,
+        body: &[u8],
+        is_whole: bool,
+    ) -> Result<Fate, Fault> {
+        let report = backend::report(body);
+        link.server_ended = report.severity == "FATAL" || report.severity == "PANIC";
+        link.copy_in = false;
+        if link.server_ended {
+            return Ok(Fate::Pass);
+        }
+        if report.sqlstate == "0A000" {
+            // After a change of its tables a prepared statement can fail for ever
+            // ("cached plan must not change result type"): whoever prepares it
+            // anew must not be given the old one.
+            pipe.prepared.clear();
+            link.cleanup = Cleanup::DiscardAll;
+        }
+        let renamed = match &*report.sqlstate {
+            "08P01" | "26000" | "42P05" if is_whole => self.with_clients_name(body, link, pipe),
+            _ => None,
+        };
+        let fate = match link.outstanding.front_mut() {
+            Some(front) if front.is_attachment() => {
+                return Err(Fault::Told(not_attached(&report)));
+            }
+            Some(
+                Reply::RefusedQuery(ours) | Reply::Refused(ours) | Reply::RefusedUnnamed(ours),
+            ) => Fate::Replace(std::mem::take(ours)),
+            _ => renamed.map_or(Fate::Pass, Fate::Replace),
+        };
+        match link.outstanding.front_mut() {
+            Some(query @ Reply::Query(_)) => {
+                if let Reply::Query(verdict) = query {
+                    *query = Reply::FailedQuery(verdict.clone());
+                }
+            }
+            Some(Reply::FailedQuery(_) | Reply::RefusedQuery(_)) => {}
+            // Between two messages, such as a warning before the server stops.
+            None => {}
+            Some(failed) => {
+                // PostgreSQL forgets the last unnamed statement before it reads a
+                // new one.
+                let forgets = match failed {
+                    Reply::Parse(pending) => pending.name.is_empty(),
+                    Reply::RefusedUnnamed(_) => true,
+                    _ => false,
+                };
+                if forgets {
+                    self.statements.remove(b"");
+                    link.has_unnamed = false;
+                }
+                skip(link, pipe);
+            }
+        }
+        Ok(fate)
+    }
+
+    /// An error that names a prepared statement ("bind message supplies …"), with
+    /// the client's name for it in place of the server's.
+    fn with_clients_name(&self, body: &[u8], link: &Link, pipe: &Pipe) -> Option<Box<[u8]>> {
+        let text = std::str::from_utf8(body).ok()?;
+        let (before, rest) = text.split_once("\"pgtenant_")?;
+        let (digits, after) = rest.split_once('"')?;
+        let id = pipe.prepared.id_of(&format!("pgtenant_{digits}"))?;
+        let pending = link
+            .outstanding
+            .newest_first()
+            .find_map(|reply| match reply {
+                Reply::Parse(pending) if pending.id == Some(id) => Some(&*pending.name),
+                _ => None,
+            });
+        let name = pending.or_else(|| self.statements.name_of(id))?;
+        let body = [before.as_bytes(), b"\"", name, b"\"", after.as_bytes()].concat();
+        let mut message = Vec::new();
+        backend::message(&mut message, b'E', &body);
+        Some(message.into_boxed_slice())
+    }
+}
+
+/// The message in front has failed: those behind it are skipped, up to the end of
+/// their pipeline. What they would have done has not happened.
+fn skip(link: &mut Link, pipe: &mut Pipe) {
+    while link
+        .outstanding
+        .front()
+        .is_some_and(|next| !next.ends_pipeline())
+    {
+        match link.outstanding.pop() {
+            Some(Reply::Parse(pending)) => match pending.id {
+                Some(id) => pipe.prepared.remove(id),
+                // What the server's unnamed statement is now depends on which of
+                // its messages failed: it is parsed again.
+                None => link.has_unnamed = false,
+            },
+            Some(Reply::OurParse(id)) => pipe.prepared.remove(id),
+            Some(Reply::OurUnnamedParse | Reply::RefusedUnnamed(_)) => link.has_unnamed = false,
+            // The server keeps what was lent to it.
+            Some(Reply::Execute(Some(verdict))) if verdict.effects.deallocates.is_some() => {
+                link.cleanup = Cleanup::DiscardAll;
+            }
+            // The server keeps what nobody knows any more.
+            Some(Reply::OurClose) => link.cleanup = Cleanup::DiscardAll,
+            _ => {}
+        }
+    }
+    if link.outstanding.is_empty() {
+        link.phase = Phase::Failed;
+    }
+}
+
+fn not_attached(report: &Report) -> ClientError {
+    if report.is_cancel() {
+        return ClientError::fatal("57014", report.message.clone());
+    }
+    ClientError::fatal(
+        "08006",
+        "the tenant could not be attached to the server connection",
+    )
+    .hint("The log of pgtenant has the reason.")
+}

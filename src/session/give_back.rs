@@ -1,0 +1,182 @@
+//! Giving a server connection back, or up.
+
+use super::cancel::{Aftermath, Settled};
+use super::end::End;
+use super::engine::Pinned;
+use super::settings::{self, round_trip};
+use super::{Exchange, Leaving, Session};
+use crate::attach::{AttachError, Bound, Cleanup};
+use crate::pool::Lease;
+use crate::server::Connection;
+use std::io;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Most time for what is asked between two transactions.
+const LIMIT: Duration = Duration::from_secs(30);
+
+impl Session {
+    /// The client does not need the connection any more, and nothing is owed.
+    pub(super) async fn end_exchange(&mut self, exchange: Exchange) -> Result<(), End> {
+        let exchange = self.make_sure(exchange).await?;
+        // From here on nothing of the client's runs that could be cancelled.
+        let aftermath = self.engine.registration.done();
+        let reads = !self.engine.settings.are_known()
+            && self.engine.maps_names
+            && matches!(self.leaving, Leaving::No);
+        if reads {
+            Box::pin(self.read_back(exchange, aftermath)).await
+        } else {
+            self.give_back(exchange, aftermath);
+            Ok(())
+        }
+    }
+
+    /// Ends a transaction that the server does not tell of, if there may be one: its
+    /// next command fails then.
+    async fn make_sure(&mut self, mut exchange: Exchange) -> Result<Exchange, End> {
+        if exchange.link.is_unsure() {
+            let ended = settings::empty_query(exchange.lease.connection_mut());
+            if !matches!(timeout(LIMIT, ended).await, Ok(Ok(()))) {
+                self.abandon(exchange);
+                return Err(End::ServerGone(io::ErrorKind::TimedOut.into()));
+            }
+            exchange.link.made_sure();
+        }
+        Ok(exchange)
+    }
+
+    /// Gives the connection back, the client's settings read from it first.
+    async fn read_back(&mut self, exchange: Exchange, aftermath: Aftermath) -> Result<(), End> {
+        let Exchange { mut lease, link } = exchange;
+        if let Err(error) = self.read_settings(&mut lease, aftermath).await {
+            self.engine.settings.forget_touched();
+            lease.abandon();
+            return Err(self.not_attached(error));
+        }
+        if self.engine.settings.own.bytes() > settings::MOST_BYTES {
+            lease.abandon();
+            return Err(End::Failed(settings::too_large()));
+        }
+        let own = self.engine.settings.own.clone();
+        lease.connection_mut().set_settings(own);
+        self.give_back(Exchange { lease, link }, Aftermath::None);
+        Ok(())
+    }
+
+    async fn read_settings(
+        &mut self,
+        lease: &mut Lease<Bound>,
+        aftermath: Aftermath,
+    ) -> Result<(), AttachError> {
+        let settled = self.engine.registration.settled();
+        let settings = &mut self.engine.settings;
+        let connection = lease.connection_mut();
+        let read = async {
+            if aftermath == Aftermath::Possible {
+                // A request to cancel what ran before must not strike this.
+                after_requests(settled, connection).await?;
+            }
+            settings.read_back(connection).await
+        };
+        match timeout(LIMIT, read).await {
+            Ok(read) => Ok(read?),
+            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+        }
+    }
+
+    fn give_back(&mut self, exchange: Exchange, aftermath: Aftermath) {
+        let Exchange { mut lease, link } = exchange;
+        let mut cleanup = link.cleanup;
+        if self.engine.settings.forget_touched() {
+            cleanup = cleanup.max(Cleanup::ResetAll);
+        }
+        if link.pinned > Pinned::No || !self.engine.maps_names {
+            cleanup = cleanup.max(Cleanup::DiscardAll);
+        }
+        link.put_away();
+        match aftermath {
+            Aftermath::None => lease.give_back(cleanup),
+            Aftermath::Possible => {
+                let settled = self.engine.registration.settled();
+                tokio::spawn(async move {
+                    let answered = after_requests(settled, lease.connection_mut());
+                    match timeout(LIMIT, answered).await {
+                        Ok(Ok(())) => lease.give_back(cleanup),
+                        _ => lease.abandon(),
+                    }
+                });
+            }
+        }
+    }
+
+    /// Gives the connection up: what runs on it is ended.
+    pub(super) fn abandon(&mut self, exchange: Exchange) {
+        let Exchange {
+            mut lease,
+            mut link,
+        } = exchange;
+        self.engine.registration.done();
+        let client = &mut self.engine.client;
+        client.torn = link.scan.is_within();
+        if !client.torn {
+            // Whole messages, in front of what the client is told.
+            let input = lease.connection_mut().input_mut();
+            link.scan.stage(input, &mut client.output);
+        }
+        let is_whole = !client.scan.is_within() && !client.scan.has_approved();
+        lease.connection_mut().set_boundary(is_whole);
+        lease.abandon();
+    }
+
+    /// Attaches the tenant anew between two transactions of a client that keeps
+    /// its connection.
+    pub(super) async fn renew(&mut self, exchange: Exchange) -> Result<Exchange, End> {
+        let exchange = self.make_sure(exchange).await?;
+        let Exchange {
+            mut lease,
+            mut link,
+        } = exchange;
+        if self.engine.registration.done() == Aftermath::Possible {
+            // A request to cancel what ran before must not strike this.
+            let settled = self.engine.registration.settled();
+            let connection = lease.connection_mut();
+            let answered = after_requests(settled, connection);
+            if !matches!(timeout(LIMIT, answered).await, Ok(Ok(()))) {
+                lease.abandon();
+                return Err(self.not_attached(AttachError::Unconfirmed));
+            }
+        }
+        self.engine.registration.attaching();
+        link.renewed();
+        let mut lease = lease.map(Connection::renew);
+        let output = &mut self.engine.client.output;
+        let report = |frame: &[u8]| output.extend_from_slice(frame);
+        if let Err(error) = lease.confirm(link.status, report).await {
+            lease.abandon();
+            return Err(self.not_attached(error));
+        }
+        match lease.try_map(Connection::bind) {
+            Ok(lease) => {
+                self.engine.registration.using(lease.connection().key());
+                Ok(Exchange { lease, link })
+            }
+            Err(lease) => {
+                lease.abandon();
+                Err(self.not_attached(AttachError::Unconfirmed))
+            }
+        }
+    }
+}
+
+/// Waits until no request to cancel can strike any more: once the server has
+/// answered again, a signal that was sent before has struck.
+async fn after_requests<S>(
+    settled: impl Future<Output = Settled>,
+    connection: &mut Connection<S>,
+) -> io::Result<()> {
+    match settled.await {
+        Settled::Surely => round_trip(connection).await,
+        Settled::InDoubt => Err(io::ErrorKind::TimedOut.into()),
+    }
+}

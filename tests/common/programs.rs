@@ -1,0 +1,67 @@
+//! PostgreSQL's server programs, of the versions that tests run with.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A folder with the server programs of one major version.
+pub struct Programs {
+    /// Where they lie.
+    pub folder: PathBuf,
+    /// Holds a copy of them.
+    _copy: Option<TempDir>,
+}
+
+impl Programs {
+    /// The system's, or those that the set-up has brought. Where there are none,
+    /// the test fails on a machine for integration, and is told of elsewhere.
+    pub fn find(major: u32) -> Option<Self> {
+        let found = Self::search(major);
+        if found.is_none() {
+            let complaint =
+                format!("PostgreSQL {major} is missing: run `deploy/setup --tests` to install it");
+            assert!(std::env::var_os("CI").is_none(), "{complaint}");
+            // Not by a macro, whose output a test that passes keeps to itself.
+            let notice = format!("NOT TESTED: {complaint}\n");
+            io::stderr().write_all(notice.as_bytes()).unwrap();
+        }
+        found
+    }
+
+    fn search(major: u32) -> Option<Self> {
+        let folders = [
+            PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")),
+            PathBuf::from(format!("/usr/pgsql-{major}/bin")),
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join(format!("target/test-clients/postgresql-{major}/bin")),
+        ];
+        let has_server = |folder: &PathBuf| folder.join("postgres").is_file();
+        let folder = folders.into_iter().find(has_server)?;
+        let is_open = |folder: &Path| {
+            let mode = fs::metadata(folder).unwrap().permissions().mode();
+            mode & 0o001 != 0
+        };
+        if folder.ancestors().all(is_open) {
+            return Some(Self {
+                folder,
+                _copy: None,
+            });
+        }
+        // Run as root, it is another user's server: it must be able to read them.
+        let copy = tempfile::tempdir().unwrap();
+        fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let whole = folder.parent().unwrap();
+        let copied = Command::new("cp")
+            .arg("-a")
+            .args([whole, &copy.path().join("pg")])
+            .status();
+        assert!(copied.unwrap().success());
+        Some(Self {
+            folder: copy.path().join("pg/bin"),
+            _copy: Some(copy),
+        })
+    }
+}

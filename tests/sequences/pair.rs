@@ -1,0 +1,286 @@
+//! A database that is asked directly, its copy that is asked through the proxy, and
+//! how a session runs on both.
+
+use crate::answers::{Answers, Ending, Reader};
+use crate::common::{Pipeline, Plain, Proxy, Raw, answers_soon, wait_until};
+use crate::generate::{End, Sequence, Session};
+use socket2::SockRef;
+use std::io::Write as _;
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+/// Most time for the answers to a sequence.
+const BOUND: Duration = Duration::from_secs(8);
+
+/// The tenant whose sessions are compared, and its login.
+const TENANT: &str = "11111111-1111-1111-1111-111111111111";
+const LOGIN: &str = "innovate";
+/// The tenant that gets the connection afterwards.
+const NEXT: &str = "synergy";
+
+/// What the next tenant sees of the session: its settings, statements, cursors,
+/// temporary objects, whether the transaction is new, and that it is this tenant.
+const LOOK: &str = "SELECT concat_ws(' / ', \
+    (SELECT string_agg(name || '=' || setting, ', ' ORDER BY name) FROM pg_settings \
+     WHERE source = 'session' AND name <> 'session.current_organization_id'), \
+    (SELECT string_agg(statement, ', ') FROM pg_prepared_statements), \
+    (SELECT string_agg(name, ', ') FROM pg_cursors WHERE name <> ''), \
+    (SELECT string_agg(relname, ', ') FROM pg_class WHERE relnamespace = pg_my_temp_schema()), \
+    CASE WHEN now() <> statement_timestamp() THEN 'an old transaction' END, \
+    pg_current_xact_id_if_assigned()::text, \
+    (SELECT string_agg(email, ', ') FROM users))";
+
+pub struct Pair<'a> {
+    plain: &'a Plain,
+    /// The databases: direct, proxied.
+    databases: [String; 2],
+    admins: [Raw; 2],
+    proxy: Proxy,
+    next: Raw,
+    /// What [`LOOK`] gives to the first who looks.
+    fresh: String,
+    clients: usize,
+    count: usize,
+}
+
+/// How a session went that shows no fault.
+pub struct Outcome {
+    /// Whether it was not compared to its end: the proxy has refused something
+    /// that PostgreSQL does not, or PostgreSQL has closed the connection for what
+    /// it does not expect during a COPY, or was itself left in no good state.
+    pub refused: bool,
+}
+
+/// What is wrong.
+pub type Fault = String;
+
+impl<'a> Pair<'a> {
+    pub fn start(plain: &'a Plain, number: usize, clients: usize) -> Self {
+        let databases = ["direct", "proxied"].map(|name| format!("{name}_{number}"));
+        let admins = [0, 1].map(|side| {
+            plain.copy_database(&databases[side]);
+            let mut admin = plain.superuser_of(&databases[side]);
+            admin.run_ok(
+                "CREATE TABLE t (n int); GRANT ALL ON t TO wellness_app; \
+                 SET lock_timeout = '8s'",
+            );
+            admin
+        });
+        let proxy = start_proxy(plain, &databases[1]);
+        let mut next = plain.client_of(&databases[1], &proxy, NEXT);
+        let fresh = next.value(LOOK);
+        Self {
+            plain,
+            databases,
+            admins,
+            proxy,
+            next,
+            fresh,
+            clients,
+            count: 0,
+        }
+    }
+
+    /// A new proxy, whatever the last one was left in.
+    pub fn renew(&mut self) {
+        // The last one ends here, and then what it has left on the server.
+        self.proxy = start_proxy(self.plain, &self.databases[1]);
+        wait_until("no session is left", || {
+            let stop = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                        WHERE datname = current_database() AND usename = 'wellness_app'";
+            self.admins[1].value(stop) == "0"
+        });
+        self.next = self.plain.client_of(&self.databases[1], &self.proxy, NEXT);
+    }
+
+    /// Runs a session on both.
+    pub fn run(&mut self, session: &Session) -> Result<Outcome, Fault> {
+        for admin in &mut self.admins {
+            let answer = admin.query("DELETE FROM t");
+            if !answer.errors().is_empty() {
+                return Err(format!("the table is locked: {:?}", answer.errors()));
+            }
+        }
+        let mut direct = Vec::new();
+        let mut proxied = Vec::new();
+        for _ in 0..self.clients {
+            direct.push(reader(self.plain.direct(&self.databases[0], TENANT)));
+            let client = self.plain.client_of(&self.databases[1], &self.proxy, LOGIN);
+            proxied.push(reader(client));
+        }
+        let mut outcome = Outcome { refused: false };
+        for sequence in &session.sequences {
+            self.count += 1;
+            let marker = format!("end of {}", self.count);
+            let of = |readers: &mut [Reader]| ask(&mut readers[sequence.client], sequence, &marker);
+            let (expected, got) = (of(&mut direct), of(&mut proxied));
+            if expected.end == got.end
+                && same(&expected, &got) == expected.messages.len().max(got.messages.len())
+            {
+                continue;
+            }
+            let is_refused = got.end == Ending::Whole && is_refusal(&expected, &got);
+            if is_refused || is_lost(&expected) || is_broken(&expected, &got) {
+                outcome.refused = true;
+                break;
+            }
+            return Err(format!("{}", Difference(sequence, &expected, &got)));
+        }
+        for readers in [direct, proxied] {
+            leave(readers, session);
+        }
+        // What was sent last may still run there.
+        wait_until("PostgreSQL's own clients are gone", || {
+            let sql = "SELECT count(*) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND usename = 'wellness_app'";
+            self.admins[0].value(sql) == "0"
+        });
+        self.look()?;
+        Ok(outcome)
+    }
+
+    /// The next tenant gets the connection, as new.
+    fn look(&mut self) -> Result<(), Fault> {
+        self.next.send_query(LOOK);
+        if !answers_soon(&self.next) {
+            return Err("the next tenant gets no connection".to_owned());
+        }
+        let Some(answer) = self.next.try_ready() else {
+            return Err("the next tenant's session was ended".to_owned());
+        };
+        if !answer.errors().is_empty() {
+            return Err(format!("the next tenant: {:?}", answer.errors()));
+        }
+        let seen = answer.value();
+        if seen != self.fresh || answer.status() != 'I' {
+            let fresh = &self.fresh;
+            return Err(format!("the next tenant sees {seen:?}, not {fresh:?}"));
+        }
+        // The superuser sees the rest.
+        let sql = "SELECT concat_ws(', ', \
+             (SELECT 'advisory lock' FROM pg_locks WHERE locktype = 'advisory' AND database = \
+              (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1), \
+             (SELECT string_agg(state || ': ' || query, ', ') FROM pg_stat_activity \
+              WHERE datname = current_database() AND usename = 'wellness_app' \
+              AND (state <> 'idle' OR xact_start IS NOT NULL)), \
+             (SELECT count(*) || ' connections' FROM pg_stat_activity \
+              WHERE datname = current_database() AND usename = 'wellness_app' \
+              HAVING count(*) > 1))";
+        let deadline = Instant::now() + BOUND;
+        loop {
+            let left = self.admins[1].value(sql);
+            if left.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("on the server: {left}"));
+            }
+        }
+    }
+}
+
+fn start_proxy(plain: &Plain, database: &str) -> Proxy {
+    let pool = "size = 1\nwait_timeout = \"6s\"";
+    let port = plain.cluster.port();
+    plain.proxy_of(database, port, pool, "channels = \"allow\"")
+}
+
+fn reader(raw: Raw) -> Reader {
+    Reader::new(raw.stream, raw.parameters)
+}
+
+/// Sends a sequence, and what leads back to a known state from wherever it is: the
+/// end of a COPY, of a pipeline, of a transaction.
+fn ask(reader: &mut Reader, sequence: &Sequence, marker: &str) -> Answers {
+    let steps = sequence.steps.iter();
+    let messages = steps.fold(Pipeline::new(), |all, step| step.append(all));
+    let messages = messages
+        .copy_fail("the end")
+        .sync()
+        .query("ROLLBACK")
+        .query(&format!("SELECT '{marker}'"));
+    // One that is closed already says so when it is read.
+    let _ = reader.stream().write_all(messages.bytes());
+    let mut answers = reader.read(marker, BOUND);
+    // It counts up, and a failure is to be told the same each time.
+    for message in &mut answers.messages {
+        *message = message.replace(marker, "end");
+    }
+    answers
+}
+
+/// How many messages are the same at the beginning. A name that is taken is told
+/// by the proxy before PostgreSQL has looked at the statement, which may have
+/// other faults.
+fn same(expected: &Answers, got: &Answers) -> usize {
+    let is_taken = |message: &str| message.contains("\"C\": \"42P05\"");
+    let both = expected.messages.iter().zip(&got.messages);
+    both.take_while(|(expected, got)| {
+        expected == got || expected.starts_with('E') && got.starts_with('E') && is_taken(got)
+    })
+    .count()
+}
+
+/// Whether PostgreSQL gives up the connection.
+fn is_lost(expected: &Answers) -> bool {
+    let last = expected.messages.last();
+    expected.end == Ending::Closed
+        && last.is_some_and(|message| message.contains("protocol synchronization was lost"))
+}
+
+/// Whether they part where PostgreSQL 18 trips over a transaction that it has left
+/// open behind Execute, Query, Sync.
+fn is_broken(expected: &Answers, got: &Answers) -> bool {
+    let message = expected.messages.get(same(expected, got));
+    message.is_some_and(|message| message.contains("unexpected state STARTED"))
+}
+
+/// Whether they part at a refusal of the proxy's.
+fn is_refusal(expected: &Answers, got: &Answers) -> bool {
+    got.messages
+        .get(same(expected, got))
+        .is_some_and(|message| {
+            message.starts_with('E')
+                && ["0A000", "42501"]
+                    .iter()
+                    .any(|code| message.contains(&format!("\"C\": \"{code}\"")))
+        })
+}
+
+/// The first client breaks off, the others say goodbye.
+fn leave(readers: Vec<Reader>, session: &Session) {
+    for (number, reader) in readers.into_iter().enumerate() {
+        let mut stream = reader.stream();
+        if number > 0 {
+            let _ = stream.write_all(Pipeline::new().terminate().bytes());
+            continue;
+        }
+        let steps = session.last.iter();
+        let last = steps.fold(Pipeline::new(), |all, step| step.append(all));
+        let _ = stream.write_all(last.bytes());
+        let _ = match session.end {
+            End::Terminate => stream.write_all(Pipeline::new().terminate().bytes()),
+            End::Close => stream.shutdown(Shutdown::Write),
+            End::Reset => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
+        };
+    }
+}
+
+/// Where the answers part.
+struct Difference<'a>(&'a Sequence, &'a Answers, &'a Answers);
+
+impl std::fmt::Display for Difference<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(sequence, expected, got) = self;
+        writeln!(f, "  at {:?}", sequence.steps)?;
+        let same = same(expected, got);
+        writeln!(f, "  behind {:?}", &expected.messages[..same])?;
+        for (name, answers) in [("direct", expected), ("proxied", got)] {
+            writeln!(f, "  {name}, {:?}:", answers.end)?;
+            for message in &answers.messages[same..] {
+                writeln!(f, "    {message}")?;
+            }
+        }
+        Ok(())
+    }
+}
