@@ -133,6 +133,21 @@ impl Connection<Parked> {
         }
     }
 
+    /// Queues what takes away everything of another tenant than this one.
+    pub fn clean_for_tenant(&mut self, tenant: &SharedTenant) {
+        if let Holds::Tenant(attached) = &self.state().holds
+            && !is_same(&attached.tenant, tenant)
+        {
+            self.queue_cleanup(Cleanup::DiscardAll);
+        }
+    }
+
+    /// Sends what can be sent without waiting. An error shows when the answers are
+    /// read.
+    pub fn try_flush(&mut self) {
+        let _ = self.poll_flush(&mut Context::from_waker(Waker::noop()));
+    }
+
     /// Queues what must be done before a client of `tenant` with these settings
     /// uses it. [Settle](Self::settle) it then.
     pub fn clean_for(&mut self, tenant: &SharedTenant, settings: &SessionSettings) {

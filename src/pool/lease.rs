@@ -233,6 +233,16 @@ impl<S> Lease<S> {
 }
 
 impl Lease<Parked> {
+    /// Sends what takes away another tenant's traces, where the lease is for a
+    /// tenant that has not used the connection last. What fails is found by whoever
+    /// settles it.
+    pub(super) fn begin_cleaning(&mut self) {
+        self.connection.clean_for_tenant(&self.place.tenant);
+        if !self.connection.is_settled() {
+            self.connection.try_flush();
+        }
+    }
+
     /// Queues what makes the connection `tenant`'s, with the client's `settings`.
     /// What another client has left is taken away before, and the server's answer
     /// to that awaited: after [`SETTLE_LIMIT`] the connection is given up.
@@ -304,9 +314,8 @@ impl Lease<Parked> {
             mut place,
         } = self;
         connection.clean();
-        if !connection.is_settled() && connection.try_settle().is_err() {
-            Self { connection, place }.abandon();
-            return;
+        if !connection.is_settled() {
+            connection.try_flush();
         }
         connection.rest();
         place.leave();

@@ -62,7 +62,11 @@ pub const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 /// Hands outcomes to those who waited; what a client that has gone does not take
 /// goes back to the pool.
 pub(super) fn hand_out(outcomes: Outcomes) {
-    for (waiter, outcome) in outcomes {
+    for (waiter, mut outcome) in outcomes {
+        if let Ok(Grant::Idle(lease)) = &mut outcome {
+            // While the next client's task is woken.
+            lease.begin_cleaning();
+        }
         if let Err(Ok(Grant::Idle(lease))) = waiter.send(outcome) {
             lease.give_back();
         }

@@ -18,18 +18,28 @@ const LIMIT: Duration = Duration::from_secs(30);
 impl Session {
     /// The client does not need the connection any more, and nothing is owed.
     pub(super) async fn end_exchange(&mut self, exchange: Exchange) -> Result<(), End> {
-        let exchange = self.make_sure(exchange).await?;
-        // From here on nothing of the client's runs that could be cancelled.
-        let aftermath = self.engine.registration.done();
         let reads = !self.engine.settings.are_known()
             && self.engine.maps_names
             && matches!(self.leaving, Leaving::No);
-        if reads {
-            Box::pin(self.read_back(exchange, aftermath)).await
-        } else {
-            self.give_back(exchange, aftermath);
-            Ok(())
+        if reads || exchange.link.is_unsure() {
+            // What is rare is boxed.
+            return Box::pin(self.ask_and_give_back(exchange, reads)).await;
         }
+        // From here on nothing of the client's runs that could be cancelled.
+        let aftermath = self.engine.registration.done();
+        self.give_back(exchange, aftermath);
+        Ok(())
+    }
+
+    /// The same, where the server is to be asked something first.
+    async fn ask_and_give_back(&mut self, exchange: Exchange, reads: bool) -> Result<(), End> {
+        let exchange = self.make_sure(exchange).await?;
+        let aftermath = self.engine.registration.done();
+        if reads {
+            return self.read_back(exchange, aftermath).await;
+        }
+        self.give_back(exchange, aftermath);
+        Ok(())
     }
 
     /// Ends a transaction that the server does not tell of, if there may be one: its

@@ -68,6 +68,8 @@ pub(super) struct Pending {
     pub(super) statement: Arc<Statement>,
     /// It is known by this on the server.
     pub(super) id: Option<PreparedId>,
+    /// What it takes, in bytes.
+    pub(super) bytes: usize,
 }
 
 impl Reply {
@@ -100,7 +102,7 @@ impl Reply {
     /// What the statement takes that is known once it comes.
     fn bytes(&self) -> usize {
         match self {
-            Self::Parse(pending) => pending.statement.size(&pending.name),
+            Self::Parse(pending) => pending.bytes,
             _ => 0,
         }
     }

@@ -75,6 +75,7 @@ impl Engine {
             return Err(too_many_statements());
         }
         let mut pending = Pending {
+            bytes: statement.size(&name),
             name,
             statement,
             id: None,
@@ -133,6 +134,8 @@ impl Engine {
         up.link.has_unnamed = true;
         up.link.outstanding.push(Reply::Parse(Pending {
             name: Box::default(),
+            // Most often it is the one that is there already.
+            bytes: tail.len(),
             statement,
             id: None,
         }));
