@@ -129,16 +129,17 @@ impl Connection<Parked> {
     /// wait for the next one: other sessions could wait for its locks.
     pub fn clean(&mut self) {
         if let Holds::Tenant(attached) = &self.state().holds {
-            self.queue_cleanup(attached.cleanup);
+            self.queue_cleanup(attached.cleanup, None);
         }
     }
 
-    /// Queues what takes away everything of another tenant than this one.
-    pub fn clean_for_tenant(&mut self, tenant: &SharedTenant) {
+    /// Queues what takes away everything of another tenant than this one, and
+    /// attaches this one with its client's settings.
+    pub fn clean_of_others(&mut self, tenant: &SharedTenant, settings: &SessionSettings) {
         if let Holds::Tenant(attached) = &self.state().holds
             && !is_same(&attached.tenant, tenant)
         {
-            self.queue_cleanup(Cleanup::DiscardAll);
+            self.queue_cleanup(Cleanup::DiscardAll, Some((tenant, settings)));
         }
     }
 
@@ -152,10 +153,12 @@ impl Connection<Parked> {
     /// uses it. [Settle](Self::settle) it then.
     pub fn clean_for(&mut self, tenant: &SharedTenant, settings: &SessionSettings) {
         let cleanup = self.state().cleanup_for(tenant, settings);
-        self.queue_cleanup(cleanup);
+        self.queue_cleanup(cleanup, Some((tenant, settings)));
     }
 
-    fn queue_cleanup(&mut self, cleanup: Cleanup) {
+    /// `next`: whom the connection is for, if that is known. The attachment is then
+    /// a part of what is confirmed.
+    fn queue_cleanup(&mut self, cleanup: Cleanup, next: Option<(&SharedTenant, &SessionSettings)>) {
         let Holds::Tenant(attached) = &self.state().holds else {
             return;
         };
@@ -182,6 +185,10 @@ impl Connection<Parked> {
             Cleanup::DiscardAll => {
                 script.discard_all();
                 script.reseed(random);
+                if let Some((tenant, settings)) = next {
+                    script.attach(tenant);
+                    script.settings(&SessionSettings::default(), settings);
+                }
             }
         }
         let (answers, renewal) = script.finish();
@@ -192,7 +199,16 @@ impl Connection<Parked> {
         state.answers.extend(answers);
         match (&mut state.holds, cleanup) {
             (_, Cleanup::None) => {}
-            (holds, Cleanup::DiscardAll) => *holds = Holds::Base,
+            (holds, Cleanup::DiscardAll) => {
+                *holds = next.map_or(Holds::Base, |(tenant, settings)| {
+                    Holds::Tenant(Attached {
+                        tenant: tenant.clone(),
+                        settings: settings.clone(),
+                        renewal,
+                        cleanup: Cleanup::None,
+                    })
+                });
+            }
             (Holds::Tenant(attached), _) => {
                 attached.cleanup = Cleanup::None;
                 attached.renewal = renewal;
@@ -269,7 +285,15 @@ impl Connection<Parked> {
         if self.is_settled() {
             self.state_mut().asked = None;
         }
-        taken.map(|_| ())
+        if taken?.is_some()
+            && let Holds::Tenant(attached) = &mut self.state_mut().holds
+        {
+            // One of the client's settings is not valid, and others may be in
+            // force: it is told when they are applied by themselves.
+            attached.settings = SessionSettings::default();
+            attached.cleanup = Cleanup::ResetAll;
+        }
+        Ok(())
     }
 
     /// The connection, and what is attached to it; the connection as it was, if

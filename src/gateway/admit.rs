@@ -386,7 +386,7 @@ async fn attached(
     own: &SessionSettings,
 ) -> Result<Parameters, WelcomeError> {
     loop {
-        let Ok(mut lease) = pool.checkout(tenant).await?.attach(tenant, own).await else {
+        let Ok(mut lease) = pool.checkout(tenant, own).await?.attach(tenant, own).await else {
             // It could not be cleaned of its last client: another is asked for.
             continue;
         };

@@ -236,8 +236,9 @@ impl Lease<Parked> {
     /// Sends what takes away another tenant's traces, where the lease is for a
     /// tenant that has not used the connection last. What fails is found by whoever
     /// settles it.
-    pub(super) fn begin_cleaning(&mut self) {
-        self.connection.clean_for_tenant(&self.place.tenant);
+    pub(super) fn begin_cleaning(&mut self, settings: &SessionSettings) {
+        self.connection
+            .clean_of_others(&self.place.tenant, settings);
         if !self.connection.is_settled() {
             self.connection.try_flush();
         }
@@ -254,8 +255,15 @@ impl Lease<Parked> {
         tenant: &SharedTenant,
         settings: &SessionSettings,
     ) -> Result<Lease<Attaching>, AttachError> {
-        self.connection.clean_for(tenant, settings);
-        if let Err(error) = in_time(SETTLE_LIMIT, self.connection.settle()).await {
+        // Twice, if one of the settings is not valid.
+        let cleaned = async {
+            for _ in 0..2 {
+                self.connection.clean_for(tenant, settings);
+                self.connection.settle().await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = in_time(SETTLE_LIMIT, cleaned).await {
             tracing::info!(target: "pgtenant::server", %error, "dropped a server connection that could not be cleaned");
             self.abandon();
             return Err(error);

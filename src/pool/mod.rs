@@ -15,7 +15,7 @@ pub use lease::{Asked, Grant, Lease, Place, Waiting};
 pub use queue::SETTLE_LIMIT;
 pub use welcome::{Key as WelcomeKey, Welcome};
 
-use crate::attach::{Parked, base};
+use crate::attach::{Parked, SessionSettings, base};
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
 use crate::settings::{self, Secret, Server, Share};
 use crate::tenant::{Attachment, Endpoint, Identity, Placement, ServerName, SharedTenant};
@@ -221,9 +221,13 @@ impl Pool {
     ///
     /// # Errors
     /// If too many of the tenant wait already, or the pool has been replaced.
-    pub fn ask(self: &Arc<Self>, tenant: &SharedTenant) -> Result<Asked, CheckoutError> {
+    pub fn ask(
+        self: &Arc<Self>,
+        tenant: &SharedTenant,
+        settings: &SessionSettings,
+    ) -> Result<Asked, CheckoutError> {
         let dedicated = self.is_dedicated(&tenant.placement);
-        let taken = lock(&self.queue).take(self, tenant, dedicated);
+        let taken = lock(&self.queue).take(self, tenant, settings, dedicated);
         match taken {
             Ok((grant, evicted)) => {
                 self.close(evicted);
@@ -244,8 +248,9 @@ impl Pool {
     pub async fn checkout(
         self: &Arc<Self>,
         tenant: &SharedTenant,
+        settings: &SessionSettings,
     ) -> Result<Lease<Parked>, CheckoutError> {
-        let grant = match self.ask(tenant)? {
+        let grant = match self.ask(tenant, settings)? {
             Asked::Granted(grant) => grant,
             Asked::Queued(waiting) => waiting.await?,
         };

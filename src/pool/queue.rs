@@ -3,7 +3,7 @@
 
 use super::lease::{Grant, Lease, Place};
 use super::{CheckoutError, Pool};
-use crate::attach::Parked;
+use crate::attach::{Parked, SessionSettings};
 use crate::server::Connection;
 use crate::settings;
 use crate::tenant::{SharedTenant, TenantId};
@@ -40,7 +40,7 @@ pub(super) type Outcome = Result<Grant, CheckoutError>;
 /// Outcomes on their way to those who waited for them. They must be handed out
 /// after the lock is released: one that nobody takes any more comes back. Most
 /// often there is one.
-pub(super) type Outcomes = SmallVec<[(oneshot::Sender<Outcome>, Outcome); 1]>;
+pub(super) type Outcomes = SmallVec<[(Waiter, Outcome); 1]>;
 
 /// Connections that the pool keeps no more. They are to be closed after the lock is
 /// released.
@@ -65,9 +65,9 @@ pub(super) fn hand_out(outcomes: Outcomes) {
     for (waiter, mut outcome) in outcomes {
         if let Ok(Grant::Idle(lease)) = &mut outcome {
             // While the next client's task is woken.
-            lease.begin_cleaning();
+            lease.begin_cleaning(&waiter.settings);
         }
-        if let Err(Ok(Grant::Idle(lease))) = waiter.send(outcome) {
+        if let Err(Ok(Grant::Idle(lease))) = waiter.outcome.send(outcome) {
             lease.give_back();
         }
     }
@@ -154,10 +154,13 @@ impl Idle {
     }
 }
 
+/// Somebody who waits.
 #[derive(Debug)]
-struct Waiter {
+pub(super) struct Waiter {
     number: u64,
     tenant: SharedTenant,
+    /// Its own, for a connection of another tenant's.
+    settings: SessionSettings,
     dedicated: bool,
     /// When it has waited for too long.
     deadline: Instant,
@@ -214,6 +217,7 @@ impl Queue {
         &mut self,
         pool: &Arc<Pool>,
         tenant: &SharedTenant,
+        settings: &SessionSettings,
         dedicated: bool,
     ) -> Result<(Grant, Evicted), NotYet> {
         if self.retired {
@@ -242,6 +246,7 @@ impl Queue {
         account.queue.push_back(Waiter {
             number,
             tenant: tenant.clone(),
+            settings: settings.clone(),
             dedicated,
             deadline: Instant::now() + self.wait_timeout,
             outcome: sender,
@@ -371,7 +376,7 @@ impl Queue {
             };
             let is_late = |waiter: &mut Waiter| waiter.deadline <= now;
             while let Some(waiter) = account.queue.pop_front_if(is_late) {
-                late.push((waiter.outcome, Err(CheckoutError::Timeout(limit))));
+                late.push((waiter, Err(CheckoutError::Timeout(limit))));
             }
             !account.queue.is_empty()
         });
@@ -473,7 +478,7 @@ impl Queue {
                 self.turns.push_back(id);
             }
             let grant = self.grant(pool, id, &tenant, dedicated, source);
-            outcomes.push((waiter.outcome, Ok(grant)));
+            outcomes.push((waiter, Ok(grant)));
         }
         pool.close(evicted);
         outcomes

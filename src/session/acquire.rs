@@ -180,7 +180,10 @@ impl Session {
     /// `None` if the client was told of an error instead.
     async fn grant(&mut self) -> Result<Option<Grant>, End> {
         loop {
-            let none = match self.pool.ask(&self.engine.tenant) {
+            let none = match self
+                .pool
+                .ask(&self.engine.tenant, &self.engine.settings.own)
+            {
                 Ok(Asked::Granted(grant)) => return Ok(Some(grant)),
                 Ok(Asked::Queued(waiting)) => {
                     self.engine.client.input.shrink();

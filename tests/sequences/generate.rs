@@ -50,6 +50,9 @@ pub enum End {
     Terminate,
     Close,
     Reset,
+    /// Not before the next tenant has had the connection, if nothing entitles the
+    /// client to it.
+    Stay,
 }
 
 /// What one client sends, up to where its session is in a known state again.
@@ -64,7 +67,8 @@ pub struct Sequence {
 #[derive(Debug, Clone)]
 pub struct Session {
     pub sequences: Vec<Sequence>,
-    /// What the first client has sent when it breaks off.
+    /// What the first client sends last: it breaks off then, or ends the pipeline
+    /// and stays.
     pub last: Vec<Step>,
     pub end: End,
 }
@@ -89,7 +93,7 @@ impl Session {
         Self {
             sequences,
             last,
-            end: random.of(&[End::Terminate, End::Close, End::Reset]),
+            end: random.of(&[End::Terminate, End::Close, End::Reset, End::Stay, End::Stay]),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::answers::{Answers, Ending, Reader};
 use crate::common::{Pipeline, Plain, Proxy, Raw, answers_soon, wait_until};
-use crate::generate::{End, Sequence, Session};
+use crate::generate::{End, Sequence, Session, Step};
 use socket2::SockRef;
 use std::io::Write as _;
 use std::net::Shutdown;
@@ -126,9 +126,17 @@ impl<'a> Pair<'a> {
             }
             return Err(format!("{}", Difference(sequence, &expected, &got)));
         }
-        for readers in [direct, proxied] {
-            leave(readers, session);
+        // A client that has to do with objects may keep its connection to be safe.
+        let stays =
+            session.end == End::Stay && self.clients > 1 && keeps_nothing(&mut direct[0], session);
+        for readers in [&direct, &proxied] {
+            leave(readers, session, stays);
         }
+        drop(direct);
+        if stays {
+            self.look()?;
+        }
+        drop(proxied);
         // What was sent last may still run there.
         wait_until("PostgreSQL's own clients are gone", || {
             let sql = "SELECT count(*) FROM pg_stat_activity \
@@ -180,7 +188,7 @@ impl<'a> Pair<'a> {
 }
 
 fn start_proxy(plain: &Plain, database: &str) -> Proxy {
-    let pool = "size = 1\nwait_timeout = \"6s\"";
+    let pool = "size = 1\nwait_timeout = \"6s\"\nreclaim_after = \"1min\"";
     let port = plain.cluster.port();
     plain.proxy_of(database, port, pool, "channels = \"allow\"")
 }
@@ -247,19 +255,56 @@ fn is_refusal(expected: &Answers, got: &Answers) -> bool {
         })
 }
 
-/// The first client breaks off, the others say goodbye.
-fn leave(readers: Vec<Reader>, session: &Session) {
-    for (number, reader) in readers.into_iter().enumerate() {
+/// Says that the session is in no transaction and keeps nothing for which a
+/// server connection stays with its client.
+const NOTHING_KEPT: &str = "nothing is kept";
+
+/// Whether nothing entitles a client of PostgreSQL's own to its connection once it
+/// has sent what it sends last, and a Sync.
+fn keeps_nothing(reader: &mut Reader, session: &Session) -> bool {
+    let look = format!(
+        "SELECT '{NOTHING_KEPT}' WHERE now() = statement_timestamp() \
+         AND NOT EXISTS (SELECT FROM pg_prepared_statements WHERE from_sql) \
+         AND NOT EXISTS (SELECT FROM pg_cursors WHERE is_holdable) \
+         AND NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = pg_my_temp_schema()) \
+         AND NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' \
+                         AND pid = pg_backend_pid())"
+    );
+    let marker = "end of the session";
+    let mut steps = session.last.clone();
+    steps.push(Step::Sync);
+    let messages = steps.iter().fold(Pipeline::new(), |all, s| s.append(all));
+    // The first query may meet a transaction that PostgreSQL 18 has left open.
+    let messages = messages
+        .query("")
+        .query(&look)
+        .copy_fail("the end")
+        .sync()
+        .query("ROLLBACK")
+        .query(&format!("SELECT '{marker}'"));
+    let _ = reader.stream().write_all(messages.bytes());
+    let answers = reader.read(marker, BOUND).messages;
+    let said = answers.iter().position(|m| m.contains(NOTHING_KEPT));
+    // In a failed pipeline or transaction it is not answered so.
+    said.and_then(|at| answers[at..].iter().find(|m| m.starts_with('Z')))
+        .is_some_and(|ready| ready.starts_with("Z(I"))
+}
+
+/// The first client breaks off or stays, the others say goodbye.
+fn leave(readers: &[Reader], session: &Session, stays: bool) {
+    for (number, reader) in readers.iter().enumerate() {
         let mut stream = reader.stream();
         if number > 0 {
             let _ = stream.write_all(Pipeline::new().terminate().bytes());
+            let _ = stream.shutdown(Shutdown::Both);
             continue;
         }
         let steps = session.last.iter();
         let last = steps.fold(Pipeline::new(), |all, step| step.append(all));
         let _ = stream.write_all(last.bytes());
         let _ = match session.end {
-            End::Terminate => stream.write_all(Pipeline::new().terminate().bytes()),
+            End::Stay if stays => stream.write_all(Pipeline::new().sync().bytes()),
+            End::Terminate | End::Stay => stream.write_all(Pipeline::new().terminate().bytes()),
             End::Close => stream.shutdown(Shutdown::Write),
             End::Reset => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
         };

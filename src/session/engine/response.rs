@@ -337,8 +337,12 @@ impl Engine {
             }
             _ => return Err(UNEXPECTED),
         }
-        if is_query && link.unsure && status == TransactionStatus::Open {
-            // It goes on up to the client's Sync.
+        if is_query
+            && link.unsure
+            && status == TransactionStatus::Open
+            && link.outstanding.is_empty()
+        {
+            // It goes on up to the client's Sync, which has not been sent.
             link.phase = Phase::Open;
         }
         become_ready(link, status);

@@ -40,7 +40,7 @@ impl Engine {
             return self.refuse(header, &error, Some(up));
         }
         let in_pipeline = up.link.phase == Phase::Open;
-        let waits = exclusive || up.link.doubted || !up.link.followup.is_empty();
+        let waits = exclusive || in_pipeline || up.link.doubted || !up.link.followup.is_empty();
         // In a failed transaction nothing of it runs.
         let lends = exclusive && up.link.status != TransactionStatus::Failed;
         if lends {
@@ -53,7 +53,8 @@ impl Engine {
         }
         if waits {
             // What is left is known once it has run; and whether its transaction
-            // is over, so that the tenant is to be attached anew.
+            // is over, so that the tenant is to be attached anew, or goes on up
+            // to the Sync.
             self.client.stage(&mut up.pipe.output);
             up.link.hold(up.pipe);
         }
