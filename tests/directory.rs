@@ -6,8 +6,8 @@
 mod common;
 
 use common::{PATIENCE, Proxy, Raw, Site, site};
+use pgtenant::config::{self, Built, Cell, Incumbents, Problems, Rows, Settings, Snapshot};
 use pgtenant::directory::{Follower, LoadError, Watch, complete};
-use pgtenant::settings::{self, Built, Cell, Incumbents, Problems, Rows, Settings, Snapshot};
 use pgtenant::tenant::{
     Attachment, Directory, Endpoint, Placement, SharedTenant, Standing, TenantId,
 };
@@ -83,7 +83,7 @@ impl Folder {
 
     fn load(&self) -> Result<Settings, Problems> {
         let none: [(OsString, OsString); 0] = [];
-        settings::load_with(&self.path("pgtenant.toml"), none)
+        config::load_with(&self.path("pgtenant.toml"), none)
     }
 
     /// What is said about it, without the folder's name.
@@ -230,7 +230,7 @@ fn the_examples_load() {
         );
         let passwords = ["WELLNESS_APP_PASSWORD", "TENANT_DIRECTORY_PASSWORD"];
         let environment = passwords.map(|name| (OsString::from(name), OsString::from("x")));
-        let settings = settings::load_with(&folder.path("pgtenant.toml"), environment).unwrap();
+        let settings = config::load_with(&folder.path("pgtenant.toml"), environment).unwrap();
         let (tenants, is_sql) = (settings.tenants.len(), settings.sources.sql.is_some());
         assert_eq!(
             (tenants, is_sql),

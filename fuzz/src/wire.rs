@@ -2,11 +2,11 @@
 
 use bytes::BytesMut;
 use pgtenant::guard::{Guard, Mode, Options, Permission, Policy};
+use pgtenant::protocol::frontend::{self, Kind, Target};
+use pgtenant::protocol::startup::{self, Packet};
+use pgtenant::protocol::{ClientError, backend as server, options};
 use pgtenant::session::Scan;
 use pgtenant::transport::Buffer;
-use pgtenant::wire::frontend::{self, Kind, Target};
-use pgtenant::wire::startup::{self, Packet};
-use pgtenant::wire::{ClientError, backend as server, options};
 
 /// The first packet of a connection: what is taken is the whole packet, each
 /// byte of it accounted for.

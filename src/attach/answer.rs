@@ -1,8 +1,8 @@
 //! Reading the answers to what was sent ahead.
 
 use super::{AttachError, Expected};
+use crate::protocol::backend::{self, FrameError, Report, TransactionStatus};
 use crate::server::Connection;
-use crate::wire::backend::{self, FrameError, Report, TransactionStatus};
 use std::collections::VecDeque;
 use std::sync::Arc;
 

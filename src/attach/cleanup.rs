@@ -3,9 +3,9 @@
 use super::answer::{self, Answer};
 use super::script::Script;
 use super::{AttachError, Attached, SessionSettings, is_same};
+use crate::protocol::backend::TransactionStatus;
 use crate::server::{Connection, Unbound};
 use crate::tenant::SharedTenant;
-use crate::wire::backend::TransactionStatus;
 use std::collections::VecDeque;
 use std::io;
 use std::task::{Context, Poll, Waker};

@@ -37,9 +37,9 @@ pub use cleanup::{Cleanup, Parked};
 pub use session_settings::SessionSettings;
 pub use userset::is_userset;
 
+use crate::protocol::backend::{FrameError, Report, TransactionStatus};
 use crate::server::{Connection, Pipe};
 use crate::tenant::{Attachment, SharedTenant};
-use crate::wire::backend::{FrameError, Report, TransactionStatus};
 use answer::Answer;
 use cleanup::Holds;
 use script::Script;

@@ -2,9 +2,9 @@
 
 use super::answer::Answer;
 use super::session_settings::SessionSettings;
+use crate::protocol;
 use crate::server::Connection;
 use crate::tenant::{Attachment, Claim, Seal, Tenant};
-use crate::wire;
 use bytes::BytesMut;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
@@ -182,7 +182,7 @@ impl<'a> Script<'a> {
             let sql = "SELECT pg_catalog.set_config($1, $2, $3)";
             return self.select(sql, arguments);
         }
-        let called = wire::frontend::write_function_call(self.output, function.0, arguments);
+        let called = protocol::frontend::write_function_call(self.output, function.0, arguments);
         debug_assert!(called.is_ok(), "the arguments are ours and short");
     }
 

@@ -5,9 +5,9 @@ mod report;
 
 use super::{Failure, directory, print};
 use clap::Args;
-use pgtenant::maintenance::Url;
-use pgtenant::maintenance::check::{self, Report, Severity};
-use pgtenant::settings::{self, Settings};
+use pgtenant::config::{self, Settings};
+use pgtenant::ops::check::{self, Report, Severity};
+use pgtenant::ops::sql_client::Url;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Some(config) = &arguments.config else {
         return Err(Failure::configuration("pgtenant: --config FILE is missing"));
     };
-    let mut settings = settings::load(config).map_err(Failure::configuration)?;
+    let mut settings = config::load(config).map_err(Failure::configuration)?;
     let credential = arguments.url.as_deref().map(credential).transpose()?;
     let report = if arguments.offline {
         check::configuration(&settings)

@@ -3,8 +3,8 @@
 #![allow(clippy::print_stderr)]
 
 use super::Failure;
+use pgtenant::config::Settings;
 use pgtenant::directory;
-use pgtenant::settings::Settings;
 
 /// Adds them to the settings. What is left out is told on standard error.
 pub(super) fn complete(settings: &mut Settings) -> Result<(), Failure> {

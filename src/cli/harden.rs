@@ -3,8 +3,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use super::{Failure, print};
-use pgtenant::maintenance::{Database, Hardening, MaintenanceError, Undoing, Url};
-use pgtenant::settings::{self, IsolationKind, Settings};
+use pgtenant::config::{self, IsolationKind, Settings};
+use pgtenant::ops::sql_client::{Database, SqlClientError, Url};
+use pgtenant::ops::{Hardening, Undoing};
 use pgtenant::tenant::{IsolationName, Seal, SealKey};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +68,7 @@ fn table(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let settings = settings::load(&arguments.config).map_err(Failure::configuration)?;
+    let settings = config::load(&arguments.config).map_err(Failure::configuration)?;
     let target = Target::find(&settings, arguments)?;
     if arguments.undo {
         let setting = target.setting;
@@ -162,7 +163,7 @@ fn hardening(target: &Target, arguments: &Arguments) -> Result<Hardening, Failur
 }
 
 fn read_key(path: &Path) -> Result<SealKey, Failure> {
-    let read = settings::read_key_file(path);
+    let read = config::read_key_file(path);
     let wrong = |reason| Failure::configuration(format!("pgtenant: --rotate: {reason}"));
     Ok(SealKey::derive(&read.map_err(wrong)?))
 }
@@ -170,7 +171,7 @@ fn read_key(path: &Path) -> Result<SealKey, Failure> {
 fn apply(
     url: &str,
     database: &str,
-    work: impl AsyncFnOnce(&mut Database) -> Result<Vec<String>, MaintenanceError>,
+    work: impl AsyncFnOnce(&mut Database) -> Result<Vec<String>, SqlClientError>,
 ) -> Result<(), Failure> {
     let wrong = |error| Failure::configuration(format!("pgtenant: --apply: {error}"));
     let url = Url::parse(url).map_err(wrong)?;

@@ -1,11 +1,11 @@
 //! `pgtenant provision`
 
 use super::{Failure, directory, print};
-use pgtenant::maintenance::Url;
-use pgtenant::provision::{
+use pgtenant::config::{self, IsolationKind, Settings};
+use pgtenant::ops::provision::{
     Copies, Joining, Mode, ProvisionError, Report, Site, Template, install_trigger, provision,
 };
-use pgtenant::settings::{self, IsolationKind, Settings};
+use pgtenant::ops::sql_client::Url;
 use pgtenant::tenant::{IsolationName, SharedTenant, Tenant, TenantId};
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut settings = settings::load(&arguments.config).map_err(Failure::configuration)?;
+    let mut settings = config::load(&arguments.config).map_err(Failure::configuration)?;
     directory::complete(&mut settings)?;
     let url = Url::parse(&arguments.url).map_err(Failure::configuration)?;
     let template = Template::parse(&arguments.template).map_err(Failure::configuration)?;

@@ -1,8 +1,8 @@
 //! Going by a changed configuration, or a changed directory, without a restart.
 
+use pgtenant::config::{self, Files, Problems, Settings};
 use pgtenant::directory::{Follower, Watch};
 use pgtenant::gateway::Control;
-use pgtenant::settings::{self, Files, Problems, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Sources {
 
     async fn reload(&mut self, control: &Control) {
         let path = self.file.clone();
-        match tokio::task::spawn_blocking(move || settings::load(&path)).await {
+        match tokio::task::spawn_blocking(move || config::load(&path)).await {
             Ok(Ok(mut settings)) => {
                 self.adopt(&mut settings).await;
                 let control = control.clone();

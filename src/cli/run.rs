@@ -3,12 +3,12 @@
 use super::Failure;
 use super::serve::{self, Hangup};
 use pgtenant::guard::Mode;
-use pgtenant::{observe, settings};
+use pgtenant::{config, observe};
 use std::path::Path;
 use tracing::{info, warn};
 
 pub(super) fn run(config: &Path) -> Result<(), Failure> {
-    let settings = settings::load(config).map_err(Failure::configuration)?;
+    let settings = config::load(config).map_err(Failure::configuration)?;
     observe::start_log(&settings.log);
     if settings.guard.mode == Mode::Report {
         warn!("guard.mode = \"report\": statements that break isolation are logged, NOT refused");

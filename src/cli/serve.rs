@@ -2,8 +2,8 @@
 
 use super::Failure;
 use super::reload::Sources;
+use pgtenant::config::Settings;
 use pgtenant::gateway::{Gateway, Stop, StopHandle};
-use pgtenant::settings::Settings;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;

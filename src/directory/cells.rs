@@ -1,6 +1,6 @@
 //! Values of PostgreSQL's types, as the directory takes them.
 
-use crate::settings::Cell;
+use crate::config::Cell;
 use postgres_protocol::types;
 use std::borrow::Cow;
 use std::error::Error;

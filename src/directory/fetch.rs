@@ -1,10 +1,10 @@
 //! Running the queries of `[directory.sql]`.
 
 use super::cells::Read;
-use crate::maintenance::{Database, MaintenanceError, explain};
-use crate::settings::{
+use crate::config::{
     Blueprint, Incumbents, Problem, Rows, Settings, Snapshot, SqlSource, TooLarge,
 };
+use crate::ops::sql_client::{Database, SqlClientError, explain};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::types::Type;
@@ -22,7 +22,7 @@ const BATCH: i32 = 2_000;
 pub enum LoadError {
     /// There is no connection to the database.
     #[error(transparent)]
-    Connect(#[from] MaintenanceError),
+    Connect(#[from] SqlClientError),
     /// The connection has ended.
     #[error("the connection was closed")]
     Closed,

@@ -14,7 +14,7 @@ mod watch;
 pub use fetch::{LoadError, complete};
 pub use watch::Watch;
 
-use crate::settings::{Blueprint, Built, Incumbents, Settings, Snapshot};
+use crate::config::{Blueprint, Built, Incumbents, Settings, Snapshot};
 use crate::tenant::Directory;
 use report::Reported;
 use sql::{Plan, State};

@@ -1,8 +1,8 @@
 //! Keeping up with the database of `[directory.sql]`.
 
 use super::fetch::{LoadError, load_from};
-use crate::maintenance::Database;
-use crate::settings::{Blueprint, Snapshot, SqlSource};
+use crate::config::{Blueprint, Snapshot, SqlSource};
+use crate::ops::sql_client::Database;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;

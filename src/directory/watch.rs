@@ -1,6 +1,6 @@
 //! Noticing that files have changed.
 
-use crate::settings::Files;
+use crate::config::Files;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -37,8 +37,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches the files of [`Settings`](crate::settings::Settings), or those of
-    /// [`Problems`](crate::settings::Problems) when they could not be loaded. A
+    /// Watches the files of [`Settings`](crate::config::Settings), or those of
+    /// [`Problems`](crate::config::Problems) when they could not be loaded. A
     /// change after they were read counts, also if it was before this call.
     #[must_use]
     pub fn new(files: &Files) -> Self {

@@ -10,13 +10,13 @@ use crate::login::{
 };
 use crate::observe::ClientSpan;
 use crate::pool::{CheckoutError, Pool, Welcome, WelcomeKey};
+use crate::protocol::ClientError;
+use crate::protocol::backend::{self, TransactionStatus};
+use crate::protocol::startup::Startup;
 use crate::server::{Connection, Parameters};
 use crate::session::{Client, End, Membership, Parts, Registration, Session, Visitor, restricted};
 use crate::tenant::{Principal, SharedTenant, Tenant};
 use crate::transport;
-use crate::wire::ClientError;
-use crate::wire::backend::{self, TransactionStatus};
-use crate::wire::startup::Startup;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

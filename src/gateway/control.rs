@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::live::{Live, pool_settings};
-use crate::settings::{Log, Settings};
+use crate::config::{Log, Settings};
 use crate::tenant::Directory;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +20,8 @@ pub struct Control {
 /// What needs a restart to change.
 #[derive(Debug)]
 struct Started {
-    listen: crate::settings::Listen,
-    mode: crate::settings::PoolMode,
+    listen: crate::config::Listen,
+    mode: crate::config::PoolMode,
     log: Log,
 }
 

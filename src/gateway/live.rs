@@ -1,13 +1,13 @@
 //! What the settings make, replaced as a whole when they change.
 
 use super::guards::{Guards, Policies};
+use crate::config::{
+    self, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
+};
 use crate::guard::{Permission, Policy};
 use crate::login::Authenticator;
 use crate::pool::Pools;
 use crate::session::{Ending, Member, Membership, Order, When};
-use crate::settings::{
-    self, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
-};
 use crate::tenant::{Directory, IsolationName, Seal, SharedTenant, Standing};
 use std::collections::BTreeMap;
 use std::io;
@@ -134,7 +134,7 @@ fn protected(isolations: &BTreeMap<IsolationName, Isolation>) -> Vec<String> {
 }
 
 /// The settings of pools, as the guard's make them.
-pub(super) fn pool_settings(settings: &Settings) -> settings::Pool {
+pub(super) fn pool_settings(settings: &Settings) -> config::Pool {
     let mut pool = settings.pool.clone();
     if settings.guard.opaque == Permission::Allow {
         // Code of a client's own can leave in the server's process what

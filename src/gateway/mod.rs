@@ -13,10 +13,10 @@ mod worker;
 pub use control::Control;
 pub use stop::{Stop, StopHandle};
 
+use crate::config::Settings;
 use crate::login::Throttle;
 use crate::pool::Pools;
 use crate::session::{Interner, Parsing, Registry};
-use crate::settings::Settings;
 use crate::transport;
 use arc_swap::ArcSwap;
 use live::Live;

@@ -1,10 +1,10 @@
 //! The first steps: TLS and the startup packet.
 
 use super::wire::{LoginError, Wire};
-use crate::settings::ClientTls;
+use crate::config::ClientTls;
+use crate::protocol::ClientError;
+use crate::protocol::startup::{self, CancelRequest, Packet, Startup};
 use crate::transport::{Buffer, Transport};
-use crate::wire::ClientError;
-use crate::wire::startup::{self, CancelRequest, Packet, Startup};
 use rustls::ServerConfig;
 use std::sync::Arc;
 use tokio::net::TcpStream;

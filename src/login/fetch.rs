@@ -1,6 +1,6 @@
 //! One HTTP request for the keys of an issuer.
 
-use crate::settings::JwksUrl;
+use crate::config::JwksUrl;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Collected, Empty, Limited};
 use hyper::client::conn::http1;

@@ -6,8 +6,8 @@
 //! no request with it.
 
 use super::fetch::fetch;
+use crate::config::JwksUrl;
 use crate::jwt::Keys;
-use crate::settings::JwksUrl;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};

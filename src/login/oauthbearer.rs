@@ -5,8 +5,8 @@ use super::authenticate::{too_long, uncounted};
 use super::sasl::Chosen;
 use super::tokens::{Discovery, MAX_MESSAGE, Rejection};
 use super::wire::{Answer, LoginError, Wire};
-use crate::wire::ClientError;
-use crate::wire::backend::Authentication;
+use crate::protocol::ClientError;
+use crate::protocol::backend::Authentication;
 use serde_json::json;
 
 pub(super) const OAUTHBEARER: &str = "OAUTHBEARER";

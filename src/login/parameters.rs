@@ -3,9 +3,9 @@
 
 use crate::attach::{SessionSettings, is_userset};
 use crate::guard::Guard;
-use crate::wire::ClientError;
-use crate::wire::options;
-use crate::wire::startup::Startup;
+use crate::protocol::ClientError;
+use crate::protocol::options;
+use crate::protocol::startup::Startup;
 
 /// Superusers' settings that a role can have been granted the right to change.
 const GRANTED: &[&str] = &["commit_delay", "deadlock_timeout", "lc_messages"];

@@ -2,7 +2,7 @@
 
 use super::certificate::{Certificate, spelled};
 use super::scram::Against;
-use crate::settings::Ask;
+use crate::config::Ask;
 use crate::tenant::{CertificateMap, Directory, Login, LoginName, Method, Principal, Verifier};
 
 /// What a client is asked for.

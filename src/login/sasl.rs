@@ -2,8 +2,8 @@
 //! offered, the client chooses one.
 
 use super::wire::{Answer, LoginError, Wire};
-use crate::wire::ClientError;
-use crate::wire::backend::Authentication;
+use crate::protocol::ClientError;
+use crate::protocol::backend::Authentication;
 
 /// What a client chose: the mechanism, and the data that it sent along.
 pub(super) struct Chosen {

@@ -4,9 +4,9 @@
 use super::authenticate::{Guess, failed};
 use super::sasl::{Chosen, malformed};
 use super::wire::{LoginError, Wire};
-use crate::settings::ClientTls;
+use crate::config::ClientTls;
+use crate::protocol::backend::Authentication;
 use crate::tenant::Verifier;
-use crate::wire::backend::Authentication;
 use aws_lc_rs::{hmac, rand};
 use pgwire::api::auth::sasl::scram::{ScramSecret, ScramServerAuth};
 use pgwire::error::PgWireError;

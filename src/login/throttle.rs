@@ -6,7 +6,7 @@
 //! before is counted for this login by itself, so that nobody who guesses from
 //! elsewhere can lock it out.
 
-use crate::settings::{PerAddress, Throttling};
+use crate::config::{PerAddress, Throttling};
 use aws_lc_rs::digest;
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -2,8 +2,8 @@
 //! where they have to be.
 
 use super::jwks::FetchedKeys;
+use crate::config::{self, Ask, KeySource};
 use crate::jwt::{self, Claims, Keys, Refusal, Rules, Token};
-use crate::settings::{self, Ask, KeySource};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ pub(super) struct Tokens {
 
 #[derive(Debug)]
 struct Issuer {
-    settings: settings::Issuer,
+    settings: config::Issuer,
     keys: Source,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Discovery {
 /// A token that holds.
 pub(super) struct Verified<'s> {
     pub(super) claims: Claims,
-    pub(super) issuer: &'s settings::Issuer,
+    pub(super) issuer: &'s config::Issuer,
 }
 
 impl Verified<'_> {
@@ -55,9 +55,9 @@ impl Tokens {
     /// For these sections. What `previous` has fetched from an address that has
     /// not changed is taken over. Must be called on a runtime where an address
     /// is named: it begins to fetch.
-    pub(super) fn new(settings: &settings::Tokens, previous: Option<&Self>) -> Self {
+    pub(super) fn new(settings: &config::Tokens, previous: Option<&Self>) -> Self {
         let known = || previous.into_iter().flat_map(|tokens| &tokens.issuers);
-        let issuer = |settings: &settings::Issuer| Issuer {
+        let issuer = |settings: &config::Issuer| Issuer {
             settings: settings.clone(),
             keys: match &settings.keys {
                 KeySource::Fixed(keys) => Source::Fixed(keys.clone()),

@@ -1,9 +1,9 @@
 //! A client's connection while it logs in: strict framing, a bound on bytes and
 //! a deadline.
 
+use crate::protocol::ClientError;
+use crate::protocol::startup::{self, StartupError};
 use crate::transport::{Buffer, Transport};
-use crate::wire::ClientError;
-use crate::wire::startup::{self, StartupError};
 use std::io;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -1,6 +1,6 @@
 //! The log.
 
-use crate::settings::{Log, LogFormat};
+use crate::config::{Log, LogFormat};
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;

@@ -1,8 +1,8 @@
 //! Closing server connections, and seeing to it that their sessions end.
 
 use super::lease::Place;
+use crate::config::Server;
 use crate::server::{BackendKey, CancelConnection, ConnectError, Connection};
-use crate::settings::Server;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;

@@ -16,10 +16,10 @@ pub use queue::SETTLE_LIMIT;
 pub use welcome::{Key as WelcomeKey, Welcome};
 
 use crate::attach::{Parked, SessionSettings, base};
+use crate::config::{self, Secret, Server, Share};
+use crate::protocol::ClientError;
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
-use crate::settings::{self, Secret, Server, Share};
 use crate::tenant::{Attachment, Endpoint, Identity, Placement, ServerName, SharedTenant};
-use crate::wire::ClientError;
 use backoff::Backoff;
 use queue::{Evicted, NotYet, Queue};
 use reclaim::Holder;
@@ -37,7 +37,7 @@ pub struct Pools {
 #[derive(Debug)]
 struct State {
     servers: BTreeMap<ServerName, Arc<Server>>,
-    settings: settings::Pool,
+    settings: config::Pool,
     open: HashMap<Endpoint, Arc<Pool>>,
     /// Those that were replaced and have connections in use still.
     retired: Vec<Arc<Pool>>,
@@ -46,7 +46,7 @@ struct State {
 impl Pools {
     /// No pool yet: each is made when its first client comes.
     #[must_use]
-    pub fn new(servers: BTreeMap<ServerName, Server>, settings: settings::Pool) -> Self {
+    pub fn new(servers: BTreeMap<ServerName, Server>, settings: config::Pool) -> Self {
         Self {
             state: Mutex::new(State {
                 servers: shared(servers),
@@ -75,7 +75,7 @@ impl Pools {
     pub fn replace(
         &self,
         servers: BTreeMap<ServerName, Server>,
-        settings: settings::Pool,
+        settings: config::Pool,
     ) -> Vec<Arc<Pool>> {
         let mut state = lock(&self.state);
         let unchanged = settings == state.settings;
@@ -153,7 +153,7 @@ fn shared(servers: BTreeMap<ServerName, Server>) -> BTreeMap<ServerName, Arc<Ser
 pub struct Pool {
     endpoint: Endpoint,
     server: Arc<Server>,
-    settings: settings::Pool,
+    settings: config::Pool,
     queue: Mutex<Queue>,
     backoff: Mutex<Backoff>,
     /// Clients that hold a connection between their messages.
@@ -198,7 +198,7 @@ impl CheckoutError {
 }
 
 impl Pool {
-    fn new(endpoint: Endpoint, server: Arc<Server>, settings: settings::Pool) -> Self {
+    fn new(endpoint: Endpoint, server: Arc<Server>, settings: config::Pool) -> Self {
         let queue = Queue::new(&settings);
         Self {
             endpoint,
@@ -324,7 +324,7 @@ impl Pool {
 
     /// The pool's settings.
     #[must_use]
-    pub fn settings(&self) -> &settings::Pool {
+    pub fn settings(&self) -> &config::Pool {
         &self.settings
     }
 

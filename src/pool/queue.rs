@@ -4,8 +4,8 @@
 use super::lease::{Grant, Lease, Place};
 use super::{CheckoutError, Pool};
 use crate::attach::{Parked, SessionSettings};
+use crate::config;
 use crate::server::Connection;
-use crate::settings;
 use crate::tenant::{SharedTenant, TenantId};
 use hashbrown::HashMap;
 use slab::Slab;
@@ -174,7 +174,7 @@ enum Source {
 }
 
 impl Queue {
-    pub(super) fn new(settings: &settings::Pool) -> Self {
+    pub(super) fn new(settings: &config::Pool) -> Self {
         Self {
             size: settings.size,
             size_per_tenant: settings.size_per_tenant,

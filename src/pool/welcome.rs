@@ -1,9 +1,9 @@
 //! What a server reports at login, kept so that a client's login need not ask.
 
 use crate::attach::SessionSettings;
+use crate::protocol::backend;
 use crate::server::Parameters;
 use crate::tenant::{Attachment, Identity, Placement};
-use crate::wire::backend;
 use std::collections::HashMap;
 use std::sync::Arc;
 

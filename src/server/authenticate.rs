@@ -5,8 +5,8 @@ use super::connect::{ConnectError, Target};
 use super::connection::{BackendKey, Parameters};
 use super::secure::Secured;
 use super::{Connection, Unbound};
+use crate::protocol::backend::{self, FrameError};
 use crate::transport::{Buffer, Transport};
-use crate::wire::backend::{self, FrameError};
 use bytes::BytesMut;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{

@@ -1,9 +1,9 @@
 //! The connection itself: socket, buffers, and what the server said at login.
 
 use super::PreparedSet;
+use crate::protocol::backend;
 use crate::tenant::ServerName;
 use crate::transport::{Buffer, Transport};
-use crate::wire::backend;
 use bytes::BytesMut;
 use std::fmt;
 use std::io;

@@ -1,7 +1,7 @@
 //! TLS towards a server, and what binds a login to it.
 
 use super::ConnectError;
-use crate::settings::{Server, ServerTls};
+use crate::config::{Server, ServerTls};
 use crate::transport::Transport;
 use aws_lc_rs::digest;
 use bytes::BytesMut;

@@ -5,9 +5,9 @@ use super::engine::{Link, Step, Up};
 use super::{Exchange, Leaving, Session};
 use crate::attach::{AttachError, Attaching, Parked};
 use crate::pool::{Asked, CheckoutError, Grant, Lease};
+use crate::protocol::backend::TransactionStatus;
+use crate::protocol::{ClientError, Severity};
 use crate::server::Connection;
-use crate::wire::backend::TransactionStatus;
-use crate::wire::{ClientError, Severity};
 use std::pin::Pin;
 use std::task::Poll;
 

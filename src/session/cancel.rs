@@ -11,9 +11,9 @@ pub(super) use delivery::{Aftermath, Settled};
 
 use super::orders::{Ending, Membership, Order};
 use crate::pool::Pool;
+use crate::protocol::startup::CancelRequest;
 use crate::server::BackendKey;
 use crate::tenant::{LoginName, Principal};
-use crate::wire::startup::CancelRequest;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
 use delivery::Lanes;

@@ -2,7 +2,7 @@
 
 use super::engine::Fault;
 use super::orders::Ending;
-use crate::wire::ClientError;
+use crate::protocol::ClientError;
 use std::io;
 
 /// Why a session is over.

@@ -31,10 +31,10 @@ pub use scan::Scan;
 pub use settings::restricted;
 
 use crate::attach::{Bound, SessionSettings};
+use crate::config::PoolMode;
 use crate::guard::Guard;
 use crate::observe::ClientSpan;
 use crate::pool::{Lease, Pool};
-use crate::settings::PoolMode;
 use crate::tenant::Principal;
 use engine::{Engine, Link};
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 
 use crate::guard::Guard;
 use crate::pool::Pool;
+use crate::protocol::ClientError;
 use crate::tenant::{Restrictions, SharedTenant};
-use crate::wire::ClientError;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,10 +2,10 @@
 
 use crate::attach::{SessionSettings, is_userset};
 use crate::guard::Guard;
+use crate::protocol::ClientError;
+use crate::protocol::backend::{self, FrameError};
 use crate::server::Connection;
 use crate::tenant::Restrictions;
-use crate::wire::ClientError;
-use crate::wire::backend::{self, FrameError};
 use bytes::BytesMut;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;

@@ -11,7 +11,7 @@
 use crate::common::{Raw, raw::Message};
 use crate::place::{Place, Proxy};
 use pgtenant::guard::{Guard, Mode, Options, Permission, Policy, Refusal, function_call};
-use pgtenant::wire::ClientError;
+use pgtenant::protocol::ClientError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};

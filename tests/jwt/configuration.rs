@@ -1,7 +1,7 @@
 //! `[jwt.NAME]`: what loads, and what is said about what does not.
 
 use crate::issuer::{Signer, jwks, rsa};
-use pgtenant::settings::{Ask, KeySource, Problems, Settings, load_with};
+use pgtenant::config::{Ask, KeySource, Problems, Settings, load_with};
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -376,8 +376,7 @@ fn whatever_is_wrong_has_a_name() {
             if let Err(problems) = folder.load(&lines.join("\n")) {
                 assert!(!problems.is_empty(), "{other}");
                 // Broken syntax has a line instead.
-                let named =
-                    |p: &pgtenant::settings::Problem| p.key.is_some() || p.position.is_some();
+                let named = |p: &pgtenant::config::Problem| p.key.is_some() || p.position.is_some();
                 assert!(problems.iter().all(named), "{other}: {problems}");
             }
             tried += 1;

@@ -349,11 +349,11 @@ fn the_issuer_s_certificate_is_verified() {
 }
 
 /// Settings with a section whose keys are at `path` of the publisher.
-fn settings(publisher: &Publisher, path: &str) -> pgtenant::settings::Settings {
+fn settings(publisher: &Publisher, path: &str) -> pgtenant::config::Settings {
     let url = publisher.url().replace("/keys?of=issuer", path);
     let lines = format!("jwks_url = {url:?}");
     let text = crate::common::proxy::configuration(site(), &options(&lines, ""));
-    pgtenant::settings::load(&site().write_new(".toml", &text)).unwrap()
+    pgtenant::config::load(&site().write_new(".toml", &text)).unwrap()
 }
 
 #[tokio::test]

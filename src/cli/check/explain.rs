@@ -2,7 +2,7 @@
 
 use super::super::{Failure, print};
 use super::report::wrap;
-use pgtenant::maintenance::check::{CHECKS, Check, find};
+use pgtenant::ops::check::{CHECKS, Check, find};
 
 /// All checks, a line each.
 pub(super) fn list() -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use super::super::{Failure, print as line};
 use super::count;
-use pgtenant::maintenance::check::{Finding, Report, Severity};
+use pgtenant::ops::check::{Finding, Report, Severity};
 
 /// The longest line of text; statements are left whole, to be copied.
 const WIDTH: usize = 80;

@@ -7,7 +7,7 @@ mod site;
 
 use super::serve::{self, Hangup};
 use super::{Failure, print};
-use pgtenant::{observe, settings};
+use pgtenant::{config, observe};
 use site::Site;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     print("Starting PostgreSQL and loading the example …")?;
     let site = Site::build(arguments)?;
-    let settings = settings::load(&site.config_file()).map_err(Failure::configuration)?;
+    let settings = config::load(&site.config_file()).map_err(Failure::configuration)?;
     observe::start_log(&settings.log);
     let served = serve::serve(settings, Hangup::Stop, |addresses, _, _| {
         announce(&site, arguments, addresses)

@@ -2,8 +2,8 @@
 //! none once the session has given the connection up.
 
 use super::lock;
+use crate::config::Server;
 use crate::server::{BackendKey, CancelConnection, ConnectError};
-use crate::settings::Server;
 use crate::tenant::ServerName;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

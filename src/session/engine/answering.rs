@@ -10,10 +10,10 @@ use super::refusal::{
 use super::request::Unbound;
 use super::{Engine, Link, Step, Up};
 use crate::guard::Verdict;
+use crate::protocol::ClientError;
+use crate::protocol::backend::{self, TransactionStatus};
+use crate::protocol::frontend::{self, Header, Kind, LayoutError, Target};
 use crate::server::Prepared;
-use crate::wire::ClientError;
-use crate::wire::backend::{self, TransactionStatus};
-use crate::wire::frontend::{self, Header, Kind, LayoutError, Target};
 use std::sync::Arc;
 
 impl Engine {

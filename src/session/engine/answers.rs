@@ -7,9 +7,9 @@ use super::super::statements::Statement;
 use super::Engine;
 use super::refusal::no_portal;
 use crate::guard::{Answer, Question, Target, Verdict};
-use crate::wire::ClientError;
-use crate::wire::backend;
-use crate::wire::frontend::{self, BindValues};
+use crate::protocol::ClientError;
+use crate::protocol::backend;
+use crate::protocol::frontend::{self, BindValues};
 use std::sync::Arc;
 
 /// Most portals of ours up to a Sync.

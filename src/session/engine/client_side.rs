@@ -1,9 +1,9 @@
 //! The client's bytes: what has come, how far it has been looked at, what is to go.
 
 use super::super::scan::Scan;
+use crate::protocol::ClientError;
+use crate::protocol::frontend::{self, FrameError, HEADER, Header, Kind};
 use crate::transport::Buffer;
-use crate::wire::ClientError;
-use crate::wire::frontend::{self, FrameError, HEADER, Header, Kind};
 use bytes::BytesMut;
 
 /// Longest front of a Bind (its two names) that is taken, in bytes.

@@ -7,10 +7,10 @@ use super::outstanding::Reply;
 use super::upstream::written;
 use super::{Engine, Fault, Step, Up};
 use crate::guard;
+use crate::protocol::ClientError;
+use crate::protocol::backend::{self, TransactionStatus};
+use crate::protocol::frontend::{FrameError, Header, Kind};
 use crate::server::Pipe;
-use crate::wire::ClientError;
-use crate::wire::backend::{self, TransactionStatus};
-use crate::wire::frontend::{FrameError, Header, Kind};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend as write;
 

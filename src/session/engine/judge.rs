@@ -4,8 +4,8 @@ use super::client_side::MAX_NAMES;
 use super::refusal::layout;
 use super::{Engine, Step, Up};
 use crate::guard::{self, Refusal, Verdict};
-use crate::wire::ClientError;
-use crate::wire::frontend::{self, HEADER, Header, Kind, LayoutError};
+use crate::protocol::ClientError;
+use crate::protocol::frontend::{self, HEADER, Header, Kind, LayoutError};
 use std::sync::Arc;
 
 /// Statements from this length on are judged on another thread, in bytes.

@@ -6,7 +6,7 @@ use super::outstanding::Reply;
 use super::upstream::{put_len, put_text, written};
 use super::{Engine, Up};
 use crate::guard::{SqlName, Verdict};
-use crate::wire::ClientError;
+use crate::protocol::ClientError;
 use postgres_protocol::message::frontend as write;
 
 impl Engine {

@@ -47,12 +47,12 @@ use super::interner::Interner;
 use super::statements::Statements;
 use super::{Registration, settings::Settings};
 use crate::attach::SessionSettings;
+use crate::config::Pin;
 use crate::guard::Guard;
 use crate::observe::ClientSpan;
-use crate::settings::Pin;
+use crate::protocol::ClientError;
+use crate::protocol::frontend::FrameError;
 use crate::tenant::SharedTenant;
-use crate::wire::ClientError;
-use crate::wire::frontend::FrameError;
 use answers::{Interrupt, OwnPortal};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -145,8 +145,8 @@ impl From<FrameError> for Fault {
     }
 }
 
-impl From<crate::wire::backend::FrameError> for Fault {
-    fn from(_: crate::wire::backend::FrameError) -> Self {
+impl From<crate::protocol::backend::FrameError> for Fault {
+    fn from(_: crate::protocol::backend::FrameError) -> Self {
         Self::Server("a message that does not fit the protocol")
     }
 }

@@ -11,7 +11,7 @@ use super::Engine;
 use super::link::is_exclusive;
 use super::refusal::{name_taken, no_statement};
 use crate::guard::{Effects, SqlName};
-use crate::wire::ClientError;
+use crate::protocol::ClientError;
 
 /// How the names begin that statements have on the server.
 const RESERVED: &str = "pgtenant_";

@@ -2,8 +2,8 @@
 
 use super::super::statements::Statement;
 use crate::guard::Verdict;
+use crate::protocol::backend;
 use crate::server::PreparedId;
-use crate::wire::backend;
 use std::collections::VecDeque;
 use std::sync::Arc;
 

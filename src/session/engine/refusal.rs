@@ -1,7 +1,7 @@
 //! Errors that are told in the server's words.
 
-use crate::wire::ClientError;
-use crate::wire::frontend::LayoutError;
+use crate::protocol::ClientError;
+use crate::protocol::frontend::LayoutError;
 
 pub(super) fn layout(error: LayoutError) -> ClientError {
     ClientError::error("08P01", error.to_string())

@@ -3,12 +3,12 @@
 use super::Engine;
 use super::link::{Link, Pinned};
 use crate::attach::Cleanup;
+use crate::config::Pin;
 use crate::guard::Effects;
 use crate::guard::Permission;
 use crate::guard::TouchedSettings;
 use crate::guard::Verdict;
-use crate::settings::Pin;
-use crate::wire::ClientError;
+use crate::protocol::ClientError;
 
 /// Most temporary relations that a client may make while it keeps its server
 /// connection.

@@ -5,9 +5,9 @@ use super::outstanding::Reply;
 use super::{Engine, Fault};
 use crate::attach::Cleanup;
 use crate::guard::{SqlName, Verdict};
+use crate::protocol::backend::{self, TransactionStatus};
 use crate::server::{Pipe, Shape};
 use crate::transport::Buffer;
-use crate::wire::backend::{self, TransactionStatus};
 
 /// What becomes of a server's message.
 pub(super) enum Fate {

@@ -6,9 +6,9 @@ use super::outstanding::Reply;
 use super::response::Fate;
 use super::{Engine, Fault};
 use crate::attach::Cleanup;
+use crate::protocol::ClientError;
+use crate::protocol::backend::{self, Report};
 use crate::server::Pipe;
-use crate::wire::ClientError;
-use crate::wire::backend::{self, Report};
 
 impl Engine {
     pub(super) fn take_error(

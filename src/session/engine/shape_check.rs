@@ -4,9 +4,9 @@ use super::super::statements::Statement;
 use super::outstanding::Reply;
 use super::upstream::written;
 use super::{Engine, Step, Up};
+use crate::protocol::ClientError;
+use crate::protocol::frontend::Header;
 use crate::server::Prepared;
-use crate::wire::ClientError;
-use crate::wire::frontend::Header;
 use postgres_protocol::message::frontend as write;
 use std::sync::Arc;
 

@@ -9,8 +9,8 @@ use super::super::refusal::{layout, no_statement, too_many_portals};
 use super::super::upstream::put_len;
 use super::super::{Engine, Step, Up};
 use crate::guard::{self, Parameter};
-use crate::wire::ClientError;
-use crate::wire::frontend::{self, BindValues, HEADER, Header, LayoutError};
+use crate::protocol::ClientError;
+use crate::protocol::frontend::{self, BindValues, HEADER, Header, LayoutError};
 use std::sync::Arc;
 
 /// Longest Bind that is taken where its values are judged, in bytes.

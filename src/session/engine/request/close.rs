@@ -3,8 +3,8 @@
 use super::super::outstanding::Reply;
 use super::super::refusal::layout;
 use super::super::{Engine, Step, Up};
-use crate::wire::backend;
-use crate::wire::frontend::{self, Header, Target};
+use crate::protocol::backend;
+use crate::protocol::frontend::{self, Header, Target};
 
 impl Engine {
     pub(in crate::session::engine) fn close(

@@ -4,8 +4,8 @@
 use super::super::link::Gate;
 use super::super::outstanding::Reply;
 use super::super::{Engine, Fault, Step, Up};
-use crate::wire::ClientError;
-use crate::wire::frontend::{Header, Kind};
+use crate::protocol::ClientError;
+use crate::protocol::frontend::{Header, Kind};
 
 impl Engine {
     pub(in crate::session::engine) fn copy(

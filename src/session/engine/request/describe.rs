@@ -6,7 +6,7 @@ use super::super::outstanding::Reply;
 use super::super::refusal::{layout, no_statement};
 use super::super::upstream::written;
 use super::super::{Engine, Step, Up};
-use crate::wire::frontend::{self, Header, Target};
+use crate::protocol::frontend::{self, Header, Target};
 use postgres_protocol::message::frontend as write;
 use std::sync::Arc;
 

@@ -3,8 +3,8 @@
 use super::super::outstanding::Reply;
 use super::super::refusal::layout;
 use super::super::{Engine, Step, Up};
-use crate::wire::ClientError;
-use crate::wire::frontend::{self, Header};
+use crate::protocol::ClientError;
+use crate::protocol::frontend::{self, Header};
 
 impl Engine {
     pub(in crate::session::engine) fn check_execute(

@@ -7,9 +7,9 @@ use super::super::outstanding::{Pending, Reply};
 use super::super::refusal::{keepable, layout, name_taken, too_many_statements};
 use super::super::{Engine, Judged, Step, Up};
 use crate::guard::Verdict;
+use crate::protocol::ClientError;
+use crate::protocol::frontend::{self, Header};
 use crate::server::Prepared;
-use crate::wire::ClientError;
-use crate::wire::frontend::{self, Header};
 use std::sync::Arc;
 
 impl Engine {

@@ -4,8 +4,8 @@ use super::super::link::{Phase, is_exclusive};
 use super::super::outstanding::Reply;
 use super::super::{Engine, Judged, Step, Up};
 use crate::guard::Verdict;
-use crate::wire::backend::TransactionStatus;
-use crate::wire::frontend::Header;
+use crate::protocol::backend::TransactionStatus;
+use crate::protocol::frontend::Header;
 use std::sync::Arc;
 
 impl Engine {

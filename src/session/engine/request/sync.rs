@@ -3,7 +3,7 @@
 use super::super::link::Phase;
 use super::super::outstanding::Reply;
 use super::super::{Engine, Step, Up};
-use crate::wire::frontend::Header;
+use crate::protocol::frontend::Header;
 
 impl Engine {
     pub(in crate::session::engine) fn sync(&mut self, header: Header, up: &mut Up<'_>) -> Step {

@@ -23,8 +23,8 @@ pub use files::{SqlFile, SqlFiles};
 pub use join::{Joining, install as install_trigger};
 pub use template::{Template, TemplateError};
 
-use crate::maintenance::Url;
-use crate::settings::Settings;
+use crate::config::Settings;
+use crate::ops::sql_client::Url;
 use crate::tenant::{Attachment, Tenant};
 use std::fmt;
 

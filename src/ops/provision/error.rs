@@ -1,6 +1,6 @@
 //! What can go wrong, told to people.
 
-use crate::maintenance::{MaintenanceError, explain};
+use crate::ops::sql_client::{SqlClientError, explain};
 
 /// Why nothing was made.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +10,7 @@ pub enum ProvisionError {
     Refused(String),
     /// The connection or a query failed.
     #[error(transparent)]
-    Maintenance(#[from] MaintenanceError),
+    Maintenance(#[from] SqlClientError),
     /// A step of the script failed.
     #[error("{what}: {}", explain(.source))]
     Step {

@@ -3,8 +3,8 @@
 use super::ProvisionError;
 use super::error::refuse;
 use super::script::Script;
-use crate::maintenance::Database;
-use crate::settings::{Secret, Server};
+use crate::config::{Secret, Server};
+use crate::ops::sql_client::Database;
 use crate::tenant::{TenantRole, Verifier};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use tokio_postgres::Client;

@@ -15,8 +15,8 @@ mod scope;
 pub use catalogue::{CHECKS, Check, find};
 pub use finding::{Checked, Finding, Place, Report, Severity};
 
-use super::{Database, MaintenanceError, Url};
-use crate::settings::Settings;
+use crate::config::Settings;
+use crate::ops::sql_client::{Database, SqlClientError, Url};
 use scope::Scope;
 
 /// Checks the configuration alone.
@@ -61,7 +61,7 @@ async fn look(
     database: &str,
     scope: &Scope,
     report: &mut Report,
-) -> Result<(), MaintenanceError> {
+) -> Result<(), SqlClientError> {
     let configured = settings
         .servers
         .iter()

@@ -1,9 +1,9 @@
 //! A connection for queries of our own.
 
-use super::MaintenanceError;
+use super::SqlClientError;
 use super::stream::{AlreadySecured, Stream};
+use crate::config::{Secret, Server, ServerTls};
 use crate::server::{ConnectError, dial, secure};
-use crate::settings::{Secret, Server, ServerTls};
 use std::future::poll_fn;
 use tokio::sync::watch;
 use tokio_postgres::config::{SslMode, SslNegotiation};
@@ -30,13 +30,13 @@ impl Database {
     /// kept running.
     ///
     /// # Errors
-    /// [`MaintenanceError::Connect`] and [`MaintenanceError::Login`].
+    /// [`SqlClientError::Connect`] and [`SqlClientError::Login`].
     pub async fn connect(
         server: &Server,
         database: &str,
         user: &str,
         password: Option<&Secret>,
-    ) -> Result<Self, MaintenanceError> {
+    ) -> Result<Self, SqlClientError> {
         let mut config = config(database, user, password);
         config.options("-c search_path=");
         let (client, connection) = open(server, config).await?;
@@ -56,7 +56,7 @@ impl Database {
         database: &str,
         user: &str,
         password: Option<&Secret>,
-    ) -> Result<(Self, watch::Receiver<u64>), MaintenanceError> {
+    ) -> Result<(Self, watch::Receiver<u64>), SqlClientError> {
         let config = config(database, user, password);
         let (client, connection) = open(server, config).await?;
         let (count, counted) = watch::channel(0);
@@ -98,13 +98,13 @@ enum Failure {
 }
 
 impl Failure {
-    fn at(self, server: &Server, config: &Config) -> MaintenanceError {
+    fn at(self, server: &Server, config: &Config) -> SqlClientError {
         let place = format!("{}:{}", server.host, server.port);
         let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
         let (database, user) = (name(config.get_dbname()), name(config.get_user()));
         match self {
-            Self::Connect(source) => MaintenanceError::Connect { place, source },
-            Self::Login(source) => MaintenanceError::Login {
+            Self::Connect(source) => SqlClientError::Connect { place, source },
+            Self::Login(source) => SqlClientError::Login {
                 place,
                 database,
                 user,
@@ -114,7 +114,7 @@ impl Failure {
     }
 }
 
-async fn open(server: &Server, config: Config) -> Result<(Client, Connection), MaintenanceError> {
+async fn open(server: &Server, config: Config) -> Result<(Client, Connection), SqlClientError> {
     let limit = server.connect_timeout;
     tokio::time::timeout(limit, establish(server, &config))
         .await

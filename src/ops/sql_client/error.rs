@@ -4,7 +4,7 @@ use crate::server::ConnectError;
 
 /// Why a query of our own was not answered.
 #[derive(Debug, thiserror::Error)]
-pub enum MaintenanceError {
+pub enum SqlClientError {
     /// The server cannot be reached, or TLS cannot be established as asked.
     #[error("cannot connect to {place}: {source}")]
     Connect {

@@ -4,8 +4,8 @@ use super::catalogue::{self, CHECKS, Check, Kind};
 use super::finding::{Checked, Finding, Place, Report};
 use super::releases;
 use super::scope::Scope;
-use super::{Database, MaintenanceError, policies};
-use crate::maintenance::explain;
+use super::{Database, SqlClientError, policies};
+use crate::ops::sql_client::explain;
 use crate::tenant::{Claim, Seal};
 use std::collections::BTreeSet;
 use tokio_postgres::error::SqlState;
@@ -23,7 +23,7 @@ pub(super) async fn check(
     server: &str,
     scope: &Scope,
     report: &mut Report,
-) -> Result<(), MaintenanceError> {
+) -> Result<(), SqlClientError> {
     let place = Place::Database {
         server: server.to_owned(),
         database: database.name.clone(),

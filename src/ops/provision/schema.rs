@@ -5,7 +5,7 @@ use super::ledger::{self, Ledger};
 use super::role::Connect;
 use super::script::{PINNED, Script};
 use super::{Mode, ProvisionError, Report, Site, copy, files, role};
-use crate::maintenance::Database;
+use crate::ops::sql_client::Database;
 use crate::tenant::{Attachment, Identity, Tenant};
 use postgres_protocol::escape::escape_identifier;
 use std::sync::Arc;

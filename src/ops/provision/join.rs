@@ -4,7 +4,7 @@ use super::error::refuse;
 use super::schema::{begin, report};
 use super::script::Script;
 use super::{Mode, ProvisionError, Report, Site, copy, ledger};
-use crate::settings::Naming;
+use crate::config::Naming;
 use crate::tenant::IsolationName;
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use tokio_postgres::Client;

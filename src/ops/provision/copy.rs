@@ -5,7 +5,7 @@ use super::error::refuse;
 use super::files::sha256;
 use super::ledger::Ledger;
 use super::script::Script;
-use crate::maintenance::Database;
+use crate::ops::sql_client::Database;
 use postgres_protocol::escape::escape_identifier;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use pgtenant::maintenance::{MaintenanceError, Url};
+use pgtenant::ops::sql_client::{SqlClientError, Url};
 use pgtenant::throwaway::{Authority, Cluster, ClusterOptions, TlsOptions};
 use tokio::runtime::Builder;
 
@@ -39,7 +39,7 @@ fn url(cluster: &Cluster, host: &str, parameters: &str) -> Url {
 }
 
 /// Whether the session is encrypted, and its search path.
-async fn state(url: &Url) -> Result<(bool, String), MaintenanceError> {
+async fn state(url: &Url) -> Result<(bool, String), SqlClientError> {
     let database = url.connect().await?;
     let sql = "SELECT ssl, current_setting('search_path') FROM pg_stat_ssl \
                WHERE pid = pg_backend_pid()";

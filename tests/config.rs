@@ -1,11 +1,11 @@
 //! The configuration: what loads, and what is said about what does not.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use pgtenant::guard;
-use pgtenant::settings::{
+use pgtenant::config::{
     ClientTls, IsolationKind, LogFormat, Origin, PerAddress, Pin, PoolMode, Problems, ServerTls,
     Settings, Share, Throttling, load_with,
 };
+use pgtenant::guard;
 use pgtenant::tenant::{
     Attachment, CertificateName, Identity, IsolationName, NameKind, Seal, ServerName, Tenant,
     TenantRole,

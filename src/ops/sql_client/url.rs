@@ -1,8 +1,8 @@
 //! A PostgreSQL connection URL.
 
-use super::{Database, MaintenanceError};
+use super::{Database, SqlClientError};
+use crate::config::{Secret, Server, ServerTls};
 use crate::server::ConnectError;
-use crate::settings::{Secret, Server, ServerTls};
 use crate::tenant::ServerName;
 use percent_encoding::percent_decode_str;
 use rustls::RootCertStore;
@@ -121,7 +121,7 @@ impl Url {
     ///
     /// # Errors
     /// As [`Database::connect`].
-    pub async fn connect(&self) -> Result<Database, MaintenanceError> {
+    pub async fn connect(&self) -> Result<Database, SqlClientError> {
         self.connect_to(&self.database).await
     }
 
@@ -129,11 +129,11 @@ impl Url {
     ///
     /// # Errors
     /// As [`Database::connect`].
-    pub async fn connect_to(&self, database: &str) -> Result<Database, MaintenanceError> {
+    pub async fn connect_to(&self, database: &str) -> Result<Database, SqlClientError> {
         let (user, password) = (self.user(), self.password());
         let connected = Database::connect(&self.server, database, user, password).await;
         match connected {
-            Err(MaintenanceError::Connect {
+            Err(SqlClientError::Connect {
                 source: ConnectError::Tls(_),
                 ..
             }) if self.may_fall_back => {

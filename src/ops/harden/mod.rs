@@ -4,7 +4,7 @@
 
 mod sql;
 
-use super::{Database, MaintenanceError};
+use crate::ops::sql_client::{Database, SqlClientError};
 use crate::tenant::{Seal, SealKey};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -58,8 +58,8 @@ impl Hardening {
     /// Returns lines for people.
     ///
     /// # Errors
-    /// [`MaintenanceError::Query`]; nothing has been changed then.
-    pub async fn apply(&self, database: &mut Database) -> Result<Vec<String>, MaintenanceError> {
+    /// [`SqlClientError::Query`]; nothing has been changed then.
+    pub async fn apply(&self, database: &mut Database) -> Result<Vec<String>, SqlClientError> {
         let transaction = database.client.transaction().await?;
         for piece in self.before_keys() {
             transaction.batch_execute(&piece).await?;
@@ -136,8 +136,8 @@ impl Undoing {
     /// Takes the seal away, in one transaction. Returns lines for people.
     ///
     /// # Errors
-    /// [`MaintenanceError::Query`]; nothing has been changed then.
-    pub async fn apply(&self, database: &mut Database) -> Result<Vec<String>, MaintenanceError> {
+    /// [`SqlClientError::Query`]; nothing has been changed then.
+    pub async fn apply(&self, database: &mut Database) -> Result<Vec<String>, SqlClientError> {
         let transaction = database.client.transaction().await?;
         for piece in self.pieces() {
             transaction.batch_execute(&piece).await?;

@@ -1,6 +1,6 @@
 //! What there is to look at: the databases of the tenants, and how they use them.
 
-use crate::settings::{Isolation, IsolationKind, Secret, Settings};
+use crate::config::{Isolation, IsolationKind, Secret, Settings};
 use crate::tenant::{Attachment, Identity, Seal, Tenant};
 use std::collections::{BTreeMap, BTreeSet};
 

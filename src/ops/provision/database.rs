@@ -6,7 +6,7 @@ use super::role::Connect;
 use super::schema::{applied, begin, report};
 use super::script::Script;
 use super::{Mode, ProvisionError, Report, Site, files, role};
-use crate::maintenance::Database;
+use crate::ops::sql_client::Database;
 use crate::tenant::Tenant;
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use tokio_postgres::Client;

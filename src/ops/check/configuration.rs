@@ -2,8 +2,8 @@
 
 use super::catalogue::{self, Check};
 use super::finding::{Finding, Place};
+use crate::config::{ClientTls, IsolationKind, ServerTls, Settings, Verification};
 use crate::guard::{Mode, Permission};
-use crate::settings::{ClientTls, IsolationKind, ServerTls, Settings, Verification};
 use crate::tenant::Seal;
 use std::net::IpAddr;
 

@@ -4,7 +4,7 @@ use super::isolation::{Isolations, Kind};
 use super::problem::shown;
 use super::reader::Reader;
 use super::tenants::Placed;
-use crate::settings::Server;
+use crate::config::Server;
 use crate::tenant::{Attachment, Identity, ServerName};
 use foldhash::fast::RandomState;
 use std::borrow::Cow;
