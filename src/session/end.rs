@@ -3,6 +3,7 @@
 use super::engine::Fault;
 use super::orders::Ending;
 use crate::protocol::ClientError;
+use crate::protocol::backend::TransactionStatus;
 use std::io;
 
 /// Why a session is over.
@@ -48,6 +49,30 @@ impl End {
                     .hint("The transaction that was running has been rolled back; connect again.")
             }
         })
+    }
+
+    /// The server reads statements otherwise than the guard.
+    pub(super) fn misread(setting: &str) -> Self {
+        let message = format!("terminating connection: code in the database has changed {setting}");
+        Self::Failed(ClientError::fatal("42501", message).hint(
+            "pgtenant can judge statements only in UTF8 and with standard_conforming_strings on.",
+        ))
+    }
+
+    /// Others need its server connection.
+    pub(super) fn for_others(status: TransactionStatus, idle: bool) -> Self {
+        let (sqlstate, doing) = match (status, idle) {
+            (TransactionStatus::Idle, true) => ("57P05", "held its server connection for locks"),
+            (TransactionStatus::Idle, false) => (
+                "57P05",
+                "held its server connection in the midst of a message or pipeline",
+            ),
+            _ => ("25P03", "was idle in a transaction"),
+        };
+        let message = format!("terminating connection: it {doing} while other clients waited");
+        Self::Failed(ClientError::fatal(sqlstate, message).hint(
+            "End transactions and drop session objects when they are no longer used (pool.reclaim_after).",
+        ))
     }
 }
 

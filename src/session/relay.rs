@@ -6,7 +6,6 @@ use super::engine::{Pinned, SLOW_CLIENT, Step};
 use super::{Exchange, Leaving, Session};
 use crate::guard::Mode;
 use crate::protocol::ClientError;
-use crate::protocol::backend::TransactionStatus;
 use crate::transport;
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -255,7 +254,7 @@ impl Session {
             if let Some(setting) = link.misread
                 && self.engine.guard.options().mode == Mode::Enforce
             {
-                return Err(Outcome::End(End::Failed(misread(setting))));
+                return Err(Outcome::End(End::misread(setting)));
             }
             let out = !self.engine.client.output.is_empty() || link.scan.has_approved();
             if out || before != connection.input().len() {
@@ -318,7 +317,7 @@ impl Session {
         let link = &exchange.link;
         let sends = self.engine.client.scan.is_within();
         if !link.is_idle() || sends || link.pinned != Pinned::ByObjects {
-            return Outcome::End(ended_for_others(link.status, link.is_idle() && !sends));
+            return Outcome::End(End::for_others(link.status, link.is_idle() && !sends));
         }
         self.engine.lose(link);
         self.engine.client.send_error(
@@ -372,34 +371,6 @@ impl Session {
         let renews = exchange.link.is_doubted() || exchange.lease.connection().is_stale();
         renews.then_some(Outcome::Renew)
     }
-}
-
-/// What is told once the server reads statements otherwise than the guard.
-fn misread(setting: &str) -> ClientError {
-    ClientError::fatal(
-        "42501",
-        format!("terminating connection: code in the database has changed {setting}"),
-    )
-    .hint("pgtenant can judge statements only in UTF8 and with standard_conforming_strings on.")
-}
-
-/// The end of a session whose server connection others need.
-fn ended_for_others(status: TransactionStatus, idle: bool) -> End {
-    let (sqlstate, doing) = match (status, idle) {
-        (TransactionStatus::Idle, true) => ("57P05", "held its server connection for locks"),
-        (TransactionStatus::Idle, false) => (
-            "57P05",
-            "held its server connection in the midst of a message or pipeline",
-        ),
-        _ => ("25P03", "was idle in a transaction"),
-    };
-    End::Failed(
-        ClientError::fatal(
-            sqlstate,
-            format!("terminating connection: it {doing} while other clients waited"),
-        )
-        .hint("End transactions and drop session objects when they are no longer used (pool.reclaim_after)."),
-    )
 }
 
 fn is_gone(error: &io::Error) -> bool {

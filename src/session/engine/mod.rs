@@ -19,6 +19,8 @@
 mod answering;
 mod answers;
 mod client_side;
+mod completion;
+mod content;
 mod dispatch;
 mod followup;
 mod judge;

@@ -1,10 +1,11 @@
 //! What the server answers, and what is known from it.
 
+use super::content::{acted_upon, content, take_step};
 use super::link::{Gate, Link, Phase};
 use super::outstanding::Reply;
 use super::{Engine, Fault};
 use crate::attach::Cleanup;
-use crate::guard::{SqlName, Verdict};
+use crate::guard::Verdict;
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::server::{Pipe, Shape};
 use crate::transport::Buffer;
@@ -20,7 +21,7 @@ pub(super) enum Fate {
 }
 
 /// A message that nothing outstanding is answered with.
-const UNEXPECTED: Fault = Fault::Server("an answer that nothing had asked for");
+pub(super) const UNEXPECTED: Fault = Fault::Server("an answer that nothing had asked for");
 
 impl Engine {
     /// Looks at what the server has sent, as far as it can be understood.
@@ -239,75 +240,6 @@ impl Engine {
         }
     }
 
-    /// A statement has run.
-    fn take_command(
-        &mut self,
-        link: &mut Link,
-        pipe: &mut Pipe,
-        body: &[u8],
-    ) -> Result<Fate, Fault> {
-        match link.outstanding.front() {
-            Some(Reply::Ours(b'C')) => {
-                link.outstanding.pop();
-                return Ok(Fate::Drop);
-            }
-            Some(Reply::Query(verdict)) => {
-                let verdict = verdict.clone();
-                self.completed(link, pipe, &verdict, body);
-                return Ok(Fate::Pass);
-            }
-            _ => {}
-        }
-        let Some(Reply::Execute(verdict)) = link.outstanding.pop() else {
-            return Err(UNEXPECTED);
-        };
-        link.copy_in = false;
-        if let Some(verdict) = verdict {
-            self.completed(link, pipe, &verdict, body);
-            let effects = &verdict.effects;
-            link.followup.reattach |= effects.resets;
-            link.followup.committed |= body.starts_with(b"DISCARD ALL");
-            if self.returns_to_startup(&verdict) {
-                link.followup.returned.extend_from_slice(&effects.defaults);
-            }
-        }
-        Ok(Fate::Pass)
-    }
-
-    /// What has taken effect once a command of a query string is complete.
-    fn completed(&mut self, link: &mut Link, pipe: &mut Pipe, verdict: &Verdict, tag: &[u8]) {
-        let tag = tag.strip_suffix(b"\0").unwrap_or(tag);
-        match tag {
-            b"DEALLOCATE ALL" | b"DISCARD ALL" => {
-                pipe.prepared.clear();
-                self.statements.clear_named();
-            }
-            b"DEALLOCATE" => {
-                let names = verdict
-                    .effects
-                    .sql_names
-                    .iter()
-                    .filter_map(|named| match named {
-                        SqlName::Deallocate(name) => Some(name),
-                        _ => None,
-                    });
-                if let Some(name) = names.skip(link.deallocated).map(|name| &**name).next() {
-                    self.statements.remove(name.as_bytes());
-                }
-                link.deallocated += 1;
-            }
-            _ => {}
-        }
-        if tag == b"DISCARD ALL" || tag == b"DISCARD TEMP" {
-            self.lost.clear();
-        }
-        if tag == b"DISCARD ALL" {
-            link.pinned = super::link::Pinned::No;
-            link.temporary.clear();
-            link.cleanup = Cleanup::None;
-        }
-    }
-
     fn take_ready(&mut self, link: &mut Link, status: TransactionStatus) -> Result<Fate, Fault> {
         let mut fate = Fate::Pass;
         let is_query = !matches!(link.outstanding.front(), Some(Reply::Sync));
@@ -385,73 +317,6 @@ fn owes_ours(link: &Link) -> bool {
 /// Whether there is something to note when its commands are complete.
 fn is_noted(verdict: &Verdict) -> bool {
     super::link::is_exclusive(verdict) || !verdict.effects.defaults.is_empty()
-}
-
-/// How many bytes of a message's body are acted upon, at most.
-fn acted_upon(link: &Link, tag: u8) -> usize {
-    match tag {
-        // Name and value: a longer one does not decode.
-        b'Z' | b'S' => 64 << 10,
-        // The severity comes first, and errors that name a prepared statement
-        // are short; others can quote a value of megabytes.
-        b'E' => 1 << 10,
-        b'C' => 64,
-        b'T' => match link.outstanding.front() {
-            Some(Reply::DescribeStatement(..) | Reply::OurDescribe(_)) => 64 << 10,
-            _ => 0,
-        },
-        b'D' => match link.outstanding.front() {
-            Some(Reply::OurTenant(..)) => 64 << 10,
-            _ => 0,
-        },
-        _ => 0,
-    }
-}
-
-/// Rows, copied data and what is said besides.
-fn content(link: &mut Link, tag: u8, body: &[u8]) -> Result<Fate, Fault> {
-    match (tag, link.outstanding.front()) {
-        (b'N' | b'A', _) => Ok(Fate::Pass),
-        // Data that nobody asked for would be another's.
-        (_, None) => Err(UNEXPECTED),
-        (b't', Some(Reply::OurDescribe(_))) => Ok(Fate::Drop),
-        (b'D', Some(Reply::OurTenant(value, columns))) => {
-            let row = backend::data_row(body).unwrap_or_default();
-            let is_value = |column: &Option<&[u8]>| *column == Some(value.as_bytes());
-            if row.len() != *columns || !row.iter().all(is_value) {
-                return Err(Fault::Server(
-                    "another tenant than the one that was attached",
-                ));
-            }
-            link.outstanding.pop();
-            Ok(Fate::Drop)
-        }
-        (b'D', Some(Reply::OurRow)) => {
-            link.outstanding.pop();
-            Ok(Fate::Drop)
-        }
-        (b'D' | b'd' | b'c' | b'H', Some(Reply::Query(_) | Reply::Execute(_)))
-        | (b't', Some(Reply::DescribeStatement(..) | Reply::Describe)) => Ok(Fate::Pass),
-        _ => Err(UNEXPECTED),
-    }
-}
-
-/// What an Execute or Query is answered with, step by step.
-fn take_step(link: &mut Link, tag: u8) -> Result<Fate, Fault> {
-    match (tag, link.outstanding.front()) {
-        (b'G', Some(Reply::Query(verdict) | Reply::Execute(Some(verdict))))
-            if super::link::is_exclusive(verdict) =>
-        {
-            link.copy_in = true;
-            Ok(Fate::Pass)
-        }
-        (b'I', Some(Reply::Query(_))) => Ok(Fate::Pass),
-        (b'I' | b's', Some(Reply::Execute(_))) => {
-            link.outstanding.pop();
-            Ok(Fate::Pass)
-        }
-        _ => Err(UNEXPECTED),
-    }
 }
 
 /// The server is ready for the next query, in this state.

@@ -1,0 +1,80 @@
+//! What has taken effect once a command is complete.
+
+use super::link::{Link, Pinned};
+use super::outstanding::Reply;
+use super::response::{Fate, UNEXPECTED};
+use super::{Engine, Fault};
+use crate::attach::Cleanup;
+use crate::guard::{SqlName, Verdict};
+use crate::server::Pipe;
+
+impl Engine {
+    /// A statement has run.
+    pub(super) fn take_command(
+        &mut self,
+        link: &mut Link,
+        pipe: &mut Pipe,
+        body: &[u8],
+    ) -> Result<Fate, Fault> {
+        match link.outstanding.front() {
+            Some(Reply::Ours(b'C')) => {
+                link.outstanding.pop();
+                return Ok(Fate::Drop);
+            }
+            Some(Reply::Query(verdict)) => {
+                let verdict = verdict.clone();
+                self.completed(link, pipe, &verdict, body);
+                return Ok(Fate::Pass);
+            }
+            _ => {}
+        }
+        let Some(Reply::Execute(verdict)) = link.outstanding.pop() else {
+            return Err(UNEXPECTED);
+        };
+        link.copy_in = false;
+        if let Some(verdict) = verdict {
+            self.completed(link, pipe, &verdict, body);
+            let effects = &verdict.effects;
+            link.followup.reattach |= effects.resets;
+            link.followup.committed |= body.starts_with(b"DISCARD ALL");
+            if self.returns_to_startup(&verdict) {
+                link.followup.returned.extend_from_slice(&effects.defaults);
+            }
+        }
+        Ok(Fate::Pass)
+    }
+
+    /// What has taken effect once a command of a query string is complete.
+    fn completed(&mut self, link: &mut Link, pipe: &mut Pipe, verdict: &Verdict, tag: &[u8]) {
+        let tag = tag.strip_suffix(b"\0").unwrap_or(tag);
+        match tag {
+            b"DEALLOCATE ALL" | b"DISCARD ALL" => {
+                pipe.prepared.clear();
+                self.statements.clear_named();
+            }
+            b"DEALLOCATE" => {
+                let names = verdict
+                    .effects
+                    .sql_names
+                    .iter()
+                    .filter_map(|named| match named {
+                        SqlName::Deallocate(name) => Some(name),
+                        _ => None,
+                    });
+                if let Some(name) = names.skip(link.deallocated).map(|name| &**name).next() {
+                    self.statements.remove(name.as_bytes());
+                }
+                link.deallocated += 1;
+            }
+            _ => {}
+        }
+        if tag == b"DISCARD ALL" || tag == b"DISCARD TEMP" {
+            self.lost.clear();
+        }
+        if tag == b"DISCARD ALL" {
+            link.pinned = Pinned::No;
+            link.temporary.clear();
+            link.cleanup = Cleanup::None;
+        }
+    }
+}
