@@ -390,6 +390,9 @@ pub struct Pool {
     /// How long a client may hold a server connection and do nothing with it
     /// (in an open transaction, or pinned) while another client waits for one.
     pub reclaim_after: Duration,
+    /// How long nothing may move while a server's answer is awaited until the
+    /// server is asked whether one is to come.
+    pub check_after: Duration,
 }
 
 /// When a server connection goes back to the pool.

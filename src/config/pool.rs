@@ -67,6 +67,10 @@ pub(super) fn read(mut section: Section<'_>) -> Pool {
             .optional("reclaim_after")
             .and_then(|entry| entry.duration(MILLISECOND..=24 * HOUR))
             .unwrap_or(Duration::from_secs(5)),
+        check_after: section
+            .optional("check_after")
+            .and_then(|entry| entry.duration(MILLISECOND..=24 * HOUR))
+            .unwrap_or(Duration::from_secs(60)),
     };
     section.finish();
     pool

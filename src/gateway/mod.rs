@@ -7,6 +7,7 @@ mod live;
 mod places;
 mod seats;
 mod stop;
+mod watchdog;
 mod watched;
 mod worker;
 
@@ -116,6 +117,7 @@ impl Gateway {
         } = self;
         let workers = Workers::start(workers, &shared, &stop)?;
         let sweeper = tokio::spawn(sweep(shared.clone()));
+        let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
         let accepting: Vec<_> = listeners
             .into_iter()
             .map(|listener| tokio::spawn(accept(listener, workers.clone())))
@@ -134,6 +136,7 @@ impl Gateway {
             () = workers.left() => true,
         };
         sweeper.abort();
+        watchdog.abort();
         if drained {
             shared.pools.close().await;
         }

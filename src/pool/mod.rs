@@ -7,11 +7,13 @@
 mod backoff;
 mod closing;
 mod lease;
+mod pools;
 mod queue;
 mod reclaim;
 mod welcome;
 
 pub use lease::{Asked, Grant, Lease, Place, Waiting};
+pub use pools::Pools;
 pub use queue::SETTLE_LIMIT;
 pub use welcome::{Key as WelcomeKey, Welcome};
 
@@ -19,134 +21,13 @@ use crate::attach::{Parked, SessionSettings, base};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
-use crate::tenant::{Attachment, Endpoint, Identity, Placement, ServerName, SharedTenant};
+use crate::tenant::{Attachment, Endpoint, Identity, Placement, SharedTenant};
 use backoff::Backoff;
 use queue::{Evicted, NotYet, Queue};
 use reclaim::Holder;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use welcome::Welcomes;
-
-/// All pools, by what they connect to.
-#[derive(Debug)]
-pub struct Pools {
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    servers: BTreeMap<ServerName, Arc<Server>>,
-    settings: config::Pool,
-    open: HashMap<Endpoint, Arc<Pool>>,
-    /// Those that were replaced and have connections in use still.
-    retired: Vec<Arc<Pool>>,
-}
-
-impl Pools {
-    /// No pool yet: each is made when its first client comes.
-    #[must_use]
-    pub fn new(servers: BTreeMap<ServerName, Server>, settings: config::Pool) -> Self {
-        Self {
-            state: Mutex::new(State {
-                servers: shared(servers),
-                settings,
-                open: HashMap::new(),
-                retired: Vec::new(),
-            }),
-        }
-    }
-
-    /// The pool of a database; `None` if no server has its name.
-    pub fn get(&self, endpoint: &Endpoint) -> Option<Arc<Pool>> {
-        let mut state = lock(&self.state);
-        if let Some(pool) = state.open.get(endpoint) {
-            return Some(pool.clone());
-        }
-        let server = state.servers.get(&endpoint.server)?.clone();
-        let pool = Pool::new(endpoint.clone(), server, state.settings.clone());
-        let pool = Arc::new(pool);
-        state.open.insert(endpoint.clone(), pool.clone());
-        Some(pool)
-    }
-
-    /// Takes other servers and settings from now on. Returns the pools that
-    /// these change: [`Pool::retire`] them once nobody is sent to them any more.
-    pub fn replace(
-        &self,
-        servers: BTreeMap<ServerName, Server>,
-        settings: config::Pool,
-    ) -> Vec<Arc<Pool>> {
-        let mut state = lock(&self.state);
-        let unchanged = settings == state.settings;
-        let mut servers = shared(servers);
-        for (name, server) in &mut servers {
-            if let Some(known) = state.servers.get(name)
-                && **known == **server
-            {
-                *server = known.clone();
-            }
-        }
-        let open = std::mem::take(&mut state.open);
-        let (kept, retired): (HashMap<_, _>, HashMap<_, _>) =
-            open.into_iter().partition(|(endpoint, pool)| {
-                let server = servers.get(&endpoint.server);
-                unchanged && server.is_some_and(|server| Arc::ptr_eq(server, &pool.server))
-            });
-        state.open = kept;
-        state.servers = servers;
-        state.settings = settings;
-        let retired: Vec<_> = retired.into_values().collect();
-        state.retired.extend(retired.iter().cloned());
-        retired
-    }
-
-    /// Closes connections that have been idle for too long, or that their
-    /// server has closed, tells those who have waited for too long, and takes
-    /// back connections that others wait for and whose clients do nothing with
-    /// them. To be called several times a second: it is what `wait_timeout` is
-    /// precise to.
-    pub fn sweep(&self) {
-        for pool in self.all() {
-            let swept = lock(&pool.queue).sweep(&pool, pool.settings.idle_timeout);
-            pool.close(swept.evicted);
-            for spoilt in swept.spoilt {
-                tracing::warn!(target: "pgtenant::server", "dropped a server connection whose cleanup failed");
-                spoilt.abandon();
-            }
-            queue::hand_out(swept.late);
-            pool.reclaim();
-        }
-        lock(&self.state)
-            .retired
-            .retain(|pool| !lock(&pool.queue).is_empty());
-    }
-
-    /// Closes every idle connection.
-    pub async fn close(&self) {
-        for pool in self.all() {
-            let swept = lock(&pool.queue).sweep(&pool, Duration::ZERO);
-            queue::hand_out(swept.late);
-            drop(swept.spoilt);
-            for connection in swept.evicted {
-                connection.close().await;
-            }
-        }
-    }
-
-    fn all(&self) -> Vec<Arc<Pool>> {
-        let state = lock(&self.state);
-        let all = state.open.values().chain(&state.retired);
-        all.cloned().collect()
-    }
-}
-
-fn shared(servers: BTreeMap<ServerName, Server>) -> BTreeMap<ServerName, Arc<Server>> {
-    let servers = servers.into_iter();
-    servers
-        .map(|(name, server)| (name, Arc::new(server)))
-        .collect()
-}
 
 /// The connections to one database.
 #[derive(Debug)]
@@ -364,6 +245,19 @@ impl Pool {
         self.settings.share == Share::Tenant
             || matches!(placement.identity, Identity::Tenant(_))
             || matches!(&placement.attachment, Attachment::Setting { seal, .. } if seal.is_readable())
+    }
+
+    /// The database that the pool connects to.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.endpoint.database
+    }
+
+    /// As whom a connection for a tenant in this place is opened.
+    #[must_use]
+    pub fn account(&self, placement: &Placement) -> (Arc<str>, Option<Secret>) {
+        let flavor = self.flavor(placement);
+        (flavor.user, flavor.password)
     }
 
     /// As whom, and for whom, the tenant's connections are opened.

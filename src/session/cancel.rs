@@ -2,12 +2,15 @@
 //! from the key that the proxy gave to a client to the server connection that
 //! the client is using and never to another; and orders.
 
+mod awaited;
 mod delivery;
 mod entry;
+mod overdue;
 mod running;
 mod told;
 
 pub(super) use delivery::{Aftermath, Settled};
+pub use overdue::Overdue;
 
 use super::orders::{Ending, Membership, Order};
 use crate::pool::Pool;
@@ -20,6 +23,7 @@ use delivery::Lanes;
 use entry::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, SystemTime};
@@ -33,6 +37,8 @@ pub struct Registry {
     /// Sessions that were told something and may not have done it yet.
     watched: Mutex<Vec<Arc<Entry>>>,
     lanes: Arc<Lanes>,
+    /// How many sessions waited for what was not to come.
+    faults: AtomicU64,
 }
 
 /// What a session is entered with.
@@ -264,6 +270,17 @@ impl Registration {
     /// The session uses a connection from now on, until [`done`](Self::done).
     pub(super) fn using(&self, key: BackendKey) {
         self.entry.using(key);
+    }
+
+    /// The session waits for its server's answer, and nothing has moved since
+    /// now.
+    pub(super) fn awaits(&self) {
+        self.entry.awaited.begin();
+    }
+
+    /// It is not the server's turn.
+    pub(super) fn awaits_nothing(&self) {
+        self.entry.awaited.end();
     }
 
     /// The session gives the connection up: from here on no request is sent to

@@ -21,7 +21,7 @@ mod scan;
 mod settings;
 mod statements;
 
-pub use cancel::{Member, Registration, Registry, Visitor};
+pub use cancel::{Member, Overdue, Registration, Registry, Visitor};
 pub use client::Client;
 pub use end::End;
 pub use interner::Interner;

@@ -103,6 +103,8 @@ pub enum Ending {
     Changed,
     /// What it has proved itself with has expired.
     Expired,
+    /// It waits for an answer that its server does not owe.
+    Unanswered,
 }
 
 impl fmt::Display for Ending {
@@ -114,6 +116,7 @@ impl fmt::Display for Ending {
             Self::Address => "the client's address is not allowed any more",
             Self::Changed => "the tenant's place or limits have changed",
             Self::Expired => "the credential has expired",
+            Self::Unanswered => "it waits for an answer that its server does not owe",
         })
     }
 }
@@ -146,8 +149,16 @@ impl Ending {
                 "terminating connection: the credential of the login has expired",
                 "Connect again with a new one.",
             ),
+            Self::Unanswered => (
+                "terminating connection: pgtenant waits for an answer that the server does not owe",
+                "This is a fault of pgtenant's or of the network between it and the server: please report it, with pgtenant's log.",
+            ),
         };
-        ClientError::fatal("57P01", message).hint(hint)
+        let sqlstate = match self {
+            Self::Unanswered => "XX000",
+            _ => "57P01",
+        };
+        ClientError::fatal(sqlstate, message).hint(hint)
     }
 }
 

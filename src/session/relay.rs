@@ -128,9 +128,15 @@ impl Session {
         }
         // The client has more to send, or to read.
         let reads = !self.engine.client.output.is_empty() || exchange.link.scan.has_approved();
-        let clients_turn = (exchange.link.is_clients_turn() || reads)
-            && exchange.lease.connection_mut().output().is_empty()
+        let all_sent = exchange.lease.connection_mut().output().is_empty()
             && !self.engine.client.scan.has_approved();
+        let waits_for_client = exchange.link.is_clients_turn() || reads;
+        if all_sent && !waits_for_client {
+            self.engine.registration.awaits();
+        } else {
+            self.engine.registration.awaits_nothing();
+        }
+        let clients_turn = waits_for_client && all_sent;
         if std::mem::take(&mut self.progress) {
             exchange.lease.busy();
         }

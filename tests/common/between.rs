@@ -89,6 +89,11 @@ impl Between {
         self.wait("the message is sent", |state| state.holding);
     }
 
+    /// Waits until what has passed is as wished.
+    pub fn wait_for(&self, what: &str, done: impl Fn(&[Passed]) -> bool) {
+        self.wait(what, |state| done(&state.passed));
+    }
+
     /// Whether an answer is held back.
     pub fn is_holding(&self) -> bool {
         self.shared.state().holding

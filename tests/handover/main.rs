@@ -11,6 +11,7 @@ mod common;
 mod held;
 mod locks;
 mod race;
+mod unanswered;
 
 use common::{Between, Plain, Programs, Proxy, Raw};
 

@@ -1,5 +1,6 @@
 //! What the registry has of one session.
 
+use super::awaited::Awaited;
 use super::delivery::{Aftermath, Deliveries, Lanes, Settled};
 use super::running::{Begun, Running};
 use super::told::{Look, Told};
@@ -7,7 +8,7 @@ use super::{Member, Visitor, lock};
 use crate::pool::Pool;
 use crate::server::BackendKey;
 use crate::session::orders::{Ending, Inbox, Membership, Order, When};
-use crate::tenant::{LoginName, Principal, TenantId};
+use crate::tenant::{LoginName, Principal, SharedTenant, TenantId};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -18,6 +19,7 @@ pub(super) struct Entry {
     pub(super) visitor: Visitor,
     pub(super) secret: Box<[u8]>,
     pub(super) inbox: Inbox,
+    pub(super) awaited: Awaited,
     told: Mutex<Told>,
     /// Where the connection that it uses comes from.
     pool: Mutex<Arc<Pool>>,
@@ -49,6 +51,7 @@ impl Entry {
             visitor,
             secret,
             inbox: Inbox::default(),
+            awaited: Awaited::default(),
             pool: Mutex::new(membership.pool.clone()),
             told: Mutex::new(Told::new(membership)),
             running: Mutex::default(),
@@ -167,6 +170,7 @@ impl Entry {
     }
 
     pub(super) fn done(&self) -> Aftermath {
+        self.awaited.end();
         let (awaited, aftermath) = self.running().done();
         self.go_on(awaited);
         aftermath
@@ -186,6 +190,20 @@ impl Entry {
                 None => Settled::Surely,
             }
         }
+    }
+
+    /// The server's session that is in use.
+    pub(super) fn backend(&self) -> Option<BackendKey> {
+        self.running().backend()
+    }
+
+    pub(super) fn pool(&self) -> Arc<Pool> {
+        lock(&self.pool).clone()
+    }
+
+    /// The tenant as the session was told last.
+    pub(super) fn tenant_now(&self) -> SharedTenant {
+        lock(&self.told).membership().tenant.clone()
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {

@@ -80,6 +80,13 @@ impl Running {
         Some((deliveries.clone(), number))
     }
 
+    pub(super) fn backend(&self) -> Option<BackendKey> {
+        match self.on {
+            Activity::Using(key) => Some(key),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_cancelled(&self) -> bool {
         self.on == Activity::Cancelled
     }

@@ -1,0 +1,135 @@
+//! The pools there are.
+
+use super::queue;
+use super::{Pool, lock};
+use crate::config::{self, Server};
+use crate::tenant::{Endpoint, ServerName};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// All pools, by what they connect to.
+#[derive(Debug)]
+pub struct Pools {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    servers: BTreeMap<ServerName, Arc<Server>>,
+    settings: config::Pool,
+    open: HashMap<Endpoint, Arc<Pool>>,
+    /// Those that were replaced and have connections in use still.
+    retired: Vec<Arc<Pool>>,
+}
+
+impl Pools {
+    /// No pool yet: each is made when its first client comes.
+    #[must_use]
+    pub fn new(servers: BTreeMap<ServerName, Server>, settings: config::Pool) -> Self {
+        Self {
+            state: Mutex::new(State {
+                servers: shared(servers),
+                settings,
+                open: HashMap::new(),
+                retired: Vec::new(),
+            }),
+        }
+    }
+
+    /// The pool of a database; `None` if no server has its name.
+    pub fn get(&self, endpoint: &Endpoint) -> Option<Arc<Pool>> {
+        let mut state = lock(&self.state);
+        if let Some(pool) = state.open.get(endpoint) {
+            return Some(pool.clone());
+        }
+        let server = state.servers.get(&endpoint.server)?.clone();
+        let pool = Pool::new(endpoint.clone(), server, state.settings.clone());
+        let pool = Arc::new(pool);
+        state.open.insert(endpoint.clone(), pool.clone());
+        Some(pool)
+    }
+
+    /// Takes other servers and settings from now on. Returns the pools that
+    /// these change: [`Pool::retire`] them once nobody is sent to them any more.
+    pub fn replace(
+        &self,
+        servers: BTreeMap<ServerName, Server>,
+        settings: config::Pool,
+    ) -> Vec<Arc<Pool>> {
+        let mut state = lock(&self.state);
+        let unchanged = settings == state.settings;
+        let mut servers = shared(servers);
+        for (name, server) in &mut servers {
+            if let Some(known) = state.servers.get(name)
+                && **known == **server
+            {
+                *server = known.clone();
+            }
+        }
+        let open = std::mem::take(&mut state.open);
+        let (kept, retired): (HashMap<_, _>, HashMap<_, _>) =
+            open.into_iter().partition(|(endpoint, pool)| {
+                let server = servers.get(&endpoint.server);
+                unchanged && server.is_some_and(|server| Arc::ptr_eq(server, &pool.server))
+            });
+        state.open = kept;
+        state.servers = servers;
+        state.settings = settings;
+        let retired: Vec<_> = retired.into_values().collect();
+        state.retired.extend(retired.iter().cloned());
+        retired
+    }
+
+    /// How long nothing may move while an answer is awaited (`pool.check_after`).
+    #[must_use]
+    pub fn check_after(&self) -> Duration {
+        lock(&self.state).settings.check_after
+    }
+
+    /// Closes connections that have been idle for too long, or that their
+    /// server has closed, tells those who have waited for too long, and takes
+    /// back connections that others wait for and whose clients do nothing with
+    /// them. To be called several times a second: it is what `wait_timeout` is
+    /// precise to.
+    pub fn sweep(&self) {
+        for pool in self.all() {
+            let swept = lock(&pool.queue).sweep(&pool, pool.settings.idle_timeout);
+            pool.close(swept.evicted);
+            for spoilt in swept.spoilt {
+                tracing::warn!(target: "pgtenant::server", "dropped a server connection whose cleanup failed");
+                spoilt.abandon();
+            }
+            queue::hand_out(swept.late);
+            pool.reclaim();
+        }
+        lock(&self.state)
+            .retired
+            .retain(|pool| !lock(&pool.queue).is_empty());
+    }
+
+    /// Closes every idle connection.
+    pub async fn close(&self) {
+        for pool in self.all() {
+            let swept = lock(&pool.queue).sweep(&pool, Duration::ZERO);
+            queue::hand_out(swept.late);
+            drop(swept.spoilt);
+            for connection in swept.evicted {
+                connection.close().await;
+            }
+        }
+    }
+
+    fn all(&self) -> Vec<Arc<Pool>> {
+        let state = lock(&self.state);
+        let all = state.open.values().chain(&state.retired);
+        all.cloned().collect()
+    }
+}
+
+fn shared(servers: BTreeMap<ServerName, Server>) -> BTreeMap<ServerName, Arc<Server>> {
+    let servers = servers.into_iter();
+    servers
+        .map(|(name, server)| (name, Arc::new(server)))
+        .collect()
+}
