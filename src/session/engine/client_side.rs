@@ -1,6 +1,7 @@
 //! The client's bytes: what has come, how far it has been looked at, what is to go.
 
 use super::super::scan::Scan;
+use super::judge::Admitted;
 use crate::protocol::ClientError;
 use crate::protocol::frontend::{self, FrameError, HEADER, Header, Kind};
 use crate::transport::Buffer;
@@ -69,8 +70,14 @@ impl ClientSide {
         bytes.get(HEADER..end).unwrap_or_default()
     }
 
-    /// Lets the message pass as it is.
+    /// Lets a Query or Parse pass as it is, whose statement is admitted.
+    pub(super) fn pass_statement(&mut self, header: Header, _: &Admitted) {
+        self.scan.pass(&self.input, HEADER + header.body);
+    }
+
+    /// Lets a message pass as it is that has no statement in it.
     pub(super) fn pass(&mut self, header: Header) {
+        debug_assert!(!matches!(header.kind, Kind::Query | Kind::Parse));
         self.scan.pass(&self.input, HEADER + header.body);
     }
 

@@ -16,8 +16,33 @@ pub(in crate::session) const LONG_STATEMENT: usize = 32 << 10;
 pub(in crate::session) enum Judged {
     /// It has not been looked at.
     Raw(Arc<Verdict>),
-    /// It lets the statement pass.
-    Admitted(Arc<Verdict>),
+    /// It does not refuse the statement.
+    Ruled(Ruling),
+}
+
+/// What becomes of a statement that is not refused.
+#[derive(Debug, Clone)]
+pub(in crate::session) enum Ruling {
+    /// It goes to the server.
+    Pass(Admitted),
+    /// The proxy answers it.
+    Answer(Arc<Verdict>),
+}
+
+/// A verdict that lets its statement go to the server. Only
+/// [`Engine::admit_to_server`] and [`Engine::admit_until_bind`] make one, and no
+/// Query or Parse [passes](super::ClientSide::pass_statement) without it.
+#[derive(Debug, Clone)]
+pub(in crate::session) struct Admitted(Arc<Verdict>);
+
+impl Admitted {
+    pub(super) fn verdict(&self) -> &Arc<Verdict> {
+        &self.0
+    }
+
+    pub(super) fn into_verdict(self) -> Arc<Verdict> {
+        self.0
+    }
 }
 
 /// Why there is no verdict yet, or no passing one.
@@ -27,11 +52,11 @@ pub(super) enum Unjudged {
 }
 
 impl Engine {
-    /// The verdict on the statement of a Query or Parse at the buffer's head, if
-    /// it lets it pass.
-    pub(super) fn judge(&mut self, header: Header) -> Result<Arc<Verdict>, Unjudged> {
+    /// What becomes of the statement of a Query or Parse at the buffer's head, unless
+    /// it is refused.
+    pub(super) fn judge(&mut self, header: Header) -> Result<Ruling, Unjudged> {
         let verdict = match self.judged.take() {
-            Some(Judged::Admitted(verdict)) => return Ok(verdict),
+            Some(Judged::Ruled(ruling)) => return Ok(ruling),
             Some(Judged::Raw(verdict)) => Some(verdict),
             None => None,
         };
@@ -43,7 +68,7 @@ impl Engine {
             None => self.guard.inspect(sql),
         };
         self.lost_in(sql, &verdict)
-            .and_then(|()| self.admit_as(header, verdict))
+            .and_then(|()| self.rule(header, verdict))
             .map_err(Unjudged::Refused)
     }
 
@@ -60,28 +85,31 @@ impl Engine {
         }
     }
 
-    /// A Parse passes where each Bind will decide.
-    fn admit_as(&self, header: Header, verdict: Arc<Verdict>) -> Result<Arc<Verdict>, ClientError> {
-        let waits = header.kind == Kind::Parse && !verdict.at_bind.is_empty();
-        if waits || verdict.answer.is_some() {
-            return Ok(verdict);
+    fn rule(&self, header: Header, verdict: Arc<Verdict>) -> Result<Ruling, ClientError> {
+        if verdict.answer.is_some() {
+            return Ok(Ruling::Answer(verdict));
         }
-        self.admit_to_server(verdict)
+        if header.kind == Kind::Parse && !verdict.at_bind.is_empty() {
+            return Ok(Ruling::Pass(Self::admit_until_bind(verdict)));
+        }
+        self.admit_to_server(verdict).map(Ruling::Pass)
+    }
+
+    /// A Parse passes where each Bind will decide.
+    fn admit_until_bind(verdict: Arc<Verdict>) -> Admitted {
+        Admitted(verdict)
     }
 
     /// Turns a verdict into an admission to the server, or an error for the client.
     /// Refusals are audited.
-    pub(super) fn admit_to_server(
-        &self,
-        verdict: Arc<Verdict>,
-    ) -> Result<Arc<Verdict>, ClientError> {
+    pub(super) fn admit_to_server(&self, verdict: Arc<Verdict>) -> Result<Admitted, ClientError> {
         let Some(refusal) = &verdict.refusal else {
-            return Ok(verdict);
+            return Ok(Admitted(verdict));
         };
         let enforced = self.guard.options().mode == guard::Mode::Enforce;
         self.audit(refusal, enforced);
         if !enforced {
-            return Ok(verdict);
+            return Ok(Admitted(verdict));
         }
         Err(refused(refusal))
     }

@@ -175,11 +175,11 @@ impl Engine {
             })
             .collect();
         let verdict = self.guard.bound(&statement.verdict, &parameters);
-        let verdict = self
+        let admitted = self
             .admit_to_server(Arc::new(verdict))
             .map_err(Unbound::Refused)?;
         Ok(Arc::new(Statement {
-            verdict,
+            verdict: admitted.verdict().clone(),
             ..Statement::clone(&statement)
         }))
     }

@@ -2,11 +2,11 @@
 //! prepared where they are not yet.
 
 use super::super::super::statements::Statement;
+use super::super::judge::{Admitted, Ruling};
 use super::super::lookup::Known;
 use super::super::outstanding::{Pending, Reply};
 use super::super::refusal::{keepable, layout, name_taken, too_many_statements};
 use super::super::{Engine, Judged, Step, Up};
-use crate::guard::Verdict;
 use crate::protocol::ClientError;
 use crate::protocol::frontend::{self, Header};
 use crate::server::Prepared;
@@ -18,21 +18,21 @@ impl Engine {
         header: Header,
         up: Option<&mut Up<'_>>,
     ) -> Step {
-        let verdict = match self.judge(header) {
-            Ok(verdict) => verdict,
+        let admitted = match self.judge(header) {
+            Ok(Ruling::Pass(admitted)) => admitted,
+            Ok(Ruling::Answer(verdict)) => {
+                self.judged = Some(Judged::Ruled(Ruling::Answer(verdict.clone())));
+                return self.parse_ours(header, &verdict, up);
+            }
             Err(unjudged) => return self.unjudged(header, unjudged, up),
         };
-        if verdict.answer.is_some() {
-            self.judged = Some(Judged::Admitted(verdict.clone()));
-            return self.parse_ours(header, &verdict, up);
-        }
         let Some(up) = up else {
-            self.judged = Some(Judged::Admitted(verdict));
+            self.judged = Some(Judged::Ruled(Ruling::Pass(admitted)));
             return Step::NeedsServer;
         };
-        match self.add_statement(header, &verdict, up) {
+        match self.add_statement(header, &admitted, up) {
             Ok(Step::Held) => {
-                self.judged = Some(Judged::Admitted(verdict));
+                self.judged = Some(Judged::Ruled(Ruling::Pass(admitted)));
                 Step::Held
             }
             Ok(step) => step,
@@ -44,13 +44,13 @@ impl Engine {
     fn add_statement(
         &mut self,
         header: Header,
-        verdict: &Arc<Verdict>,
+        admitted: &Admitted,
         up: &mut Up<'_>,
     ) -> Result<Step, ClientError> {
         let parse = frontend::parse(self.client.body(header)).map_err(layout)?;
         let name = keepable(parse.name)?;
         if name.is_empty() {
-            return self.add_unnamed(header, verdict, up);
+            return self.add_unnamed(header, admitted, up);
         }
         match self.known(&name, Some(up.link)) {
             Known::Missing => {}
@@ -66,7 +66,8 @@ impl Engine {
             Prepared::new(parse.tail)
         };
         let own = &self.settings.own;
-        let statement = Arc::new(Statement::new(prepared.clone(), verdict.clone(), own));
+        let verdict = admitted.verdict().clone();
+        let statement = Arc::new(Statement::new(prepared.clone(), verdict, own));
         let pending = up.link.outstanding.pending();
         if !self
             .statements
@@ -94,7 +95,7 @@ impl Engine {
             self.drop_message(header, Some(up));
         } else {
             up.link.outstanding.push(Reply::Parse(pending));
-            self.client.pass(header);
+            self.client.pass_statement(header, admitted);
             self.judged = None;
         }
         Ok(Step::Done)
@@ -104,9 +105,10 @@ impl Engine {
     fn add_unnamed(
         &mut self,
         header: Header,
-        verdict: &Arc<Verdict>,
+        admitted: &Admitted,
         up: &mut Up<'_>,
     ) -> Result<Step, ClientError> {
+        let verdict = admitted.verdict();
         let tail = self.client.body(header).get(1..).unwrap_or_default();
         // Many clients send one text over and over.
         let is_same = |last: &&Arc<Statement>| {
@@ -139,7 +141,7 @@ impl Engine {
             statement,
             id: None,
         }));
-        self.client.pass(header);
+        self.client.pass_statement(header, admitted);
         self.judged = None;
         Ok(Step::Done)
     }

@@ -1,5 +1,6 @@
 //! Query messages.
 
+use super::super::judge::{Admitted, Ruling};
 use super::super::link::{Phase, is_exclusive};
 use super::super::outstanding::Reply;
 use super::super::{Engine, Judged, Step, Up};
@@ -14,29 +15,42 @@ impl Engine {
         header: Header,
         up: Option<&mut Up<'_>>,
     ) -> Step {
-        let verdict = match self.judge(header) {
-            Ok(verdict) => verdict,
+        let admitted = match self.judge(header) {
+            Ok(Ruling::Pass(admitted)) => admitted,
+            Ok(Ruling::Answer(verdict)) => return self.query_answered(header, verdict, up),
             Err(unjudged) => return self.unjudged(header, unjudged, up),
         };
-        let Some(up) = up else {
-            return self.query_alone(header, verdict);
-        };
-        if self.guard.is_harmless(&verdict) && up.link.phase == Phase::Between && !up.link.doubted {
-            return self.pass_query(header, verdict, up);
+        match up {
+            Some(up) => self.query_server(header, admitted, up),
+            None => self.query_alone(header, admitted),
         }
-        let exclusive = is_exclusive(&verdict) || self.returns_to_startup(&verdict);
-        let answered_here = verdict.answer.is_some();
-        if (exclusive || answered_here) && !up.link.is_answered() {
-            self.judged = Some(Judged::Admitted(verdict));
+    }
+
+    fn query_alone(&mut self, header: Header, admitted: Admitted) -> Step {
+        match self.answer_alone(admitted.verdict(), TransactionStatus::Idle) {
+            None => {
+                self.judged = Some(Judged::Ruled(Ruling::Pass(admitted)));
+                Step::NeedsServer
+            }
+            Some(Ok(reply)) => self.deliver(header, reply, None),
+            Some(Err(error)) => self.refuse(header, &error, None),
+        }
+    }
+
+    fn query_server(&mut self, header: Header, admitted: Admitted, up: &mut Up<'_>) -> Step {
+        let verdict = admitted.verdict();
+        if self.guard.is_harmless(verdict) && up.link.phase == Phase::Between && !up.link.doubted {
+            return self.pass_query(header, admitted, up);
+        }
+        let exclusive = is_exclusive(verdict) || self.returns_to_startup(verdict);
+        if exclusive && !up.link.is_answered() {
+            self.judged = Some(Judged::Ruled(Ruling::Pass(admitted)));
             return Step::Held;
         }
-        if answered_here {
-            return self.query_answered(header, &verdict, up);
-        }
-        let admitted = self
-            .judge_names_of(&verdict)
-            .and_then(|()| self.take_effects(&verdict, up.link));
-        if let Err(error) = admitted {
+        let taken = self
+            .judge_names_of(verdict)
+            .and_then(|()| self.take_effects(verdict, up.link));
+        if let Err(error) = taken {
             return self.refuse(header, &error, Some(up));
         }
         let in_pipeline = up.link.phase == Phase::Open;
@@ -44,11 +58,12 @@ impl Engine {
         // In a failed transaction nothing of it runs.
         let lends = exclusive && up.link.status != TransactionStatus::Failed;
         if lends {
-            self.lend(&verdict, up);
+            self.lend(verdict, up);
         }
+        let lent = (lends && !in_pipeline).then(|| verdict.clone());
         up.end_pipeline();
-        self.pass_query(header, verdict.clone(), up);
-        if lends && !in_pipeline {
+        self.pass_query(header, admitted, up);
+        if let Some(verdict) = lent {
             self.take_back(&verdict, up);
         }
         if waits {
@@ -61,35 +76,38 @@ impl Engine {
         Step::Done
     }
 
-    fn query_alone(&mut self, header: Header, verdict: Arc<Verdict>) -> Step {
-        match self.answer_alone(&verdict, TransactionStatus::Idle) {
-            None => {
-                self.judged = Some(Judged::Admitted(verdict));
-                Step::NeedsServer
+    /// Answers once everything before it is answered. The server is not told of it:
+    /// for the server a pipeline goes on.
+    fn query_answered(
+        &mut self,
+        header: Header,
+        verdict: Arc<Verdict>,
+        up: Option<&mut Up<'_>>,
+    ) -> Step {
+        let (status, may) = match &up {
+            None => (TransactionStatus::Idle, Ok(())),
+            Some(up) if !up.link.is_answered() => {
+                self.judged = Some(Judged::Ruled(Ruling::Answer(verdict)));
+                return Step::Held;
             }
-            Some(Ok(reply)) => self.deliver(header, reply, None),
-            Some(Err(error)) => self.refuse(header, &error, None),
+            Some(up) => (up.link.status, self.may_answer(up.link)),
+        };
+        if let Err(error) = may {
+            return self.refuse(header, &error, up);
         }
-    }
-
-    /// Everything before it is answered.
-    fn query_answered(&mut self, header: Header, verdict: &Verdict, up: &mut Up<'_>) -> Step {
-        if let Err(error) = self.may_answer(up.link) {
-            return self.refuse(header, &error, Some(up));
-        }
-        match self.answer_alone(verdict, up.link.status) {
-            // The server is not told of it: for the server a pipeline goes on.
-            Some(Ok(reply)) => self.deliver(header, reply, Some(up)),
-            Some(Err(error)) => self.refuse(header, &error, Some(up)),
+        match self.answer_alone(&verdict, status) {
+            Some(Ok(reply)) => self.deliver(header, reply, up),
+            Some(Err(error)) => self.refuse(header, &error, up),
             None => Step::Done,
         }
     }
 
-    fn pass_query(&mut self, header: Header, verdict: Arc<Verdict>, up: &mut Up<'_>) -> Step {
+    fn pass_query(&mut self, header: Header, admitted: Admitted, up: &mut Up<'_>) -> Step {
         // A simple query ends the unnamed statement.
         up.link.has_unnamed = false;
+        self.client.pass_statement(header, &admitted);
+        let verdict = admitted.into_verdict();
         up.link.outstanding.push(Reply::Query(verdict));
-        self.client.pass(header);
         self.judged = None;
         Step::Done
     }
