@@ -1,10 +1,9 @@
 //! The tenants of `[directory.sql]`, for commands that look at all tenants.
 
-#![allow(clippy::print_stderr)]
-
 use super::Failure;
 use pgtenant::config::Settings;
 use pgtenant::directory;
+use std::io::{self, Write as _};
 
 /// Adds them to the settings. What is left out is told on standard error.
 pub(super) fn complete(settings: &mut Settings) -> Result<(), Failure> {
@@ -18,7 +17,8 @@ pub(super) fn complete(settings: &mut Settings) -> Result<(), Failure> {
         .block_on(directory::complete(settings))
         .map_err(|error| Failure::run(format!("the tenant directory cannot be read: {error}")))?;
     for problem in problems {
-        eprintln!("left out: {problem}");
+        // It may be closed or full.
+        let _ = writeln!(io::stderr(), "left out: {problem}");
     }
     Ok(())
 }

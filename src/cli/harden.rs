@@ -1,7 +1,5 @@
 //! `pgtenant harden`
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 use super::{Failure, print};
 use pgtenant::config::{self, IsolationKind, Settings};
 use pgtenant::ops::sql_client::{Database, SqlClientError, Url};

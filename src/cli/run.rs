@@ -9,12 +9,12 @@ use tracing::{info, warn};
 
 pub(super) fn run(config: &Path) -> Result<(), Failure> {
     let settings = config::load(config).map_err(Failure::configuration)?;
-    observe::start_log(&settings.log);
+    let log = observe::start_log(&settings.log);
     if settings.guard.mode == Mode::Report {
         warn!("guard.mode = \"report\": statements that break isolation are logged, NOT refused");
     }
     let hangup = Hangup::Reload(config.to_owned());
-    serve::serve(settings, hangup, |addresses, tenants, logins| {
+    serve::serve(settings, &log, hangup, |addresses, tenants, logins| {
         for address in addresses {
             info!(%address, tenants, logins, "listening");
         }

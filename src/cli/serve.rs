@@ -4,6 +4,7 @@ use super::Failure;
 use super::reload::Sources;
 use pgtenant::config::Settings;
 use pgtenant::gateway::{Gateway, Stop, StopHandle};
+use pgtenant::observe::RunningLog;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub(super) enum Hangup {
 /// logins there are; when it fails, nothing is served.
 pub(super) fn serve(
     mut settings: Settings,
+    log: &RunningLog,
     hangup: Hangup,
     ready: impl FnOnce(&[SocketAddr], usize, usize) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -50,6 +52,7 @@ pub(super) fn serve(
             .await
             .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;
         ready(&gateway.addresses(), tenants, logins)?;
+        tokio::spawn(log.report_dropped());
         let (handle, stop) = Stop::new();
         let reload = sources.map(|sources| {
             let asked = Arc::new(Notify::new());

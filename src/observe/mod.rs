@@ -8,4 +8,4 @@ mod client;
 mod log;
 
 pub use client::ClientSpan;
-pub use log::start as start_log;
+pub use log::{RunningLog, start as start_log};

@@ -5,6 +5,7 @@ use super::{PATIENCE, Raw, wait_until};
 use pgtenant::throwaway::wellness::{APP_ROLE, COMPANIES, Layout, SCHEMA_DATABASE, SETTING};
 use std::fmt::Write as _;
 use std::io::BufReader;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -136,31 +137,40 @@ impl Proxy {
         proxy
     }
 
-    /// Starts a proxy with a configuration file that listens on a free port of
-    /// 127.0.0.1, and waits until it does. Its logins are the caller's affair.
-    pub fn run(config: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
-            .arg("run")
-            .arg("--config")
-            .arg(config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Log::default());
-        let stderr = process.stderr.take().unwrap();
-        let keeper = log.clone();
-        thread::spawn(move || keeper.keep(BufReader::new(stderr)));
-        let mut proxy = Self {
+    /// Starts a proxy whose log goes elsewhere, and waits until it listens.
+    pub fn start_logging_to(options: &Options, log: Stdio) -> Self {
+        let site = super::site();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let text = configuration(site, options).replace("127.0.0.1:0", &address.to_string());
+        let config = site.write_new(".toml", &text);
+        let mut proxy = Self::of(&config, spawn(&config, log));
+        proxy.port = address.port();
+        proxy.password.clone_from(&site.login_password);
+        wait_until("it listens", || TcpStream::connect(address).is_ok());
+        proxy
+    }
+
+    fn of(config: &Path, process: Child) -> Self {
+        Self {
             port: 0,
             password: String::new(),
             config: config.to_owned(),
             psql: PathBuf::from("psql"),
             database: String::new(),
             process,
-            log,
-        };
+            log: Arc::default(),
+        }
+    }
+
+    /// Starts a proxy with a configuration file that listens on a free port of
+    /// 127.0.0.1, and waits until it does. Its logins are the caller's affair.
+    pub fn run(config: &Path) -> Self {
+        let mut proxy = Self::of(config, spawn(config, Stdio::piped()));
+        let stderr = proxy.process.stderr.take().unwrap();
+        let keeper = proxy.log.clone();
+        thread::spawn(move || keeper.keep(BufReader::new(stderr)));
         // It listens before it says so: no need to try.
         let line = proxy.wait_for_log("listening address=127.0.0.1:");
         let (_, rest) = line.split_once("address=127.0.0.1:").unwrap();
@@ -377,6 +387,18 @@ impl Log {
         self.state().over = true;
         self.changed.notify_all();
     }
+}
+
+fn spawn(config: &Path, log: Stdio) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_pgtenant"))
+        .arg("run")
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 /// The text of the configuration file.

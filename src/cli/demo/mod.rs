@@ -42,8 +42,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     print("Starting PostgreSQL and loading the example …")?;
     let site = Site::build(arguments)?;
     let settings = config::load(&site.config_file()).map_err(Failure::configuration)?;
-    observe::start_log(&settings.log);
-    let served = serve::serve(settings, Hangup::Stop, |addresses, _, _| {
+    let log = observe::start_log(&settings.log);
+    let served = serve::serve(settings, &log, Hangup::Stop, |addresses, _, _| {
         announce(&site, arguments, addresses)
     });
     if let Some(file) = &arguments.ready_file {
