@@ -210,6 +210,7 @@ fn what_is_not_written_has_its_default() {
     let server = &settings.servers[&ServerName::new("main")];
     assert_eq!(server.port, 5432);
     assert_eq!(server.connect_timeout, Duration::from_secs(5));
+    assert_eq!(server.tcp_user_timeout, Duration::from_secs(20));
     assert!(server.password.is_none());
 
     let pool = &settings.pool;
@@ -221,7 +222,7 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(pool.wait_timeout, Duration::from_secs(30));
     assert_eq!(pool.idle_timeout, Duration::from_secs(600));
     assert_eq!(pool.reclaim_after, Duration::from_secs(5));
-    assert_eq!(pool.check_after, Duration::from_secs(60));
+    assert_eq!(pool.check_after, Duration::from_secs(30));
 
     assert_eq!(settings.guard.mode, guard::Mode::Enforce);
     assert_eq!(settings.guard.opaque, guard::Permission::Reject);

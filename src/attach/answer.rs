@@ -14,6 +14,8 @@ const MAX_MESSAGE: usize = 1 << 20;
 pub(super) enum Answer {
     /// A command without rows.
     Command,
+    /// An empty query's.
+    Empty,
     /// One row, its content of no interest.
     Row,
     /// One row of so many columns, and the tenant's value in each.
@@ -130,6 +132,7 @@ fn advance(
         (b'V', Answer::Result | Answer::Own) => Ok(Answer::Done),
         // A row without the tenant's value must not count as one with it.
         (b'C', Answer::Command | Answer::Row | Answer::Own) => Ok(Answer::Done),
+        (b'I', Answer::Empty) => Ok(Answer::Done),
         (b'Z', expected @ (Answer::Done | Answer::Failed(..)))
             if TransactionStatus::decode(body)? == status =>
         {

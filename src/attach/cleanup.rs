@@ -220,6 +220,17 @@ impl Connection<Parked> {
         }
     }
 
+    /// Queues a question that the server must answer before the connection is used:
+    /// it has been silent for long, and may be lost without a word.
+    pub fn check(&mut self) {
+        let mut script = Script::new(self);
+        script.ask();
+        let (answers, _) = script.finish();
+        let state = self.state_mut();
+        state.asked.get_or_insert_with(Instant::now);
+        state.answers.extend(answers);
+    }
+
     /// Whether the server has answered to every cleanup.
     #[must_use]
     pub fn is_settled(&self) -> bool {

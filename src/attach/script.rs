@@ -74,6 +74,12 @@ impl<'a> Script<'a> {
         }
     }
 
+    /// Nothing, to see that it is answered.
+    pub(super) fn ask(&mut self) {
+        written(&frontend::query("", self.output));
+        self.answers.push_back(Answer::Empty);
+    }
+
     fn query(&mut self, sql: &str) {
         written(&frontend::query(sql, self.output));
         self.answers.push_back(Answer::Command);

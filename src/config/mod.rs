@@ -38,6 +38,7 @@ pub use files::Files;
 pub use isolation::read_key_file;
 pub use problem::{Origin, Problem, Problems};
 pub use rows::{Cell, Rows, Snapshot, TooLarge};
+pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{EndSessions, Sources, SqlSource};
 
 use crate::guard;
@@ -320,6 +321,9 @@ pub struct Server {
     pub password: Option<Secret>,
     /// Most time for connecting and logging in.
     pub connect_timeout: Duration,
+    /// How long what was sent may stay without an acknowledgement: then the
+    /// connection is lost.
+    pub tcp_user_timeout: Duration,
 }
 
 /// How a connection to a server is secured.
@@ -390,8 +394,9 @@ pub struct Pool {
     /// How long a client may hold a server connection and do nothing with it
     /// (in an open transaction, or pinned) while another client waits for one.
     pub reclaim_after: Duration,
-    /// How long nothing may move while a server's answer is awaited until the
-    /// server is asked whether one is to come.
+    /// After so long without a byte a server connection is not trusted: an idle one
+    /// must answer before it is used, and where an answer is awaited the server is
+    /// asked whether one is to come.
     pub check_after: Duration,
 }
 

@@ -70,7 +70,7 @@ pub(super) fn read(mut section: Section<'_>) -> Pool {
         check_after: section
             .optional("check_after")
             .and_then(|entry| entry.duration(MILLISECOND..=24 * HOUR))
-            .unwrap_or(Duration::from_secs(60)),
+            .unwrap_or(Duration::from_secs(30)),
     };
     section.finish();
     pool

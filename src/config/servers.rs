@@ -15,6 +15,9 @@ use std::time::Duration;
 
 const PASSWORDS: [&str; 3] = ["password", "password_file", "password_env"];
 
+/// `tcp_user_timeout` unless it is given.
+pub(crate) const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// The servers, and the names of those too that have a problem.
 #[derive(Clone, Default)]
 pub(super) struct Servers {
@@ -62,6 +65,10 @@ fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
         Some(entry) => entry.duration(Duration::from_millis(100)..=Duration::from_secs(600)),
         None => Some(Duration::from_secs(5)),
     };
+    let tcp_user_timeout = match section.optional("tcp_user_timeout") {
+        Some(entry) => entry.duration(Duration::from_millis(100)..=Duration::from_secs(3600)),
+        None => Some(TCP_USER_TIMEOUT),
+    };
     section.finish();
     Some(Server {
         name: ServerName::new(name),
@@ -71,6 +78,7 @@ fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
         user: Arc::from(user?),
         password,
         connect_timeout: connect_timeout?,
+        tcp_user_timeout: tcp_user_timeout?,
     })
 }
 

@@ -265,6 +265,10 @@ impl Lease<Parked> {
         };
         if let Err(error) = in_time(SETTLE_LIMIT, cleaned).await {
             tracing::info!(target: "pgtenant::server", %error, "dropped a server connection that could not be cleaned");
+            if matches!(error, AttachError::Broken(_)) {
+                // Others that have been silent for as long are lost too, most likely.
+                self.place.pool.evict_silent();
+            }
             self.abandon();
             return Err(error);
         }

@@ -190,6 +190,13 @@ impl Pool {
         drop(waiters);
     }
 
+    /// Closes the idle connections that have been silent for long.
+    fn evict_silent(self: &Arc<Self>) {
+        let (silent, outcomes) = lock(&self.queue).evict_silent(self);
+        self.close(silent);
+        queue::hand_out(outcomes);
+    }
+
     /// Says goodbye to connections, without waiting for it.
     fn close(&self, connections: Evicted) {
         for connection in connections {

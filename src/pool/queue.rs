@@ -1,6 +1,9 @@
 //! The pool's book-keeping: which connections are idle, who holds how many,
 //! and who is next.
 
+mod idle;
+mod sweep;
+
 use super::lease::{Grant, Lease, Place};
 use super::{CheckoutError, Pool};
 use crate::attach::{Parked, SessionSettings};
@@ -8,9 +11,10 @@ use crate::config;
 use crate::server::Connection;
 use crate::tenant::{SharedTenant, TenantId};
 use hashbrown::HashMap;
+use idle::Idle;
 use slab::Slab;
 use smallvec::SmallVec;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -46,16 +50,6 @@ pub(super) type Outcomes = SmallVec<[(Waiter, Outcome); 1]>;
 /// released.
 pub(super) type Evicted = Vec<Connection<Parked>>;
 
-/// What a sweep has found.
-pub(super) struct Swept {
-    /// Connections that have been idle for too long.
-    pub(super) evicted: Evicted,
-    /// Those whose cleanup has failed, or that their server has closed.
-    pub(super) spoilt: Vec<Lease<Parked>>,
-    /// Those who have waited for too long.
-    pub(super) late: Outcomes,
-}
-
 /// Most time for the server's answer to a cleanup.
 pub const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -79,6 +73,7 @@ pub(super) struct Queue {
     size_per_tenant: usize,
     waiting_per_tenant: usize,
     wait_timeout: Duration,
+    check_after: Duration,
     /// Connections that exist or are being opened.
     open: usize,
     /// Idle ones, the longest idle first.
@@ -108,52 +103,6 @@ struct Account {
     queue: VecDeque<Waiter>,
 }
 
-#[derive(Debug)]
-struct Idle {
-    connection: Connection<Parked>,
-    /// Who has used it last.
-    tenant: SharedTenant,
-    /// Its tenant's.
-    account: AccountId,
-    /// Whether it can serve its tenant alone.
-    dedicated: bool,
-    /// The first sweep that has seen it idle.
-    since: Option<Instant>,
-}
-
-impl Idle {
-    fn is_of(&self, tenant: &SharedTenant) -> bool {
-        Arc::ptr_eq(&self.tenant, tenant) || self.tenant.id == tenant.id
-    }
-
-    /// Whether it can be the tenant's. After a change of the directory it may have
-    /// been opened as another role, with other settings to fall back to, or for
-    /// others too.
-    fn fits(&self, tenant: &SharedTenant, dedicated: bool) -> bool {
-        let last = &self.tenant;
-        let same_kind =
-            || self.dedicated == dedicated && (!dedicated || last.placement == tenant.placement);
-        !self.is_disturbed() && (Arc::ptr_eq(last, tenant) || same_kind())
-    }
-
-    /// Whether the server has spoken unasked, or has closed the connection.
-    fn is_disturbed(&self) -> bool {
-        self.connection.is_settled() && self.connection.is_disturbed()
-    }
-
-    /// Whether a cleanup has failed, or is not answered in time.
-    fn is_spoilt(&mut self, now: Instant) -> bool {
-        if self.connection.is_settled() {
-            return self.connection.is_disturbed();
-        }
-        let late = |since| now.duration_since(since) >= SETTLE_LIMIT;
-        match self.connection.try_settle() {
-            Ok(settled) => !settled && self.connection.cleaning_since().is_some_and(late),
-            Err(_) => true,
-        }
-    }
-}
-
 /// Somebody who waits.
 #[derive(Debug)]
 pub(super) struct Waiter {
@@ -180,6 +129,7 @@ impl Queue {
             size_per_tenant: settings.size_per_tenant,
             waiting_per_tenant: settings.waiting_per_tenant,
             wait_timeout: settings.wait_timeout,
+            check_after: settings.check_after,
             open: 0,
             idle: VecDeque::new(),
             accounts: Slab::new(),
@@ -208,7 +158,7 @@ impl Queue {
         }
         let idle = self.idle.remove(at)?;
         let place = self.place(pool, id, tenant, idle.dedicated);
-        Some(Lease::new(idle.connection, place))
+        Some(Lease::new(idle.into_connection(self.check_after), place))
     }
 
     /// A connection at once, and those that had to make room for it; or a place
@@ -329,58 +279,6 @@ impl Queue {
                 self.turns.retain(|turn| *turn != id);
             }
         }
-    }
-
-    /// Takes out connections that have been idle for longer than `limit`, or
-    /// that their server has closed, and those who have waited for too long.
-    pub(super) fn sweep(&mut self, pool: &Arc<Pool>, limit: Duration) -> Swept {
-        let now = Instant::now();
-        let (mut stale, mut spoilt) = (Evicted::new(), Vec::new());
-        for mut idle in std::mem::take(&mut self.idle) {
-            let since = *idle.since.get_or_insert(now);
-            if idle.is_spoilt(now) {
-                let place = self.place(pool, idle.account, &idle.tenant, idle.dedicated);
-                spoilt.push(Lease::new(idle.connection, place));
-            } else if now.duration_since(since) >= limit {
-                stale.push(idle.connection);
-            } else {
-                self.idle.push_back(idle);
-            }
-        }
-        self.open -= stale.len();
-        let late = self.late(now);
-        let idle: HashSet<_> = self.idle.iter().map(|idle| idle.account).collect();
-        self.accounts.retain(|id, account| {
-            let is_used =
-                account.held > 0 || !account.queue.is_empty() || idle.contains(&AccountId(id));
-            if !is_used {
-                self.by_tenant.remove(&account.tenant);
-            }
-            is_used
-        });
-        Swept {
-            evicted: stale,
-            spoilt,
-            late,
-        }
-    }
-
-    /// Those who have waited for too long. Each queue is in the order of its
-    /// deadlines.
-    fn late(&mut self, now: Instant) -> Outcomes {
-        let mut late = Outcomes::new();
-        let (accounts, limit) = (&mut self.accounts, self.wait_timeout);
-        self.turns.retain(|id| {
-            let Some(account) = accounts.get_mut(id.0) else {
-                return false;
-            };
-            let is_late = |waiter: &mut Waiter| waiter.deadline <= now;
-            while let Some(waiter) = account.queue.pop_front_if(is_late) {
-                late.push((waiter, Err(CheckoutError::Timeout(limit))));
-            }
-            !account.queue.is_empty()
-        });
-        late
     }
 
     /// The tenant's account, a new one if it has none.
@@ -505,7 +403,7 @@ impl Queue {
             .and_then(|at| self.idle.remove(at))
         {
             if idle.fits(tenant, dedicated) {
-                return Some(Source::Idle(idle.connection));
+                return Some(Source::Idle(idle.into_connection(self.check_after)));
             }
             self.open -= 1;
             evicted.push(idle.connection);
@@ -521,7 +419,7 @@ impl Queue {
             .position(|idle| idle.connection.is_settled());
         let idle = self.idle.remove(at.unwrap_or(0))?;
         if !dedicated && !idle.dedicated && !idle.is_disturbed() {
-            return Some(Source::Idle(idle.connection));
+            return Some(Source::Idle(idle.into_connection(self.check_after)));
         }
         evicted.push(idle.connection);
         Some(Source::Room)

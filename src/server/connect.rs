@@ -115,6 +115,7 @@ async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> 
 pub(crate) async fn dial(server: &Server) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((&*server.host, server.port)).await?;
     transport::tune(&stream)?;
+    transport::bound_silence(&stream, server.tcp_user_timeout)?;
     Ok(stream)
 }
 

@@ -29,6 +29,18 @@ pub fn tune(socket: &impl AsFd) -> io::Result<()> {
     socket.set_tcp_keepalive(&keepalive)
 }
 
+/// Gives the connection up once what was sent has not been acknowledged for so long.
+///
+/// # Errors
+/// Those of the system. Where it has no such option, nothing happens.
+pub fn bound_silence(socket: &impl AsFd, limit: Duration) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    SockRef::from(socket).set_tcp_user_timeout(Some(limit))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = (socket, limit);
+    Ok(())
+}
+
 /// Whether what is accepted has the options of its listener.
 pub const INHERITS_OPTIONS: bool = cfg!(target_os = "linux");
 

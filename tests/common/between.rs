@@ -49,6 +49,8 @@ struct State {
     armed: Option<String>,
     /// Since when an answer is held back, or is to be as soon as it comes.
     holding: bool,
+    /// So many connections, the first, are lost without a word.
+    lost: usize,
 }
 
 impl Between {
@@ -82,6 +84,12 @@ impl Between {
         let mut state = self.shared.state();
         assert!(!state.holding);
         state.armed = Some(text.to_owned());
+    }
+
+    /// Nothing passes any more over the connections that there are, and nobody is told.
+    pub fn lose_all(&self) {
+        let mut state = self.shared.state();
+        state.lost = state.connections;
     }
 
     /// Waits until the message has gone to the server whose answer is held back.
@@ -209,6 +217,9 @@ impl Shared {
                     message: message.clone(),
                 });
                 self.changed.notify_all();
+                if number < state.lost {
+                    continue;
+                }
             }
             server.write_all(&encode(&message))?;
         }

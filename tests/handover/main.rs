@@ -11,6 +11,7 @@ mod common;
 mod held;
 mod locks;
 mod race;
+mod silent;
 mod unanswered;
 
 use common::{Between, Plain, Programs, Proxy, Raw};
@@ -26,12 +27,16 @@ struct Place {
 impl Place {
     /// `None` where this version of PostgreSQL is not there.
     fn start(major: u32, pool: &str, guard: &str) -> Option<Self> {
+        Self::start_with(major, &format!("size = 1\n{pool}"), guard)
+    }
+
+    /// The same with as many server connections as `pool` says.
+    fn start_with(major: u32, pool: &str, guard: &str) -> Option<Self> {
         let programs = Programs::find(major)?;
         // Few locks, so that they can be used up.
         let plain = Plain::start(&programs, &[("max_locks_per_transaction", "10")]);
         let relay = Between::start(plain.cluster.port());
-        let pool = format!("size = 1\n{pool}");
-        let proxy = plain.proxy(relay.port, &pool, guard);
+        let proxy = plain.proxy(relay.port, pool, guard);
         Some(Self {
             proxy,
             relay,
