@@ -209,6 +209,11 @@ fn sigterm_lets_transactions_end_and_nobody_in() {
     busy.run_ok("BEGIN");
     pinned.run_ok("CREATE TEMP TABLE mine (n integer)");
     running.send_query("SELECT pg_sleep(600)");
+    wait_until("it runs", || {
+        let count = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' \
+                     AND query = 'SELECT pg_sleep(600)'";
+        site().sql("postgres", count) == "1"
+    });
     proxy.terminate();
     proxy.wait_for_log("draining");
     for client in [&mut idle, &mut pinned] {
@@ -243,6 +248,31 @@ fn sigterm_lets_transactions_end_and_nobody_in() {
     assert_stopping(&answer.error());
     assert_eq!(proxy.wait().code(), Some(0));
     proxy.wait_for_log("drained=true");
+}
+
+#[test]
+fn at_sigterm_a_client_that_waits_is_told_so_at_once() {
+    let mut proxy = Proxy::start(&Options {
+        size: 1,
+        waiting_per_tenant: Some(1),
+        ..Options::default()
+    });
+    let mut busy = proxy.raw("innovate");
+    busy.run_ok("BEGIN");
+    let mut clients = [proxy.raw("synergy"), proxy.raw("synergy")];
+    for client in &mut clients {
+        client.send_query("SELECT 1");
+    }
+    // One is told that the other waits.
+    wait_until("one waits", || clients.iter().any(Raw::has_answer));
+    let [first, second] = clients;
+    let mut waiting = if first.has_answer() { second } else { first };
+    assert!(!waiting.has_answer());
+    proxy.terminate();
+    assert_stopping(&waiting.until_closed().error());
+    busy.send_query("COMMIT");
+    assert_eq!(busy.until_closed().commands(), ["COMMIT"]);
+    assert_eq!(proxy.wait().code(), Some(0));
 }
 
 #[track_caller]

@@ -219,6 +219,10 @@ impl Session {
             if self.engine.registration.is_told() {
                 return Poll::Ready(Err(NoConnection::Told));
             }
+            if self.is_draining() {
+                // Nothing of it has begun.
+                return Poll::Ready(Err(NoConnection::End(End::Stopped)));
+            }
             if !matches!(self.leaving, Leaving::No) {
                 return Poll::Pending;
             }
