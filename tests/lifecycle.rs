@@ -84,6 +84,40 @@ fn assert_unavailable(error: &Fields, severity: &str) {
 }
 
 #[test]
+fn a_role_that_the_server_refuses_is_tried_seldom_and_holds_up_no_other() {
+    let site = Site::start();
+    let proxy = Proxy::start_before(&site, &Options::default());
+    let mut refused = proxy.raw("acme");
+    let mut others = proxy.raw("globex");
+    let change = |what: &str| {
+        site.sql("postgres", &format!("ALTER ROLE acme_health_app {what}"));
+    };
+    change("NOLOGIN");
+    site.sql(
+        "postgres",
+        "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity \
+         WHERE usename = 'acme_health_app'",
+    );
+    let tries = || {
+        proxy
+            .log()
+            .matches("cannot open a server connection")
+            .count()
+    };
+    for _ in 0..100 {
+        let error = refused.error("SELECT 1");
+        assert_eq!((error.code(), error.severity()), ("08001", "ERROR"));
+        others.run_ok("SELECT 1");
+    }
+    // It is tried after one second, two, four, …
+    assert!((1..=3).contains(&tries()), "{}", tries());
+    change("LOGIN");
+    wait_until("it is tried again", || {
+        refused.query("SELECT 1").errors().is_empty()
+    });
+}
+
+#[test]
 fn a_restart_of_postgresql_under_load_ends_transactions_and_nothing_else() {
     let mut site = Site::start();
     let proxy = Proxy::start_before(

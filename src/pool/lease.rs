@@ -113,7 +113,8 @@ impl Place {
     /// # Errors
     /// If none can be opened within the server's `connect_timeout`.
     pub async fn open(self) -> Result<Lease<Parked>, CheckoutError> {
-        let connection = self.pool.open(&self.tenant.placement).await?;
+        let opened = self.pool.open(&self.tenant.placement).await;
+        let connection = opened.map_err(CheckoutError::Connect)?;
         Ok(Lease::new(connection.parked(), self))
     }
 

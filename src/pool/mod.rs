@@ -22,7 +22,7 @@ use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
 use crate::tenant::{Attachment, Endpoint, Identity, Placement, SharedTenant};
-use backoff::Backoff;
+use backoff::{Advice, Backoff, Failed};
 use queue::{Evicted, NotYet, Queue};
 use reclaim::Holder;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,8 +55,8 @@ pub enum CheckoutError {
     #[error("the server connections are being replaced")]
     Retired,
     /// None could be opened.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
+    #[error("{0}")]
+    Connect(Arc<ConnectError>),
 }
 
 impl CheckoutError {
@@ -143,7 +143,7 @@ impl Pool {
 
     /// Opens a connection; tries again for as long as the server's
     /// `connect_timeout` while the failure is a passing one.
-    async fn open(&self, placement: &Placement) -> Result<Connection<Unbound>, ConnectError> {
+    async fn open(&self, placement: &Placement) -> Result<Connection<Unbound>, Arc<ConnectError>> {
         let flavor = self.flavor(placement);
         let base = base(&placement.attachment, flavor.dedicated);
         let target = Target {
@@ -155,30 +155,39 @@ impl Pool {
         };
         let deadline = Instant::now() + self.server.connect_timeout;
         loop {
-            let pause = lock(&self.backoff).pause();
-            tokio::time::sleep(pause).await;
+            let advice = lock(&self.backoff).advise(&flavor.user);
+            match advice {
+                Advice::Try(pause) => tokio::time::sleep(pause).await,
+                Advice::Fail(error) => return Err(error),
+            }
             match connect(&target).await {
                 Ok(connection) => {
-                    lock(&self.backoff).succeeded();
+                    lock(&self.backoff).succeeded(&flavor.user);
                     lock(&self.welcomes).meet(connection.parameters());
                     return Ok(connection);
                 }
                 Err(error) => {
-                    let next = lock(&self.backoff).failed();
-                    tracing::warn!(
-                        target: "pgtenant::server",
-                        server = %self.endpoint.server,
-                        database = %self.endpoint.database,
-                        user = %flavor.user,
-                        %error,
-                        "cannot open a server connection"
-                    );
-                    if !error.is_passing() || Instant::now() + next > deadline {
-                        return Err(error);
+                    let failed = lock(&self.backoff).failed(&flavor.user, error);
+                    self.report(&flavor.user, &failed);
+                    let late = Instant::now() + failed.pause > deadline;
+                    if late || !failed.error.is_passing() {
+                        return Err(failed.error);
                     }
                 }
             }
         }
+    }
+
+    fn report(&self, user: &str, failed: &Failed) {
+        tracing::warn!(
+            target: "pgtenant::server",
+            server = %self.endpoint.server,
+            database = %self.endpoint.database,
+            user,
+            error = %failed.error,
+            clients_told = failed.told,
+            "cannot open a server connection"
+        );
     }
 
     /// Gives out no connection from now on: those who wait are told so, idle

@@ -234,7 +234,8 @@ impl Session {
     }
 
     fn no_connection(&self, error: &CheckoutError) -> NoConnection {
-        if !matches!(error, CheckoutError::Retired) {
+        // What cannot be opened is told by the pool, once for all.
+        if !matches!(error, CheckoutError::Retired | CheckoutError::Connect(_)) {
             tracing::warn!(target: "pgtenant::pool", parent: self.engine.span.get(), %error, "no server connection");
         }
         NoConnection::Error(error.to_client())
