@@ -320,6 +320,17 @@ fn assert_stopping(error: &Fields) {
 }
 
 #[test]
+fn no_core_file_holds_its_memory() {
+    let proxy = Proxy::start(&Options::default());
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", proxy.pid())).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let words: Vec<_> = core.unwrap().split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"]);
+}
+
+#[test]
 fn an_unused_proxy_stops_at_once() {
     for signal in ["TERM", "INT"] {
         let mut proxy = Proxy::start(&Options {

@@ -9,6 +9,7 @@ mod provision;
 mod reload;
 mod rules;
 mod run;
+mod secrecy;
 mod serve;
 mod verifier;
 

@@ -1,6 +1,7 @@
 //! `pgtenant run`
 
 use super::Failure;
+use super::secrecy;
 use super::serve::{self, Hangup};
 use pgtenant::guard::Mode;
 use pgtenant::{config, observe};
@@ -8,6 +9,7 @@ use std::path::Path;
 use tracing::{info, warn};
 
 pub(super) fn run(config: &Path) -> Result<(), Failure> {
+    secrecy::keep_memory();
     let settings = config::load(config).map_err(Failure::configuration)?;
     let log = observe::start_log(&settings.log);
     if settings.guard.mode == Mode::Report {
