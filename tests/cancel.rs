@@ -2,14 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod common;
-#[path = "common/conn.rs"]
-#[allow(dead_code, unreachable_pub)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod conn;
-
-use common::{Options, Proxy, Raw, Relay, site, wait_until};
-use conn::{CANCEL_REQUEST, Conn, Tls, packet};
+use testkit::{CANCEL_REQUEST, Conn, Options, Proxy, Raw, Relay, Tls, packet, site, wait_until};
 
 /// Behind a relay that can hold requests back.
 fn behind(relay: &Relay, options: Options) -> Proxy {

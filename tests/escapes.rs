@@ -4,9 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stderr)]
 
-mod common;
-
-use common::{Programs, Proxy};
 use pgtenant::tenant::{TenantRole, Verifier};
 use pgtenant::throwaway::{Cluster, ClusterOptions, random_hex};
 use serde_json::Value;
@@ -19,6 +16,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
+use testkit::{Programs, Proxy};
 
 /// How the proxy is set up, and how its clients behave.
 #[derive(Debug, Clone, Copy)]

@@ -3,9 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Answer, Options, Pipeline, Proxy, Raw, site, wait_until};
+use testkit::{Answer, Options, Pipeline, Proxy, Raw, site, wait_until};
 
 /// What each tenant's tables say of whose they are.
 const OWN_ROWS: &[(&str, &str, &[&str])] = &[

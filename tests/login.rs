@@ -2,18 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-#[path = "common/conn.rs"]
-#[allow(dead_code, unreachable_pub)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod conn;
-
-use common::{Fields, Options, Proxy};
-use conn::{Conn, GSSENC_REQUEST, PLAIN, PLUS, SSL_REQUEST, Tls, V3_0, V3_2};
-use conn::{announced, initial_response, message, packet, startup};
 use pgtenant::tenant::Verifier;
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use std::process::{Command, Output};
+use testkit::{
+    Conn, Fields, GSSENC_REQUEST, Options, PLAIN, PLUS, Proxy, SSL_REQUEST, Tls, V3_0, V3_2,
+    announced, initial_response, message, packet, startup,
+};
 
 fn require() -> Options {
     Options {
@@ -261,20 +256,20 @@ fn cancellation_keys_are_as_long_as_the_protocol_lets_them_be() {
         conn.send(&message(b'Q', b"SELECT pg_sleep(60)\0"));
         let mut wrong = conn.secret.clone();
         wrong[len - 1] ^= 1;
-        common::raw::cancel(proxy.port, conn.pid, &wrong);
-        common::raw::cancel(
+        testkit::cancel(proxy.port, conn.pid, &wrong);
+        testkit::cancel(
             proxy.port,
             conn.pid,
             &conn.secret[..len / 2].repeat(4)[..len.max(4)],
         );
         proxy.wait_for_log("cancel_refused");
         let mut watcher = proxy.raw("synergy");
-        common::wait_until("the statement runs", || {
+        testkit::wait_until("the statement runs", || {
             // Nothing but looking tells; synergy only keeps the proxy busy.
             watcher.value("SELECT 1");
-            common::site().sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%' AND state = 'active'") == "1"
+            testkit::site().sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%' AND state = 'active'") == "1"
         });
-        common::raw::cancel(proxy.port, conn.pid, &conn.secret);
+        testkit::cancel(proxy.port, conn.pid, &conn.secret);
         assert_eq!(error(&mut conn).code(), "57014");
         serves(&mut conn);
     }
@@ -715,13 +710,13 @@ fn there_are_no_more_clients_than_allowed() {
     assert!(refused.hint().contains("max_clients"), "{refused:?}");
     // A request to cancel always gets in.
     second.send(&message(b'Q', b"SELECT pg_sleep(60)\0"));
-    common::wait_until("the statement runs", || {
-        common::site().sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%' AND state = 'active'") != "0"
+    testkit::wait_until("the statement runs", || {
+        testkit::site().sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%' AND state = 'active'") != "0"
     });
-    common::raw::cancel(proxy.port, second.pid, &second.secret);
+    testkit::cancel(proxy.port, second.pid, &second.secret);
     assert_eq!(error(&mut second).code(), "57014");
     drop(first);
-    common::wait_until("a place is free", || {
+    testkit::wait_until("a place is free", || {
         let mut conn = Conn::open(proxy.port);
         conn.log_in(V3_0, &proxy.password, INNOVATE).is_ok()
     });
@@ -819,7 +814,7 @@ fn a_login_that_takes_too_long_is_ended_wherever_it_stops() {
 
 #[test]
 fn no_secret_reaches_the_log() {
-    let site = common::site();
+    let site = testkit::site();
     let verifier = Verifier::derive("tr0ub4dor&3");
     let more = format!(
         "[[logins]]\nuser = \"odd\"\ntenant = \"11111111-1111-1111-1111-111111111111\"\nscram = {verifier:?}\n"
@@ -932,13 +927,13 @@ fn error(conn: &mut Conn) -> Fields {
 
 /// Runs psql with more of a connection string.
 fn psql(proxy: &Proxy, more: &str, sql: &str) -> Output {
-    Command::new(common::site().cluster.client_program("psql"))
+    Command::new(testkit::site().cluster.client_program("psql"))
         .args(["-X", "-A", "-t", "-c", sql, "-d"])
         .arg(format!(
             "host=127.0.0.1 port={} user=innovate dbname=wellness_corp_db password={} sslrootcert={} connect_timeout=10 {more}",
             proxy.port,
             proxy.password,
-            common::site().ca_file().display(),
+            testkit::site().ca_file().display(),
         ))
         .output()
         .unwrap()

@@ -3,21 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-#[path = "common/conn.rs"]
-#[allow(dead_code, unreachable_pub)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod conn;
-
-use common::{Options, Pipeline, Proxy, Raw};
-use conn::{
-    CANCEL_REQUEST, Conn, GSSENC_REQUEST, PLAIN, SSL_REQUEST, Tls, V3_0, announced,
-    initial_response, message, packet, startup,
-};
 use socket2::SockRef;
 use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
+use testkit::{
+    CANCEL_REQUEST, Conn, GSSENC_REQUEST, Options, PLAIN, Pipeline, Proxy, Raw, SSL_REQUEST, Tls,
+    V3_0, announced, initial_response, message, packet, startup,
+};
 
 /// A message in a protocol that is not broken by it: what it is, its bytes, and
 /// the SQLSTATE of the answer.
@@ -390,9 +383,9 @@ const COPY: &str = "COPY organizations (name) FROM STDIN";
 const ROW: &[u8] = b"malformed\n";
 
 fn with_database() -> Options {
-    let database = common::site().fresh_database();
+    let database = testkit::site().fresh_database();
     let grant = "GRANT INSERT ON organizations TO wellness_app";
-    common::site().sql(&database, grant);
+    testkit::site().sql(&database, grant);
     Options {
         database,
         ..Options::default()

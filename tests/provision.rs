@@ -3,16 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
-use common::proxy::configuration;
-use common::{Options, Proxy, Raw, site};
 use pgtenant::tenant::TenantRole;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use testkit::{Options, Proxy, Raw, configuration, site};
 
 /// A schema with everything that can be copied.
 const TEMPLATE: &str = include_str!("data/template.sql");

@@ -3,14 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{Answer, Options, Pipeline, Proxy, Raw, Site, site, wait_until};
 use pgtenant::tenant::Verifier;
 use pgtenant::throwaway::Authority;
 use pgtenant::throwaway::wellness::APP_ROLE;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use testkit::{Answer, Options, Pipeline, Proxy, Raw, Site, site, wait_until};
 
 const WHOSE: &str = "SELECT current_setting('session.current_organization_id')";
 const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
@@ -33,7 +31,7 @@ fn original(proxy: &Proxy) -> String {
     std::fs::read_to_string(&proxy.config).unwrap()
 }
 
-fn log_in(proxy: &Proxy, login: &str) -> Result<Raw, common::Fields> {
+fn log_in(proxy: &Proxy, login: &str) -> Result<Raw, testkit::Fields> {
     let database = proxy.database(login);
     let parameters = [("user", login), ("database", &*database)];
     Raw::log_in(proxy.port, &proxy.password, &parameters)

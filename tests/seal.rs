@@ -2,15 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::proxy::configuration;
-use common::{Answer, Options, Proxy, Raw, site, wait_until};
 use pgtenant::tenant::{Claim, SealKey};
 use pgtenant::throwaway::{random_hex, wellness::SETTING};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
+use testkit::{Answer, Options, Proxy, Raw, configuration, site, wait_until};
 
 const ALICE: &str = "alice@innovate.example";
 const BOB: &str = "bob@synergy.example";

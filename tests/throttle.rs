@@ -2,19 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-#[path = "common/conn.rs"]
-#[allow(dead_code, unreachable_pub)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod conn;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::{Fields, Options, Proxy, site, wait_until};
-use conn::{Conn, PLAIN, SSL_REQUEST, Tls, V3_0};
-use conn::{initial_response, message, packet, startup};
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use std::fmt::Write as _;
+use testkit::{
+    Conn, Fields, Options, PLAIN, Proxy, SSL_REQUEST, Tls, V3_0, initial_response, message, packet,
+    site, startup, wait_until,
+};
 
 /// Three may fail; then nobody tries again while a test runs.
 const STRICT: &str = "free = 3\ndelay = \"1h\"\nlongest_delay = \"1h\"\nforget_after = \"2h\"";
@@ -413,7 +408,7 @@ fn clients_beyond_the_limit_get_no_handshake_but_for_a_few() {
     for conn in few {
         let body = [&first.pid.to_be_bytes()[..], &first.secret].concat();
         let mut conn = conn.start_tls(Tls::V1_3).unwrap();
-        conn.send(&packet(conn::CANCEL_REQUEST, &body));
+        conn.send(&packet(testkit::CANCEL_REQUEST, &body));
         assert_eq!(conn.next(), None);
         // The statement may not have begun when the first request came.
         if !first.is_quiet() {

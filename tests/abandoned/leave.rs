@@ -1,8 +1,9 @@
 //! Clients that leave in the midst of a pipeline or a COPY.
 
-use crate::common::{Message, Options, Pipeline, Proxy, Raw, assert_whole, missing, pool, site};
-use crate::conn::{Conn, Tls, V3_0};
 use crate::{WAYS_TO_LEAVE, with_bulk};
+use testkit::{
+    Conn, Message, Options, Pipeline, Proxy, Raw, Tls, V3_0, assert_whole, missing, pool, site,
+};
 
 /// `pool.size`; as many clients leave before the pool is asked for.
 const SIZE: usize = 2;

@@ -3,15 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod openssl;
 
-use common::{Options, Proxy, site};
 use openssl::{ALWAYS, Authority, Issued, Wish, joined};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
+use testkit::{Options, Proxy, site};
 
 const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
 const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
@@ -133,7 +131,7 @@ fn refused(proxy: &Proxy, user: &str, password: Option<&str>, shown: Option<&Iss
     let output = psql(proxy, user, password, shown);
     assert!(!output.status.success(), "{why}: {output:?}");
     assert!(output.stdout.is_empty(), "{why}: {output:?}");
-    common::wait_until("the refusal is logged", || reasons(proxy).len() > before);
+    testkit::wait_until("the refusal is logged", || reasons(proxy).len() > before);
     let said = reasons(proxy).split_off(before).join("\n");
     assert!(said.contains(why), "{why} was expected: {said}\n{output:?}");
     // Whatever comes after TLS says the same to everybody.
@@ -646,6 +644,6 @@ fn psycopg_logs_in_with_a_certificate() {
 }
 
 fn python() -> std::path::PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-clients/python/bin/python3");
+    let own = testkit::root().join("target/test-clients/python/bin/python3");
     if own.exists() { own } else { "python3".into() }
 }

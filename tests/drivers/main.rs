@@ -3,17 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod dump;
 mod pgbench;
 mod psql;
 mod rust;
 
-use common::{Options, Proxy, site};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use testkit::{Options, Proxy, site};
 
 /// How to get what is missing.
 const SETUP: &str = "deploy/setup --tests";

@@ -2,9 +2,9 @@
 //! without it, to the same role.
 
 use super::{program, proxy, succeeds, url};
-use crate::common::{Options, Proxy, site};
 use pgtenant::tenant::TenantRole;
 use pgtenant::throwaway::wellness::{APP_ROLE, SCHEMA_DATABASE, SETTING};
+use testkit::{Options, Proxy, site};
 
 /// Lists of all databases and of sizes are kept to what no other test changes.
 const COMMANDS: &str = r"\d

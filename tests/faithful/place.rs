@@ -1,7 +1,6 @@
 //! A PostgreSQL server, and the proxy before it, for one database that is made
 //! anew for each run.
 
-use crate::common::Raw;
 use pgtenant::tenant::Verifier;
 use pgtenant::throwaway::{Cluster, ClusterOptions, random_hex};
 use std::fs;
@@ -10,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use testkit::Raw;
 
 /// The role that owns the database: at the server, and the login at the proxy.
 pub const USER: &str = "regress";

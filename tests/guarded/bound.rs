@@ -1,6 +1,6 @@
 //! Settings whose names are parameters: judged at each Bind.
 
-use crate::common::{Options, Pipeline, Proxy, Raw};
+use testkit::{Options, Pipeline, Proxy, Raw};
 
 const SET: &str = "SELECT set_config($1, $2, false)";
 const SETTING: &str = "session.current_organization_id";
@@ -38,7 +38,7 @@ fn set(
     ended(&client.run(&pipeline))
 }
 
-fn ended(answer: &crate::common::Answer) -> String {
+fn ended(answer: &testkit::Answer) -> String {
     match &answer.errors()[..] {
         [] => "ok".to_owned(),
         [error] => {

@@ -1,8 +1,7 @@
 //! A client that logs in with a token, and the proxy that it comes to.
 
-use crate::common::{Fields, Options, Proxy, site, wait_until};
-use crate::conn::{Conn, Tls, V3_0, message, startup};
 use crate::issuer::{AUDIENCE, ISSUER, Signer, jwks};
+use testkit::{Conn, Fields, Options, Proxy, Tls, V3_0, message, site, startup, wait_until};
 
 /// The proxy with a section `[jwt.test]` of these lines, and more behind it.
 pub(crate) fn proxy(lines: &str, more: &str) -> Proxy {

@@ -1,10 +1,10 @@
 //! Clients as people use them: psql, and psycopg with PostgreSQL 18's libpq.
 
 use crate::client::{keys_of, proxy};
-use crate::common::{Proxy, site};
 use crate::issuer::{INNOVATE, SYNERGY, claims, rsa};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
+use testkit::{Proxy, site};
 
 fn url(proxy: &Proxy, user: &str) -> String {
     format!(
@@ -23,7 +23,7 @@ fn succeeds(output: &Output) -> String {
 
 /// A python in which these statements succeed: the set-up's own, or the system's.
 fn python(imports: &str) -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-clients/python/bin/python3");
+    let own = testkit::root().join("target/test-clients/python/bin/python3");
     let succeeds = |python: &PathBuf| {
         let output = Command::new(python).args(["-c", imports]).output();
         output.is_ok_and(|output| output.status.success())
@@ -92,7 +92,7 @@ fn libpq_speaks_oauthbearer() {
     let proxy = proxy(&lines, "");
     let good = signer.token(&claims("ann", INNOVATE));
     let bad = crate::issuer::attacker().token(&claims("ann", INNOVATE));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jwt/oauth_client.py");
+    let script = testkit::root().join("tests/jwt/oauth_client.py");
     let output = Command::new(python("import psycopg, psycopg_binary"))
         .arg(script)
         .args([&url(&proxy, "ann"), "https://issuer.example", &good, &bad])

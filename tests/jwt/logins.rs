@@ -1,11 +1,10 @@
 //! Tokens that hold, as passwords.
 
 use crate::client::{asked, email, keys_of, log_in, options, proxy, refused, send_password};
-use crate::common::{Options, Proxy, site};
-use crate::conn::{Conn, PLAIN, Tls, V3_0, startup};
 use crate::issuer::{INNOVATE, ISSUER, SYNERGY, Signer, claims, claims_with, rsa};
 use postgres_protocol::authentication::sasl::ChannelBinding;
 use serde_json::json;
+use testkit::{Conn, Options, PLAIN, Proxy, Tls, V3_0, site, startup};
 
 #[test]
 fn the_token_tells_tenant_and_user() {

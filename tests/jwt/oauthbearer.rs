@@ -1,10 +1,9 @@
 //! OAUTHBEARER, message by message.
 
 use crate::client::{email, keys_of, proxy, refused};
-use crate::common::{Fields, Proxy};
-use crate::conn::{Conn, PLAIN, PLUS, Tls, V3_0, initial_response, message, startup};
 use crate::issuer::{INNOVATE, Signer, attacker, claims, claims_with, rsa};
 use serde_json::{Value, json};
+use testkit::{Conn, Fields, PLAIN, PLUS, Proxy, Tls, V3_0, initial_response, message, startup};
 
 const NAME: &str = "OAUTHBEARER";
 
@@ -172,7 +171,7 @@ fn what_is_malformed_breaks_the_protocol() {
 #[test]
 fn password_and_token_may_both_be_offered() {
     let signer = rsa();
-    let verifier = &crate::common::site().login_verifier;
+    let verifier = &testkit::site().login_verifier;
     let both = format!(
         "[[logins]]\nuser = \"both\"\ntenant = \"{INNOVATE}\"\n\
          methods = [\"scram\", \"oauthbearer\"]\nscram = \"{verifier}\"\n"

@@ -2,11 +2,10 @@
 //! configuration changes.
 
 use crate::client::{email, keys_of, log_in, proxy, refused};
-use crate::common::site;
-use crate::conn::{Conn, Tls, V3_0, message, startup};
 use crate::issuer::{INNOVATE, SYNERGY, Signer, claims, claims_with, jwks, now, rsa};
 use crate::publisher::Publisher;
 use serde_json::json;
+use testkit::{Conn, Tls, V3_0, message, site, startup};
 
 /// Runs a statement that must succeed.
 fn run(conn: &mut Conn, sql: &str) {

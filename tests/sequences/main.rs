@@ -8,16 +8,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 #![allow(missing_docs, unreachable_pub)]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod answers;
 mod generate;
 mod pair;
 mod random;
 mod shrink;
 
-use common::{Plain, Programs};
 use generate::Session;
 use pair::Pair;
 use random::Random;
@@ -25,6 +21,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
+use testkit::{Plain, Programs};
 
 /// Sequences of a test, unless the environment says otherwise.
 const SEQUENCES: usize = 5000;

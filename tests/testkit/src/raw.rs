@@ -1,24 +1,14 @@
 //! A client that speaks the protocol message by message, in clear text.
 //! Everything that does not come within [`PATIENCE`] is a failure.
 
-use super::{PATIENCE, Pipeline};
+use crate::{Answer, Fields, Message, PATIENCE, Pipeline, texts};
 use bytes::BytesMut;
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use postgres_protocol::message::frontend;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
-
-/// One message of a server.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Message {
-    /// Its type.
-    pub tag: u8,
-    /// What follows its length.
-    pub body: Vec<u8>,
-}
 
 /// A client.
 #[derive(Debug)]
@@ -276,159 +266,4 @@ pub fn cancel(port: u16, pid: u32, secret: &[u8]) {
     packet.extend_from_slice(secret);
     raw.send(&packet);
     assert_eq!(raw.try_read(), None, "a cancel request has no answer");
-}
-
-/// The answer to one or several messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// All messages.
-    pub messages: Vec<Message>,
-}
-
-impl Answer {
-    /// The types of the messages, such as `TDCZ`; without notices and reports
-    /// of parameters, which may come at any time.
-    pub fn tags(&self) -> String {
-        let tags = self.messages.iter().map(|message| char::from(message.tag));
-        tags.filter(|tag| !matches!(tag, 'N' | 'S')).collect()
-    }
-
-    /// The messages of one type.
-    pub fn of(&self, tag: u8) -> impl Iterator<Item = &Message> {
-        self.messages.iter().filter(move |m| m.tag == tag)
-    }
-
-    /// All rows, as text.
-    pub fn rows(&self) -> Vec<Vec<Option<String>>> {
-        self.of(b'D').map(Message::row).collect()
-    }
-
-    /// The values of the first column.
-    pub fn column(&self) -> Vec<String> {
-        let rows = self.rows().into_iter();
-        rows.map(|row| row[0].clone().unwrap_or_default()).collect()
-    }
-
-    /// The value of the only row.
-    pub fn value(&self) -> String {
-        match &self.column()[..] {
-            [value] => value.clone(),
-            _ => panic!("one row was expected: {self:?}"),
-        }
-    }
-
-    /// The tags of the completed commands.
-    pub fn commands(&self) -> Vec<String> {
-        self.of(b'C').map(|m| texts(&m.body).remove(0)).collect()
-    }
-
-    /// The errors, in their order.
-    pub fn errors(&self) -> Vec<Fields> {
-        self.of(b'E').map(Message::fields).collect()
-    }
-
-    /// The only error.
-    #[track_caller]
-    pub fn error(&self) -> Fields {
-        match &self.errors()[..] {
-            [error] => error.clone(),
-            _ => panic!("one error was expected: {self:?}"),
-        }
-    }
-
-    /// Asserts that there is no error.
-    #[track_caller]
-    pub fn ok(&self) -> &Self {
-        assert!(self.errors().is_empty(), "{:?}", self.errors());
-        self
-    }
-
-    /// The state of the transaction as of the last ReadyForQuery: `I`, `T`, `E`.
-    pub fn status(&self) -> char {
-        let last = self.of(b'Z').last();
-        char::from(
-            last.unwrap_or_else(|| panic!("no ReadyForQuery: {self:?}"))
-                .body[0],
-        )
-    }
-}
-
-impl Message {
-    /// The values of a DataRow.
-    pub fn row(&self) -> Vec<Option<String>> {
-        assert_eq!(self.tag, b'D', "{self:?}");
-        let mut rest = &self.body[2..];
-        let mut row = Vec::new();
-        while !rest.is_empty() {
-            let len = i32::from_be_bytes(rest[..4].try_into().unwrap());
-            rest = &rest[4..];
-            row.push(usize::try_from(len).ok().map(|len| {
-                let value = String::from_utf8_lossy(&rest[..len]).into_owned();
-                rest = &rest[len..];
-                value
-            }));
-        }
-        row
-    }
-
-    /// The fields of an ErrorResponse or NoticeResponse.
-    pub fn fields(&self) -> Fields {
-        assert!(matches!(self.tag, b'E' | b'N'), "{self:?}");
-        let mut fields = Fields::default();
-        for text in texts(&self.body) {
-            if let Some((kind, value)) = text.split_at_checked(1) {
-                fields.all.insert(kind.to_owned(), value.to_owned());
-            }
-        }
-        fields
-    }
-}
-
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = &self.body[..self.body.len().min(200)];
-        let text = String::from_utf8_lossy(shown);
-        write!(f, "{}({:?})", char::from(self.tag), text)
-    }
-}
-
-/// The fields of an error or notice.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fields {
-    /// By their one-letter types.
-    pub all: BTreeMap<String, String>,
-}
-
-impl Fields {
-    fn get(&self, kind: &str) -> &str {
-        self.all.get(kind).map_or("", String::as_str)
-    }
-
-    /// `ERROR`, `FATAL`, …; the form that is never translated.
-    pub fn severity(&self) -> &str {
-        self.get("V")
-    }
-
-    /// The SQLSTATE.
-    pub fn code(&self) -> &str {
-        self.get("C")
-    }
-
-    /// The message.
-    pub fn message(&self) -> &str {
-        self.get("M")
-    }
-
-    /// The hint; empty if there is none.
-    pub fn hint(&self) -> &str {
-        self.get("H")
-    }
-}
-
-/// The texts of a body, each with a NUL behind it.
-pub fn texts(body: &[u8]) -> Vec<String> {
-    let body = body.strip_suffix(b"\0").unwrap_or(body);
-    body.split(|byte| *byte == 0)
-        .map(|text| String::from_utf8_lossy(text).into_owned())
-        .collect()
 }

@@ -1,4 +1,5 @@
-//! PostgreSQL's server programs, of the versions that tests run with.
+//! The program under test, and PostgreSQL's server programs of the versions that
+//! tests run with.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -6,6 +7,32 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    // This package lies in `tests/testkit`.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("the kit lies in tests/testkit")
+}
+
+/// The program under test, `pgtenant`: cargo builds it with the tests of its package.
+/// `CARGO_BIN_EXE_pgtenant` names it, by cargo's will or one's own, and else it lies
+/// beside the folder of the test that runs.
+pub fn program() -> PathBuf {
+    if let Some(path) = std::env::var_os("CARGO_BIN_EXE_pgtenant") {
+        return path.into();
+    }
+    let test = std::env::current_exe().unwrap();
+    // target/<profile>/deps/<test>
+    let profile = test.ancestors().nth(2).expect("a test lies in a folder");
+    let program = profile.join(format!("pgtenant{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        program.is_file(),
+        "{} is missing: run the tests by cargo, or name the program in CARGO_BIN_EXE_pgtenant",
+        program.display(),
+    );
+    program
+}
 
 /// A folder with the server programs of one major version.
 pub struct Programs {
@@ -35,8 +62,7 @@ impl Programs {
         let folders = [
             PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")),
             PathBuf::from(format!("/usr/pgsql-{major}/bin")),
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join(format!("target/test-clients/postgresql-{major}/bin")),
+            root().join(format!("target/test-clients/postgresql-{major}/bin")),
         ];
         let has_server = |folder: &PathBuf| folder.join("postgres").is_file();
         let folder = folders.into_iter().find(has_server)?;

@@ -1,7 +1,7 @@
 //! A PostgreSQL server of one version and the proxy before it, in clear text, so
 //! that a test can read what passes between them.
 
-use super::{Programs, Proxy, Raw};
+use crate::{Programs, Proxy, Raw};
 use pgtenant::tenant::Verifier;
 use pgtenant::throwaway::wellness::{self, APP_ROLE, COMPANIES, Layout, SETTING, SETTING_DATABASE};
 use pgtenant::throwaway::{Cluster, ClusterOptions};

@@ -152,7 +152,7 @@ impl Site {
 }
 
 /// The company with this login.
-pub fn company(login: &str) -> Company {
+pub(crate) fn company(login: &str) -> Company {
     let mut companies = COMPANIES.into_iter();
     companies
         .find(|company| company.login == login)

@@ -1,39 +1,19 @@
 //! A client that speaks byte by byte, in clear text or TLS, and may say what no
 //! driver would.
 
-use crate::common::{Fields, Message, PATIENCE};
+use crate::tls::{Tls, config};
+use crate::{Fields, Message, PATIENCE, PLAIN, SSL_REQUEST};
+use crate::{initial_response, message, packet, startup, texts};
 use aws_lc_rs::digest;
-use bytes::BytesMut;
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
-use postgres_protocol::message::frontend;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
-
-pub const SSL_REQUEST: u32 = 80_877_103;
-pub const GSSENC_REQUEST: u32 = 80_877_104;
-pub const CANCEL_REQUEST: u32 = 80_877_102;
-pub const V3_0: u32 = 3 << 16;
-pub const V3_2: u32 = (3 << 16) | 2;
-pub const PLAIN: &str = "SCRAM-SHA-256";
-pub const PLUS: &str = "SCRAM-SHA-256-PLUS";
-
-/// What TLS a client offers.
-#[derive(Debug, Clone, Copy)]
-pub enum Tls {
-    V1_2,
-    V1_3,
-    /// 1.3, with this protocol named by ALPN.
-    Alpn(&'static str),
-}
 
 trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
@@ -46,8 +26,11 @@ pub struct Conn {
     input: Vec<u8>,
     /// Over TLS, the certificate that the proxy showed.
     pub certificate: Option<Vec<u8>>,
+    /// Parameters as reported at login.
     pub parameters: BTreeMap<String, String>,
+    /// The process id of its cancellation key.
     pub pid: u32,
+    /// The secret of its cancellation key.
     pub secret: Vec<u8>,
 }
 
@@ -251,7 +234,7 @@ impl Conn {
                     self.secret = secret.to_vec();
                 }
                 b'S' => {
-                    let texts = crate::common::raw::texts(&message.body);
+                    let texts = texts(&message.body);
                     self.parameters.insert(texts[0].clone(), texts[1].clone());
                 }
                 b'Z' => return Ok(()),
@@ -316,106 +299,4 @@ fn is_end(error: &io::Error) -> bool {
             | ErrorKind::BrokenPipe
             | ErrorKind::ConnectionAborted
     )
-}
-
-/// A first packet: length, code, body.
-pub fn packet(code: u32, body: &[u8]) -> Vec<u8> {
-    let mut out = u32::try_from(body.len() + 8)
-        .unwrap()
-        .to_be_bytes()
-        .to_vec();
-    out.extend_from_slice(&code.to_be_bytes());
-    out.extend_from_slice(body);
-    out
-}
-
-/// A StartupMessage.
-pub fn startup(version: u32, parameters: &[(&str, &str)]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (name, value) in parameters {
-        for text in [name, value] {
-            body.extend_from_slice(text.as_bytes());
-            body.push(0);
-        }
-    }
-    body.push(0);
-    packet(version, &body)
-}
-
-/// Any message.
-pub fn message(tag: u8, body: &[u8]) -> Vec<u8> {
-    announced(tag, u32::try_from(body.len() + 4).unwrap(), body)
-}
-
-/// A message whose length word says what it likes.
-pub fn announced(tag: u8, len: u32, body: &[u8]) -> Vec<u8> {
-    let mut out = vec![tag];
-    out.extend_from_slice(&len.to_be_bytes());
-    out.extend_from_slice(body);
-    out
-}
-
-/// A SASLInitialResponse.
-pub fn initial_response(mechanism: &str, data: &[u8]) -> Vec<u8> {
-    let mut out = BytesMut::new();
-    frontend::sasl_initial_response(mechanism, data, &mut out).unwrap();
-    out.to_vec()
-}
-
-fn config(tls: Tls) -> ClientConfig {
-    let versions = match tls {
-        Tls::V1_2 => [&TLS12],
-        Tls::V1_3 | Tls::Alpn(_) => [&TLS13],
-    };
-    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_protocol_versions(&versions)
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate))
-        .with_no_client_auth();
-    if let Tls::Alpn(protocol) = tls {
-        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    }
-    config
-}
-
-/// What is tested here is the protocol; libpq tests the certificate.
-#[derive(Debug)]
-struct AnyCertificate;
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }
