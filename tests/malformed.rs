@@ -8,8 +8,8 @@ use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
 use testkit::{
-    CANCEL_REQUEST, Conn, GSSENC_REQUEST, Options, PLAIN, Pipeline, Proxy, Raw, SSL_REQUEST, Tls,
-    V3_0, announced, initial_response, message, packet, startup,
+    CANCEL_REQUEST, GSSENC_REQUEST, Options, PLAIN, Pipeline, Proxy, Raw, SSL_REQUEST, Tls, V3_0,
+    announced, initial_response, message, packet, startup,
 };
 
 /// A message in a protocol that is not broken by it: what it is, its bytes, and
@@ -24,8 +24,8 @@ fn a_first_packet_that_does_not_fit_is_refused_in_clear_text_and_in_tls() {
     for (name, bytes, code) in first_packets() {
         for tls in [None, Some(Tls::V1_2), Some(Tls::V1_3)] {
             let mut conn = match tls {
-                None => Conn::open(proxy.port),
-                Some(tls) => Conn::secured(proxy.port, tls),
+                None => Raw::open(proxy.port),
+                Some(tls) => Raw::secured(proxy.port, tls),
             };
             conn.send(&bytes);
             let error = conn.refusal();
@@ -107,10 +107,10 @@ fn a_first_packet_that_never_ends_is_closed_without_a_word() {
     let proxy = Proxy::start(&Options::default());
     let whole = startup(V3_0, &[("user", "innovate")]);
     for len in [0, 1, 3, 4, 7, whole.len() - 1] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&whole[..len]);
         conn.finish_sending();
-        assert_eq!(conn.next(), None, "{len}");
+        assert_eq!(conn.try_read(), None, "{len}");
     }
     serves_others(&proxy);
 }
@@ -149,7 +149,7 @@ fn what_is_no_sasl_message_ends_the_login() {
             message(b'p', b"SCRAM-SHA-256\0\0\0\0\x03n,,x"),
         ),
     ] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&startup(V3_0, &[("user", "innovate")]));
         conn.offer().unwrap();
         conn.send(&bytes);
@@ -172,7 +172,7 @@ fn what_is_no_sasl_message_ends_the_login() {
         b"n,,n=,r=\xff",
         b"\0\0\0",
     ] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&startup(V3_0, &[("user", "innovate")]));
         conn.offer().unwrap();
         conn.send(&initial_response(PLAIN, data));
@@ -192,7 +192,7 @@ fn what_is_no_sasl_message_ends_the_login() {
         b"c=biws,r=x,p=!",
         b"\xff\xff",
     ] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&startup(V3_0, &[("user", "innovate")]));
         conn.offer().unwrap();
         conn.send(&initial_response(PLAIN, first));
@@ -219,7 +219,7 @@ fn garbage_instead_of_a_tls_handshake_is_closed() {
         b"GET / HTTP/1.1\r\n\r\n",
         &startup(V3_0, &[("user", "innovate")]),
     ] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&packet(SSL_REQUEST, b""));
         assert_eq!(conn.byte(), Some(b'S'));
         conn.send(garbage);
@@ -232,7 +232,7 @@ fn garbage_instead_of_a_tls_handshake_is_closed() {
 }
 
 /// All bytes up to the end of the stream.
-fn rest(conn: &mut Conn) -> Vec<u8> {
+fn rest(conn: &mut Raw) -> Vec<u8> {
     std::iter::from_fn(|| conn.byte()).collect()
 }
 
@@ -1009,7 +1009,7 @@ fn a_thousand_half_open_connections_keep_nobody_out() {
     });
     let mut open = Vec::new();
     for n in 0..1000 {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         match n % 4 {
             0 => {}
             1 => conn.send(b"\0\0"),
@@ -1037,7 +1037,7 @@ fn a_thousand_half_open_connections_keep_nobody_out() {
 #[test]
 fn bytes_that_come_one_by_one_are_understood() {
     let proxy = Proxy::start(&Options::default());
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     for byte in startup(V3_0, &[("user", "innovate")]) {
         conn.send(&[byte]);
     }

@@ -5,12 +5,12 @@ use crate::client::{email, keys_of, log_in, proxy, refused};
 use crate::issuer::{INNOVATE, SYNERGY, Signer, claims, claims_with, jwks, now, rsa};
 use crate::publisher::Publisher;
 use serde_json::json;
-use testkit::{Conn, Tls, V3_0, message, site, startup};
+use testkit::{Raw, Tls, V3_0, message, site, startup};
 
 /// Runs a statement that must succeed.
-fn run(conn: &mut Conn, sql: &str) {
+fn run(conn: &mut Raw, sql: &str) {
     conn.send(&message(b'Q', format!("{sql}\0").as_bytes()));
-    let messages = conn.until_ready();
+    let messages = conn.until_ready().messages;
     assert!(
         messages.iter().all(|m| m.tag != b'E'),
         "{sql}: {messages:?}"
@@ -40,7 +40,7 @@ fn a_session_ends_with_its_token_where_it_should() {
     // What runs may end.
     assert_eq!(email(&mut busy), "alice@innovate.example");
     busy.send(&message(b'Q', b"COMMIT\0"));
-    let messages = busy.until_closed();
+    let messages = busy.until_closed().messages;
     let tags: Vec<_> = messages.iter().map(|m| char::from(m.tag)).collect();
     assert!(tags.contains(&'C') && tags.last() == Some(&'E'), "{tags:?}");
     // It could not log in now.
@@ -79,7 +79,7 @@ fn a_reload_reads_the_key_files_again() {
         let (rest, _) = text.split_once("[jwt.test]").unwrap();
         rest.to_owned()
     });
-    let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+    let mut conn = Raw::secured(proxy.port, Tls::V1_3);
     conn.send(&startup(V3_0, &[("user", "ann")]));
     assert!(conn.offer().is_ok());
     assert_eq!(email(&mut before), "alice@innovate.example");

@@ -13,8 +13,8 @@
 
 mod answer;
 mod between;
-mod conn;
 mod log;
+mod login;
 mod message;
 mod options;
 mod packets;
@@ -30,7 +30,6 @@ mod tls;
 
 pub use answer::Answer;
 pub use between::{Between, Passed};
-pub use conn::Conn;
 pub use message::{Fields, Message, texts};
 pub use options::{Options, configuration};
 pub use packets::{

@@ -1,20 +1,27 @@
-//! A client that speaks the protocol message by message, in clear text.
-//! Everything that does not come within [`PATIENCE`] is a failure.
+//! A client that speaks the protocol message by message, in clear text or TLS, and
+//! may say what no driver would. Everything that does not come within [`PATIENCE`]
+//! is a failure.
 
-use crate::{Answer, Fields, Message, PATIENCE, Pipeline, texts};
-use bytes::BytesMut;
-use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
-use postgres_protocol::message::frontend;
+use crate::{Answer, CANCEL_REQUEST, Fields, Message, PATIENCE, Pipeline, packet, texts};
+use socket2::{Domain, Socket, Type};
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
+
+/// What bytes go through: the socket, or TLS over it.
+pub(crate) trait Stream: Read + Write + Send + fmt::Debug {}
+impl<T: Read + Write + Send + fmt::Debug> Stream for T {}
 
 /// A client.
 #[derive(Debug)]
 pub struct Raw {
-    /// The connection; for what the methods here do not offer.
+    /// The socket; for what the methods here do not offer.
     pub stream: TcpStream,
+    pub(crate) io: Box<dyn Stream>,
+    /// Over TLS, the certificate that the proxy showed.
+    pub certificate: Option<Vec<u8>>,
     /// Parameters as last reported (ParameterStatus), at login or later.
     pub parameters: BTreeMap<String, String>,
     /// The process id of its cancellation key.
@@ -30,12 +37,27 @@ pub struct Raw {
 impl Raw {
     /// Connects, and says nothing yet.
     pub fn open(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        Self::over(TcpStream::connect(("127.0.0.1", port)).unwrap(), port)
+    }
+
+    /// The same from another address of this machine.
+    pub fn open_from(address: &str, port: u16) -> Self {
+        let from = format!("{address}:0").parse::<SocketAddr>().unwrap();
+        let to = SocketAddr::from(([127, 0, 0, 1], port));
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&from.into()).unwrap();
+        socket.connect(&to.into()).unwrap();
+        Self::over(socket.into(), port)
+    }
+
+    fn over(stream: TcpStream, port: u16) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self {
+            io: Box::new(stream.try_clone().unwrap()),
             stream,
+            certificate: None,
             parameters: BTreeMap::new(),
             pid: 0,
             secret: Vec::new(),
@@ -45,71 +67,33 @@ impl Raw {
         }
     }
 
-    /// Connects and logs in with SCRAM; the error is the server's.
-    pub fn log_in(port: u16, password: &str, parameters: &[(&str, &str)]) -> Result<Self, Fields> {
-        let mut raw = Self::open(port);
-        raw.send_startup(parameters);
-        raw.authenticate(password)?;
-        raw.finish_login()?;
-        Ok(raw)
-    }
-
-    /// Sends a startup packet of protocol 3.0.
-    pub fn send_startup(&mut self, parameters: &[(&str, &str)]) {
-        let mut out = BytesMut::new();
-        frontend::startup_message(parameters.iter().copied(), &mut out).unwrap();
-        self.send(&out);
-    }
-
-    /// Goes through SCRAM-SHA-256, up to AuthenticationOk.
-    pub fn authenticate(&mut self, password: &str) -> Result<(), Fields> {
-        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
-        loop {
-            let message = self.read();
-            let body = &message.body;
-            if message.tag == b'E' {
-                return Err(message.fields());
-            }
-            assert_eq!(message.tag, b'R', "{message:?}");
-            let mut out = BytesMut::new();
-            match body[..4] {
-                [0, 0, 0, 0] => return Ok(()),
-                [0, 0, 0, 10] => {
-                    frontend::sasl_initial_response("SCRAM-SHA-256", scram.message(), &mut out)
-                        .unwrap();
-                }
-                [0, 0, 0, 11] => {
-                    scram.update(&body[4..]).unwrap();
-                    frontend::sasl_response(scram.message(), &mut out).unwrap();
-                }
-                [0, 0, 0, 12] => scram.finish(&body[4..]).unwrap(),
-                _ => panic!("unknown request for authentication: {message:?}"),
-            }
-            self.send(&out);
-        }
-    }
-
-    /// Reads what follows the authentication, up to ReadyForQuery.
-    pub fn finish_login(&mut self) -> Result<(), Fields> {
-        loop {
-            let message = self.read();
-            match message.tag {
-                b'E' => return Err(message.fields()),
-                b'K' => {
-                    let (pid, secret) = message.body.split_at(4);
-                    self.pid = u32::from_be_bytes(pid.try_into().unwrap());
-                    self.secret = secret.to_vec();
-                }
-                b'S' | b'N' => {}
-                b'Z' => return Ok(()),
-                _ => panic!("unexpected at login: {message:?}"),
-            }
-        }
-    }
-
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
+        self.try_send(bytes).unwrap();
+    }
+
+    /// The same where the other side may have closed already.
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.io.write_all(bytes)?;
+        self.io.flush()
+    }
+
+    /// Sends no more, and still reads.
+    pub fn finish_sending(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// One byte outside of any message; `None` at the end of the stream.
+    pub fn byte(&mut self) -> Option<u8> {
+        let unread = &self.input[self.start..];
+        assert!(unread.is_empty(), "{unread:?}");
+        let mut byte = [0];
+        match self.io.read(&mut byte) {
+            Ok(1) => Some(byte[0]),
+            Ok(_) => None,
+            Err(error) if is_end(&error) => None,
+            Err(error) => panic!("no byte came: {error}"),
+        }
     }
 
     /// The next message.
@@ -132,11 +116,14 @@ impl Raw {
             }
             self.input.drain(..std::mem::take(&mut self.start));
             let mut chunk = [0; 64 << 10];
-            match self.stream.read(&mut chunk) {
+            match self.io.read(&mut chunk) {
                 Ok(0) => return None,
                 Ok(n) => self.input.extend_from_slice(&chunk[..n]),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("no message came: {error}"),
+                Err(error) if is_end(&error) => return None,
+                Err(error) => {
+                    let so_far = &self.input[self.start..];
+                    panic!("no message came: {error}; so far {so_far:?}");
+                }
             }
         }
     }
@@ -159,6 +146,33 @@ impl Raw {
         let peeked = self.stream.peek(&mut [0]);
         self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
         peeked.is_ok_and(|n| n > 0)
+    }
+
+    /// Whether nothing more comes and the connection is closed properly: over TLS
+    /// with close_notify, and not by a reset.
+    pub fn ends_well(&mut self) -> bool {
+        self.start == self.input.len() && matches!(self.io.read(&mut [0]), Ok(0))
+    }
+
+    /// Whether the connection is there after a moment, without a word. Unlike
+    /// [`is_quiet`](Self::is_quiet) it takes what belongs to TLS alone.
+    pub fn stays_open(&mut self) -> bool {
+        let moment = Some(Duration::from_millis(50));
+        self.stream.set_read_timeout(moment).unwrap();
+        let read = self.io.read(&mut [0]);
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// Whether nothing comes within a moment, and the connection stays. To be
+    /// used only where a wrong answer would be there already.
+    pub fn is_quiet(&self) -> bool {
+        self.stream
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
     /// All messages up to the next ReadyForQuery.
@@ -199,6 +213,16 @@ impl Raw {
     pub fn until_closed(&mut self) -> Answer {
         let messages = std::iter::from_fn(|| self.try_read()).collect();
         Answer { messages }
+    }
+
+    /// The error that the connection is closed with.
+    #[track_caller]
+    pub fn refusal(&mut self) -> Fields {
+        let Answer { messages } = self.until_closed();
+        match messages.last() {
+            Some(last) if last.tag == b'E' => last.fields(),
+            _ => panic!("an error was expected at the end: {messages:?}"),
+        }
     }
 
     /// Sends a Query and waits for its whole answer.
@@ -259,11 +283,17 @@ impl Raw {
 /// Sends a cancel request and waits until it has been dealt with.
 pub fn cancel(port: u16, pid: u32, secret: &[u8]) {
     let mut raw = Raw::open(port);
-    let len = 12 + u32::try_from(secret.len()).unwrap();
-    let mut packet = len.to_be_bytes().to_vec();
-    packet.extend_from_slice(&80_877_102_u32.to_be_bytes());
-    packet.extend_from_slice(&pid.to_be_bytes());
-    packet.extend_from_slice(secret);
-    raw.send(&packet);
+    let key = [&pid.to_be_bytes()[..], secret].concat();
+    raw.send(&packet(CANCEL_REQUEST, &key));
     assert_eq!(raw.try_read(), None, "a cancel request has no answer");
+}
+
+fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset
+            | ErrorKind::UnexpectedEof
+            | ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionAborted
+    )
 }

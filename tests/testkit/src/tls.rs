@@ -1,10 +1,12 @@
 //! TLS of a client that takes any certificate.
 
+use crate::{Raw, SSL_REQUEST, packet};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use std::io;
 use std::sync::Arc;
 
 /// What TLS a client offers.
@@ -18,7 +20,31 @@ pub enum Tls {
     Alpn(&'static str),
 }
 
-pub(crate) fn config(tls: Tls) -> ClientConfig {
+impl Raw {
+    /// Connects and secures the connection by an SSLRequest.
+    pub fn secured(port: u16, tls: Tls) -> Self {
+        let mut raw = Self::open(port);
+        raw.send(&packet(SSL_REQUEST, b""));
+        assert_eq!(raw.byte(), Some(b'S'));
+        raw.start_tls(tls).unwrap()
+    }
+
+    /// Begins TLS here and now.
+    pub fn start_tls(mut self, tls: Tls) -> io::Result<Self> {
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let session = ClientConnection::new(Arc::new(config(tls)), name).unwrap();
+        let mut tls = StreamOwned::new(session, self.stream.try_clone()?);
+        while tls.conn.is_handshaking() {
+            tls.conn.complete_io(&mut tls.sock)?;
+        }
+        let chain = tls.conn.peer_certificates().unwrap();
+        self.certificate = Some(chain[0].to_vec());
+        self.io = Box::new(tls);
+        Ok(self)
+    }
+}
+
+fn config(tls: Tls) -> ClientConfig {
     let versions = match tls {
         Tls::V1_2 => [&TLS12],
         Tls::V1_3 | Tls::Alpn(_) => [&TLS13],
