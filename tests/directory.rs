@@ -14,11 +14,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
-use testkit::{PATIENCE, Proxy, Raw, Site, site};
+use testkit::{INNOVATE, PATIENCE, Proxy, Raw, SYNERGY, Site, site};
 use tokio::time::timeout;
 
-const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
-const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
 const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2E=$\
                      AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\
                      AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

@@ -8,8 +8,8 @@ use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
 use testkit::{
-    CANCEL_REQUEST, GSSENC_REQUEST, Options, PLAIN, Pipeline, Proxy, Raw, SSL_REQUEST, Tls, V3_0,
-    announced, initial_response, message, packet, startup,
+    CANCEL_REQUEST, GSSENC_REQUEST, Options, PLAIN, Pipeline, Proxy, Random, Raw, SSL_REQUEST, Tls,
+    V3_0, announced, initial_response, message, packet, startup,
 };
 
 /// A message in a protocol that is not broken by it: what it is, its bytes, and
@@ -1119,7 +1119,7 @@ fn valid_session() -> Vec<u8> {
 
 /// Sends the session with some of its bytes changed; all that was answered.
 fn run_mutated(proxy: &Proxy, session: &[u8], seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut bytes = session.to_vec();
     for _ in 0..=random.below(4) {
         mutate(&mut bytes, &mut random);
@@ -1145,7 +1145,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     let len = 1 + random.below(40);
     let end = (at + len).min(bytes.len());
     match random.below(8) {
-        0 => bytes[at] = random.next().to_be_bytes()[0],
+        0 => bytes[at] = random.number().to_be_bytes()[0],
         1 => bytes[at] ^= 1 << random.below(8),
         2 => drop(bytes.drain(at..end)),
         3 => {
@@ -1166,23 +1166,6 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     }
     if bytes.is_empty() {
         bytes.push(0);
-    }
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
     }
 }
 

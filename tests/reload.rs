@@ -8,11 +8,9 @@ use pgtenant::throwaway::Authority;
 use pgtenant::throwaway::wellness::APP_ROLE;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use testkit::{Answer, Options, Pipeline, Proxy, Raw, Site, site, wait_until};
+use testkit::{Answer, INNOVATE, Options, Pipeline, Proxy, Raw, SYNERGY, Site, site, wait_until};
 
 const WHOSE: &str = "SELECT current_setting('session.current_organization_id')";
-const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
-const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
 
 /// The configuration with `lines` in the section of the tenant.
 fn with(text: &str, tenant: &str, lines: &str) -> String {

@@ -9,10 +9,8 @@ use openssl::{ALWAYS, Authority, Issued, Wish, joined};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
-use testkit::{Options, Proxy, site};
+use testkit::{INNOVATE, Options, Proxy, SYNERGY, python, site};
 
-const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
-const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
 const ALICE: &str = "alice@innovate.example";
 const BOB: &str = "bob@synergy.example";
 const WHOSE: &str = "SELECT string_agg(DISTINCT email, ',') FROM users";
@@ -493,7 +491,7 @@ fn a_session_ends_with_its_certificate_where_that_is_asked_for() {
         except psycopg.OperationalError as error:\n\
         \x20   print(error.sqlstate)\n\
         print(kept.execute('SELECT email FROM users').fetchone()[0])\n";
-    let output = Command::new(python())
+    let output = Command::new(python("import psycopg"))
         .args(["-c", script])
         .arg(dsn(&keeps, "carol", None, Some(&carol)))
         .arg(dsn(&ends, "carol", None, Some(&carol)))
@@ -631,7 +629,7 @@ fn psycopg_logs_in_with_a_certificate() {
         \x20           print(conn.execute('SELECT email FROM users').fetchone()[0])\n\
         \x20   except psycopg.OperationalError as error:\n\
         \x20       print('refused')\n";
-    let output = Command::new(python())
+    let output = Command::new(python("import psycopg"))
         .args(["-c", script])
         .arg(dsn(&proxy, "carol", None, Some(&carol)))
         .arg(dsn(&proxy, "frank", None, Some(&frank)))
@@ -641,9 +639,4 @@ fn psycopg_logs_in_with_a_certificate() {
     let said = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(lines, [ALICE, BOB, "refused"], "{output:?}");
-}
-
-fn python() -> std::path::PathBuf {
-    let own = testkit::root().join("target/test-clients/python/bin/python3");
-    if own.exists() { own } else { "python3".into() }
 }

@@ -8,7 +8,7 @@
 //!   as it is, and between two transactions lets other clients take and give
 //!   back server connections so that the next one is another.
 
-use crate::place::{Place, Proxy};
+use crate::place::Place;
 use pgtenant::guard::{Guard, Mode, Options, Permission, Policy, Refusal, function_call};
 use pgtenant::protocol::ClientError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use testkit::{Message, Raw};
+use testkit::{Message, Proxy, Raw};
 
 /// What a relay does besides passing bytes.
 pub enum Kind {

@@ -1,9 +1,7 @@
 //! What a guard that only reports lets pass, and what it says of it.
 
 use std::process::Command;
-use testkit::{Options, Pipeline, Proxy, configuration, site};
-
-const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
+use testkit::{Options, Pipeline, Proxy, SYNERGY, configuration, site};
 
 fn report_only() -> Options {
     Options {

@@ -1,13 +1,13 @@
 //! Keys that are fetched: rotation, floods, and addresses that fail.
 
 use crate::client::{email, log_in, options, proxy, refused};
-use crate::issuer::{INNOVATE, Signer, attacker, claims, jwks, rsa};
+use crate::issuer::{Signer, attacker, claims, jwks, rsa};
 use crate::publisher::{Publisher, closed_port};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::thread;
-use testkit::{Options, Proxy, site, wait_until};
+use testkit::{INNOVATE, Options, Proxy, site, wait_until};
 
 fn lines(publisher: &Publisher, more: &str) -> String {
     format!(

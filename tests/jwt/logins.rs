@@ -1,10 +1,10 @@
 //! Tokens that hold, as passwords.
 
 use crate::client::{asked, email, keys_of, log_in, options, proxy, refused, send_password};
-use crate::issuer::{INNOVATE, ISSUER, SYNERGY, Signer, claims, claims_with, rsa};
+use crate::issuer::{ISSUER, Signer, claims, claims_with, rsa};
 use postgres_protocol::authentication::sasl::ChannelBinding;
 use serde_json::json;
-use testkit::{Options, PLAIN, Proxy, Raw, Tls, V3_0, site, startup};
+use testkit::{INNOVATE, Options, PLAIN, Proxy, Raw, SYNERGY, Tls, V3_0, site, startup};
 
 #[test]
 fn the_token_tells_tenant_and_user() {

@@ -1,9 +1,11 @@
 //! OAUTHBEARER, message by message.
 
 use crate::client::{email, keys_of, proxy, refused};
-use crate::issuer::{INNOVATE, Signer, attacker, claims, claims_with, rsa};
+use crate::issuer::{Signer, attacker, claims, claims_with, rsa};
 use serde_json::{Value, json};
-use testkit::{Fields, PLAIN, PLUS, Proxy, Raw, Tls, V3_0, initial_response, message, startup};
+use testkit::{
+    Fields, INNOVATE, PLAIN, PLUS, Proxy, Raw, Tls, V3_0, initial_response, message, startup,
+};
 
 const NAME: &str = "OAUTHBEARER";
 

@@ -3,12 +3,11 @@
 
 use crate::client::{asked, keys_of, log_in, proxy, refused, send_password};
 use crate::issuer::{
-    INNOVATE, ISSUER, SYNERGY, Signer, attacker, base64, claims, claims_with, claims_without, jwks,
-    now, rsa,
+    ISSUER, Signer, attacker, base64, claims, claims_with, claims_without, jwks, now, rsa,
 };
 use crate::publisher::Publisher;
 use serde_json::{Value, json};
-use testkit::{announced, site};
+use testkit::{INNOVATE, SYNERGY, announced, site};
 
 /// A token that is the issuer's but for its header.
 fn headed(more: &Value) -> String {

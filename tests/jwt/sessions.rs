@@ -2,20 +2,10 @@
 //! configuration changes.
 
 use crate::client::{email, keys_of, log_in, proxy, refused};
-use crate::issuer::{INNOVATE, SYNERGY, Signer, claims, claims_with, jwks, now, rsa};
+use crate::issuer::{Signer, claims, claims_with, jwks, now, rsa};
 use crate::publisher::Publisher;
 use serde_json::json;
-use testkit::{Raw, Tls, V3_0, message, site, startup};
-
-/// Runs a statement that must succeed.
-fn run(conn: &mut Raw, sql: &str) {
-    conn.send(&message(b'Q', format!("{sql}\0").as_bytes()));
-    let messages = conn.until_ready().messages;
-    assert!(
-        messages.iter().all(|m| m.tag != b'E'),
-        "{sql}: {messages:?}"
-    );
-}
+use testkit::{INNOVATE, Raw, SYNERGY, Tls, V3_0, message, site, startup};
 
 #[test]
 fn a_session_ends_with_its_token_where_it_should() {
@@ -29,8 +19,8 @@ fn a_session_ends_with_its_token_where_it_should() {
     let mut kept = log_in(&staying, "ann", &soon).unwrap();
     let later = signer.token(&claims("ann", INNOVATE));
     let mut fresh = log_in(&ending, "ann", &later).unwrap();
-    run(&mut busy, "BEGIN");
-    run(&mut busy, "SELECT 1");
+    busy.run_ok("BEGIN");
+    busy.run_ok("SELECT 1");
 
     let error = idle.refusal();
     assert_eq!((error.severity(), error.code()), ("FATAL", "57P01"));

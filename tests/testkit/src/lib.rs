@@ -17,12 +17,14 @@ mod log;
 mod login;
 mod message;
 mod options;
+mod output;
 mod packets;
 mod pipeline;
 mod plain;
 pub mod pool;
 mod programs;
 mod proxy;
+mod random;
 mod raw;
 mod relay;
 mod site;
@@ -32,6 +34,7 @@ pub use answer::Answer;
 pub use between::{Between, Passed};
 pub use message::{Fields, Message, texts};
 pub use options::{Options, configuration};
+pub use output::{stderr, stdout, succeeds};
 pub use packets::{
     CANCEL_REQUEST, GSSENC_REQUEST, PLAIN, PLUS, SSL_REQUEST, V3_0, V3_2, announced,
     initial_response, message, packet, startup,
@@ -39,11 +42,12 @@ pub use packets::{
 pub use pipeline::Pipeline;
 pub use plain::Plain;
 pub use pool::{SOON, answers_soon, assert_whole, missing};
-pub use programs::{Programs, program, root};
+pub use programs::{Programs, program, python, regress_folder, root};
 pub use proxy::Proxy;
+pub use random::Random;
 pub use raw::{Raw, cancel};
 pub use relay::Relay;
-pub use site::{Site, site};
+pub use site::{INNOVATE, SYNERGY, Site, site, write_private};
 pub use tls::Tls;
 
 use std::thread;

@@ -1,5 +1,5 @@
-//! The program under test, and PostgreSQL's server programs of the versions that
-//! tests run with.
+//! Where things lie that tests run with: the program under test, PostgreSQL's
+//! server programs of several versions, a python, regression SQL.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -32,6 +32,26 @@ pub fn program() -> PathBuf {
         program.display(),
     );
     program
+}
+
+/// A python in which these statements succeed: the set-up's own, or the system's.
+pub fn python(imports: &str) -> PathBuf {
+    let own = root().join("target/test-clients/python/bin/python3");
+    let succeeds = |python: &PathBuf| {
+        let output = Command::new(python).args(["-c", imports]).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let mut pythons = [own, PathBuf::from("python3")].into_iter();
+    pythons.find(succeeds).unwrap_or_else(|| {
+        panic!("no python has what `{imports}` needs: run `deploy/setup --tests`")
+    })
+}
+
+/// The folder of PostgreSQL's regression SQL: `PGTENANT_REGRESS_DIR`, or the few
+/// files that are kept here.
+pub fn regress_folder() -> PathBuf {
+    let ours = || root().join("tests/data/regress");
+    std::env::var_os("PGTENANT_REGRESS_DIR").map_or_else(ours, PathBuf::from)
 }
 
 /// A folder with the server programs of one major version.
