@@ -2,14 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod common;
-#[path = "common/conn.rs"]
-#[allow(dead_code, unreachable_pub)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod conn;
-
-use common::{Options, Proxy, Raw, Relay, site, wait_until};
-use conn::{CANCEL_REQUEST, Conn, Tls, packet};
+use testkit::{CANCEL_REQUEST, Options, Proxy, Raw, Relay, Tls, packet, site, wait_until};
 
 /// Behind a relay that can hold requests back.
 fn behind(relay: &Relay, options: Options) -> Proxy {
@@ -27,22 +20,22 @@ fn size(size: usize) -> Options {
 }
 
 /// The ways a request may come.
-fn ways(port: u16) -> Vec<(&'static str, Conn)> {
+fn ways(port: u16) -> Vec<(&'static str, Raw)> {
     vec![
-        ("clear text", Conn::open(port)),
-        ("TLS 1.2", Conn::secured(port, Tls::V1_2)),
-        ("TLS 1.3", Conn::secured(port, Tls::V1_3)),
+        ("clear text", Raw::open(port)),
+        ("TLS 1.2", Raw::secured(port, Tls::V1_2)),
+        ("TLS 1.3", Raw::secured(port, Tls::V1_3)),
     ]
 }
 
 /// Asks to cancel, and does not wait for the connection's end.
-fn ask(conn: &mut Conn, pid: u32, secret: &[u8]) {
+fn ask(conn: &mut Raw, pid: u32, secret: &[u8]) {
     let body = [&pid.to_be_bytes()[..], secret].concat();
     conn.send(&packet(CANCEL_REQUEST, &body));
 }
 
-fn asking(proxy: &Proxy, client: &Raw) -> Conn {
-    let mut conn = Conn::open(proxy.port);
+fn asking(proxy: &Proxy, client: &Raw) -> Raw {
+    let mut conn = Raw::open(proxy.port);
     ask(&mut conn, client.pid, &client.secret);
     conn
 }
@@ -51,7 +44,7 @@ fn asking(proxy: &Proxy, client: &Raw) -> Conn {
 fn overtake(proxy: &Proxy, client: &Raw) {
     let refused = |proxy: &Proxy| proxy.log().matches("cancel_refused").count();
     let before = refused(proxy);
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     let wrong: Vec<_> = client.secret.iter().map(|byte| byte ^ 1).collect();
     ask(&mut conn, client.pid, &wrong);
     assert!(conn.ends_well());

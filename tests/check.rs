@@ -9,6 +9,7 @@ use pgtenant::throwaway::{Cluster, ClusterOptions};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use testkit::stdout;
 
 const APP: &str = "wellness_app";
 const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -127,10 +128,6 @@ fn run(arguments: &[&str]) -> Output {
         .env_remove("PGPASSWORD")
         .output()
         .unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// A report as programs get it.

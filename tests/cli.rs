@@ -5,6 +5,7 @@
 use pgtenant::tenant::Verifier;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
+use testkit::{stderr, stdout};
 
 fn pgtenant(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
@@ -17,14 +18,6 @@ fn pgtenant(arguments: &[&str], input: &str) -> Output {
     // A command that does not read its input may be gone already.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 #[test]

@@ -8,11 +8,7 @@ use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
-
-/// Most time for anything to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+use testkit::{stderr, wait_until};
 
 /// A running demo and what its ready file says.
 struct Demo {
@@ -126,18 +122,6 @@ fn psql(url: &str, sql: &[&str]) -> Output {
         command.args(["-c", statement]);
     }
     command.output().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]

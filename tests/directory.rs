@@ -3,9 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{PATIENCE, Proxy, Raw, Site, site};
 use pgtenant::config::{self, Built, Cell, Incumbents, Problems, Rows, Settings, Snapshot};
 use pgtenant::directory::{Follower, LoadError, Watch, complete};
 use pgtenant::tenant::{
@@ -17,10 +14,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
+use testkit::{INNOVATE, PATIENCE, Proxy, Raw, SYNERGY, Site, site};
 use tokio::time::timeout;
 
-const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
-const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
 const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2E=$\
                      AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\
                      AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -1055,7 +1051,7 @@ fn check_looks_at_the_tenants_of_the_database() {
 
 // The proxy.
 
-fn log_in(proxy: &Proxy, source: &Source<'_>, user: &str) -> Result<Raw, common::Fields> {
+fn log_in(proxy: &Proxy, source: &Source<'_>, user: &str) -> Result<Raw, testkit::Fields> {
     let parameters = [("user", user), ("database", source.database.as_str())];
     Raw::log_in(proxy.port, &source.site.login_password, &parameters)
 }
@@ -1182,7 +1178,7 @@ fn clients_of_the_proxy_are_told_that_the_directory_is_away() {
     // Those of files go on, and a session that was there goes on as it was.
     log_in(&proxy, "mine").unwrap().run_ok("SELECT 1");
     client.run_ok("SELECT 1");
-    common::wait_until("the directory is back", || log_in(&proxy, "app").is_ok());
+    testkit::wait_until("the directory is back", || log_in(&proxy, "app").is_ok());
 }
 
 #[test]

@@ -4,21 +4,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stderr)]
 
-mod common;
-
-use common::{Programs, Proxy};
 use pgtenant::tenant::{TenantRole, Verifier};
 use pgtenant::throwaway::{Cluster, ClusterOptions, random_hex};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
+use testkit::{Programs, Proxy, root, write_private};
 
 /// How the proxy is set up, and how its clients behave.
 #[derive(Debug, Clone, Copy)]
@@ -276,7 +273,7 @@ impl<'a> Lab<'a> {
         let is = format!("size = {}\n", self.variant.size);
         assert!(text.contains(&is));
         let text = text.replace(&is, &format!("size = {size}\n"));
-        write_private(&self.cluster, "larger.toml", &text)
+        put(&self.cluster, "larger.toml", &text)
     }
 
     /// Runs the cases that need a pool of `need` to `size` connections: a line
@@ -382,12 +379,7 @@ fn corpus_runner() -> Command {
 
 fn succeeds(command: &mut Command) {
     let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    testkit::succeeds(&format!("{command:?}"), &output);
 }
 
 /// Sets the roles' passwords and writes the configuration.
@@ -398,9 +390,9 @@ fn configure(cluster: &Cluster, variant: &Variant) -> PathBuf {
         let sql = format!("ALTER ROLE {name} PASSWORD '{}'", role.password);
         cluster.psql("postgres", &sql).unwrap();
     }
-    let role_key_file = write_private(cluster, "role.key", &role_key);
+    let role_key_file = put(cluster, "role.key", &role_key);
     let seal = variant.seal.map(|seal| {
-        let file = write_private(cluster, "seal.key", &random_hex(32).unwrap());
+        let file = put(cluster, "seal.key", &random_hex(32).unwrap());
         format!("seal = {seal:?}\nseal_key_file = {file:?}\n")
     });
     let Variant {
@@ -454,16 +446,11 @@ opaque = "{opaque}"
              [[logins]]\nuser = {login:?}\ntenant = {id:?}\nscram = {verifier:?}\n",
         );
     }
-    write_private(cluster, "pgtenant.toml", &text)
+    put(cluster, "pgtenant.toml", &text)
 }
 
-fn write_private(cluster: &Cluster, name: &str, text: &str) -> PathBuf {
+fn put(cluster: &Cluster, name: &str, text: &str) -> PathBuf {
     let path = cluster.directory().join(name);
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    write_private(&path, text);
     path
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }

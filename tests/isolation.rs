@@ -3,9 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Answer, Options, Pipeline, Proxy, Raw, site, wait_until};
+use testkit::{Answer, Options, Pipeline, Proxy, Raw, SYNERGY, site, wait_until};
 
 /// What each tenant's tables say of whose they are.
 const OWN_ROWS: &[(&str, &str, &[&str])] = &[
@@ -584,8 +582,6 @@ fn with_traps() -> Options {
     );
     options
 }
-
-const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
 
 #[test]
 fn what_unseen_code_did_to_the_tenant_ends_with_the_transaction() {

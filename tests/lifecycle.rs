@@ -3,13 +3,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Fields, Options, Pipeline, Proxy, Raw, Site, site, wait_until};
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use testkit::{Fields, Options, Pipeline, Proxy, Raw, Site, site, wait_until};
 
 const ALICE: &str = "alice@innovate.example";
 const WHOSE: &str = "SELECT email FROM users";

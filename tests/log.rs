@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Options, Proxy};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use testkit::{Options, Proxy};
 
 /// More lines than may wait, and more than a pipe holds.
 const MANY: usize = 10_000;

@@ -2,18 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-#[path = "common/conn.rs"]
-#[allow(dead_code, unreachable_pub)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod conn;
-
-use common::{Fields, Options, Proxy};
-use conn::{Conn, GSSENC_REQUEST, PLAIN, PLUS, SSL_REQUEST, Tls, V3_0, V3_2};
-use conn::{announced, initial_response, message, packet, startup};
 use pgtenant::tenant::Verifier;
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use std::process::{Command, Output};
+use testkit::{
+    Fields, GSSENC_REQUEST, Options, PLAIN, PLUS, Proxy, Raw, SSL_REQUEST, Tls, V3_0, V3_2,
+    announced, initial_response, message, packet, startup,
+};
 
 fn require() -> Options {
     Options {
@@ -31,7 +26,7 @@ fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 
 /// Asserts that the connection is the tenant's.
 #[track_caller]
-fn serves(conn: &mut Conn) {
+fn serves(conn: &mut Raw) {
     assert_eq!(
         conn.value("SELECT email FROM users"),
         "alice@innovate.example"
@@ -45,8 +40,8 @@ fn tls_begins_by_an_ssl_request() {
     let proxy = Proxy::start(&require());
     let password = &proxy.password;
     for tls in [Tls::V1_2, Tls::V1_3, Tls::Alpn("postgresql")] {
-        let mut conn = Conn::secured(proxy.port, tls);
-        conn.log_in(V3_0, password, INNOVATE).unwrap();
+        let mut conn = Raw::secured(proxy.port, tls);
+        conn.enter(V3_0, password, INNOVATE).unwrap();
         serves(&mut conn);
     }
 }
@@ -55,29 +50,29 @@ fn tls_begins_by_an_ssl_request() {
 fn tls_begins_at_once_where_the_protocol_is_named() {
     let proxy = Proxy::start(&require());
     let password = &proxy.password;
-    let mut conn = Conn::open(proxy.port)
+    let mut conn = Raw::open(proxy.port)
         .start_tls(Tls::Alpn("postgresql"))
         .unwrap();
-    conn.log_in(V3_0, password, INNOVATE).unwrap();
+    conn.enter(V3_0, password, INNOVATE).unwrap();
     serves(&mut conn);
 
     for tls in [Tls::V1_2, Tls::V1_3] {
-        let mut conn = Conn::open(proxy.port).start_tls(tls).unwrap();
+        let mut conn = Raw::open(proxy.port).start_tls(tls).unwrap();
         let error = conn.refusal();
         assert_eq!(error.code(), "08P01");
         assert!(error.message().contains("ALPN"), "{error:?}");
     }
-    assert!(refuses_tls(Conn::open(proxy.port), Tls::Alpn("http/1.1")));
-    let mut conn = Conn::open(proxy.port);
+    assert!(refuses_tls(Raw::open(proxy.port), Tls::Alpn("http/1.1")));
+    let mut conn = Raw::open(proxy.port);
     conn.send(&packet(SSL_REQUEST, b""));
     assert_eq!(conn.byte(), Some(b'S'));
     assert!(refuses_tls(conn, Tls::Alpn("http/1.1")));
 }
 
 /// Whether no TLS comes about, now or at the first byte.
-fn refuses_tls(conn: Conn, tls: Tls) -> bool {
+fn refuses_tls(conn: Raw, tls: Tls) -> bool {
     match conn.start_tls(tls) {
-        Ok(mut conn) => conn.next().is_none(),
+        Ok(mut conn) => conn.try_read().is_none(),
         Err(_) => true,
     }
 }
@@ -85,27 +80,27 @@ fn refuses_tls(conn: Conn, tls: Tls) -> bool {
 #[test]
 fn gssapi_is_not_offered_and_tls_may_follow() {
     let proxy = Proxy::start(&require());
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(&packet(GSSENC_REQUEST, b""));
     assert_eq!(conn.byte(), Some(b'N'));
     conn.send(&packet(SSL_REQUEST, b""));
     assert_eq!(conn.byte(), Some(b'S'));
     let mut conn = conn.start_tls(Tls::V1_3).unwrap();
-    conn.log_in(V3_0, &proxy.password, INNOVATE).unwrap();
+    conn.enter(V3_0, &proxy.password, INNOVATE).unwrap();
     serves(&mut conn);
 }
 
 #[test]
 fn negotiation_has_an_end() {
     let proxy = Proxy::start(&require());
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     for _ in 0..3 {
         conn.send(&packet(GSSENC_REQUEST, b""));
         assert_eq!(conn.byte(), Some(b'N'));
     }
     assert_eq!(conn.refusal().code(), "08P01");
     for request in [SSL_REQUEST, GSSENC_REQUEST] {
-        let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+        let mut conn = Raw::secured(proxy.port, Tls::V1_3);
         conn.send(&packet(request, b""));
         assert_eq!(conn.refusal().code(), "08P01");
     }
@@ -114,7 +109,7 @@ fn negotiation_has_an_end() {
 #[test]
 fn clear_text_is_refused_where_tls_is_required() {
     let proxy = Proxy::start(&require());
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(&startup(V3_0, INNOVATE));
     let error = conn.refusal();
     assert_eq!((error.severity(), error.code()), ("FATAL", "28000"));
@@ -152,7 +147,7 @@ fn clear_text_is_all_there_is_where_tls_is_off() {
         "{output:?}"
     );
     // TLS from the first byte reads as a packet of absurd length.
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
     assert_eq!(conn.refusal().code(), "08P01");
 }
@@ -168,7 +163,7 @@ fn clear_text_behind_an_ssl_request_is_never_taken_into_tls() {
         vec![0; 70_000],
     ] {
         // In one segment.
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         let _ = conn.try_send(&[&ssl[..], &behind].concat());
         let error = conn.refusal();
         assert_eq!(error.code(), "08P01");
@@ -180,7 +175,7 @@ fn clear_text_behind_an_ssl_request_is_never_taken_into_tls() {
         );
     }
     // In a segment of its own, it is taken for TLS and is none.
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(&ssl);
     assert_eq!(conn.byte(), Some(b'S'));
     conn.send(&startup(V3_0, INNOVATE));
@@ -191,7 +186,7 @@ fn clear_text_behind_an_ssl_request_is_never_taken_into_tls() {
 #[test]
 fn what_is_sent_ahead_of_the_login_is_refused() {
     let proxy = Proxy::start(&Options::default());
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     let ahead = message(b'Q', b"SELECT 1\0");
     conn.send(&[startup(V3_0, INNOVATE), ahead].concat());
     assert_eq!(conn.refusal().code(), "08P01");
@@ -216,7 +211,7 @@ fn the_protocol_is_negotiated() {
         (9999, &[("_pq_.x", "1")][..], Some((2, vec!["_pq_.x"]))),
     ] {
         let parameters = with(options);
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&startup(V3_0 | minor, &parameters));
         let (_, before) = conn.offer().unwrap();
         let expected = negotiated.map(|(minor, names)| {
@@ -232,8 +227,8 @@ fn the_protocol_is_negotiated() {
         let expected: Vec<_> = expected.into_iter().map(|body| (b'v', body)).collect();
         assert_eq!(bodies, expected, "3.{minor} {options:?}");
 
-        let mut conn = Conn::open(proxy.port);
-        conn.log_in(V3_0 | minor, password, &parameters).unwrap();
+        let mut conn = Raw::open(proxy.port);
+        conn.enter(V3_0 | minor, password, &parameters).unwrap();
         serves(&mut conn);
     }
 }
@@ -241,7 +236,7 @@ fn the_protocol_is_negotiated() {
 #[test]
 fn protocol_2_is_refused_with_its_name() {
     let proxy = Proxy::start(&Options::default());
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(&packet(2 << 16, &[0; 288]));
     let error = conn.refusal();
     assert_eq!((error.severity(), error.code()), ("FATAL", "0A000"));
@@ -253,28 +248,28 @@ fn cancellation_keys_are_as_long_as_the_protocol_lets_them_be() {
     let proxy = Proxy::start(&Options::default());
     let password = &proxy.password;
     for (version, len) in [(V3_0, 4), (V3_2, 32), (V3_0 | 99, 32)] {
-        let mut conn = Conn::open(proxy.port);
-        conn.log_in(version, password, INNOVATE).unwrap();
+        let mut conn = Raw::open(proxy.port);
+        conn.enter(version, password, INNOVATE).unwrap();
         assert_eq!(conn.secret.len(), len);
         assert!(conn.pid > 0 && conn.pid <= i32::MAX as u32);
         // It is a key that works, and no other does.
         conn.send(&message(b'Q', b"SELECT pg_sleep(60)\0"));
         let mut wrong = conn.secret.clone();
         wrong[len - 1] ^= 1;
-        common::raw::cancel(proxy.port, conn.pid, &wrong);
-        common::raw::cancel(
+        testkit::cancel(proxy.port, conn.pid, &wrong);
+        testkit::cancel(
             proxy.port,
             conn.pid,
             &conn.secret[..len / 2].repeat(4)[..len.max(4)],
         );
         proxy.wait_for_log("cancel_refused");
         let mut watcher = proxy.raw("synergy");
-        common::wait_until("the statement runs", || {
+        testkit::wait_until("the statement runs", || {
             // Nothing but looking tells; synergy only keeps the proxy busy.
             watcher.value("SELECT 1");
-            common::site().sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%' AND state = 'active'") == "1"
+            testkit::site().sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%' AND state = 'active'") == "1"
         });
-        common::raw::cancel(proxy.port, conn.pid, &conn.secret);
+        testkit::cancel(proxy.port, conn.pid, &conn.secret);
         assert_eq!(error(&mut conn).code(), "57014");
         serves(&mut conn);
     }
@@ -285,10 +280,10 @@ fn cancellation_keys_are_as_long_as_the_protocol_lets_them_be() {
 #[test]
 fn both_mechanisms_are_offered_over_tls_and_one_in_clear_text() {
     let proxy = Proxy::start(&Options::default());
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(&startup(V3_0, INNOVATE));
     assert_eq!(conn.offer().unwrap().0, [PLAIN]);
-    let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+    let mut conn = Raw::secured(proxy.port, Tls::V1_3);
     conn.send(&startup(V3_0, INNOVATE));
     assert_eq!(conn.offer().unwrap().0, [PLUS, PLAIN]);
 }
@@ -305,23 +300,23 @@ fn a_login_may_be_bound_to_its_channel() {
 
     let password = &proxy.password;
     for tls in [Tls::V1_2, Tls::V1_3] {
-        let mut conn = Conn::secured(proxy.port, tls);
+        let mut conn = Raw::secured(proxy.port, tls);
         let right = conn.end_point();
         assert!(bound(&mut conn, password, right.clone()).is_ok());
         serves(&mut conn);
         let mut wrong = right.clone();
         wrong[0] ^= 1;
         for wrong in [wrong, right[..31].to_vec(), Vec::new()] {
-            let mut conn = Conn::secured(proxy.port, tls);
+            let mut conn = Raw::secured(proxy.port, tls);
             let error = bound(&mut conn, password, wrong).unwrap_err();
             assert_eq!((error.severity(), error.code()), ("FATAL", "28P01"));
         }
     }
 }
 
-fn bound(conn: &mut Conn, password: &str, end_point: Vec<u8>) -> Result<(), Fields> {
+fn bound(conn: &mut Raw, password: &str, end_point: Vec<u8>) -> Result<(), Fields> {
     conn.send(&startup(V3_0, INNOVATE));
-    conn.authenticate(
+    conn.log_in_by(
         password,
         PLUS,
         ChannelBinding::tls_server_end_point(end_point),
@@ -333,24 +328,24 @@ fn a_channel_binding_that_was_taken_away_on_the_way_is_noticed() {
     let proxy = Proxy::start(&require());
     let password = &proxy.password;
     // "The client could, but was told that the server cannot."
-    let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+    let mut conn = Raw::secured(proxy.port, Tls::V1_3);
     conn.send(&startup(V3_0, INNOVATE));
     let error = conn
-        .authenticate(password, PLAIN, ChannelBinding::unrequested())
+        .log_in_by(password, PLAIN, ChannelBinding::unrequested())
         .unwrap_err();
     assert_eq!((error.severity(), error.code()), ("FATAL", "28P01"));
     // "The client cannot" is taken at its word.
-    let mut conn = Conn::secured(proxy.port, Tls::V1_3);
-    conn.log_in(V3_0, password, INNOVATE).unwrap();
+    let mut conn = Raw::secured(proxy.port, Tls::V1_3);
+    conn.enter(V3_0, password, INNOVATE).unwrap();
     serves(&mut conn);
     // In clear text the first is the truth.
     let proxy = Proxy::start(&Options {
         tls: "off",
         ..Options::default()
     });
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(&startup(V3_0, INNOVATE));
-    conn.authenticate(password, PLAIN, ChannelBinding::unrequested())
+    conn.log_in_by(password, PLAIN, ChannelBinding::unrequested())
         .unwrap();
     serves(&mut conn);
 }
@@ -365,13 +360,13 @@ fn mechanism_and_data_must_agree() {
         ("PLAIN", "n,,n=,r=abcdefghijkl"),
         ("", "n,,n=,r=abcdefghijkl"),
     ] {
-        let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+        let mut conn = Raw::secured(proxy.port, Tls::V1_3);
         conn.send(&startup(V3_0, INNOVATE));
         conn.offer().unwrap();
         conn.send(&initial_response(mechanism, data.as_bytes()));
         assert_eq!(conn.refusal().code(), "08P01", "{mechanism} {data}");
     }
-    let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+    let mut conn = Raw::secured(proxy.port, Tls::V1_3);
     conn.send(&startup(V3_0, INNOVATE));
     conn.offer().unwrap();
     conn.send(&initial_response(PLUS, b"p=tls-unique,,n=,r=abcdefghijkl"));
@@ -382,7 +377,7 @@ fn mechanism_and_data_must_agree() {
 fn a_wrong_password_and_an_unknown_user_look_the_same() {
     let proxy = Proxy::start(&Options::default());
     let attempt = |user: &str| {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&startup(V3_0, &[("user", user)]));
         let (offer, _) = conn.offer().unwrap();
         let mut scram = ScramSha256::new(b"wrong", ChannelBinding::unsupported());
@@ -424,9 +419,9 @@ fn a_wrong_password_and_an_unknown_user_look_the_same() {
         salts.push(parts[1].clone());
     }
     // Even he who knows the password of somebody is not let in as nobody.
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     let error = conn
-        .log_in(V3_0, &proxy.password, &[("user", "nobody")])
+        .enter(V3_0, &proxy.password, &[("user", "nobody")])
         .unwrap_err();
     assert_eq!(error.code(), "28P01");
 }
@@ -440,7 +435,7 @@ fn a_user_must_be_named() {
         &[],
         &[("User", "innovate")],
     ] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&startup(V3_0, parameters));
         let error = conn.refusal();
         assert_eq!(
@@ -449,7 +444,7 @@ fn a_user_must_be_named() {
             "{parameters:?}"
         );
     }
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(&startup(V3_0, &with(&[("user", "synergy")])));
     assert_eq!(conn.refusal().code(), "08P01");
 }
@@ -458,7 +453,7 @@ fn a_user_must_be_named() {
 fn the_name_within_scram_does_not_count() {
     let proxy = Proxy::start(&Options::default());
     // libpq and others leave it empty; a different one changes nothing.
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(&startup(V3_0, &[("user", "nobody")]));
     conn.offer().unwrap();
     conn.send(&initial_response(PLAIN, b"n,,n=innovate,r=abcdefghijkl"));
@@ -514,8 +509,8 @@ fn settings_reach_the_session_in_every_spelling() {
             "on",
         ),
     ] {
-        let mut conn = Conn::open(proxy.port);
-        let logged_in = conn.log_in(V3_0, password, &with(parameters));
+        let mut conn = Raw::open(proxy.port);
+        let logged_in = conn.enter(V3_0, password, &with(parameters));
         assert_eq!(logged_in, Ok(()), "{parameters:?}");
         assert_eq!(
             conn.value(&format!("SHOW {show}")),
@@ -539,8 +534,8 @@ fn a_parameter_of_its_own_wins_over_options_as_in_postgresql() {
     let own = ("application_name", "own");
     let options = ("options", "-c application_name=options");
     for parameters in [[own, options], [options, own]] {
-        let mut conn = Conn::open(proxy.port);
-        conn.log_in(V3_0, &proxy.password, &with(&parameters))
+        let mut conn = Raw::open(proxy.port);
+        conn.enter(V3_0, &proxy.password, &with(&parameters))
             .unwrap();
         assert_eq!(conn.value("SHOW application_name"), "own", "{parameters:?}");
     }
@@ -615,8 +610,8 @@ fn what_carries_the_tenant_is_refused_at_startup_in_every_spelling() {
         }
     }
     for (name, value) in &refused {
-        let mut conn = Conn::open(proxy.port);
-        let logged_in = conn.log_in(V3_0, &proxy.password, &with(&[(name, value)]));
+        let mut conn = Raw::open(proxy.port);
+        let logged_in = conn.enter(V3_0, &proxy.password, &with(&[(name, value)]));
         let error = logged_in.expect_err(&format!("{name} = {value:?}"));
         assert_eq!(error.severity(), "FATAL", "{name} = {value:?}: {error:?}");
         assert!(
@@ -636,8 +631,8 @@ fn what_carries_the_tenant_is_refused_at_startup_in_every_spelling() {
             ("database", "wellness_schemas"),
             parameter,
         ];
-        let mut conn = Conn::open(proxy.port);
-        let error = conn.log_in(V3_0, &proxy.password, &parameters).unwrap_err();
+        let mut conn = Raw::open(proxy.port);
+        let error = conn.enter(V3_0, &proxy.password, &parameters).unwrap_err();
         assert_eq!(error.severity(), "FATAL", "{error:?}");
     }
 }
@@ -646,8 +641,8 @@ fn what_carries_the_tenant_is_refused_at_startup_in_every_spelling() {
 fn replication_that_is_not_wanted_is_no_reason_to_refuse() {
     let proxy = Proxy::start(&Options::default());
     for value in ["false", "off", "no", "0", "FALSE"] {
-        let mut conn = Conn::open(proxy.port);
-        conn.log_in(V3_0, &proxy.password, &with(&[("replication", value)]))
+        let mut conn = Raw::open(proxy.port);
+        conn.enter(V3_0, &proxy.password, &with(&[("replication", value)]))
             .unwrap();
         serves(&mut conn);
     }
@@ -657,14 +652,14 @@ fn replication_that_is_not_wanted_is_no_reason_to_refuse() {
 fn a_database_of_somebody_else_is_refused_by_name() {
     let proxy = Proxy::start(&Options::default());
     for database in ["postgres", "wellness_umbrella", "WELLNESS_CORP_DB"] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         let parameters = [("user", "innovate"), ("database", database)];
-        let error = conn.log_in(V3_0, &proxy.password, &parameters).unwrap_err();
+        let error = conn.enter(V3_0, &proxy.password, &parameters).unwrap_err();
         assert_eq!((error.severity(), error.code()), ("FATAL", "3D000"));
         assert!(error.message().contains(database), "{error:?}");
         // Not before the password has been proven.
-        let mut conn = Conn::open(proxy.port);
-        let error = conn.log_in(V3_0, "wrong", &parameters).unwrap_err();
+        let mut conn = Raw::open(proxy.port);
+        let error = conn.enter(V3_0, "wrong", &parameters).unwrap_err();
         assert_eq!(error.code(), "28P01");
     }
 }
@@ -678,9 +673,9 @@ fn a_value_that_the_server_refuses_is_told_in_its_words() {
         ("statement_timeout", "-5", "statement_timeout"),
         ("DateStyle", "martian", "DateStyle"),
     ] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         let error = conn
-            .log_in(V3_0, &proxy.password, &with(&[(name, value)]))
+            .enter(V3_0, &proxy.password, &with(&[(name, value)]))
             .unwrap_err();
         assert_eq!(
             (error.severity(), error.code()),
@@ -692,9 +687,9 @@ fn a_value_that_the_server_refuses_is_told_in_its_words() {
     serves(&mut logged_in(&proxy));
 }
 
-fn logged_in(proxy: &Proxy) -> Conn {
-    let mut conn = Conn::open(proxy.port);
-    conn.log_in(V3_0, &proxy.password, INNOVATE).unwrap();
+fn logged_in(proxy: &Proxy) -> Raw {
+    let mut conn = Raw::open(proxy.port);
+    conn.enter(V3_0, &proxy.password, INNOVATE).unwrap();
     conn
 }
 
@@ -708,28 +703,28 @@ fn there_are_no_more_clients_than_allowed() {
     });
     let first = logged_in(&proxy);
     let mut second = logged_in(&proxy);
-    let mut third = Conn::open(proxy.port);
+    let mut third = Raw::open(proxy.port);
     third.send(&startup(V3_0, INNOVATE));
     let refused = third.refusal();
     assert_eq!((refused.severity(), refused.code()), ("FATAL", "53300"));
     assert!(refused.hint().contains("max_clients"), "{refused:?}");
     // A request to cancel always gets in.
     second.send(&message(b'Q', b"SELECT pg_sleep(60)\0"));
-    common::wait_until("the statement runs", || {
-        common::site().sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%' AND state = 'active'") != "0"
+    testkit::wait_until("the statement runs", || {
+        testkit::site().sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%' AND state = 'active'") != "0"
     });
-    common::raw::cancel(proxy.port, second.pid, &second.secret);
+    testkit::cancel(proxy.port, second.pid, &second.secret);
     assert_eq!(error(&mut second).code(), "57014");
     drop(first);
-    common::wait_until("a place is free", || {
-        let mut conn = Conn::open(proxy.port);
-        conn.log_in(V3_0, &proxy.password, INNOVATE).is_ok()
+    testkit::wait_until("a place is free", || {
+        let mut conn = Raw::open(proxy.port);
+        conn.enter(V3_0, &proxy.password, INNOVATE).is_ok()
     });
     serves(&mut second);
 }
 
 /// Begins a login.
-type Start<'a> = Box<dyn Fn() -> Conn + 'a>;
+type Start<'a> = Box<dyn Fn() -> Raw + 'a>;
 
 #[test]
 fn a_login_that_takes_too_long_is_ended_wherever_it_stops() {
@@ -738,11 +733,11 @@ fn a_login_that_takes_too_long_is_ended_wherever_it_stops() {
         ..Options::default()
     });
     let halves: Vec<(&str, Start<'_>)> = vec![
-        ("silence", Box::new(|| Conn::open(proxy.port))),
+        ("silence", Box::new(|| Raw::open(proxy.port))),
         (
             "half a packet",
             Box::new(|| {
-                let mut conn = Conn::open(proxy.port);
+                let mut conn = Raw::open(proxy.port);
                 conn.send(&startup(V3_0, INNOVATE)[..10]);
                 conn
             }),
@@ -750,7 +745,7 @@ fn a_login_that_takes_too_long_is_ended_wherever_it_stops() {
         (
             "no handshake",
             Box::new(|| {
-                let mut conn = Conn::open(proxy.port);
+                let mut conn = Raw::open(proxy.port);
                 conn.send(&packet(SSL_REQUEST, b""));
                 assert_eq!(conn.byte(), Some(b'S'));
                 conn
@@ -759,19 +754,19 @@ fn a_login_that_takes_too_long_is_ended_wherever_it_stops() {
         (
             "half a handshake",
             Box::new(|| {
-                let mut conn = Conn::open(proxy.port);
+                let mut conn = Raw::open(proxy.port);
                 conn.send(b"\x16\x03\x01\x02\x00\x01");
                 conn
             }),
         ),
         (
             "nothing in TLS",
-            Box::new(|| Conn::secured(proxy.port, Tls::V1_3)),
+            Box::new(|| Raw::secured(proxy.port, Tls::V1_3)),
         ),
         (
             "no response",
             Box::new(|| {
-                let mut conn = Conn::open(proxy.port);
+                let mut conn = Raw::open(proxy.port);
                 conn.send(&startup(V3_0, INNOVATE));
                 conn.offer().unwrap();
                 conn
@@ -780,7 +775,7 @@ fn a_login_that_takes_too_long_is_ended_wherever_it_stops() {
         (
             "half a response",
             Box::new(|| {
-                let mut conn = Conn::open(proxy.port);
+                let mut conn = Raw::open(proxy.port);
                 conn.send(&startup(V3_0, INNOVATE));
                 conn.offer().unwrap();
                 conn.send(&announced(b'p', 50, b"SCRAM"));
@@ -790,7 +785,7 @@ fn a_login_that_takes_too_long_is_ended_wherever_it_stops() {
         (
             "no proof",
             Box::new(|| {
-                let mut conn = Conn::open(proxy.port);
+                let mut conn = Raw::open(proxy.port);
                 conn.send(&startup(V3_0, INNOVATE));
                 conn.offer().unwrap();
                 conn.send(&initial_response(PLAIN, b"n,,n=,r=abcdefghijkl"));
@@ -806,7 +801,7 @@ fn a_login_that_takes_too_long_is_ended_wherever_it_stops() {
         .collect();
     let mut established = logged_in(&proxy);
     for (name, mut conn) in started {
-        let said: Vec<_> = conn.until_closed();
+        let said = conn.until_closed().messages;
         for message in &said {
             assert_eq!(message.fields().code(), "57014", "{name}");
         }
@@ -819,7 +814,7 @@ fn a_login_that_takes_too_long_is_ended_wherever_it_stops() {
 
 #[test]
 fn no_secret_reaches_the_log() {
-    let site = common::site();
+    let site = testkit::site();
     let verifier = Verifier::derive("tr0ub4dor&3");
     let more = format!(
         "[[logins]]\nuser = \"odd\"\ntenant = \"11111111-1111-1111-1111-111111111111\"\nscram = {verifier:?}\n"
@@ -846,11 +841,10 @@ fn no_secret_reaches_the_log() {
     serves(&mut logged_in(&proxy));
     proxy.raw("acme").value("SELECT 1");
     proxy.raw("initech").value("SELECT 1");
-    let mut conn = Conn::open(proxy.port);
-    conn.log_in(V3_0, "tr0ub4dor&3", &[("user", "odd")])
-        .unwrap();
-    let mut conn = Conn::open(proxy.port);
-    conn.log_in(V3_0, "wr0ng-pa55w0rd", INNOVATE).unwrap_err();
+    let mut conn = Raw::open(proxy.port);
+    conn.enter(V3_0, "tr0ub4dor&3", &[("user", "odd")]).unwrap();
+    let mut conn = Raw::open(proxy.port);
+    conn.enter(V3_0, "wr0ng-pa55w0rd", INNOVATE).unwrap_err();
     // A proof in a message that does not fit.
     for spoil in [
         |text: String| text.replacen("c=", "x=", 1),
@@ -859,7 +853,7 @@ fn no_secret_reaches_the_log() {
         |text: String| text.replacen(",r=", ",r=x", 1),
         |text: String| text + "!",
     ] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&startup(V3_0, INNOVATE));
         conn.offer().unwrap();
         let mut scram = ScramSha256::new(
@@ -874,7 +868,7 @@ fn no_secret_reaches_the_log() {
         assert_eq!(conn.refusal().code(), "28P01");
     }
     // A client that takes the proxy for one that asks for clear text.
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(&startup(V3_0, INNOVATE));
     conn.offer().unwrap();
     conn.send(&message(
@@ -897,18 +891,18 @@ fn a_client_cannot_write_lines_of_its_own_into_the_log() {
         "x\r\nforged",
         "x\x1b[2Jforged",
     ] {
-        let mut conn = Conn::open(proxy.port);
-        conn.log_in(V3_0, "wrong", &[("user", user)]).unwrap_err();
-        let mut conn = Conn::open(proxy.port);
-        let logged_in = conn.log_in(
+        let mut conn = Raw::open(proxy.port);
+        conn.enter(V3_0, "wrong", &[("user", user)]).unwrap_err();
+        let mut conn = Raw::open(proxy.port);
+        let logged_in = conn.enter(
             V3_0,
             &proxy.password,
             &[("user", "innovate"), ("database", user)],
         );
         logged_in.unwrap_err();
     }
-    let mut conn = Conn::open(proxy.port);
-    conn.log_in(V3_0, "wrong", &[("user", "last")]).unwrap_err();
+    let mut conn = Raw::open(proxy.port);
+    conn.enter(V3_0, "wrong", &[("user", "last")]).unwrap_err();
     proxy.wait_for_log("login \"last\"");
     for line in proxy.log().lines() {
         assert!(
@@ -922,8 +916,8 @@ fn a_client_cannot_write_lines_of_its_own_into_the_log() {
 // ------------------------------------------------------------------------ helpers
 
 /// The error that a statement ends with.
-fn error(conn: &mut Conn) -> Fields {
-    let messages = conn.until_ready();
+fn error(conn: &mut Raw) -> Fields {
+    let messages = conn.until_ready().messages;
     let found = messages.iter().find(|message| message.tag == b'E');
     found
         .unwrap_or_else(|| panic!("an error was expected: {messages:?}"))
@@ -932,13 +926,13 @@ fn error(conn: &mut Conn) -> Fields {
 
 /// Runs psql with more of a connection string.
 fn psql(proxy: &Proxy, more: &str, sql: &str) -> Output {
-    Command::new(common::site().cluster.client_program("psql"))
+    Command::new(testkit::site().cluster.client_program("psql"))
         .args(["-X", "-A", "-t", "-c", sql, "-d"])
         .arg(format!(
             "host=127.0.0.1 port={} user=innovate dbname=wellness_corp_db password={} sslrootcert={} connect_timeout=10 {more}",
             proxy.port,
             proxy.password,
-            common::site().ca_file().display(),
+            testkit::site().ca_file().display(),
         ))
         .output()
         .unwrap()

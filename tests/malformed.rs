@@ -3,21 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-#[path = "common/conn.rs"]
-#[allow(dead_code, unreachable_pub)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod conn;
-
-use common::{Options, Pipeline, Proxy, Raw};
-use conn::{
-    CANCEL_REQUEST, Conn, GSSENC_REQUEST, PLAIN, SSL_REQUEST, Tls, V3_0, announced,
-    initial_response, message, packet, startup,
-};
 use socket2::SockRef;
 use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
+use testkit::{
+    CANCEL_REQUEST, GSSENC_REQUEST, Options, PLAIN, Pipeline, Proxy, Random, Raw, SSL_REQUEST, Tls,
+    V3_0, announced, initial_response, message, packet, startup,
+};
 
 /// A message in a protocol that is not broken by it: what it is, its bytes, and
 /// the SQLSTATE of the answer.
@@ -31,8 +24,8 @@ fn a_first_packet_that_does_not_fit_is_refused_in_clear_text_and_in_tls() {
     for (name, bytes, code) in first_packets() {
         for tls in [None, Some(Tls::V1_2), Some(Tls::V1_3)] {
             let mut conn = match tls {
-                None => Conn::open(proxy.port),
-                Some(tls) => Conn::secured(proxy.port, tls),
+                None => Raw::open(proxy.port),
+                Some(tls) => Raw::secured(proxy.port, tls),
             };
             conn.send(&bytes);
             let error = conn.refusal();
@@ -114,10 +107,10 @@ fn a_first_packet_that_never_ends_is_closed_without_a_word() {
     let proxy = Proxy::start(&Options::default());
     let whole = startup(V3_0, &[("user", "innovate")]);
     for len in [0, 1, 3, 4, 7, whole.len() - 1] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&whole[..len]);
         conn.finish_sending();
-        assert_eq!(conn.next(), None, "{len}");
+        assert_eq!(conn.try_read(), None, "{len}");
     }
     serves_others(&proxy);
 }
@@ -156,7 +149,7 @@ fn what_is_no_sasl_message_ends_the_login() {
             message(b'p', b"SCRAM-SHA-256\0\0\0\0\x03n,,x"),
         ),
     ] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&startup(V3_0, &[("user", "innovate")]));
         conn.offer().unwrap();
         conn.send(&bytes);
@@ -179,7 +172,7 @@ fn what_is_no_sasl_message_ends_the_login() {
         b"n,,n=,r=\xff",
         b"\0\0\0",
     ] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&startup(V3_0, &[("user", "innovate")]));
         conn.offer().unwrap();
         conn.send(&initial_response(PLAIN, data));
@@ -199,7 +192,7 @@ fn what_is_no_sasl_message_ends_the_login() {
         b"c=biws,r=x,p=!",
         b"\xff\xff",
     ] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&startup(V3_0, &[("user", "innovate")]));
         conn.offer().unwrap();
         conn.send(&initial_response(PLAIN, first));
@@ -226,7 +219,7 @@ fn garbage_instead_of_a_tls_handshake_is_closed() {
         b"GET / HTTP/1.1\r\n\r\n",
         &startup(V3_0, &[("user", "innovate")]),
     ] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&packet(SSL_REQUEST, b""));
         assert_eq!(conn.byte(), Some(b'S'));
         conn.send(garbage);
@@ -239,7 +232,7 @@ fn garbage_instead_of_a_tls_handshake_is_closed() {
 }
 
 /// All bytes up to the end of the stream.
-fn rest(conn: &mut Conn) -> Vec<u8> {
+fn rest(conn: &mut Raw) -> Vec<u8> {
     std::iter::from_fn(|| conn.byte()).collect()
 }
 
@@ -390,9 +383,9 @@ const COPY: &str = "COPY organizations (name) FROM STDIN";
 const ROW: &[u8] = b"malformed\n";
 
 fn with_database() -> Options {
-    let database = common::site().fresh_database();
+    let database = testkit::site().fresh_database();
     let grant = "GRANT INSERT ON organizations TO wellness_app";
-    common::site().sql(&database, grant);
+    testkit::site().sql(&database, grant);
     Options {
         database,
         ..Options::default()
@@ -1016,7 +1009,7 @@ fn a_thousand_half_open_connections_keep_nobody_out() {
     });
     let mut open = Vec::new();
     for n in 0..1000 {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         match n % 4 {
             0 => {}
             1 => conn.send(b"\0\0"),
@@ -1044,7 +1037,7 @@ fn a_thousand_half_open_connections_keep_nobody_out() {
 #[test]
 fn bytes_that_come_one_by_one_are_understood() {
     let proxy = Proxy::start(&Options::default());
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     for byte in startup(V3_0, &[("user", "innovate")]) {
         conn.send(&[byte]);
     }
@@ -1126,7 +1119,7 @@ fn valid_session() -> Vec<u8> {
 
 /// Sends the session with some of its bytes changed; all that was answered.
 fn run_mutated(proxy: &Proxy, session: &[u8], seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut bytes = session.to_vec();
     for _ in 0..=random.below(4) {
         mutate(&mut bytes, &mut random);
@@ -1152,7 +1145,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     let len = 1 + random.below(40);
     let end = (at + len).min(bytes.len());
     match random.below(8) {
-        0 => bytes[at] = random.next().to_be_bytes()[0],
+        0 => bytes[at] = random.number().to_be_bytes()[0],
         1 => bytes[at] ^= 1 << random.below(8),
         2 => drop(bytes.drain(at..end)),
         3 => {
@@ -1173,23 +1166,6 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     }
     if bytes.is_empty() {
         bytes.push(0);
-    }
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
     }
 }
 

@@ -3,11 +3,9 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
-use common::{Options, Pipeline, Proxy};
 use std::io::Write as _;
 use std::thread;
+use testkit::{Options, Pipeline, Proxy};
 
 const MIB: usize = 1 << 20;
 

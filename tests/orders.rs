@@ -3,13 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{Fields, Message, Options, PATIENCE, Pipeline, Proxy, Raw, site, wait_until};
 use std::io::Write as _;
 use std::time::Instant;
+use testkit::{
+    Fields, INNOVATE, Message, Options, PATIENCE, Pipeline, Proxy, Raw, site, wait_until,
+};
 
-const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
 const SUSPENDED: &str = "terminating connection: the tenant is suspended";
 const CHANGED: &str = "terminating connection: the tenant's configuration has changed";
 

@@ -3,12 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::raw::cancel;
-use common::{Message, Options, Pipeline, Proxy, Raw, site, wait_until};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use testkit::{Message, Options, Pipeline, Proxy, Raw, cancel, site, wait_until};
 
 /// A proxy with a database of its own, in which tenants can fill `bulk`.
 fn with_bulk(options: Options) -> Proxy {

@@ -3,16 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
-use common::proxy::configuration;
-use common::{Options, Proxy, Raw, site};
 use pgtenant::tenant::TenantRole;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use testkit::{Options, Proxy, Raw, configuration, site, stderr, stdout};
 
 /// A schema with everything that can be copied.
 const TEMPLATE: &str = include_str!("data/template.sql");
@@ -160,14 +157,6 @@ fn toml(text: &str) -> String {
 
 fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// A directory of SQL files, as an argument.

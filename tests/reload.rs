@@ -3,18 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{Answer, Options, Pipeline, Proxy, Raw, Site, site, wait_until};
 use pgtenant::tenant::Verifier;
 use pgtenant::throwaway::Authority;
 use pgtenant::throwaway::wellness::APP_ROLE;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use testkit::{Answer, INNOVATE, Options, Pipeline, Proxy, Raw, SYNERGY, Site, site, wait_until};
 
 const WHOSE: &str = "SELECT current_setting('session.current_organization_id')";
-const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
-const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
 
 /// The configuration with `lines` in the section of the tenant.
 fn with(text: &str, tenant: &str, lines: &str) -> String {
@@ -33,7 +29,7 @@ fn original(proxy: &Proxy) -> String {
     std::fs::read_to_string(&proxy.config).unwrap()
 }
 
-fn log_in(proxy: &Proxy, login: &str) -> Result<Raw, common::Fields> {
+fn log_in(proxy: &Proxy, login: &str) -> Result<Raw, testkit::Fields> {
     let database = proxy.database(login);
     let parameters = [("user", login), ("database", &*database)];
     Raw::log_in(proxy.port, &proxy.password, &parameters)

@@ -2,20 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::proxy::configuration;
-use common::{Answer, Options, Proxy, Raw, site, wait_until};
 use pgtenant::tenant::{Claim, SealKey};
 use pgtenant::throwaway::{random_hex, wellness::SETTING};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
+use testkit::{Answer, INNOVATE, Options, Proxy, Raw, SYNERGY, configuration, site, wait_until};
 
 const ALICE: &str = "alice@innovate.example";
 const BOB: &str = "bob@synergy.example";
-const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
-const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
 const WHOSE: &str = "SELECT email FROM users";
 const SEALS: [&str; 2] = ["carrier", "token"];
 

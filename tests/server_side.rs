@@ -3,15 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
-use common::{Options, Proxy, Raw};
 use pgtenant::throwaway::{Authority, Cluster, ClusterOptions, TlsOptions};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::LazyLock;
 use std::thread;
+use testkit::{Options, Proxy, Raw};
 
 /// A server whose certificate names `localhost` alone, with a role for each way
 /// to log in.
@@ -69,7 +67,7 @@ impl Server {
         );
         cluster.psql("postgres", &sql).unwrap();
         cluster.psql("postgres", "CREATE DATABASE app").unwrap();
-        let site = common::site();
+        let site = testkit::site();
         let path = |name: &str, text: &str| site.write_new(name, text).display().to_string();
         Self {
             ca: path(".crt", &authority.certificate_pem()),
@@ -109,7 +107,7 @@ fn way(name: &'static str, tls: &'static str, user: &'static str) -> Way {
 
 /// A proxy that knows these ways.
 fn proxy(ways: &[Way]) -> Proxy {
-    let verifier = &common::site().login_verifier;
+    let verifier = &testkit::site().login_verifier;
     let mut more = String::new();
     for (n, way) in ways.iter().enumerate() {
         let Way {
@@ -148,7 +146,7 @@ fn proxy(ways: &[Way]) -> Proxy {
     })
 }
 
-fn log_in(proxy: &Proxy, name: &str) -> Result<Raw, common::Fields> {
+fn log_in(proxy: &Proxy, name: &str) -> Result<Raw, testkit::Fields> {
     Raw::log_in(proxy.port, &proxy.password, &[("user", name)])
 }
 

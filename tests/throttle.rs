@@ -2,19 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-#[path = "common/conn.rs"]
-#[allow(dead_code, unreachable_pub)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod conn;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::{Fields, Options, Proxy, site, wait_until};
-use conn::{Conn, PLAIN, SSL_REQUEST, Tls, V3_0};
-use conn::{initial_response, message, packet, startup};
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use std::fmt::Write as _;
+use testkit::{
+    Fields, Options, PLAIN, Proxy, Raw, SSL_REQUEST, Tls, V3_0, initial_response, message, packet,
+    site, startup, wait_until,
+};
 
 /// Three may fail; then nobody tries again while a test runs.
 const STRICT: &str = "free = 3\ndelay = \"1h\"\nlongest_delay = \"1h\"\nforget_after = \"2h\"";
@@ -39,7 +34,7 @@ enum Outcome {
 
 /// Tries to log in from an address of this machine.
 fn attempt(proxy: &Proxy, address: &str, user: &str, password: &str) -> Outcome {
-    let mut conn = Conn::open_from(address, proxy.port);
+    let mut conn = Raw::open_from(address, proxy.port);
     conn.send(&startup(V3_0, &[("user", user)]));
     let Ok(scram) = challenge(&mut conn, password) else {
         return Outcome::Unseen;
@@ -54,7 +49,7 @@ fn attempt(proxy: &Proxy, address: &str, user: &str, password: &str) -> Outcome 
 }
 
 /// Goes through SCRAM as far as the proof.
-fn challenge(conn: &mut Conn, password: &str) -> Result<ScramSha256, Fields> {
+fn challenge(conn: &mut Raw, password: &str) -> Result<ScramSha256, Fields> {
     conn.offer()?;
     let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
     conn.send(&initial_response(PLAIN, scram.message()));
@@ -62,7 +57,7 @@ fn challenge(conn: &mut Conn, password: &str) -> Result<ScramSha256, Fields> {
     Ok(scram)
 }
 
-fn prove(conn: &mut Conn, scram: &ScramSha256) -> Result<(), Fields> {
+fn prove(conn: &mut Raw, scram: &ScramSha256) -> Result<(), Fields> {
     conn.send(&message(b'p', scram.message()));
     conn.sasl(12).map(|_| ())
 }
@@ -100,7 +95,7 @@ fn guessing_from_one_address_is_slowed() {
         Outcome::Unseen
     );
     // It looks like a wrong password.
-    let mut conn = Conn::open_from("127.0.0.2", proxy.port);
+    let mut conn = Raw::open_from("127.0.0.2", proxy.port);
     conn.send(&startup(V3_0, &[("user", "innovate")]));
     assert_wrong(&conn.refusal(), "innovate");
     wait_until("all are logged", || logged(&proxy, "throttled") == 10);
@@ -135,7 +130,7 @@ fn many_attempts_at_once_get_no_more_verdicts() {
     let proxy = proxy(STRICT, String::new());
     let mut waiting: Vec<_> = (0..20)
         .map(|n| {
-            let mut conn = Conn::open_from("127.0.0.2", proxy.port);
+            let mut conn = Raw::open_from("127.0.0.2", proxy.port);
             conn.send(&startup(V3_0, &[("user", "innovate")]));
             let scram = challenge(&mut conn, &format!("guess{n}")).unwrap();
             (conn, scram)
@@ -247,7 +242,7 @@ fn users_that_do_not_exist_look_like_most_that_do() {
     };
     // The mechanisms, the salt and the iterations.
     let look = |proxy: &Proxy, user: &str| {
-        let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+        let mut conn = Raw::secured(proxy.port, Tls::V1_3);
         conn.send(&startup(V3_0, &[("user", user)]));
         let (mechanisms, _) = conn.offer().unwrap();
         conn.send(&initial_response(PLAIN, b"n,,n=,r=abcdefghijkl"));
@@ -317,9 +312,8 @@ fn a_suspended_tenant_s_clients_are_told_once_they_have_proved_who_they_are() {
     );
     let proxy = proxy(STRICT, more);
     let log_in = |password: &str| {
-        let mut conn = Conn::open(proxy.port);
-        conn.log_in(V3_0, password, &[("user", "late")])
-            .unwrap_err()
+        let mut conn = Raw::open(proxy.port);
+        conn.enter(V3_0, password, &[("user", "late")]).unwrap_err()
     };
     // It does not count as a failure.
     for _ in 0..5 {
@@ -336,17 +330,17 @@ fn a_suspended_tenant_s_clients_are_told_once_they_have_proved_who_they_are() {
 #[test]
 fn logins_in_progress_of_one_address_are_limited() {
     let proxy = proxy("per_address = 2", String::new());
-    let mut silent = [Conn::open(proxy.port), Conn::open(proxy.port)];
+    let mut silent = [Raw::open(proxy.port), Raw::open(proxy.port)];
     // They are there once they have been answered.
     for conn in &mut silent {
         conn.send(&packet(SSL_REQUEST, b""));
         assert_eq!(conn.byte(), Some(b'S'));
     }
     // Told at once, before anything is read or any TLS.
-    let error = Conn::open(proxy.port).refusal();
+    let error = Raw::open(proxy.port).refusal();
     assert_eq!((error.severity(), error.code()), ("FATAL", "53300"));
     assert!(error.hint().contains("throttle.per_address"), "{error:?}");
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(&packet(SSL_REQUEST, b""));
     assert_eq!(conn.refusal().code(), "53300");
     proxy.wait_for_log("too many logins of this address are in progress");
@@ -360,10 +354,10 @@ fn logins_in_progress_of_one_address_are_limited() {
     drop(silent);
     let mut clients = Vec::new();
     wait_until("four have logged in", || {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&startup(V3_0, &[("user", "innovate")]));
         let in_now = conn
-            .authenticate(password, PLAIN, ChannelBinding::unsupported())
+            .log_in_by(password, PLAIN, ChannelBinding::unsupported())
             .is_ok();
         if in_now {
             clients.push(conn);
@@ -379,26 +373,26 @@ fn clients_beyond_the_limit_get_no_handshake_but_for_a_few() {
         max_clients: 1,
         ..Options::default()
     });
-    let mut first = Conn::secured(proxy.port, Tls::V1_3);
+    let mut first = Raw::secured(proxy.port, Tls::V1_3);
     first
-        .log_in(V3_0, &proxy.password, &[("user", "innovate")])
+        .enter(V3_0, &proxy.password, &[("user", "innovate")])
         .unwrap();
     // A few get as far as TLS, where they may ask to cancel something.
     let mut few: Vec<_> = (0..16)
         .map(|_| {
-            let mut conn = Conn::open(proxy.port);
+            let mut conn = Raw::open(proxy.port);
             conn.send(&packet(SSL_REQUEST, b""));
             assert_eq!(conn.byte(), Some(b'S'));
             conn
         })
         .collect();
     // One more is told so in place of the answer.
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(&packet(SSL_REQUEST, b""));
     assert_eq!(conn.refusal().code(), "53300");
     // An error would not be understood here.
     assert!(
-        Conn::open(proxy.port)
+        Raw::open(proxy.port)
             .start_tls(Tls::Alpn("postgresql"))
             .is_err()
     );
@@ -413,11 +407,11 @@ fn clients_beyond_the_limit_get_no_handshake_but_for_a_few() {
     for conn in few {
         let body = [&first.pid.to_be_bytes()[..], &first.secret].concat();
         let mut conn = conn.start_tls(Tls::V1_3).unwrap();
-        conn.send(&packet(conn::CANCEL_REQUEST, &body));
-        assert_eq!(conn.next(), None);
+        conn.send(&packet(testkit::CANCEL_REQUEST, &body));
+        assert_eq!(conn.try_read(), None);
         // The statement may not have begun when the first request came.
         if !first.is_quiet() {
-            answer = Some(first.until_ready());
+            answer = Some(first.until_ready().messages);
             break;
         }
     }

@@ -1,9 +1,9 @@
 //! Clients that shut down the write side only: they still read, and PostgreSQL
 //! answers what they have sent.
 
-use crate::common::{Options, Pipeline, answers_soon, assert_whole, pool, site};
 use crate::with_bulk;
 use std::net::Shutdown;
+use testkit::{Options, Pipeline, answers_soon, assert_whole, pool, site};
 
 fn options() -> Options {
     Options {

@@ -1,8 +1,9 @@
 //! Clients that leave in the midst of a pipeline or a COPY.
 
-use crate::common::{Message, Options, Pipeline, Proxy, Raw, assert_whole, missing, pool, site};
-use crate::conn::{Conn, Tls, V3_0};
 use crate::{WAYS_TO_LEAVE, with_bulk};
+use testkit::{
+    Message, Options, Pipeline, Proxy, Raw, Tls, V3_0, assert_whole, missing, pool, site,
+};
 
 /// `pool.size`; as many clients leave before the pool is asked for.
 const SIZE: usize = 2;
@@ -214,11 +215,11 @@ fn who_leaves_over_tls_in_the_midst_of_a_copy_gives_its_connection_back() {
     let database = proxy.database("innovate");
     for terminate in [true, false] {
         for _ in 0..SIZE {
-            let mut client = Conn::secured(proxy.port, Tls::V1_3);
+            let mut client = Raw::secured(proxy.port, Tls::V1_3);
             let parameters = [("user", "innovate"), ("database", &*database)];
-            client.log_in(V3_0, &proxy.password, &parameters).unwrap();
+            client.enter(V3_0, &proxy.password, &parameters).unwrap();
             client.send(Pipeline::new().query("COPY bulk FROM STDIN").bytes());
-            while client.next().unwrap().tag != b'G' {}
+            while client.try_read().unwrap().tag != b'G' {}
             if terminate {
                 client.send(Pipeline::new().copy_data(b"1\tx\n").terminate().bytes());
             }

@@ -1,7 +1,7 @@
 //! What a client has left on its server connection: nobody waits for it.
 
-use crate::common::{Options, site, wait_until};
 use crate::{WAYS_TO_LEAVE, with_bulk};
+use testkit::{Options, site, wait_until};
 
 #[test]
 fn locks_of_a_client_that_has_left_are_released_at_once() {

@@ -4,13 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 #![allow(missing_docs, unreachable_pub)]
 
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../common/conn.rs"]
-#[allow(dead_code)]
-#[allow(clippy::expect_used)]
-mod conn;
-
 mod half_close;
 mod leave;
 mod left;
@@ -19,10 +12,10 @@ mod pipelines;
 mod running;
 mod stalls;
 
-use common::{Options, Proxy, Raw, site};
 use socket2::SockRef;
 use std::net::Shutdown;
 use std::time::Duration;
+use testkit::{Options, Proxy, Raw, site};
 
 /// A proxy with a database of its own, in which tenants can fill `bulk`.
 fn with_bulk(options: Options) -> Proxy {

@@ -1,13 +1,13 @@
 //! What a client is told when its session ends in the midst of a message: whole
 //! messages, then nothing, or a whole ErrorResponse; never an error within data.
 
-use crate::common::{Options, Raw, site};
 use crate::{superuser, with_bulk};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use testkit::{Options, Raw, site};
 
 /// Statements whose answers are large messages of nothing but `x`, and the type
 /// of these.

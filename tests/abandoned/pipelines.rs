@@ -1,8 +1,8 @@
 //! DEALLOCATE, RESET ALL and DISCARD ALL within a pipeline: the same answers as
 //! PostgreSQL gives.
 
-use crate::common::{Answer, Options, Pipeline, Raw, answers_soon};
 use crate::{superuser, with_bulk};
+use testkit::{Answer, Options, Pipeline, Raw, answers_soon};
 
 fn p() -> Pipeline {
     Pipeline::new()

@@ -1,7 +1,7 @@
 //! Statements that still run when their client has left.
 
-use crate::common::{Options, Pipeline, Proxy, Raw, assert_whole, pool, site, wait_until};
 use crate::{Leaving, WAYS_TO_LEAVE, superuser, with_bulk};
+use testkit::{Options, Pipeline, Proxy, Raw, assert_whole, pool, site, wait_until};
 
 fn one_connection() -> Options {
     Options {

@@ -1,8 +1,8 @@
 //! Clients that hold a server connection, are not idle, and do nothing: others
 //! who wait get it after `pool.reclaim_after`.
 
-use crate::common::{Options, Pipeline, answers_soon, assert_whole, pool};
 use crate::with_bulk;
+use testkit::{Options, Pipeline, answers_soon, assert_whole, pool};
 
 /// Sends what holds the connection, and goes no further.
 fn stalled(name: &str, bytes: &[u8], seen: Option<u8>) {

@@ -3,18 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod openssl;
 
-use common::{Options, Proxy, site};
 use openssl::{ALWAYS, Authority, Issued, Wish, joined};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
+use testkit::{INNOVATE, Options, Proxy, SYNERGY, python, site};
 
-const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
-const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
 const ALICE: &str = "alice@innovate.example";
 const BOB: &str = "bob@synergy.example";
 const WHOSE: &str = "SELECT string_agg(DISTINCT email, ',') FROM users";
@@ -133,7 +129,7 @@ fn refused(proxy: &Proxy, user: &str, password: Option<&str>, shown: Option<&Iss
     let output = psql(proxy, user, password, shown);
     assert!(!output.status.success(), "{why}: {output:?}");
     assert!(output.stdout.is_empty(), "{why}: {output:?}");
-    common::wait_until("the refusal is logged", || reasons(proxy).len() > before);
+    testkit::wait_until("the refusal is logged", || reasons(proxy).len() > before);
     let said = reasons(proxy).split_off(before).join("\n");
     assert!(said.contains(why), "{why} was expected: {said}\n{output:?}");
     // Whatever comes after TLS says the same to everybody.
@@ -495,7 +491,7 @@ fn a_session_ends_with_its_certificate_where_that_is_asked_for() {
         except psycopg.OperationalError as error:\n\
         \x20   print(error.sqlstate)\n\
         print(kept.execute('SELECT email FROM users').fetchone()[0])\n";
-    let output = Command::new(python())
+    let output = Command::new(python("import psycopg"))
         .args(["-c", script])
         .arg(dsn(&keeps, "carol", None, Some(&carol)))
         .arg(dsn(&ends, "carol", None, Some(&carol)))
@@ -633,7 +629,7 @@ fn psycopg_logs_in_with_a_certificate() {
         \x20           print(conn.execute('SELECT email FROM users').fetchone()[0])\n\
         \x20   except psycopg.OperationalError as error:\n\
         \x20       print('refused')\n";
-    let output = Command::new(python())
+    let output = Command::new(python("import psycopg"))
         .args(["-c", script])
         .arg(dsn(&proxy, "carol", None, Some(&carol)))
         .arg(dsn(&proxy, "frank", None, Some(&frank)))
@@ -643,9 +639,4 @@ fn psycopg_logs_in_with_a_certificate() {
     let said = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(lines, [ALICE, BOB, "refused"], "{output:?}");
-}
-
-fn python() -> std::path::PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-clients/python/bin/python3");
-    if own.exists() { own } else { "python3".into() }
 }

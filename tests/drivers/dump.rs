@@ -1,8 +1,8 @@
 //! pg_dump through the proxy: the rows of the tenant, and what it needs for that.
 
-use super::{program, succeeds, url};
-use crate::common::{Options, Proxy, site};
+use super::{program, url};
 use std::process::Output;
+use testkit::{Options, Proxy, site, succeeds};
 
 /// It turns row-level security off unless it is told not to, and reads the list of
 /// all large objects.

@@ -3,17 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod dump;
 mod pgbench;
 mod psql;
 mod rust;
 
-use common::{Options, Proxy, site};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
+use testkit::{Options, Proxy, python, root, site, succeeds};
 
 /// How to get what is missing.
 const SETUP: &str = "deploy/setup --tests";
@@ -36,33 +32,6 @@ fn url(proxy: &Proxy, login: &str) -> String {
         proxy.database(login),
         site().ca_file().display(),
     )
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-#[track_caller]
-fn succeeds(what: &str, output: &Output) {
-    assert!(
-        output.status.success(),
-        "{what}: {}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-/// A python in which these statements succeed: the set-up's own, or the system's.
-fn python(imports: &str) -> PathBuf {
-    let own = root().join("target/test-clients/python/bin/python3");
-    let succeeds = |python: &PathBuf| {
-        let output = Command::new(python).args(["-c", imports]).output();
-        output.is_ok_and(|output| output.status.success())
-    };
-    let mut pythons = [own, PathBuf::from("python3")].into_iter();
-    pythons
-        .find(succeeds)
-        .unwrap_or_else(|| panic!("no python has what `{imports}` needs: run `{SETUP}`"))
 }
 
 fn run_python(imports: &str, script: &str, proxy: &Proxy, logins: &[&str]) {

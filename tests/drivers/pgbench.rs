@@ -1,7 +1,7 @@
 //! pgbench in all its modes: what it counts as failed is none.
 
-use super::{program, proxy, succeeds, url};
-use crate::common::{Options, Proxy, site};
+use super::{program, proxy, url};
+use testkit::{Options, Proxy, site, succeeds};
 
 /// Runs pgbench and returns what it tells, if no transaction of `total` failed.
 #[track_caller]

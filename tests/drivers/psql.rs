@@ -1,10 +1,10 @@
 //! psql: what its backslash commands show through the proxy is what they show
 //! without it, to the same role.
 
-use super::{program, proxy, succeeds, url};
-use crate::common::{Options, Proxy, site};
+use super::{program, proxy, url};
 use pgtenant::tenant::TenantRole;
 use pgtenant::throwaway::wellness::{APP_ROLE, SCHEMA_DATABASE, SETTING};
+use testkit::{Options, Proxy, site, succeeds};
 
 /// Lists of all databases and of sizes are kept to what no other test changes.
 const COMMANDS: &str = r"\d

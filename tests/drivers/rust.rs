@@ -1,10 +1,10 @@
 //! tokio-postgres as applications use it, in both modes of the pool.
 
-use crate::common::{Options, Proxy, site, wait_until};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::{SinkExt as _, TryStreamExt as _};
 use std::pin::pin;
+use testkit::{Options, Proxy, site, wait_until};
 use tokio_postgres::binary_copy::{BinaryCopyInWriter, BinaryCopyOutStream};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;

@@ -4,9 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 #![allow(missing_docs, unreachable_pub)]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod compare;
 mod differences;
 mod place;

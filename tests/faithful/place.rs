@@ -1,15 +1,11 @@
 //! A PostgreSQL server, and the proxy before it, for one database that is made
 //! anew for each run.
 
-use crate::common::Raw;
 use pgtenant::tenant::Verifier;
 use pgtenant::throwaway::{Cluster, ClusterOptions, random_hex};
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
+use testkit::{Proxy, Raw};
 
 /// The role that owns the database: at the server, and the login at the proxy.
 pub const USER: &str = "regress";
@@ -112,38 +108,6 @@ scram = "{verifier}"
             password = self.password,
         );
         fs::write(&config, text).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
-            .args(["run", "--config"])
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = BufReader::new(process.stderr.take().unwrap());
-        let (found, port) = mpsc::channel();
-        thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                if let Some((_, rest)) = line.split_once("address=127.0.0.1:") {
-                    let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
-                    let _ = found.send(digits.unwrap().parse().unwrap());
-                }
-            }
-        });
-        let port = port.recv().unwrap();
-        Proxy { port, process }
-    }
-}
-
-/// A running proxy.
-pub struct Proxy {
-    pub port: u16,
-    process: Child,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        Proxy::run(&config)
     }
 }

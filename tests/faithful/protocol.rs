@@ -4,9 +4,9 @@
 //! tables, and the places in PostgreSQL's source that its errors name, which
 //! those that the proxy gives in its stead do not have.
 
-use crate::common::{Pipeline, Raw, raw::Message};
 use crate::place::{DATABASE, Place, USER};
 use crate::relay::{POOL, Turns};
+use testkit::{Message, Pipeline, Raw};
 
 #[test]
 fn the_same_messages_get_the_same_bytes_in_answer() {

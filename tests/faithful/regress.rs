@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use testkit::regress_folder;
 
 /// Most time for one run of one file.
 const MOST_TIME: Duration = Duration::from_secs(600);
@@ -25,12 +26,7 @@ const LEFT_OUT: &[&str] = &["test_setup.sql"];
 
 #[test]
 fn psql_sees_no_difference_to_a_direct_connection() {
-    let all = std::env::var_os("PGTENANT_REGRESS_DIR");
-    let folder = all.as_ref().map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/regress"),
-        PathBuf::from,
-    );
-    let files = Mutex::new(files(&folder));
+    let files = Mutex::new(files(&regress_folder()));
     let reports = Mutex::new(BTreeMap::new());
     let workers = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4));
     std::thread::scope(|scope| {

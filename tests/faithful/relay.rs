@@ -8,8 +8,7 @@
 //!   as it is, and between two transactions lets other clients take and give
 //!   back server connections so that the next one is another.
 
-use crate::common::{Raw, raw::Message};
-use crate::place::{Place, Proxy};
+use crate::place::Place;
 use pgtenant::guard::{Guard, Mode, Options, Permission, Policy, Refusal, function_call};
 use pgtenant::protocol::ClientError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,6 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use testkit::{Message, Proxy, Raw};
 
 /// What a relay does besides passing bytes.
 pub enum Kind {
@@ -162,7 +162,7 @@ fn pass_up(
     client.read_exact(&mut first)?;
     server.write_all(&[&len[..], &first].concat())?;
     loop {
-        let message = read(client)?;
+        let message = Message::read(&mut client)?;
         match message.tag {
             b'Q' => {}
             // psql's \gdesc prepares, its \lo_… call functions.
@@ -171,7 +171,7 @@ fn pass_up(
                 if tag == b'S' || tag == b'F' {
                     lock(&line.state).status = 0;
                 }
-                server.write_all(&encode(&message))?;
+                server.write_all(&message.encode())?;
                 continue;
             }
         }
@@ -201,10 +201,7 @@ fn pass_up(
                     error.encode(&mut bytes);
                     state.replacement = Some(bytes);
                     if message.tag == b'P' {
-                        server.write_all(&encode(&Message {
-                            tag: b'P',
-                            body: b"\0this_is_refused\0\0\0".to_vec(),
-                        }))?;
+                        server.write_all(&testkit::message(b'P', b"\0this_is_refused\0\0\0"))?;
                     } else {
                         state.status = 0;
                         server.write_all(&query(b"this_is_refused"))?;
@@ -216,7 +213,7 @@ fn pass_up(
         if message.tag != b'P' {
             lock(&line.state).status = 0;
         }
-        server.write_all(&encode(&message))?;
+        server.write_all(&message.encode())?;
     }
 }
 
@@ -241,12 +238,12 @@ fn told(refusal: &Refusal) -> (&'static str, ClientError) {
     (refusal.rule, error)
 }
 
-fn pass_down(server: &TcpStream, mut client: &TcpStream, line: &Line) -> io::Result<()> {
+fn pass_down(mut server: &TcpStream, mut client: &TcpStream, line: &Line) -> io::Result<()> {
     loop {
-        let message = read(server)?;
+        let message = Message::read(&mut server)?;
         let mut state = lock(&line.state);
         let ours = state.ours;
-        let mut bytes = encode(&message);
+        let mut bytes = message.encode();
         match message.tag {
             b'Z' => {
                 state.status = message.body[0];
@@ -282,24 +279,7 @@ impl Line {
 }
 
 fn query(sql: &[u8]) -> Vec<u8> {
-    encode(&Message {
-        tag: b'Q',
-        body: [sql, b"\0"].concat(),
-    })
-}
-
-fn read(mut from: &TcpStream) -> io::Result<Message> {
-    let mut head = [0; 5];
-    from.read_exact(&mut head)?;
-    let [tag, len @ ..] = head;
-    let mut body = vec![0; u32::from_be_bytes(len) as usize - 4];
-    from.read_exact(&mut body)?;
-    Ok(Message { tag, body })
-}
-
-fn encode(message: &Message) -> Vec<u8> {
-    let len = u32::try_from(message.body.len() + 4).unwrap().to_be_bytes();
-    [&[message.tag][..], &len, &message.body].concat()
+    testkit::message(b'Q', &[sql, b"\0"].concat())
 }
 
 /// How many connections the turns keep busy.

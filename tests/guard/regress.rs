@@ -101,9 +101,7 @@ fn answers(guard: &Guard, sql: &[u8], file: &Path) -> bool {
 }
 
 pub(crate) fn files() -> Vec<PathBuf> {
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/regress");
-    let folder = std::env::var_os("PGTENANT_REGRESS_DIR").map_or(ours, PathBuf::from);
-    let entries = std::fs::read_dir(folder).unwrap();
+    let entries = std::fs::read_dir(testkit::regress_folder()).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths
         .filter(|path| path.extension().is_some_and(|e| e == "sql"))

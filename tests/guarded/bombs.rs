@@ -1,8 +1,8 @@
 //! Statements that are made to hurt: a clear refusal or an answer, and others
 //! go on meanwhile.
 
-use crate::common::{Options, Proxy, Raw};
 use std::time::{Duration, Instant};
+use testkit::{Options, Proxy, Raw};
 
 fn bombs() -> Vec<(&'static str, String, &'static [&'static str])> {
     vec![
@@ -136,7 +136,7 @@ fn bombs_are_refused_or_answered_and_others_go_on() {
         let begin = Instant::now();
         let simple = client.query(&sql);
         let took = begin.elapsed();
-        let code = |answer: &crate::common::Answer| {
+        let code = |answer: &testkit::Answer| {
             answer
                 .errors()
                 .first()

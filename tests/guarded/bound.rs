@@ -1,10 +1,9 @@
 //! Settings whose names are parameters: judged at each Bind.
 
-use crate::common::{Options, Pipeline, Proxy, Raw};
+use testkit::{Options, Pipeline, Proxy, Raw, SYNERGY};
 
 const SET: &str = "SELECT set_config($1, $2, false)";
 const SETTING: &str = "session.current_organization_id";
-const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
 const WHOSE: &str = "SELECT email FROM users";
 const ALICE: &str = "alice@innovate.example";
 
@@ -38,7 +37,7 @@ fn set(
     ended(&client.run(&pipeline))
 }
 
-fn ended(answer: &crate::common::Answer) -> String {
+fn ended(answer: &testkit::Answer) -> String {
     match &answer.errors()[..] {
         [] => "ok".to_owned(),
         [error] => {

@@ -4,9 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 #![allow(clippy::type_complexity)]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod bombs;
 mod bound;
 mod own_session;

@@ -1,10 +1,9 @@
 //! `pg_backend_pid()` and the functions that cancel and end what it names: a
 //! client's own sessions, and never another's.
 
-use crate::common::{Options, Pipeline, Proxy, Raw, site, wait_until};
+use testkit::{INNOVATE, Options, Pipeline, Proxy, Raw, site, wait_until};
 
 const WHOSE: &str = "SELECT email FROM users";
-const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
 
 /// One server connection for all, and a second login of the first tenant.
 fn start() -> Proxy {

@@ -1,10 +1,7 @@
 //! What a guard that only reports lets pass, and what it says of it.
 
-use crate::common::proxy::configuration;
-use crate::common::{Options, Pipeline, Proxy, site};
 use std::process::Command;
-
-const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
+use testkit::{Options, Pipeline, Proxy, SYNERGY, configuration, site};
 
 fn report_only() -> Options {
     Options {

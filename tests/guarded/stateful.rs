@@ -1,6 +1,6 @@
 //! Attempts to break out, or to harm others, that take several messages.
 
-use crate::common::{Options, Pipeline, Proxy, Raw};
+use testkit::{Options, Pipeline, Proxy, Raw};
 
 const WHOSE: &str = "SELECT email FROM users";
 const ALICE: &str = "alice@innovate.example";

@@ -1,9 +1,8 @@
 //! The answer to what cleans the connection is held back.
 
-use crate::common::between::Passed;
-use crate::common::{Pipeline, Raw, SOON, answers_soon, wait_until};
 use crate::{LOOK, NOTHING, Place};
 use std::time::Instant;
+use testkit::{Passed, Pipeline, Raw, SOON, answers_soon, wait_until};
 
 /// What cleans a connection.
 const CLEANUP: &str = "DISCARD ALL";

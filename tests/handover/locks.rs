@@ -1,7 +1,7 @@
 //! The cleanup needs locks, and there are none left, or somebody has them.
 
-use crate::common::{Pipeline, Raw, answers_soon, wait_until};
 use crate::{LOOK, NOTHING, Place};
+use testkit::{Pipeline, Raw, answers_soon, wait_until};
 
 /// Takes advisory locks until the server has no memory for more.
 const TAKE_ALL: &str = "SELECT count(pg_try_advisory_lock(n)) FROM generate_series(1, 1000000) n";

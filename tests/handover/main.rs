@@ -5,16 +5,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 #![allow(missing_docs, unreachable_pub)]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod held;
 mod locks;
 mod race;
 mod silent;
 mod unanswered;
 
-use common::{Between, Plain, Programs, Proxy, Raw};
+use testkit::{Between, Plain, Programs, Proxy, Raw};
 
 /// A server, the relay, and a proxy that has one server connection.
 struct Place {
@@ -51,7 +48,7 @@ impl Place {
     /// Waits until no session of tenants has a transaction open.
     fn wait_for_no_transaction(&self) {
         let mut admin = self.plain.superuser();
-        common::wait_until("no transaction is open", || {
+        testkit::wait_until("no transaction is open", || {
             let sql = "SELECT count(*) FROM pg_stat_activity \
                        WHERE usename = 'wellness_app' AND xact_start IS NOT NULL";
             admin.value(sql) == "0"

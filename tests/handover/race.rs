@@ -1,9 +1,9 @@
 //! The server's answers come late, as from another machine: no order of what two
 //! tenants send at the same time lets one see the other.
 
-use crate::common::{Pipeline, Raw, answers_soon};
 use crate::{LOOK, NOTHING, Place};
 use std::time::Duration;
+use testkit::{Pipeline, Raw, answers_soon};
 
 /// How late.
 const LATE: Duration = Duration::from_millis(3);

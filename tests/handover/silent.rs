@@ -1,10 +1,9 @@
 //! Idle server connections that are lost without a word.
 
-use crate::common::answers_soon;
-use crate::common::between::Passed;
 use crate::{LOOK, NOTHING, Place};
 use std::thread;
 use std::time::Duration;
+use testkit::{Passed, answers_soon};
 
 #[test]
 fn connections_that_were_silent_for_long_are_checked_before_they_are_used() {

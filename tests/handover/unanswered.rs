@@ -1,8 +1,8 @@
 //! An answer that is awaited and does not come: the server is asked whether it works
 //! at it.
 
-use crate::common::{Pipeline, answers_soon};
 use crate::{LOOK, NOTHING, Place};
+use testkit::{Pipeline, answers_soon};
 
 /// The proxy asks often.
 const OFTEN: &str = "check_after = \"100ms\"";

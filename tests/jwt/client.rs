@@ -1,8 +1,7 @@
 //! A client that logs in with a token, and the proxy that it comes to.
 
-use crate::common::{Fields, Options, Proxy, site, wait_until};
-use crate::conn::{Conn, Tls, V3_0, message, startup};
 use crate::issuer::{AUDIENCE, ISSUER, Signer, jwks};
+use testkit::{Fields, Options, Proxy, Raw, Tls, V3_0, message, site, startup, wait_until};
 
 /// The proxy with a section `[jwt.test]` of these lines, and more behind it.
 pub(crate) fn proxy(lines: &str, more: &str) -> Proxy {
@@ -26,10 +25,10 @@ pub(crate) fn keys_of(signers: &[&Signer]) -> String {
 }
 
 /// Comes over TLS as `user`, and is asked for a password.
-pub(crate) fn asked(proxy: &Proxy, user: &str) -> Result<Conn, Fields> {
-    let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+pub(crate) fn asked(proxy: &Proxy, user: &str) -> Result<Raw, Fields> {
+    let mut conn = Raw::secured(proxy.port, Tls::V1_3);
     conn.send(&startup(V3_0, &[("user", user)]));
-    let request = conn.next().unwrap();
+    let request = conn.try_read().unwrap();
     match (request.tag, &request.body[..]) {
         (b'R', [0, 0, 0, 3]) => Ok(conn),
         (b'E', _) => Err(request.fields()),
@@ -38,26 +37,26 @@ pub(crate) fn asked(proxy: &Proxy, user: &str) -> Result<Conn, Fields> {
 }
 
 /// Logs in with the token as the password.
-pub(crate) fn log_in(proxy: &Proxy, user: &str, token: &str) -> Result<Conn, Fields> {
+pub(crate) fn log_in(proxy: &Proxy, user: &str, token: &str) -> Result<Raw, Fields> {
     let mut conn = asked(proxy, user)?;
     send_password(&mut conn, token);
     conn.finish_login()?;
     Ok(conn)
 }
 
-pub(crate) fn send_password(conn: &mut Conn, token: &str) {
+pub(crate) fn send_password(conn: &mut Raw, token: &str) {
     conn.send(&message(b'p', &[token.as_bytes(), b"\0"].concat()));
 }
 
 /// Whose rows the connection sees.
-pub(crate) fn email(conn: &mut Conn) -> String {
+pub(crate) fn email(conn: &mut Raw) -> String {
     conn.value("SELECT email FROM users")
 }
 
 /// Asserts what everybody is told whose token is not accepted, and what the log
 /// says of it.
 #[track_caller]
-pub(crate) fn refused(proxy: &Proxy, outcome: Result<Conn, Fields>, user: &str, reason: &str) {
+pub(crate) fn refused(proxy: &Proxy, outcome: Result<Raw, Fields>, user: &str, reason: &str) {
     let Err(error) = outcome else {
         panic!("{reason}: the token was accepted");
     };

@@ -1,10 +1,9 @@
 //! Clients as people use them: psql, and psycopg with PostgreSQL 18's libpq.
 
 use crate::client::{keys_of, proxy};
-use crate::common::{Proxy, site};
-use crate::issuer::{INNOVATE, SYNERGY, claims, rsa};
-use std::path::{Path, PathBuf};
+use crate::issuer::{claims, rsa};
 use std::process::{Command, Output};
+use testkit::{INNOVATE, Proxy, SYNERGY, python, root, site};
 
 fn url(proxy: &Proxy, user: &str) -> String {
     format!(
@@ -19,19 +18,6 @@ fn succeeds(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     assert!(output.status.success(), "{}", text(&output.stderr));
     text(&output.stdout)
-}
-
-/// A python in which these statements succeed: the set-up's own, or the system's.
-fn python(imports: &str) -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-clients/python/bin/python3");
-    let succeeds = |python: &PathBuf| {
-        let output = Command::new(python).args(["-c", imports]).output();
-        output.is_ok_and(|output| output.status.success())
-    };
-    let mut pythons = [own, PathBuf::from("python3")].into_iter();
-    pythons.find(succeeds).unwrap_or_else(|| {
-        panic!("no python has what `{imports}` needs: run `deploy/setup --tests`")
-    })
 }
 
 #[test]
@@ -92,7 +78,7 @@ fn libpq_speaks_oauthbearer() {
     let proxy = proxy(&lines, "");
     let good = signer.token(&claims("ann", INNOVATE));
     let bad = crate::issuer::attacker().token(&claims("ann", INNOVATE));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jwt/oauth_client.py");
+    let script = root().join("tests/jwt/oauth_client.py");
     let output = Command::new(python("import psycopg, psycopg_binary"))
         .arg(script)
         .args([&url(&proxy, "ann"), "https://issuer.example", &good, &bad])

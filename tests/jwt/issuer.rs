@@ -14,15 +14,12 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
+use testkit::INNOVATE;
 
 /// What the claim `iss` says unless a test says otherwise.
 pub(crate) const ISSUER: &str = "https://issuer.example";
 /// The same for `aud`.
 pub(crate) const AUDIENCE: &str = "pgtenant";
-/// Innovate Inc.
-pub(crate) const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
-/// Synergy Corp.
-pub(crate) const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
 
 /// A key that signs.
 #[derive(Clone)]

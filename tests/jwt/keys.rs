@@ -1,13 +1,13 @@
 //! Keys that are fetched: rotation, floods, and addresses that fail.
 
 use crate::client::{email, log_in, options, proxy, refused};
-use crate::common::{Options, Proxy, site, wait_until};
-use crate::issuer::{INNOVATE, Signer, attacker, claims, jwks, rsa};
+use crate::issuer::{Signer, attacker, claims, jwks, rsa};
 use crate::publisher::{Publisher, closed_port};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::thread;
+use testkit::{INNOVATE, Options, Proxy, site, wait_until};
 
 fn lines(publisher: &Publisher, more: &str) -> String {
     format!(
@@ -352,7 +352,7 @@ fn the_issuer_s_certificate_is_verified() {
 fn settings(publisher: &Publisher, path: &str) -> pgtenant::config::Settings {
     let url = publisher.url().replace("/keys?of=issuer", path);
     let lines = format!("jwks_url = {url:?}");
-    let text = crate::common::proxy::configuration(site(), &options(&lines, ""));
+    let text = testkit::configuration(site(), &options(&lines, ""));
     pgtenant::config::load(&site().write_new(".toml", &text)).unwrap()
 }
 

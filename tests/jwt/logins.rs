@@ -1,11 +1,10 @@
 //! Tokens that hold, as passwords.
 
 use crate::client::{asked, email, keys_of, log_in, options, proxy, refused, send_password};
-use crate::common::{Options, Proxy, site};
-use crate::conn::{Conn, PLAIN, Tls, V3_0, startup};
-use crate::issuer::{INNOVATE, ISSUER, SYNERGY, Signer, claims, claims_with, rsa};
+use crate::issuer::{ISSUER, Signer, claims, claims_with, rsa};
 use postgres_protocol::authentication::sasl::ChannelBinding;
 use serde_json::json;
+use testkit::{INNOVATE, Options, PLAIN, Proxy, Raw, SYNERGY, Tls, V3_0, site, startup};
 
 #[test]
 fn the_token_tells_tenant_and_user() {
@@ -209,9 +208,9 @@ fn a_login_of_the_directory_may_ask_for_a_token() {
     assert_eq!(email(&mut conn), "alice@innovate.example");
     proxy.wait_for_log("login=dashboard");
     // A login with a password is asked for that, and its name is nobody else's.
-    let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+    let mut conn = Raw::secured(proxy.port, Tls::V1_3);
     let innovate = [("user", "innovate"), ("database", "wellness_corp_db")];
-    conn.log_in(V3_0, &proxy.password, &innovate).unwrap();
+    conn.enter(V3_0, &proxy.password, &innovate).unwrap();
     for name in ["innovate", "dashboard"] {
         let token = signer.token(&claims(name, INNOVATE));
         let reason = format!("{name}\" has a login of its own");
@@ -241,14 +240,14 @@ fn the_user_name_counts_where_it_must_match() {
 #[test]
 fn nobody_is_asked_for_a_token_where_none_is_accepted() {
     let proxy = Proxy::start(&Options::default());
-    let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+    let mut conn = Raw::secured(proxy.port, Tls::V1_3);
     conn.send(&startup(V3_0, &[("user", "ann")]));
     let (offered, _) = conn.offer().unwrap();
     assert!(offered.contains(&PLAIN.to_owned()), "{offered:?}");
     assert!(!offered.contains(&"OAUTHBEARER".to_owned()), "{offered:?}");
-    let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+    let mut conn = Raw::secured(proxy.port, Tls::V1_3);
     conn.send(&startup(V3_0, &[("user", "ann")]));
-    let error = conn.authenticate("x", PLAIN, ChannelBinding::unsupported());
+    let error = conn.log_in_by("x", PLAIN, ChannelBinding::unsupported());
     assert_eq!(error.unwrap_err().code(), "28P01");
 }
 
@@ -258,9 +257,9 @@ fn a_token_is_not_asked_for_without_tls() {
     let bearer = "[[logins]]\nuser = \"bearer\"\ntenant = \"11111111-1111-1111-1111-111111111111\"\nmethods = [\"oauthbearer\"]\n";
     let proxy = proxy(&keys_of(&[&signer]), &format!("{LISTED}{bearer}"));
     for user in ["ann", "dashboard", "bearer"] {
-        let mut conn = Conn::open(proxy.port);
+        let mut conn = Raw::open(proxy.port);
         conn.send(&startup(V3_0, &[("user", user)]));
-        let messages = conn.until_closed();
+        let messages = conn.until_closed().messages;
         assert_eq!(messages.len(), 1, "nothing is asked: {messages:?}");
         let error = messages[0].fields();
         assert_eq!((error.severity(), error.code()), ("FATAL", "28000"));

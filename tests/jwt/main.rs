@@ -4,12 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stderr)]
 
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../common/conn.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod conn;
-
 mod client;
 mod configuration;
 mod drivers;

@@ -1,10 +1,11 @@
 //! OAUTHBEARER, message by message.
 
 use crate::client::{email, keys_of, proxy, refused};
-use crate::common::{Fields, Proxy};
-use crate::conn::{Conn, PLAIN, PLUS, Tls, V3_0, initial_response, message, startup};
-use crate::issuer::{INNOVATE, Signer, attacker, claims, claims_with, rsa};
+use crate::issuer::{Signer, attacker, claims, claims_with, rsa};
 use serde_json::{Value, json};
+use testkit::{
+    Fields, INNOVATE, PLAIN, PLUS, Proxy, Raw, Tls, V3_0, initial_response, message, startup,
+};
 
 const NAME: &str = "OAUTHBEARER";
 
@@ -16,8 +17,8 @@ fn asking(signer: &Signer, more: &str) -> Proxy {
 }
 
 /// Comes over TLS; the mechanisms that are offered.
-fn offered(proxy: &Proxy, user: &str) -> (Conn, Vec<String>) {
-    let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+fn offered(proxy: &Proxy, user: &str) -> (Raw, Vec<String>) {
+    let mut conn = Raw::secured(proxy.port, Tls::V1_3);
     conn.send(&startup(V3_0, &[("user", user)]));
     let (names, _) = conn.offer().unwrap();
     (conn, names)
@@ -29,7 +30,7 @@ fn first(token: &str) -> Vec<u8> {
 
 /// Sends this as the first message and ends the exchange as the protocol wants
 /// it: what is told of the failure, and the error.
-fn failing(conn: &mut Conn, first: &[u8]) -> (Value, Fields) {
+fn failing(conn: &mut Raw, first: &[u8]) -> (Value, Fields) {
     conn.send(&initial_response(NAME, first));
     let told = conn.sasl(11).unwrap();
     conn.send(&message(b'p', b"\x01"));
@@ -172,7 +173,7 @@ fn what_is_malformed_breaks_the_protocol() {
 #[test]
 fn password_and_token_may_both_be_offered() {
     let signer = rsa();
-    let verifier = &crate::common::site().login_verifier;
+    let verifier = &testkit::site().login_verifier;
     let both = format!(
         "[[logins]]\nuser = \"both\"\ntenant = \"{INNOVATE}\"\n\
          methods = [\"scram\", \"oauthbearer\"]\nscram = \"{verifier}\"\n"
@@ -186,11 +187,11 @@ fn password_and_token_may_both_be_offered() {
     assert_eq!(email(&mut conn), "alice@innovate.example");
 
     let both = [("user", "both"), ("database", "wellness_corp_db")];
-    let mut conn = Conn::secured(proxy.port, Tls::V1_3);
-    conn.log_in(V3_0, &proxy.password, &both).unwrap();
+    let mut conn = Raw::secured(proxy.port, Tls::V1_3);
+    conn.enter(V3_0, &proxy.password, &both).unwrap();
     assert_eq!(email(&mut conn), "alice@innovate.example");
     // Without TLS the password alone.
-    let mut conn = Conn::open(proxy.port);
+    let mut conn = Raw::open(proxy.port);
     conn.send(&startup(V3_0, &both));
     assert_eq!(conn.offer().unwrap().0, [PLAIN]);
 }

@@ -1,6 +1,5 @@
 //! The issuer's server: answers each request for the keys, and counts them.
 
-use crate::common::site;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -9,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use testkit::site;
 
 /// A server of HTTP, on a free port of 127.0.0.1. It answers until the tests end.
 pub(crate) struct Publisher {
@@ -124,9 +124,7 @@ impl Publisher {
         let (state, _) = self
             .shared
             .changed
-            .wait_timeout_while(state, crate::common::PATIENCE, |state| {
-                state.requests < count
-            })
+            .wait_timeout_while(state, testkit::PATIENCE, |state| state.requests < count)
             .unwrap();
         assert!(state.requests >= count, "{} requests", state.requests);
     }

@@ -2,14 +2,12 @@
 //! true reason.
 
 use crate::client::{asked, keys_of, log_in, proxy, refused, send_password};
-use crate::common::site;
-use crate::conn::announced;
 use crate::issuer::{
-    INNOVATE, ISSUER, SYNERGY, Signer, attacker, base64, claims, claims_with, claims_without, jwks,
-    now, rsa,
+    ISSUER, Signer, attacker, base64, claims, claims_with, claims_without, jwks, now, rsa,
 };
 use crate::publisher::Publisher;
 use serde_json::{Value, json};
+use testkit::{INNOVATE, SYNERGY, announced, site};
 
 /// A token that is the issuer's but for its header.
 fn headed(more: &Value) -> String {
@@ -163,7 +161,7 @@ fn what_is_not_a_token_is_refused() {
     }
     // The last bits of base64 are not free either.
     let mut conn = asked(&proxy, "eve").unwrap();
-    conn.send(&crate::conn::message(b'p', good.as_bytes()));
+    conn.send(&testkit::message(b'p', good.as_bytes()));
     assert_eq!(conn.refusal().code(), "28P01");
     let mut conn = asked(&proxy, "eve").unwrap();
     send_password(&mut conn, &format!("{good}\0"));

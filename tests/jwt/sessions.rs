@@ -2,21 +2,10 @@
 //! configuration changes.
 
 use crate::client::{email, keys_of, log_in, proxy, refused};
-use crate::common::site;
-use crate::conn::{Conn, Tls, V3_0, message, startup};
-use crate::issuer::{INNOVATE, SYNERGY, Signer, claims, claims_with, jwks, now, rsa};
+use crate::issuer::{Signer, claims, claims_with, jwks, now, rsa};
 use crate::publisher::Publisher;
 use serde_json::json;
-
-/// Runs a statement that must succeed.
-fn run(conn: &mut Conn, sql: &str) {
-    conn.send(&message(b'Q', format!("{sql}\0").as_bytes()));
-    let messages = conn.until_ready();
-    assert!(
-        messages.iter().all(|m| m.tag != b'E'),
-        "{sql}: {messages:?}"
-    );
-}
+use testkit::{INNOVATE, Raw, SYNERGY, Tls, V3_0, message, site, startup};
 
 #[test]
 fn a_session_ends_with_its_token_where_it_should() {
@@ -30,8 +19,8 @@ fn a_session_ends_with_its_token_where_it_should() {
     let mut kept = log_in(&staying, "ann", &soon).unwrap();
     let later = signer.token(&claims("ann", INNOVATE));
     let mut fresh = log_in(&ending, "ann", &later).unwrap();
-    run(&mut busy, "BEGIN");
-    run(&mut busy, "SELECT 1");
+    busy.run_ok("BEGIN");
+    busy.run_ok("SELECT 1");
 
     let error = idle.refusal();
     assert_eq!((error.severity(), error.code()), ("FATAL", "57P01"));
@@ -41,7 +30,7 @@ fn a_session_ends_with_its_token_where_it_should() {
     // What runs may end.
     assert_eq!(email(&mut busy), "alice@innovate.example");
     busy.send(&message(b'Q', b"COMMIT\0"));
-    let messages = busy.until_closed();
+    let messages = busy.until_closed().messages;
     let tags: Vec<_> = messages.iter().map(|m| char::from(m.tag)).collect();
     assert!(tags.contains(&'C') && tags.last() == Some(&'E'), "{tags:?}");
     // It could not log in now.
@@ -80,7 +69,7 @@ fn a_reload_reads_the_key_files_again() {
         let (rest, _) = text.split_once("[jwt.test]").unwrap();
         rest.to_owned()
     });
-    let mut conn = Conn::secured(proxy.port, Tls::V1_3);
+    let mut conn = Raw::secured(proxy.port, Tls::V1_3);
     conn.send(&startup(V3_0, &[("user", "ann")]));
     assert!(conn.offer().is_ok());
     assert_eq!(email(&mut before), "alice@innovate.example");

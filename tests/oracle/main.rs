@@ -12,8 +12,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stdout, missing_docs)]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod server;
 #[allow(unreachable_pub, dead_code)]
 #[path = "../../fuzz/src/sql.rs"]

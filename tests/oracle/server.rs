@@ -1,10 +1,10 @@
 //! The server that is the judge, and sessions on it.
 
-use crate::common::{Answer, Raw};
 use pgtenant::tenant::TenantRole;
 use pgtenant::throwaway::wellness::{self, APP_ROLE, SCHEMA_DATABASE, SETTING, SETTING_DATABASE};
 use pgtenant::throwaway::{Cluster, ClusterOptions};
 use std::cell::RefCell;
+use testkit::{Answer, Raw};
 
 const A: &str = "11111111-1111-1111-1111-111111111111";
 const B: &str = "22222222-2222-2222-2222-222222222222";

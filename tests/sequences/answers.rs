@@ -1,11 +1,10 @@
 //! What a session answers, made comparable.
 
-use crate::common::Message;
-use crate::common::raw::texts;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
+use testkit::{Message, texts};
 
 /// The answers to one sequence.
 #[derive(Debug, PartialEq, Eq)]

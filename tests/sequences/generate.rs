@@ -1,8 +1,7 @@
 //! Makes sessions: messages of clients, in whatever order.
 
-use crate::common::Pipeline;
-use crate::random::Random;
 use std::fmt;
+use testkit::{Pipeline, Random};
 
 /// A message of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,23 +8,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 #![allow(missing_docs, unreachable_pub)]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod answers;
 mod generate;
 mod pair;
-mod random;
 mod shrink;
 
-use common::{Plain, Programs};
 use generate::Session;
 use pair::Pair;
-use random::Random;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
+use testkit::{Plain, Programs, Random};
 
 /// Sequences of a test, unless the environment says otherwise.
 const SEQUENCES: usize = 5000;
@@ -72,7 +67,7 @@ fn run(major: u32, clients: usize) {
                     if done >= wanted || failures.lock().unwrap().len() >= ENOUGH {
                         return;
                     }
-                    let mut random = Random::new(seed, number);
+                    let mut random = numbers(seed, number);
                     let session = Session::generate(&mut random, clients);
                     match pair.run(&session) {
                         Ok(outcome) => {
@@ -126,4 +121,11 @@ fn clients_that_take_turns_get_the_answers_of_postgresql_15() {
 #[test]
 fn clients_that_take_turns_get_the_answers_of_postgresql_18() {
     run(18, 2);
+}
+
+/// The numbers of one session.
+fn numbers(seed: usize, session: usize) -> Random {
+    let mut random = Random::new((seed as u64) << 32 ^ session as u64);
+    random.number();
+    random
 }

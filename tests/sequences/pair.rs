@@ -2,12 +2,12 @@
 //! how a session runs on both.
 
 use crate::answers::{Answers, Ending, Reader};
-use crate::common::{Pipeline, Plain, Proxy, Raw, answers_soon, wait_until};
 use crate::generate::{End, Sequence, Session, Step};
 use socket2::SockRef;
 use std::io::Write as _;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
+use testkit::{Pipeline, Plain, Proxy, Raw, answers_soon, wait_until};
 
 /// Most time for the answers to a sequence.
 const BOUND: Duration = Duration::from_secs(8);

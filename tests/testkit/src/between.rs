@@ -1,7 +1,7 @@
 //! Stands between the proxy and PostgreSQL, in clear text: writes down what passes,
 //! and delays or holds back what the server answers.
 
-use super::{Message, PATIENCE};
+use crate::{Message, PATIENCE};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -198,7 +198,7 @@ impl Shared {
         proxy.read_exact(&mut first)?;
         server.write_all(&[&len[..], &first].concat())?;
         loop {
-            let message = read(proxy)?;
+            let message = Message::read(&mut proxy)?;
             {
                 let mut state = self.state();
                 let mut line = lock(line);
@@ -221,20 +221,20 @@ impl Shared {
                     continue;
                 }
             }
-            server.write_all(&encode(&message))?;
+            server.write_all(&message.encode())?;
         }
     }
 
     fn pass_down(
         &self,
         number: usize,
-        server: &TcpStream,
+        mut server: &TcpStream,
         mut proxy: &TcpStream,
         line: &Mutex<Line>,
     ) -> io::Result<()> {
         let mut is_first = false;
         loop {
-            let message = read(server)?;
+            let message = Message::read(&mut server)?;
             let delay = self.state().delay;
             if let Some(delay) = delay.filter(|_| is_first) {
                 thread::sleep(delay);
@@ -259,7 +259,7 @@ impl Shared {
                 message: message.clone(),
             });
             drop(state);
-            proxy.write_all(&encode(&message))?;
+            proxy.write_all(&message.encode())?;
         }
     }
 }
@@ -271,18 +271,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn contains(message: &Message, text: &str) -> bool {
     let mut windows = message.body.windows(text.len());
     windows.any(|window| window == text.as_bytes())
-}
-
-fn read(mut from: &TcpStream) -> io::Result<Message> {
-    let mut head = [0; 5];
-    from.read_exact(&mut head)?;
-    let [tag, len @ ..] = head;
-    let mut body = vec![0; (u32::from_be_bytes(len) as usize).saturating_sub(4)];
-    from.read_exact(&mut body)?;
-    Ok(Message { tag, body })
-}
-
-fn encode(message: &Message) -> Vec<u8> {
-    let len = u32::try_from(message.body.len() + 4).unwrap().to_be_bytes();
-    [&[message.tag][..], &len, &message.body].concat()
 }

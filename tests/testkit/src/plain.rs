@@ -1,13 +1,11 @@
 //! A PostgreSQL server of one version and the proxy before it, in clear text, so
 //! that a test can read what passes between them.
 
-use super::{Programs, Proxy, Raw};
+use crate::{Programs, Proxy, Raw, write_private};
 use pgtenant::tenant::Verifier;
 use pgtenant::throwaway::wellness::{self, APP_ROLE, COMPANIES, Layout, SETTING, SETTING_DATABASE};
 use pgtenant::throwaway::{Cluster, ClusterOptions};
 use std::fmt::Write as _;
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The password of the tenants' role and of every login.
@@ -92,8 +90,7 @@ setting = "{SETTING}"
             .cluster
             .directory()
             .join(format!("proxy-{number}.toml"));
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        write_private(&path, &text);
         let mut proxy = Proxy::run(&path);
         PASSWORD.clone_into(&mut proxy.password);
         proxy

@@ -1,16 +1,16 @@
 //! Numbers that a seed determines (SplitMix64).
 
+/// A stream of numbers.
 pub struct Random(u64);
 
 impl Random {
-    /// The numbers of one session.
-    pub fn new(seed: usize, session: usize) -> Self {
-        let mut random = Self((seed as u64) << 32 ^ session as u64);
-        random.next();
-        random
+    /// The numbers of one run.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,7 +20,7 @@ impl Random {
 
     /// A number below this one.
     pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
+        usize::try_from(self.number() % end as u64).unwrap()
     }
 
     /// One of these.

@@ -1,7 +1,7 @@
 //! What stands between the proxy and PostgreSQL, in clear text, and can hold
 //! requests to cancel back.
 
-use super::{PATIENCE, Site};
+use crate::{PATIENCE, Site};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
 //! Asks whether a pool can give out all of its server connections.
 
-use super::{Proxy, Raw};
+use crate::{PATIENCE, Proxy, Raw};
 use std::time::Duration;
 
 /// How long a pool may take until a connection that nobody uses is had again.
@@ -15,10 +15,7 @@ pub const WAIT_TIMEOUT: &str = "5s";
 pub fn answers_soon(client: &Raw) -> bool {
     client.stream.set_read_timeout(Some(SOON)).unwrap();
     let peeked = client.stream.peek(&mut [0]);
-    client
-        .stream
-        .set_read_timeout(Some(super::PATIENCE))
-        .unwrap();
+    client.stream.set_read_timeout(Some(PATIENCE)).unwrap();
     peeked.is_ok()
 }
 

@@ -15,6 +15,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// is ever connected to it.
 const TEMPLATE: &str = "wellness_template";
 
+/// The id of the tenant that logs in as `innovate`.
+pub const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
+/// The id of the tenant that logs in as `synergy`.
+pub const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
+
 /// The server that all tests of this binary share.
 pub fn site() -> &'static Site {
     static SITE: LazyLock<Site> = LazyLock::new(Site::start);
@@ -94,14 +99,7 @@ impl Site {
     /// Writes a file that only its owner can read.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.file(name);
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .unwrap();
+        write_private(&path, text);
         path
     }
 
@@ -152,9 +150,21 @@ impl Site {
 }
 
 /// The company with this login.
-pub fn company(login: &str) -> Company {
+pub(crate) fn company(login: &str) -> Company {
     let mut companies = COMPANIES.into_iter();
     companies
         .find(|company| company.login == login)
         .unwrap_or_else(|| panic!("no company logs in as {login}"))
+}
+
+/// Writes a file that only its owner can read.
+pub fn write_private(path: &Path, text: &str) {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .unwrap();
 }

@@ -1,4 +1,5 @@
-//! PostgreSQL's server programs, of the versions that tests run with.
+//! Where things lie that tests run with: the program under test, PostgreSQL's
+//! server programs of several versions, a python, regression SQL.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -6,6 +7,52 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    // This package lies in `tests/testkit`.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("the kit lies in tests/testkit")
+}
+
+/// The program under test, `pgtenant`: cargo builds it with the tests of its package.
+/// `CARGO_BIN_EXE_pgtenant` names it, by cargo's will or one's own, and else it lies
+/// beside the folder of the test that runs.
+pub fn program() -> PathBuf {
+    if let Some(path) = std::env::var_os("CARGO_BIN_EXE_pgtenant") {
+        return path.into();
+    }
+    let test = std::env::current_exe().unwrap();
+    // target/<profile>/deps/<test>
+    let profile = test.ancestors().nth(2).expect("a test lies in a folder");
+    let program = profile.join(format!("pgtenant{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        program.is_file(),
+        "{} is missing: run the tests by cargo, or name the program in CARGO_BIN_EXE_pgtenant",
+        program.display(),
+    );
+    program
+}
+
+/// A python in which these statements succeed: the set-up's own, or the system's.
+pub fn python(imports: &str) -> PathBuf {
+    let own = root().join("target/test-clients/python/bin/python3");
+    let succeeds = |python: &PathBuf| {
+        let output = Command::new(python).args(["-c", imports]).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let mut pythons = [own, PathBuf::from("python3")].into_iter();
+    pythons.find(succeeds).unwrap_or_else(|| {
+        panic!("no python has what `{imports}` needs: run `deploy/setup --tests`")
+    })
+}
+
+/// The folder of PostgreSQL's regression SQL: `PGTENANT_REGRESS_DIR`, or the few
+/// files that are kept here.
+pub fn regress_folder() -> PathBuf {
+    let ours = || root().join("tests/data/regress");
+    std::env::var_os("PGTENANT_REGRESS_DIR").map_or_else(ours, PathBuf::from)
+}
 
 /// A folder with the server programs of one major version.
 pub struct Programs {
@@ -35,8 +82,7 @@ impl Programs {
         let folders = [
             PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")),
             PathBuf::from(format!("/usr/pgsql-{major}/bin")),
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join(format!("target/test-clients/postgresql-{major}/bin")),
+            root().join(format!("target/test-clients/postgresql-{major}/bin")),
         ];
         let has_server = |folder: &PathBuf| folder.join("postgres").is_file();
         let folder = folders.into_iter().find(has_server)?;

@@ -8,29 +8,47 @@
 //! sessions of its database takes a database of its own
 //! ([`Site::fresh_database`]).
 
-#![allow(dead_code, unreachable_pub, unused_imports)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stderr)]
 
-pub mod between;
-pub mod pipeline;
-pub mod plain;
+mod answer;
+mod between;
+mod log;
+mod login;
+mod message;
+mod options;
+mod output;
+mod packets;
+mod pipeline;
+mod plain;
 pub mod pool;
-pub mod programs;
-pub mod proxy;
-pub mod raw;
-pub mod relay;
-pub mod site;
+mod programs;
+mod proxy;
+mod random;
+mod raw;
+mod relay;
+mod site;
+mod tls;
 
-pub use between::Between;
+pub use answer::Answer;
+pub use between::{Between, Passed};
+pub use message::{Fields, Message, texts};
+pub use options::{Options, configuration};
+pub use output::{stderr, stdout, succeeds};
+pub use packets::{
+    CANCEL_REQUEST, GSSENC_REQUEST, PLAIN, PLUS, SSL_REQUEST, V3_0, V3_2, announced,
+    initial_response, message, packet, startup,
+};
 pub use pipeline::Pipeline;
 pub use plain::Plain;
 pub use pool::{SOON, answers_soon, assert_whole, missing};
-pub use programs::Programs;
-pub use proxy::{Options, Proxy};
-pub use raw::{Answer, Fields, Message, Raw};
+pub use programs::{Programs, program, python, regress_folder, root};
+pub use proxy::Proxy;
+pub use random::Random;
+pub use raw::{Raw, cancel};
 pub use relay::Relay;
-pub use site::{Site, site};
+pub use site::{INNOVATE, SYNERGY, Site, site, write_private};
+pub use tls::Tls;
 
 use std::thread;
 use std::time::{Duration, Instant};
