@@ -481,6 +481,31 @@ fn a_changed_pool_takes_over_between_transactions() {
 }
 
 #[test]
+fn a_changed_pool_has_no_more_connections_than_its_size() {
+    let site = Site::start();
+    let proxy = Proxy::start_before(
+        &site,
+        &Options {
+            size: 2,
+            ..Options::default()
+        },
+    );
+    let mut holders = [proxy.raw("innovate"), proxy.raw("synergy")];
+    let mut waiting = proxy.raw("innovate");
+    for holder in &mut holders {
+        holder.run_ok("BEGIN");
+    }
+    proxy.reload(|text| text.replace("wait_timeout = \"30s\"", "wait_timeout = \"29s\""));
+    waiting.send_query(WHOSE);
+    assert!(!waiting.has_answer());
+    let backends = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'wellness_app'";
+    assert_eq!(site.sql("postgres", backends), "2");
+    let [first, _second] = &mut holders;
+    first.run_ok("COMMIT");
+    assert_eq!(waiting.until_ready().ok().value(), INNOVATE);
+}
+
+#[test]
 fn connections_of_a_tenant_s_former_role_do_not_serve_it_any_more() {
     let proxy = Proxy::start(&Options::default());
     let before = original(&proxy);

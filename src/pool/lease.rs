@@ -131,6 +131,7 @@ impl Drop for Place {
         if !self.kept {
             let outcomes = lock(&self.pool.queue).free(&self.pool, self.account);
             queue::hand_out(outcomes);
+            self.pool.pass_on();
         }
     }
 }

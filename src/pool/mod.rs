@@ -25,7 +25,7 @@ use crate::tenant::{Attachment, Endpoint, Identity, Placement, SharedTenant};
 use backoff::{Advice, Backoff, Failed};
 use queue::{Evicted, NotYet, Queue};
 use reclaim::Holder;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use welcome::Welcomes;
 
@@ -40,6 +40,10 @@ pub struct Pool {
     /// Clients that hold a connection between their messages.
     holders: Mutex<Vec<Arc<Holder>>>,
     welcomes: Mutex<Welcomes>,
+    /// Those that it has replaced: their connections count, too.
+    before: Vec<Weak<Pool>>,
+    /// The one that has replaced it.
+    after: Mutex<Weak<Pool>>,
 }
 
 /// Why a client got no connection.
@@ -89,6 +93,31 @@ impl Pool {
             backoff: Mutex::default(),
             holders: Mutex::default(),
             welcomes: Mutex::default(),
+            before: Vec::new(),
+            after: Mutex::default(),
+        }
+    }
+
+    /// Whether it takes the place of `before`: its connections go to the same
+    /// database of the same server.
+    fn replaces(&self, before: &Self) -> bool {
+        let place = |pool: &Self| (pool.server.host.clone(), pool.server.port);
+        self.endpoint.database == before.endpoint.database && place(self) == place(before)
+    }
+
+    /// How many connections there are of the pools that it has replaced.
+    fn open_before(&self) -> usize {
+        let before = self.before.iter().filter_map(Weak::upgrade);
+        before.map(|before| lock(&before.queue).open()).sum()
+    }
+
+    /// A place is free: whoever waits in the pool that has replaced this one may get
+    /// it.
+    fn pass_on(&self) {
+        let after = lock(&self.after).upgrade();
+        if let Some(after) = after {
+            let outcomes = lock(&after.queue).serve(&after);
+            queue::hand_out(outcomes);
         }
     }
 
@@ -197,6 +226,7 @@ impl Pool {
         self.close(idle);
         // Outside of the lock: who waited may look at the pool at once.
         drop(waiters);
+        self.pass_on();
     }
 
     /// Closes the idle connections that have been silent for long.

@@ -44,8 +44,14 @@ impl Pools {
             return Some(pool.clone());
         }
         let server = state.servers.get(&endpoint.server)?.clone();
-        let pool = Pool::new(endpoint.clone(), server, state.settings.clone());
+        let mut pool = Pool::new(endpoint.clone(), server, state.settings.clone());
+        let before = state.retired.iter().filter(|before| pool.replaces(before));
+        let before: Vec<_> = before.cloned().collect();
+        pool.before = before.iter().map(Arc::downgrade).collect();
         let pool = Arc::new(pool);
+        for before in before {
+            *lock(&before.after) = Arc::downgrade(&pool);
+        }
         state.open.insert(endpoint.clone(), pool.clone());
         Some(pool)
     }

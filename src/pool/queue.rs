@@ -177,7 +177,7 @@ impl Queue {
         let mut evicted = Evicted::new();
         // Whoever waits already comes first.
         if !self.has_waiting(id)
-            && let Some(source) = self.source(id, tenant, dedicated, &mut evicted)
+            && let Some(source) = self.source(pool, id, tenant, dedicated, &mut evicted)
         {
             return Ok((self.grant(pool, id, tenant, dedicated, source), evicted));
         }
@@ -250,6 +250,11 @@ impl Queue {
         let waiters = accounts.flat_map(|(_, account)| account.queue.drain(..));
         let waiters = waiters.map(|waiter| waiter.outcome).collect();
         (idle.map(|idle| idle.connection).collect(), waiters)
+    }
+
+    /// How many connections there are.
+    pub(super) fn open(&self) -> usize {
+        self.open
     }
 
     /// Whether no connection is in use or idle.
@@ -346,7 +351,7 @@ impl Queue {
     }
 
     /// Gives what there is to those who wait, one tenant after another.
-    fn serve(&mut self, pool: &Arc<Pool>) -> Outcomes {
+    pub(super) fn serve(&mut self, pool: &Arc<Pool>) -> Outcomes {
         let mut outcomes = Outcomes::new();
         if self.turns.is_empty() {
             return outcomes;
@@ -361,7 +366,7 @@ impl Queue {
             let Some((tenant, dedicated)) = first.map(|w| (w.tenant.clone(), w.dedicated)) else {
                 continue;
             };
-            let Some(source) = self.source(id, &tenant, dedicated, &mut evicted) else {
+            let Some(source) = self.source(pool, id, &tenant, dedicated, &mut evicted) else {
                 self.turns.push_back(id);
                 refused += 1;
                 continue;
@@ -386,6 +391,7 @@ impl Queue {
     /// or the place of one that cannot serve it, in this order.
     fn source(
         &mut self,
+        pool: &Pool,
         id: AccountId,
         tenant: &SharedTenant,
         dedicated: bool,
@@ -408,7 +414,7 @@ impl Queue {
             self.open -= 1;
             evicted.push(idle.connection);
         }
-        if self.open < self.size {
+        if self.open + pool.open_before() < self.size {
             self.open += 1;
             return Some(Source::Room);
         }
