@@ -49,6 +49,8 @@ struct State {
     armed: Option<String>,
     /// Since when an answer is held back, or is to be as soon as it comes.
     holding: bool,
+    /// What is held back is lost, and its connection breaks.
+    loses: bool,
 }
 
 impl Between {
@@ -99,6 +101,12 @@ impl Between {
         let mut state = self.shared.state();
         state.holding = false;
         state.armed = None;
+        self.shared.changed.notify_all();
+    }
+
+    /// Breaks the connection whose answer is held back: it never comes.
+    pub fn lose(&self) {
+        self.shared.state().loses = true;
         self.shared.changed.notify_all();
     }
 
@@ -232,6 +240,10 @@ impl Shared {
                     line.hold_from = line.hold_from.filter(|_| !held);
                     line.sent += usize::from(message.tag == b'Z');
                     break;
+                }
+                if std::mem::take(&mut state.loses) {
+                    state.holding = false;
+                    return Err(io::ErrorKind::ConnectionAborted.into());
                 }
                 drop(line);
                 let woken = self.changed.wait(state);
