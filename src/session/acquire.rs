@@ -2,7 +2,8 @@
 
 use super::end::End;
 use super::engine::{Link, Step, Up};
-use super::{Exchange, Leaving, Session};
+use super::leaving::Leaving;
+use super::{Exchange, Session};
 use crate::attach::{AttachError, Attaching, Parked};
 use crate::pool::{Asked, CheckoutError, Grant, Lease};
 use crate::protocol::backend::TransactionStatus;
@@ -222,12 +223,7 @@ impl Session {
             if self.engine.registration.is_told() {
                 return Poll::Ready(Err(NoConnection::Told));
             }
-            if !matches!(self.leaving, Leaving::No) {
-                return Poll::Pending;
-            }
-            self.socket
-                .poll_gone(&mut self.engine.client.input, 0, cx)
-                .map(|error| Err(NoConnection::End(End::ClientGone(error))))
+            self.poll_left(0, cx).map(|end| Err(NoConnection::End(end)))
         });
         outcome.await
     }
