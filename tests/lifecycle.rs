@@ -7,7 +7,9 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use testkit::{Fields, Options, Pipeline, Proxy, Raw, Site, site, wait_until};
+use testkit::{
+    Between, Fields, Options, Pipeline, Plain, Programs, Proxy, Raw, Site, site, wait_until,
+};
 
 const ALICE: &str = "alice@innovate.example";
 const WHOSE: &str = "SELECT email FROM users";
@@ -180,6 +182,31 @@ fn work(proxy: &Proxy, n: usize, done: &AtomicUsize, over: &AtomicBool) {
             done.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+#[test]
+fn a_client_whose_answer_is_lost_is_not_told_that_nothing_was_done() {
+    let programs = Programs::find(15).unwrap();
+    let plain = Plain::start(&programs, &[]);
+    let mut admin = plain.superuser();
+    admin.run_ok("CREATE TABLE done (n int); GRANT ALL ON done TO PUBLIC");
+    let relay = Between::start(plain.cluster.port());
+    let proxy = plain.proxy(relay.port, "size = 1", "");
+    let mut client = plain.client(&proxy, "innovate");
+    client.run_ok("SELECT 1");
+    relay.hold_answer_to("INSERT");
+    client.send_query("INSERT INTO done VALUES (1)");
+    relay.wait_until_held();
+    wait_until("it is committed", || {
+        admin.value("SELECT count(*) FROM done") == "1"
+    });
+    relay.lose();
+    let answer = client.until_closed();
+    let error = answer.error();
+    assert_eq!((error.severity(), error.code()), ("FATAL", "08006"));
+    assert!(!error.hint().contains("rolled back"), "{error:?}");
+    assert!(error.hint().contains("carried out or not"), "{error:?}");
+    assert!(answer.commands().is_empty());
 }
 
 #[test]

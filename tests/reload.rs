@@ -285,6 +285,48 @@ fn a_tenant_s_statement_timeout_holds_for_all_its_clients() {
 }
 
 #[test]
+fn what_a_client_has_chosen_returns_with_the_end_of_its_tenant_s_limit() {
+    let proxy = Proxy::start(&Options {
+        size: 1,
+        ..Options::default()
+    });
+    let before = original(&proxy);
+    let mut client = proxy.raw("innovate");
+    let mut other = proxy.raw("innovate");
+    let restrict = |lines: &str| {
+        change(&proxy, &before, INNOVATE, lines);
+        proxy.raw("innovate").run_ok("SELECT 1");
+    };
+    let limit = |time: &str| restrict(&format!("statement_timeout = \"{time}\""));
+    client.run_ok("SET statement_timeout = '40s'; SET default_transaction_read_only = off");
+    // A limit that becomes another, and what does not change anything.
+    limit("10s");
+    assert_eq!(client.value("SHOW statement_timeout"), "10s");
+    client.run_ok("BEGIN; SET LOCAL statement_timeout = '5s'; COMMIT");
+    client.run_ok("BEGIN; SET statement_timeout = '5s'; ROLLBACK");
+    limit("20s");
+    assert_eq!(client.value("SHOW statement_timeout"), "20s");
+    restrict("");
+    assert_eq!(client.value("SHOW statement_timeout"), "40s");
+    assert_eq!(other.value("SHOW statement_timeout"), "0");
+    restrict("state = \"read-only\"");
+    assert_eq!(client.value("SHOW default_transaction_read_only"), "on");
+    restrict("");
+    assert_eq!(client.value("SHOW default_transaction_read_only"), "off");
+    // What it has chosen under the limit stays.
+    limit("1500ms");
+    client.run_ok("SET statement_timeout = '1s'");
+    restrict("");
+    assert_eq!(client.value("SHOW statement_timeout"), "1s");
+    // What it has reset under the limit stays reset, and is no choice.
+    limit("90s");
+    client.run_ok("RESET ALL");
+    assert_eq!(client.value("SHOW statement_timeout"), "90s");
+    restrict("");
+    assert_eq!(client.value("SHOW statement_timeout"), "0");
+}
+
+#[test]
 fn a_tenant_s_idle_transactions_are_ended_in_its_time() {
     let proxy = Proxy::start(&Options::default());
     let before = original(&proxy);

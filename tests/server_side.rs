@@ -6,7 +6,7 @@
 use pgtenant::throwaway::{Authority, Cluster, ClusterOptions, TlsOptions};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::sync::LazyLock;
 use std::thread;
 use testkit::{Options, Proxy, Raw};
@@ -330,30 +330,64 @@ fn a_server_that_answers_something_else_is_not_believed() {
             "off",
         ),
     ];
-    let ways = answers.map(|(name, answer, tls)| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let _ = stream.read(&mut [0; 1024]);
-                let _ = stream.write_all(answer);
-                // Until the proxy has had enough.
-                let _ = stream.read_to_end(&mut Vec::new());
+    assert_told(&answers, "08001");
+}
+
+#[test]
+fn a_server_that_ends_a_session_with_its_login_is_away_and_not_wrong() {
+    let answers: [(&str, &'static [u8], &str); 4] = [
+        (
+            "stops-before",
+            b"E\0\0\0\x20SFATAL\0VFATAL\0C57P01\0Mends\0\0",
+            "off",
+        ),
+        (
+            "stops-behind",
+            b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05IE\0\0\0\x20SFATAL\0VFATAL\0C57P01\0Mends\0\0",
+            "off",
+        ),
+        (
+            "warns-behind",
+            b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05IN\0\0\0\x24SWARNING\0VWARNING\0C57P02\0Mends\0\0E\0\0",
+            "off",
+        ),
+        ("breaks-in-tls", b"S", "require"),
+    ];
+    assert_told(&answers, "57P03");
+}
+
+/// Asserts that clients of a server with this answer to the first bytes that it
+/// gets are told this.
+#[track_caller]
+fn assert_told(answers: &[(&'static str, &'static [u8], &'static str)], code: &str) {
+    let ways: Vec<_> = answers
+        .iter()
+        .map(|&(name, answer, tls)| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            thread::spawn(move || {
+                for stream in listener.incoming() {
+                    let mut stream = stream.unwrap();
+                    let _ = stream.read(&mut [0; 1024]);
+                    let _ = stream.write_all(answer);
+                    let _ = stream.shutdown(Shutdown::Write);
+                    // Until the proxy has had enough.
+                    let _ = stream.read_to_end(&mut Vec::new());
+                }
+            });
+            Way {
+                port,
+                host: "127.0.0.1",
+                ..way(name, tls, "with_scram")
             }
-        });
-        Way {
-            port,
-            host: "127.0.0.1",
-            ..way(name, tls, "with_scram")
-        }
-    });
+        })
+        .collect();
     let proxy = proxy(&ways);
     for way in &ways {
         let error = log_in(&proxy, way.name)
             .err()
             .unwrap_or_else(|| panic!("{} gets in", way.name));
-        assert_eq!(error.code(), "08001", "{}: {error:?}", way.name);
+        assert_eq!(error.code(), code, "{}: {error:?}", way.name);
     }
     assert_eq!(proxy.raw("innovate").value("SELECT 1"), "1");
 }

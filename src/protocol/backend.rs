@@ -135,6 +135,12 @@ impl Report {
     pub fn is_cancel(&self) -> bool {
         self.sqlstate == "57014" && self.severity == "ERROR"
     }
+
+    /// Whether the server ends the session with it.
+    #[must_use]
+    pub fn ends_session(&self) -> bool {
+        self.severity == "FATAL" || self.severity == "PANIC"
+    }
 }
 
 /// Decodes the fields of an ErrorResponse or NoticeResponse.

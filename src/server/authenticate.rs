@@ -150,27 +150,31 @@ impl Login {
         }
     }
 
+    /// Reads up to the first ReadyForQuery, and what has come with it: a server that
+    /// stops or ends the session tells of it behind that.
     async fn finish(mut self, target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> {
+        let mut is_ready = false;
         let mut parameters = Parameters::default();
         let mut key = BackendKey {
             pid: 0,
             secret: [0; 4],
         };
         loop {
+            if is_ready && self.input.is_empty() {
+                let server = target.server.name.clone();
+                return Ok(Connection::new(server, self.transport, key, parameters));
+            }
             let (tag, body) = self.message().await?;
             match tag {
                 b'S' => parameters.update(&body)?,
-                b'K' => {
+                b'K' if !is_ready => {
                     let (pid, secret) = backend::backend_key_data(&body).ok_or(FrameError)?;
                     key = BackendKey {
                         pid,
                         secret: secret.try_into().map_err(|_| FrameError)?,
                     };
                 }
-                b'Z' if body == b"I" && self.input.is_empty() => {
-                    let server = target.server.name.clone();
-                    return Ok(Connection::new(server, self.transport, key, parameters));
-                }
+                b'Z' if body == b"I" && !is_ready => is_ready = true,
                 _ => return Err(FrameError.into()),
             }
         }

@@ -7,6 +7,7 @@ use aws_lc_rs::digest;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use rustls::pki_types::{CertificateDer, ServerName};
+use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
@@ -49,7 +50,7 @@ pub(crate) async fn secure(
     let stream = TlsConnector::from(config.clone())
         .connect(name, stream)
         .await
-        .map_err(|error| ConnectError::Tls(error.to_string()))?;
+        .map_err(not_secured)?;
     let end_point = stream
         .get_ref()
         .1
@@ -60,6 +61,14 @@ pub(crate) async fn secure(
         transport: Transport::Tls(Box::new(TlsStream::Client(stream))),
         end_point,
     })
+}
+
+/// A connection that broke during the handshake says nothing of TLS.
+fn not_secured(error: io::Error) -> ConnectError {
+    match error.get_ref() {
+        Some(inner) if inner.is::<rustls::Error>() => ConnectError::Tls(error.to_string()),
+        _ => ConnectError::Unreachable(error),
+    }
 }
 
 /// The `tls-server-end-point` channel binding data (RFC 5929, section 4.1): the

@@ -2,7 +2,8 @@
 
 use super::end::End;
 use super::engine::{Link, Step, Up};
-use super::{Exchange, Leaving, Session};
+use super::leaving::Leaving;
+use super::{Exchange, Session};
 use crate::attach::{AttachError, Attaching, Parked};
 use crate::pool::{Asked, CheckoutError, Grant, Lease};
 use crate::protocol::backend::TransactionStatus;
@@ -142,6 +143,9 @@ impl Session {
                     .hint("One of the session's own settings could not be applied to the next server connection."),
             ),
             AttachError::Broken(error) => End::ServerGone(error),
+            AttachError::Refused(report) if report.ends_session() => {
+                End::ServerGone(std::io::Error::other(report.message))
+            }
             _ => End::Failed(
                 ClientError::fatal("08006", "the tenant could not be attached to the server connection")
                     .hint("The log of pgtenant has the reason."),
@@ -223,12 +227,7 @@ impl Session {
                 // Nothing of it has begun.
                 return Poll::Ready(Err(NoConnection::End(End::Stopped)));
             }
-            if !matches!(self.leaving, Leaving::No) {
-                return Poll::Pending;
-            }
-            self.socket
-                .poll_gone(&mut self.engine.client.input, 0, cx)
-                .map(|error| Err(NoConnection::End(End::ClientGone(error))))
+            self.poll_left(0, cx).map(|end| Err(NoConnection::End(end)))
         });
         outcome.await
     }

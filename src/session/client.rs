@@ -89,14 +89,14 @@ impl Socket {
         Poll::Ready(Ok(n))
     }
 
-    /// Ready when the client is gone. What it sends meanwhile is kept, up to a
-    /// bound beyond the `len` bytes that wait already.
+    /// Ready when the client is gone, or sends nothing more. What it sends meanwhile
+    /// is kept, up to a bound beyond the `len` bytes that wait already.
     pub(super) fn poll_gone(
         &mut self,
         input: &mut Buffer,
         len: usize,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Error> {
+    ) -> Poll<io::Result<()>> {
         while input.len() < len + MOST_AHEAD {
             if self.is_awaited() {
                 return Poll::Pending;
@@ -106,9 +106,9 @@ impl Socket {
             self.arm(come.is_pending());
             ready!(come).ok();
             match ready!(self.poll_fill(input, cx)) {
-                Ok(0) => return Poll::Ready(io::ErrorKind::UnexpectedEof.into()),
+                Ok(0) => return Poll::Ready(Ok(())),
                 Ok(_) => {}
-                Err(error) => return Poll::Ready(error),
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
         Poll::Pending

@@ -96,9 +96,7 @@ impl Session {
             if let Some(ending) = self.engine.registration.ending_at_once() {
                 return Poll::Ready(Err(End::Ordered(ending)));
             }
-            self.socket
-                .poll_gone(&mut self.engine.client.input, ahead, cx)
-                .map(|error| Err(End::ClientGone(error)))
+            self.poll_left(ahead, cx).map(Err)
         })
         .await?;
         let sql = self.engine.long_statement().map(<[u8]>::to_vec);

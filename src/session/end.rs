@@ -44,10 +44,14 @@ impl End {
             )
             .hint("Connect again."),
             Self::Ordered(ending) => ending.to_client(),
-            Self::ServerGone(_) => {
-                ClientError::fatal("08006", "the connection to the database server was lost")
-                    .hint("The transaction that was running has been rolled back; connect again.")
-            }
+            // Its last answer may have been lost, and not its work.
+            Self::ServerGone(_) => ClientError::fatal(
+                "08006",
+                "the connection to the database server was lost",
+            )
+            .hint(
+                "What was not answered may have been carried out or not; connect again and look.",
+            ),
         })
     }
 

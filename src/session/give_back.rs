@@ -3,8 +3,9 @@
 use super::cancel::{Aftermath, Settled};
 use super::end::End;
 use super::engine::Pinned;
+use super::leaving::Leaving;
 use super::settings::{self, round_trip};
-use super::{Exchange, Leaving, Session};
+use super::{Exchange, Session};
 use crate::attach::{AttachError, Bound, Cleanup};
 use crate::pool::Lease;
 use crate::server::Connection;

@@ -14,6 +14,7 @@ mod end;
 mod engine;
 mod give_back;
 mod interner;
+mod leaving;
 mod orders;
 mod parsing;
 mod relay;
@@ -37,6 +38,7 @@ use crate::observe::ClientSpan;
 use crate::pool::{Lease, Pool};
 use crate::tenant::Principal;
 use engine::{Engine, Link};
+use leaving::Leaving;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -80,17 +82,6 @@ pub struct Session {
     leaving: Leaving,
     /// Something has come from the client, or gone to it.
     progress: bool,
-}
-
-/// How a client is on its way out.
-#[derive(Debug)]
-enum Leaving {
-    /// It is not.
-    No,
-    /// It has said goodbye: nothing more is sent to it.
-    Terminated,
-    /// It sends nothing more, and reads perhaps; until then it is waited for.
-    HalfClosed(std::pin::Pin<Box<tokio::time::Sleep>>),
 }
 
 /// A server connection in use.

@@ -3,17 +3,14 @@
 
 use super::end::End;
 use super::engine::{Pinned, SLOW_CLIENT, Step};
-use super::{Exchange, Leaving, Session};
+use super::leaving::{Leaving, Patience};
+use super::{Exchange, Session};
 use crate::guard::Mode;
 use crate::protocol::ClientError;
 use crate::transport;
 use std::io;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-/// A client that sends nothing more may still read: it gets what it has asked for,
-/// if that comes within this time.
-const HALF_CLOSED: Duration = Duration::from_secs(2);
 /// What a client may send ahead while its messages must wait, in bytes.
 const MOST_AHEAD: usize = 32 << 10;
 
@@ -118,8 +115,10 @@ impl Session {
             // What runs is ended, or carried out, while the connection is closed.
             Leaving::Terminated => return Poll::Ready(Outcome::End(End::Terminated)),
             Leaving::HalfClosed(until) => {
-                let waits =
-                    !exchange.link.is_clients_turn() && until.as_mut().poll(cx).is_pending();
+                if self.progress {
+                    until.put_off();
+                }
+                let waits = !exchange.link.is_clients_turn() && until.poll_over(cx).is_pending();
                 if !waits {
                     let gone = io::ErrorKind::UnexpectedEof.into();
                     return Poll::Ready(Outcome::End(End::ClientGone(gone)));
@@ -199,8 +198,7 @@ impl Session {
             let gone = |error| Outcome::End(End::ClientGone(error));
             match self.socket.poll_more(&mut self.engine.client.input, cx) {
                 Poll::Ready(Ok(0)) => {
-                    let until = Box::pin(tokio::time::sleep(HALF_CLOSED));
-                    self.leaving = Leaving::HalfClosed(until);
+                    self.leaving = Leaving::HalfClosed(Patience::begin());
                     return Ok(());
                 }
                 Poll::Ready(Ok(_)) => self.progress = true,

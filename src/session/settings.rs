@@ -33,6 +33,9 @@ pub(super) struct Settings {
     pub(super) startup: SessionSettings,
     /// What is in force.
     pub(super) own: SessionSettings,
+    /// What the client had chosen where a restriction of its tenant came to be in
+    /// force instead. It returns with the restriction's end.
+    replaced: SessionSettings,
     /// Names of those that the running transaction may have changed.
     touched: Vec<Box<str>>,
 }
@@ -43,6 +46,7 @@ impl Settings {
             asked,
             own: startup.clone(),
             startup,
+            replaced: SessionSettings::default(),
             touched: Vec::new(),
         }
     }
@@ -82,6 +86,7 @@ impl Settings {
             }
         }
         self.own = self.startup.clone();
+        self.replaced = SessionSettings::default();
     }
 
     /// Forgets what the transaction may have changed. Says whether that was any.
@@ -94,12 +99,21 @@ impl Settings {
     pub(super) fn restrict(&mut self, before: &Restrictions, now: &Restrictions, guard: &Guard) {
         let startup = restricted(&self.asked, now, guard);
         for (name, _) in before.settings() {
-            // What the client has not chosen itself.
+            // What the client has not chosen itself, or not since.
             if self.own.get(name) == self.startup.get(name) {
-                self.own.set(name, startup.get(name));
+                let chosen = self.replaced.get(name).or(startup.get(name));
+                self.own.set(name, chosen);
             }
         }
-        self.own = restricted(&self.own, now, guard);
+        self.replaced = SessionSettings::default();
+        let own = restricted(&self.own, now, guard);
+        for (name, _) in now.settings() {
+            let chosen = self.own.get(name);
+            if chosen != own.get(name) && chosen != self.asked.get(name) {
+                self.replaced.set(name, chosen);
+            }
+        }
+        self.own = own;
         self.startup = startup;
     }
 
@@ -118,6 +132,9 @@ impl Settings {
             }
         };
         for (name, value) in names.iter().zip(values) {
+            if self.own.get(name) != value.as_deref() {
+                self.replaced.set(name, None);
+            }
             self.own.set(name, value.as_deref());
         }
         Ok(())

@@ -72,9 +72,25 @@ impl Restrictions {
         let read_only = self
             .read_only
             .then(|| ("default_transaction_read_only", "on".to_owned()));
-        let times = self
-            .times()
-            .map(|(name, limit)| (name, limit.as_millis().to_string()));
+        let times = self.times().map(|(name, limit)| (name, shown(limit)));
         read_only.into_iter().chain(times)
     }
+}
+
+/// A limit of time as PostgreSQL shows it, in its largest unit without a remainder:
+/// values that the server has told are compared with it (`convert_int_from_base_unit`
+/// in PostgreSQL's `guc.c`).
+fn shown(limit: Duration) -> String {
+    let millis = limit.as_millis();
+    let units = [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "min"),
+        (1000, "s"),
+    ];
+    let (size, unit) = units
+        .into_iter()
+        .find(|(size, _)| millis > 0 && millis.is_multiple_of(*size))
+        .unwrap_or((1, if millis == 0 { "" } else { "ms" }));
+    format!("{}{unit}", millis / size)
 }

@@ -3,6 +3,7 @@
 
 use crate::with_bulk;
 use std::net::Shutdown;
+use std::time::Duration;
 use testkit::{Options, Pipeline, answers_soon, assert_whole, pool, site};
 
 fn options() -> Options {
@@ -53,6 +54,53 @@ fn a_statement_that_writes_is_carried_out() {
         }
     }
     assert_eq!(site().sql(&database, "SELECT count(*) FROM bulk"), "4");
+}
+
+#[test]
+fn who_reads_slowly_gets_all_of_its_answer() {
+    let proxy = with_bulk(options());
+    let sql = "SELECT repeat('x', 100000) FROM generate_series(1, 300)";
+    let mut client = proxy.raw("innovate");
+    client.send_query(sql);
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    let mut rows = 0;
+    while let Some(message) = client.try_read() {
+        if message.tag == b'D' {
+            rows += 1;
+            // Longer in all than the proxy waits for one that does not read.
+            std::thread::sleep(Duration::from_millis(15));
+        }
+    }
+    assert_eq!(rows, 300);
+    assert_whole(sql, &proxy, "synergy", 1);
+}
+
+#[test]
+fn who_waits_for_a_connection_is_answered() {
+    let proxy = with_bulk(options());
+    let mut other = proxy.raw("innovate");
+    let mut neighbour = proxy.raw("synergy");
+    for opens in [false, true] {
+        if opens {
+            let pid = other.backend();
+            let sql = format!("SELECT pg_terminate_backend({pid}, 60000)");
+            assert_eq!(site().sql("postgres", &sql), "t");
+        } else {
+            other.run_ok("BEGIN");
+        }
+        let mut client = proxy.raw("innovate");
+        client.send_query("SELECT 42");
+        client.stream.shutdown(Shutdown::Write).unwrap();
+        if !opens {
+            // The proxy has had time for whatever it would do.
+            for _ in 0..5 {
+                assert_eq!(neighbour.error("SET ROLE postgres").code(), "42501");
+            }
+            other.run_ok("COMMIT");
+        }
+        assert_eq!(client.until_closed().ok().value(), "42", "opens: {opens}");
+    }
+    assert_whole("waits", &proxy, "synergy", 1);
 }
 
 #[test]

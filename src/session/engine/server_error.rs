@@ -19,7 +19,7 @@ impl Engine {
         is_whole: bool,
     ) -> Result<Fate, Fault> {
         let report = backend::report(body);
-        link.server_ended = report.severity == "FATAL" || report.severity == "PANIC";
+        link.server_ended = report.ends_session();
         link.copy_in = false;
         if link.server_ended {
             return Ok(Fate::Pass);

@@ -51,6 +51,8 @@ struct State {
     holding: bool,
     /// So many connections, the first, are lost without a word.
     lost: usize,
+    /// What is held back is lost, and its connection breaks.
+    loses: bool,
 }
 
 impl Between {
@@ -112,6 +114,12 @@ impl Between {
         let mut state = self.shared.state();
         state.holding = false;
         state.armed = None;
+        self.shared.changed.notify_all();
+    }
+
+    /// Breaks the connection whose answer is held back: it never comes.
+    pub fn lose(&self) {
+        self.shared.state().loses = true;
         self.shared.changed.notify_all();
     }
 
@@ -248,6 +256,10 @@ impl Shared {
                     line.hold_from = line.hold_from.filter(|_| !held);
                     line.sent += usize::from(message.tag == b'Z');
                     break;
+                }
+                if std::mem::take(&mut state.loses) {
+                    state.holding = false;
+                    return Err(io::ErrorKind::ConnectionAborted.into());
                 }
                 drop(line);
                 let woken = self.changed.wait(state);
