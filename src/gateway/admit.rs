@@ -1,21 +1,21 @@
 //! One client from its arrival to its end.
 
 use super::Shared;
+use super::greeting::{self, NoWelcome};
 use super::live::Live;
 use super::seats::Seat;
-use crate::attach::{AttachError, Cleanup, SessionSettings};
+use crate::attach::SessionSettings;
 use crate::login::{
     Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, Proven, parameter,
     settings_of,
 };
 use crate::observe::ClientSpan;
-use crate::pool::{CheckoutError, Pool, Welcome, WelcomeKey};
+use crate::pool::Welcome;
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::protocol::startup::Startup;
-use crate::server::{Connection, Parameters};
 use crate::session::{Client, End, Membership, Parts, Registration, Session, Visitor, restricted};
-use crate::tenant::{Principal, SharedTenant, Tenant};
+use crate::tenant::{Principal, Tenant};
 use crate::transport;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -287,24 +287,31 @@ impl Door<'_> {
                 endpoint.database
             )));
         }
-        let membership = self
-            .live
-            .membership(tenant, self.worker, &self.shared.pools)
-            .ok_or_else(|| {
-                ClientError::fatal("XX000", "the tenant's isolation is not configured")
-            })?;
-        let asked = settings_of(startup, &membership.guard)?;
-        let own = restricted(&asked, &tenant.restrictions(), &membership.guard);
-        let welcome = welcome(&membership.pool, principal, &own).await?;
-        Ok(Prepared {
-            membership,
-            asked: if asked == welcome.own {
-                welcome.own.clone()
-            } else {
-                asked
-            },
-            welcome,
-        })
+        loop {
+            let membership = self
+                .live
+                .membership(tenant, self.worker, &self.shared.pools)
+                .ok_or_else(|| {
+                    ClientError::fatal("XX000", "the tenant's isolation is not configured")
+                })?;
+            let asked = settings_of(startup, &membership.guard)?;
+            let own = restricted(&asked, &tenant.restrictions(), &membership.guard);
+            let welcome = match greeting::welcome(&membership.pool, tenant, &own).await {
+                Ok(welcome) => welcome,
+                // Another pool is in its place by now.
+                Err(NoWelcome::Retired) => continue,
+                Err(NoWelcome::Told(error)) => return Err(error),
+            };
+            let asked = match asked == welcome.own {
+                true => welcome.own.clone(),
+                false => asked,
+            };
+            return Ok(Prepared {
+                membership,
+                asked,
+                welcome,
+            });
+        }
     }
 }
 
@@ -333,75 +340,4 @@ struct Prepared {
     /// The settings that the client asked for.
     asked: SessionSettings,
     welcome: Arc<Welcome>,
-}
-
-/// What the server reports at login under these settings: known from an earlier
-/// login, or asked for.
-async fn welcome(
-    pool: &Arc<Pool>,
-    principal: &Principal,
-    own: &SessionSettings,
-) -> Result<Arc<Welcome>, ClientError> {
-    let tenant = &principal.tenant;
-    let key = WelcomeKey::new(&tenant.placement, own);
-    if let Some(known) = pool.welcome(&key) {
-        return Ok(known);
-    }
-    match attached(pool, tenant, own).await {
-        Ok(parameters) => {
-            let welcome = Arc::new(Welcome::new(own.clone(), &parameters));
-            pool.remember_welcome(key, welcome.clone());
-            Ok(welcome)
-        }
-        Err(WelcomeError::Checkout(error)) => Err(error.to_client()),
-        Err(WelcomeError::Attach(AttachError::OwnSetting(report))) => {
-            Err(ClientError::fatal("22023", report.message))
-        }
-        Err(WelcomeError::Attach(error)) => {
-            warn!(target: "pgtenant::server", tenant = %tenant.id, %error, "cannot attach the tenant");
-            Err(ClientError::fatal(
-                "08006",
-                "the tenant could not be attached to the server connection",
-            )
-            .hint("The log of pgtenant has the reason."))
-        }
-    }
-}
-
-enum WelcomeError {
-    Checkout(CheckoutError),
-    Attach(AttachError),
-}
-
-impl From<CheckoutError> for WelcomeError {
-    fn from(error: CheckoutError) -> Self {
-        Self::Checkout(error)
-    }
-}
-
-/// What the server reports on a connection of the tenant's with these settings.
-async fn attached(
-    pool: &Arc<Pool>,
-    tenant: &SharedTenant,
-    own: &SessionSettings,
-) -> Result<Parameters, WelcomeError> {
-    loop {
-        let Ok(mut lease) = pool.checkout(tenant, own).await?.attach(tenant, own).await else {
-            // It could not be cleaned of its last client: another is asked for.
-            continue;
-        };
-        let confirmed = lease.confirm(TransactionStatus::Idle, |_| {}).await;
-        let parameters = lease.connection().parameters().clone();
-        match (lease.try_map(Connection::bind), confirmed) {
-            (Ok(lease), confirmed) => {
-                lease.give_back(Cleanup::None);
-                return confirmed.map(|()| parameters).map_err(WelcomeError::Attach);
-            }
-            (Err(lease), confirmed) => {
-                lease.abandon();
-                let error = confirmed.err().unwrap_or(AttachError::Unconfirmed);
-                return Err(WelcomeError::Attach(error));
-            }
-        }
-    }
 }

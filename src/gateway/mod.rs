@@ -2,6 +2,7 @@
 
 mod admit;
 mod control;
+mod greeting;
 mod guards;
 mod live;
 mod places;
