@@ -2,7 +2,8 @@
 
 use super::answer::Answer;
 use super::parameters::{self, Parameter, SetConfig};
-use super::plain::{self, Names};
+use super::plain;
+use super::plain_relations::Names;
 use super::policy::Policy;
 use super::rules::{self, Rule, Switch};
 use super::settings;
@@ -178,6 +179,7 @@ impl<'p> Inspection<'p> {
         self.refuse(rule, || message);
         self.effects.settings = TouchedSettings::Any;
         self.effects.residue = true;
+        self.effects.redefines = true;
         self.judgement(None)
     }
 
@@ -190,6 +192,7 @@ impl<'p> Inspection<'p> {
             if let Visit::Descend(scope) = visit
                 && !stack.push_children(node, scope)
             {
+                self.effects.redefines = true;
                 self.refuse(&rules::UNKNOWN, || {
                     "pgtenant has no rule for this kind of statement".to_owned()
                 });

@@ -20,6 +20,14 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The same verdict for a statement that may run code which was not seen.
+    #[must_use]
+    pub fn doubted(&self) -> Self {
+        let mut doubted = self.clone();
+        doubted.effects.doubtful = true;
+        doubted
+    }
+
     /// The memory that it takes, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -123,6 +131,9 @@ pub struct Effects {
     /// It runs code that the guard cannot see into (DO, CALL, functions outside
     /// pg_catalog): attach again before the connection's next use.
     pub doubtful: bool,
+    /// It may give the name of a plain table to another relation (a view, …), or
+    /// put code behind a plain table (a rule, …).
+    pub redefines: bool,
 }
 
 impl Effects {

@@ -183,7 +183,10 @@ fn effects_tell_what_outlives_the_transaction() {
         ("CREATE TEMP SEQUENCE s", temporary("s")),
         (
             "CREATE MATERIALIZED VIEW pg_temp.m AS SELECT 1",
-            temporary("m"),
+            Effects {
+                redefines: true,
+                ..temporary("m")
+            },
         ),
         (
             "CREATE STATISTICS pg_temp.s ON a, b FROM t",
@@ -267,6 +270,7 @@ fn what_the_options_let_through_keeps_its_effects() {
     };
     let view = Effects {
         temporary: vec!["v".into()],
+        redefines: true,
         ..both.clone()
     };
     let cases = [

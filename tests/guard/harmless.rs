@@ -66,8 +66,6 @@ const HARMLESS: &[&str] = &[
     "REINDEX TABLE t",
     "VACUUM (ANALYZE) t",
     "CREATE SEQUENCE s",
-    "CREATE VIEW v AS SELECT 1",
-    "ALTER TABLE t ATTACH PARTITION p FOR VALUES FROM (1) TO (MAXVALUE)",
     "SET CONSTRAINTS ALL DEFERRED",
 ];
 
@@ -99,6 +97,24 @@ fn statements_that_write_rows_say_so() {
             ..writes.clone()
         };
         assert_eq!(verdict.effects, expected, "{sql}");
+    }
+}
+
+#[test]
+fn statements_that_give_names_to_other_relations_say_so() {
+    let guard = guard(SETTING);
+    let redefines = Effects {
+        redefines: true,
+        ..Effects::default()
+    };
+    for sql in [
+        "CREATE VIEW v AS SELECT 1",
+        "ALTER TABLE t ATTACH PARTITION p FOR VALUES FROM (1) TO (MAXVALUE)",
+        "ALTER TABLE t RENAME TO u",
+    ] {
+        let verdict = guard.inspect(sql.as_bytes());
+        assert_eq!(verdict.refusal, None, "{sql}");
+        assert_eq!(verdict.effects, redefines, "{sql}");
     }
 }
 

@@ -28,13 +28,16 @@ fn guard(protected: &str) -> Guard {
 }
 
 fn guard_with(protected: &str, opaque: Permission, channels: Permission) -> Guard {
+    Guard::new(Policy::new(options(opaque, channels), [protected]))
+}
+
+fn options(opaque: Permission, channels: Permission) -> Options {
     let mode = Mode::Enforce;
-    let options = Options {
+    Options {
         mode,
         opaque,
         channels,
-    };
-    Guard::new(Policy::new(options, [protected]))
+    }
 }
 
 fn refused(guard: &Guard, sql: &str) -> Option<&'static str> {
