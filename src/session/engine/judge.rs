@@ -1,5 +1,6 @@
 //! Verdicts on statements.
 
+use super::super::statements::Statement;
 use super::client_side::MAX_NAMES;
 use super::refusal::layout;
 use super::{Engine, Step, Up};
@@ -20,6 +21,15 @@ pub(in crate::session) enum Judged {
     Admitted(Arc<Verdict>),
 }
 
+impl Judged {
+    fn doubted(self) -> Self {
+        match self {
+            Self::Raw(verdict) => Self::Raw(Arc::new(verdict.doubted())),
+            Self::Admitted(verdict) => Self::Admitted(Arc::new(verdict.doubted())),
+        }
+    }
+}
+
 /// Why there is no verdict yet, or no passing one.
 pub(super) enum Unjudged {
     Long,
@@ -30,7 +40,14 @@ impl Engine {
     /// The verdict on the statement of a Query or Parse at the buffer's head, if
     /// it lets it pass.
     pub(super) fn judge(&mut self, header: Header) -> Result<Arc<Verdict>, Unjudged> {
-        let verdict = match self.judged.take() {
+        // Before the guard is asked: its verdict rests on this or on later.
+        let as_of = std::mem::replace(&mut self.as_of, self.guard.as_of());
+        let mut judged = self.judged.take();
+        if as_of != self.as_of {
+            // It has waited, and what was a plain table may be a view now.
+            judged = judged.map(Judged::doubted);
+        }
+        let verdict = match judged {
             Some(Judged::Admitted(verdict)) => return Ok(verdict),
             Some(Judged::Raw(verdict)) => Some(verdict),
             None => None,
@@ -45,6 +62,21 @@ impl Engine {
         self.lost_in(sql, &verdict)
             .and_then(|()| self.admit_as(header, verdict))
             .map_err(Unjudged::Refused)
+    }
+
+    /// A prepared statement with the verdict that it gets now: what was a plain
+    /// table when it was prepared may be a view.
+    pub(super) fn with_verdict_of_now(
+        &mut self,
+        name: &[u8],
+        statement: Arc<Statement>,
+    ) -> Arc<Statement> {
+        if statement.as_of == self.guard.as_of() {
+            return statement;
+        }
+        let now = Arc::new(statement.judged_now(&self.guard));
+        self.statements.update(name, &statement, now.clone());
+        now
     }
 
     /// What becomes of a message without a verdict that lets it pass.

@@ -5,7 +5,7 @@ use super::followup::Followup;
 use super::outstanding::Outstanding;
 use super::portals::Portals;
 use crate::attach::Cleanup;
-use crate::guard::Verdict;
+use crate::guard::{Unsettled, Verdict};
 use crate::protocol::backend::TransactionStatus;
 use crate::server::{Pipe, PreparedId};
 use postgres_protocol::message::frontend as write;
@@ -44,6 +44,8 @@ pub(in crate::session) struct Link {
     pub(in crate::session) cleanup: Cleanup,
     /// Code may have run since the tenant was attached that has changed it.
     pub(super) doubted: bool,
+    /// The transaction may give the names of plain tables to other relations.
+    pub(super) unsettled: Option<Unsettled>,
     /// How many DEALLOCATE of the query string in front are complete.
     pub(super) deallocated: usize,
     /// The statement that was described to us last.
@@ -136,6 +138,7 @@ impl Link {
             temporary: BTreeSet::new(),
             cleanup: Cleanup::None,
             doubted: false,
+            unsettled: None,
             deallocated: 0,
             described: None,
             local: false,

@@ -6,6 +6,7 @@ use crate::attach::Cleanup;
 use crate::config::Pin;
 use crate::guard::Effects;
 use crate::guard::Permission;
+use crate::guard::PlainRelations;
 use crate::guard::TouchedSettings;
 use crate::guard::Verdict;
 use crate::protocol::ClientError;
@@ -23,6 +24,11 @@ impl Engine {
     ) -> Result<(), ClientError> {
         let effects = &verdict.effects;
         link.local |= effects.sets_local;
+        if effects.redefines && link.unsettled.is_none() {
+            // Before it is sent: others may use what it makes as soon as it is done.
+            let relations = self.guard.relations();
+            link.unsettled = relations.map(PlainRelations::unsettle);
+        }
         if verdict.refusal.is_some() {
             // It passes because refusals are only reported: it can have done
             // anything to the session.

@@ -66,7 +66,12 @@ impl Engine {
             Prepared::new(parse.tail)
         };
         let own = &self.settings.own;
-        let statement = Arc::new(Statement::new(prepared.clone(), verdict.clone(), own));
+        let statement = Arc::new(Statement::new(
+            prepared.clone(),
+            verdict.clone(),
+            self.as_of,
+            own,
+        ));
         let pending = up.link.outstanding.pending();
         if !self
             .statements
@@ -112,6 +117,7 @@ impl Engine {
         let is_same = |last: &&Arc<Statement>| {
             last.prepared.tail() == tail
                 && Arc::ptr_eq(&last.verdict, verdict)
+                && last.as_of == self.as_of
                 && last.own == self.settings.own
         };
         let statement = match self.statements.get(b"").filter(is_same) {
@@ -119,7 +125,8 @@ impl Engine {
             None => {
                 let prepared = Prepared::new(tail);
                 let own = &self.settings.own;
-                let statement = Arc::new(Statement::new(prepared, verdict.clone(), own));
+                let statement =
+                    Arc::new(Statement::new(prepared, verdict.clone(), self.as_of, own));
                 let pending = up.link.outstanding.pending();
                 if !self
                     .statements
