@@ -1,6 +1,7 @@
 //! The life of the process: listening, admitting clients, draining.
 
 mod admit;
+mod catalogs;
 mod control;
 mod guards;
 mod live;
@@ -19,6 +20,7 @@ use crate::pool::Pools;
 use crate::session::{Interner, Parsing, Registry};
 use crate::transport;
 use arc_swap::ArcSwap;
+use catalogs::Catalogs;
 use live::Live;
 use places::Places;
 use seats::Seats;
@@ -53,6 +55,7 @@ struct Shared {
     /// What the settings make.
     live: ArcSwap<Live>,
     pools: Pools,
+    catalogs: Arc<Catalogs>,
     registry: Arc<Registry>,
     interner: Arc<Interner>,
     parsing: Arc<Parsing>,
@@ -116,6 +119,7 @@ impl Gateway {
         } = self;
         let workers = Workers::start(workers, &shared, &stop)?;
         let sweeper = tokio::spawn(sweep(shared.clone()));
+        let reader = tokio::spawn(shared.catalogs.clone().follow());
         let accepting: Vec<_> = listeners
             .into_iter()
             .map(|listener| tokio::spawn(accept(listener, workers.clone())))
@@ -134,6 +138,7 @@ impl Gateway {
             () = workers.left() => true,
         };
         sweeper.abort();
+        reader.abort();
         if drained {
             shared.pools.close().await;
         }
@@ -144,8 +149,10 @@ impl Gateway {
 
 impl Shared {
     fn new(settings: &mut Settings) -> io::Result<Self> {
-        let live = Live::new(settings, None)?;
+        let catalogs = Catalogs::new(settings.servers.clone(), &settings.isolations);
+        let live = Live::new(settings, None, &catalogs)?;
         Ok(Self {
+            catalogs,
             live: ArcSwap::from_pointee(live),
             pools: Pools::new(settings.servers.clone(), live::pool_settings(settings)),
             registry: Arc::default(),
