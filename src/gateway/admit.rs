@@ -3,7 +3,7 @@
 use super::Shared;
 use super::live::Live;
 use super::seats::Seat;
-use crate::attach::{AttachError, Cleanup, SessionSettings};
+use crate::attach::{AttachError, Cleanup, Random, SessionSettings};
 use crate::login::{
     Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, Proven, parameter,
     settings_of,
@@ -394,7 +394,7 @@ async fn attached(
         let parameters = lease.connection().parameters().clone();
         match (lease.try_map(Connection::bind), confirmed) {
             (Ok(lease), confirmed) => {
-                lease.give_back(Cleanup::None);
+                lease.give_back(Cleanup::None, Random::Unseen);
                 return confirmed.map(|()| parameters).map_err(WelcomeError::Attach);
             }
             (Err(lease), confirmed) => {

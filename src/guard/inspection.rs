@@ -120,6 +120,7 @@ impl<'p> Inspection<'p> {
             stack.push(statement, Scope::Now);
             self.walk(&mut stack, place);
             self.doubt_others(statement);
+            self.effects.draws |= !statement::runs_what_it_shows(statement);
         }
         let options = self.policy.options;
         let answer = match statements.stmts().next() {
@@ -244,6 +245,8 @@ impl<'p> Inspection<'p> {
     /// transaction alone.
     pub(super) fn set(&mut self, name: &str, local: bool) {
         let name = settings::current_name(name);
+        // Also for the transaction alone: the state stays.
+        self.effects.draws |= settings::kind(name) == settings::Kind::Seed;
         self.effects.defaults.retain(|known| *known.name != *name);
         if local {
             // A time limit says nothing about what statements mean.

@@ -195,6 +195,13 @@ impl Guard {
         Arc::ptr_eq(verdict, &self.harmless) && self.policy.options.opaque != Permission::Allow
     }
 
+    /// Whether the effects of statements tell which can have drawn on the state of
+    /// `random()`: not where code can run behind a relation, or behind anything.
+    #[must_use]
+    pub fn sees_draws(&self) -> bool {
+        self.relations.is_some() && self.policy.options.opaque != Permission::Allow
+    }
+
     /// The longest statement that it takes, in bytes.
     #[must_use]
     pub fn longest(&self) -> usize {

@@ -189,6 +189,28 @@ fn refused(node: Node<'_>) -> Option<(&'static Rule, &'static str)> {
     })
 }
 
+/// Whether a statement runs no code but what stands in it, as far as it reads plain
+/// tables: no triggers, defaults or constraints, and nothing that was prepared.
+pub(super) fn runs_what_it_shows(node: Node<'_>) -> bool {
+    match node {
+        Node::CopyStmt(statement) => !statement.is_from,
+        Node::SelectStmt(_)
+        | Node::ClosePortalStmt(_)
+        | Node::DeallocateStmt(_)
+        | Node::DeclareCursorStmt(_)
+        | Node::DiscardStmt(_)
+        | Node::ExplainStmt(_)
+        | Node::FetchStmt(_)
+        | Node::LockStmt(_)
+        | Node::PrepareStmt(_)
+        | Node::TransactionStmt(_)
+        | Node::UnlistenStmt(_)
+        | Node::VariableSetStmt(_)
+        | Node::VariableShowStmt(_) => true,
+        _ => false,
+    }
+}
+
 /// Whether a statement sees no data and changes no setting but to its default:
 /// what drivers send behind RESET ALL when they clean a connection.
 pub(super) fn is_quiet(node: Node<'_>) -> bool {

@@ -124,6 +124,10 @@ pub struct Effects {
     pub clears_residue: bool,
     /// It changes `random()`'s state, which DISCARD ALL does not reset.
     pub seeds: bool,
+    /// It may read or change that state, by a call that it shows or as a statement
+    /// of another kind than those that run nothing but what they show. What is
+    /// doubtful, writes or leaves something may do it as well.
+    pub draws: bool,
     /// It writes rows, so that triggers, defaults and generated columns may run
     /// code that the guard does not see: the tenant is to be attached again
     /// before the connection's next use.

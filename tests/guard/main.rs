@@ -5,6 +5,7 @@
 mod always;
 mod attacks;
 mod corpus;
+mod draws;
 mod effects;
 mod folding;
 mod harmless;
@@ -19,7 +20,7 @@ mod shapes;
 mod soup;
 mod speed;
 
-use pgtenant::guard::{Guard, Mode, Options, Permission, Policy};
+use pgtenant::guard::{Effects, Guard, Mode, Options, Permission, Policy};
 
 const SETTING: &str = "session.current_organization_id";
 
@@ -37,6 +38,14 @@ fn options(opaque: Permission, channels: Permission) -> Options {
         mode,
         opaque,
         channels,
+    }
+}
+
+/// Effects but for [`Effects::draws`], of which `draws` has the tests.
+fn but_draws(effects: &Effects) -> Effects {
+    Effects {
+        draws: false,
+        ..effects.clone()
     }
 }
 

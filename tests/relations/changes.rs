@@ -122,7 +122,7 @@ fn a_new_table_is_believed_soon_and_a_new_view_never() {
     client.run_ok("CREATE TABLE fresh_table (n int)");
     wait_until("the table is known", || {
         !place.doubts(&mut client, |client| {
-            drop(client.run_ok("TABLE fresh_table"))
+            drop(client.run_ok("TABLE fresh_table"));
         })
     });
     client.run_ok("SELECT * FROM fresh");

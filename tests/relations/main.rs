@@ -10,6 +10,7 @@ mod common;
 
 mod changes;
 mod known;
+mod random;
 mod unseen;
 
 use common::between::Passed;

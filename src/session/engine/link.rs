@@ -4,7 +4,7 @@ use super::super::scan::Scan;
 use super::followup::Followup;
 use super::outstanding::Outstanding;
 use super::portals::Portals;
-use crate::attach::Cleanup;
+use crate::attach::{Cleanup, Random};
 use crate::guard::{Unsettled, Verdict};
 use crate::protocol::backend::TransactionStatus;
 use crate::server::{Pipe, PreparedId};
@@ -42,6 +42,8 @@ pub(in crate::session) struct Link {
     pub(super) temporary: BTreeSet<Box<str>>,
     /// What is left in the session for the next user, at worst.
     pub(in crate::session) cleanup: Cleanup,
+    /// What the client may know of the state of `random()`, where the guard sees it.
+    pub(in crate::session) random: Random,
     /// Code may have run since the tenant was attached that has changed it.
     pub(super) doubted: bool,
     /// The transaction may give the names of plain tables to other relations.
@@ -137,6 +139,7 @@ impl Link {
             pinned: Pinned::No,
             temporary: BTreeSet::new(),
             cleanup: Cleanup::None,
+            random: Random::Unseen,
             doubted: false,
             unsettled: None,
             deallocated: 0,
