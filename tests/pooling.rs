@@ -27,10 +27,13 @@ fn size(size: usize) -> Options {
     }
 }
 
-/// How many server connections tenants have to the database.
+/// How many server connections tenants have to the database: the proxy's own, by
+/// which it reads the catalog, is called `pgtenant`.
 fn connections(proxy: &Proxy) -> usize {
     let database = proxy.database("innovate");
-    let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'");
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND application_name <> 'pgtenant'"
+    );
     site().sql("postgres", &sql).parse().unwrap()
 }
 

@@ -27,6 +27,17 @@ pub enum Cleanup {
     DiscardAll,
 }
 
+/// What the users of a session may know of the state of `random()`, from which the
+/// next numbers could be told. DISCARD ALL does not reset it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Random {
+    /// Nothing: since it was seeded, no statement has run that could have read or
+    /// set it.
+    Unseen,
+    /// It may be known. Another tenant gets the session with a new one.
+    Seen,
+}
+
 /// A connection in the pool: its client has gone, and nothing that it asked for
 /// is unanswered. A cleanup may be under way.
 #[derive(Debug)]
@@ -42,7 +53,7 @@ pub struct Parked {
 #[derive(Debug)]
 pub(super) enum Holds {
     /// Nothing of any tenant: the settings of its start.
-    Base,
+    Base(Random),
     /// A tenant.
     Tenant(Attached),
 }
@@ -67,7 +78,7 @@ impl Parked {
 
     pub(super) fn is_ready_for(&self, tenant: &SharedTenant, settings: &SessionSettings) -> bool {
         match &self.holds {
-            Holds::Base => false,
+            Holds::Base(_) => false,
             Holds::Tenant(attached) => {
                 self.is_settled()
                     && is_same(&attached.tenant, tenant)
@@ -108,7 +119,8 @@ impl Connection<Unbound> {
     #[must_use]
     pub fn parked(self) -> Connection<Parked> {
         self.with_state(Parked {
-            holds: Holds::Base,
+            // The server has seeded it with randomness of its own.
+            holds: Holds::Base(Random::Unseen),
             answers: VecDeque::new(),
             asked: None,
         })
@@ -120,7 +132,7 @@ impl Connection<Parked> {
     #[must_use]
     pub fn last_tenant(&self) -> Option<&SharedTenant> {
         match &self.state().holds {
-            Holds::Base => None,
+            Holds::Base(_) => None,
             Holds::Tenant(attached) => Some(&attached.tenant),
         }
     }
@@ -164,13 +176,17 @@ impl Connection<Parked> {
         };
         let tenant = attached.tenant.clone();
         let has_timeout = attached.settings.has_timeout();
+        let mut random = attached.random;
         if cleanup == Cleanup::DiscardAll {
             self.prepared().clear();
         }
-        let random = match cleanup {
-            Cleanup::DiscardAll => self.random(),
+        let seed = match (cleanup, random) {
+            (Cleanup::DiscardAll, Random::Seen) => self.random(),
             _ => None,
         };
+        if seed.is_some() {
+            random = Random::Unseen;
+        }
         let mut script = Script::new(self);
         if has_timeout && cleanup > Cleanup::Reattach {
             script.lift_timeouts();
@@ -184,7 +200,7 @@ impl Connection<Parked> {
             }
             Cleanup::DiscardAll => {
                 script.discard_all();
-                script.reseed(random);
+                script.reseed(seed);
                 if let Some((tenant, settings)) = next {
                     script.attach(tenant);
                     script.settings(&SessionSettings::default(), settings);
@@ -200,12 +216,13 @@ impl Connection<Parked> {
         match (&mut state.holds, cleanup) {
             (_, Cleanup::None) => {}
             (holds, Cleanup::DiscardAll) => {
-                *holds = next.map_or(Holds::Base, |(tenant, settings)| {
+                *holds = next.map_or(Holds::Base(random), |(tenant, settings)| {
                     Holds::Tenant(Attached {
                         tenant: tenant.clone(),
                         settings: settings.clone(),
                         renewal,
                         cleanup: Cleanup::None,
+                        random,
                     })
                 });
             }
@@ -216,7 +233,7 @@ impl Connection<Parked> {
                     attached.settings = SessionSettings::default();
                 }
             }
-            (Holds::Base, _) => {}
+            (Holds::Base(_), _) => {}
         }
     }
 
@@ -313,7 +330,7 @@ impl Connection<Parked> {
         let (connection, state) = self.split();
         match state.holds {
             Holds::Tenant(attached) => Ok((connection, attached)),
-            holds @ Holds::Base => Err(connection.with_state(Parked { holds, ..state })),
+            holds @ Holds::Base(_) => Err(connection.with_state(Parked { holds, ..state })),
         }
     }
 }

@@ -33,7 +33,7 @@ mod script;
 mod session_settings;
 mod userset;
 
-pub use cleanup::{Cleanup, Parked};
+pub use cleanup::{Cleanup, Parked, Random};
 pub use session_settings::SessionSettings;
 pub use userset::is_userset;
 
@@ -69,6 +69,8 @@ struct Attached {
     renewal: Option<Instant>,
     /// What must be done before another client uses the session.
     cleanup: Cleanup,
+    /// What its users may know of the state of `random()`.
+    random: Random,
 }
 
 impl Attached {
@@ -225,7 +227,7 @@ impl Connection<Parked> {
         if !state.is_settled() || state.cleanup_for(tenant, settings) != Cleanup::None {
             return Err(self);
         }
-        if let Holds::Base = state.holds() {
+        if let Holds::Base(random) = *state.holds() {
             let mut script = Script::new(&mut self);
             script.attach(tenant);
             script.settings(&SessionSettings::default(), settings);
@@ -235,6 +237,7 @@ impl Connection<Parked> {
                 settings: settings.clone(),
                 renewal,
                 cleanup: Cleanup::None,
+                random,
             };
             let (connection, _) = self.split();
             return Ok(connection.with_state(Attaching { attached, answers }));
@@ -263,9 +266,8 @@ impl Connection<Bound> {
         (pipe, again)
     }
 
-    /// Queues the attachment alone again, between two transactions of a client
-    /// that keeps its connection: the one in force [is stale](Self::is_stale), or
-    /// may have been changed.
+    /// Queues the attachment alone again, between two transactions of a client that
+    /// keeps it: the one in force [is stale](Self::is_stale), or may have changed.
     #[must_use]
     pub fn renew(mut self) -> Connection<Attaching> {
         let tenant = self.state().0.tenant.clone();
@@ -294,12 +296,13 @@ impl Connection<Bound> {
         self.state_mut().0.settings = settings;
     }
 
-    /// The connection as the pool keeps it: idle, every answer seen. `cleanup`:
-    /// what the client has left in the session, at worst.
+    /// The connection as the pool keeps it: idle, every answer seen, with what the
+    /// client has left in the session and may know, at worst.
     #[must_use]
-    pub fn park(self, cleanup: Cleanup) -> Connection<Parked> {
+    pub fn park(self, cleanup: Cleanup, random: Random) -> Connection<Parked> {
         let (connection, Bound(mut attached)) = self.split();
         attached.cleanup = attached.cleanup.max(cleanup);
+        attached.random = attached.random.max(random);
         connection.with_state(Parked::tenants(attached))
     }
 }

@@ -139,7 +139,7 @@ impl<'a> Script<'a> {
     /// `random()` starts anew: its state survives DISCARD ALL, and from it one
     /// tenant could tell the next one's numbers.
     pub(super) fn reseed(&mut self, random: Option<[u8; 4]>) {
-        // Without randomness the old state stays, which is no worse than before.
+        // Not necessary, or there is no randomness.
         let Some(random) = random else {
             return;
         };

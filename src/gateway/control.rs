@@ -50,10 +50,12 @@ impl Control {
         settings.listen.workers = self.started.listen.workers;
         settings.pool.mode = self.started.mode;
         let before = self.shared.live.load_full();
-        let mut live = Live::new(&mut settings, Some(&before))?;
+        let mut live = Live::new(&mut settings, Some(&before), &self.shared.catalogs)?;
         Arc::make_mut(&mut live.directory).keep_unchanged(&before.directory);
         self.shared.places.set_most(live.listen.max_clients);
         self.shared.throttle.configure(settings.throttle);
+        let catalogs = &self.shared.catalogs;
+        catalogs.replace(settings.servers.clone(), &settings.isolations);
         let pool = pool_settings(&settings);
         let retired = self.shared.pools.replace(settings.servers, pool);
         self.go_by(live);

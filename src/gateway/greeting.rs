@@ -1,6 +1,6 @@
 //! What a client is told of the server at login.
 
-use crate::attach::{AttachError, Cleanup, SessionSettings};
+use crate::attach::{AttachError, Cleanup, Random, SessionSettings};
 use crate::pool::{CheckoutError, Pool, Welcome, WelcomeKey};
 use crate::protocol::ClientError;
 use crate::protocol::backend::TransactionStatus;
@@ -79,7 +79,7 @@ async fn reported(
         let parameters = lease.connection().parameters().clone();
         match lease.try_map(Connection::bind) {
             Ok(lease) => {
-                lease.give_back(Cleanup::None);
+                lease.give_back(Cleanup::None, Random::Unseen);
                 return confirmed.map(|()| parameters).map_err(Failure::Attach);
             }
             Err(lease) => lease.abandon(),

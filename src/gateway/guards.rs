@@ -1,62 +1,110 @@
 //! The guards of one worker.
 
+use super::catalogs::Catalogs;
 use crate::guard::{Guard, Policy};
-use crate::tenant::{IsolationName, Restrictions, Tenant};
+use crate::tenant::{Endpoint, IsolationName, Restrictions, Tenant};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// What each isolation protects.
-pub(super) type Policies = Arc<HashMap<IsolationName, Policy>>;
+/// How the statements of each isolation are judged.
+pub(super) type Policies = Arc<HashMap<IsolationName, Judging>>;
 
-/// A guard for each isolation, and for each kind of restriction that a tenant
-/// with clients has; with caches of their own.
+/// How statements are judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Judging {
+    /// What is protected.
+    pub(super) policy: Policy,
+    /// Whether it matters which relations of the database are plain tables.
+    pub(super) by_relations: bool,
+}
+
+/// A guard for each isolation, for each database of it where that matters, and for
+/// each kind of restriction that a tenant with clients has; with caches of their
+/// own.
 #[derive(Debug)]
 pub(super) struct Guards {
     policies: Policies,
-    free: HashMap<IsolationName, Arc<Guard>>,
+    catalogs: Arc<Catalogs>,
+    made: Mutex<Made>,
+}
+
+/// What a guard is for; with the database, if its relations matter.
+type Key = (IsolationName, Option<Endpoint>);
+
+#[derive(Debug, Default)]
+struct Made {
+    free: HashMap<Key, Arc<Guard>>,
     /// They go with the last session that uses them.
-    restricted: Mutex<HashMap<(IsolationName, Restrictions), Weak<Guard>>>,
+    restricted: HashMap<(Key, Restrictions), Weak<Guard>>,
 }
 
 impl Guards {
-    pub(super) fn new(policies: Policies) -> Self {
-        let free = policies.iter();
+    pub(super) fn new(policies: Policies, catalogs: Arc<Catalogs>) -> Self {
         Self {
-            free: free
-                .map(|(name, policy)| (name.clone(), Arc::new(Guard::new(policy.clone()))))
-                .collect(),
             policies,
-            restricted: Mutex::default(),
+            catalogs,
+            made: Mutex::default(),
         }
     }
 
-    /// What they were made from.
+    /// What they are made from.
     pub(super) fn policies(&self) -> &Policies {
         &self.policies
     }
 
-    /// The guard for a tenant's clients; `None` if its isolation is not
-    /// configured.
+    /// The guard for a tenant's clients; `None` if its isolation or its server is
+    /// not configured.
     pub(super) fn get(&self, tenant: &Tenant) -> Option<Arc<Guard>> {
+        let judging = self.policies.get(&tenant.isolation)?;
+        let (endpoint, relations) = match judging.by_relations {
+            true => {
+                let endpoint = &tenant.placement.endpoint;
+                (Some(endpoint.clone()), Some(self.catalogs.get(endpoint)?))
+            }
+            false => (None, None),
+        };
+        let key = (tenant.isolation.clone(), endpoint);
         let restrictions = tenant.restrictions();
-        if restrictions == Restrictions::default() {
-            return self.free.get(&tenant.isolation).cloned();
-        }
-        let mut policy = self.policies.get(&tenant.isolation)?.clone();
-        let key = (tenant.isolation.clone(), restrictions);
-        let mut restricted = self
-            .restricted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(guard) = restricted.get(&key).and_then(Weak::upgrade) {
+        let mut made = self.made();
+        if let Some(guard) = made.find(&key, restrictions)
+            // The server of this name may be another one now.
+            && guard.relations().map(Arc::as_ptr) == relations.as_ref().map(Arc::as_ptr)
+        {
             return Some(guard);
         }
-        restricted.retain(|_, guard| guard.strong_count() > 0);
+        let mut policy = judging.policy.clone();
         policy.read_only = restrictions.read_only;
         let times = restrictions.times();
         policy.most = times.map(|(name, most)| (name.into(), most)).collect();
-        let guard = Arc::new(Guard::new(policy));
-        restricted.insert(key, Arc::downgrade(&guard));
+        let guard = Arc::new(match relations {
+            Some(relations) => Guard::of_database(policy, relations),
+            None => Guard::new(policy),
+        });
+        made.add(key, restrictions, &guard);
         Some(guard)
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Made {
+    fn find(&self, key: &Key, restrictions: Restrictions) -> Option<Arc<Guard>> {
+        if restrictions == Restrictions::default() {
+            return self.free.get(key).cloned();
+        }
+        let restricted = self.restricted.get(&(key.clone(), restrictions));
+        restricted.and_then(Weak::upgrade)
+    }
+
+    fn add(&mut self, key: Key, restrictions: Restrictions, guard: &Arc<Guard>) {
+        if restrictions == Restrictions::default() {
+            self.free.insert(key, guard.clone());
+            return;
+        }
+        self.restricted.retain(|_, guard| guard.strong_count() > 0);
+        let guard = Arc::downgrade(guard);
+        self.restricted.insert((key, restrictions), guard);
     }
 }

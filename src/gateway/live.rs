@@ -1,6 +1,7 @@
 //! What the settings make, replaced as a whole when they change.
 
-use super::guards::{Guards, Policies};
+use super::catalogs::{Catalogs, rests_on_settings};
+use super::guards::{Guards, Judging, Policies};
 use crate::config::{
     self, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
 };
@@ -32,13 +33,18 @@ pub(super) struct Live {
 impl Live {
     /// What `settings` make, the directory taken out of them; what they leave as
     /// it was `before` is kept.
-    pub(super) fn new(settings: &mut Settings, before: Option<&Self>) -> io::Result<Self> {
+    pub(super) fn new(
+        settings: &mut Settings,
+        before: Option<&Self>,
+        catalogs: &Arc<Catalogs>,
+    ) -> io::Result<Self> {
         let policies = policies(settings);
         let guards = match before {
             Some(before) if before.policies() == Some(&policies) => before.guards.clone(),
             _ => {
                 let workers = 0..settings.listen.workers;
-                workers.map(|_| Guards::new(policies.clone())).collect()
+                let guards = |_| Guards::new(policies.clone(), catalogs.clone());
+                workers.map(guards).collect()
             }
         };
         let previous = before.map(|before| &*before.authenticator);
@@ -114,7 +120,10 @@ fn policies(settings: &Settings) -> Policies {
         let mut policy = Policy::new(settings.guard, names);
         policy.max_length = settings.listen.max_statement;
         policy.shares_tables = matches!(kind, IsolationKind::Setting { .. });
-        policy
+        Judging {
+            policy,
+            by_relations: rests_on_settings(kind),
+        }
     };
     let isolations = settings.isolations.iter();
     let policies = isolations.map(|(name, isolation)| (name.clone(), policy(&isolation.kind)));

@@ -1,6 +1,7 @@
 //! The life of the process: listening, admitting clients, draining.
 
 mod admit;
+mod catalogs;
 mod control;
 mod greeting;
 mod guards;
@@ -21,6 +22,7 @@ use crate::pool::Pools;
 use crate::session::{Interner, Parsing, Registry};
 use crate::transport;
 use arc_swap::ArcSwap;
+use catalogs::Catalogs;
 use live::Live;
 use places::Places;
 use seats::Seats;
@@ -55,6 +57,7 @@ struct Shared {
     /// What the settings make.
     live: ArcSwap<Live>,
     pools: Pools,
+    catalogs: Arc<Catalogs>,
     registry: Arc<Registry>,
     interner: Arc<Interner>,
     parsing: Arc<Parsing>,
@@ -119,6 +122,7 @@ impl Gateway {
         let workers = Workers::start(workers, &shared, &stop)?;
         let sweeper = tokio::spawn(sweep(shared.clone()));
         let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
+        let reader = tokio::spawn(shared.catalogs.clone().follow());
         let accepting: Vec<_> = listeners
             .into_iter()
             .map(|listener| tokio::spawn(accept(listener, workers.clone())))
@@ -138,6 +142,7 @@ impl Gateway {
         };
         sweeper.abort();
         watchdog.abort();
+        reader.abort();
         if drained {
             shared.pools.close().await;
         }
@@ -148,8 +153,10 @@ impl Gateway {
 
 impl Shared {
     fn new(settings: &mut Settings) -> io::Result<Self> {
-        let live = Live::new(settings, None)?;
+        let catalogs = Catalogs::new(settings.servers.clone(), &settings.isolations);
+        let live = Live::new(settings, None, &catalogs)?;
         Ok(Self {
+            catalogs,
             live: ArcSwap::from_pointee(live),
             pools: Pools::new(settings.servers.clone(), live::pool_settings(settings)),
             registry: Arc::default(),

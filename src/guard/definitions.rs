@@ -83,6 +83,7 @@ pub(super) fn create_table_as(
     let into = into.filter(|into| into.on_commit != OnCommitAction::ONCOMMIT_DROP);
     relation(inspection, into.and_then(|into| into.rel()));
     if statement.objtype == ObjectType::OBJECT_MATVIEW {
+        inspection.effects.redefines = true;
         return Visit::Descend(Scope::View);
     }
     Visit::Descend(scope)
@@ -91,6 +92,7 @@ pub(super) fn create_table_as(
 /// Judges CREATE VIEW.
 pub(super) fn create_view(inspection: &mut Inspection<'_>, statement: &ViewStmt) -> Visit {
     relation(inspection, statement.view());
+    inspection.effects.redefines = true;
     if statement.view().is_some_and(is_temporary) {
         inspection.refuse(&rules::OPAQUE, || {
             "CREATE TEMPORARY VIEW is not allowed through pgtenant".to_owned()

@@ -159,6 +159,7 @@ fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
             }
         }
         Some(Call::Seed) => inspection.effects.seeds = true,
+        Some(Call::Draw) => inspection.effects.draws = true,
         // With three arguments it takes no text.
         Some(Call::Caught(_)) if name == "ts_rewrite" && call.args().len() == 3 => {}
         Some(Call::Caught(rule)) => inspection.refuse(rule, || not_allowed(name)),
@@ -189,6 +190,7 @@ fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
             }
         }
         Some(Call::Seed) => inspection.effects.seeds = true,
+        Some(Call::Draw) => inspection.effects.draws = true,
         Some(Call::Caught(rule)) => inspection.refuse(rule, || not_allowed(name)),
         None => {}
     }

@@ -15,6 +15,8 @@ pub(super) enum Call {
     Lock(Option<&'static Rule>),
     /// It changes the state of `random()`.
     Seed,
+    /// It reads that state, and moves it on.
+    Draw,
     /// A rule catches it.
     Caught(&'static Rule),
 }
@@ -252,6 +254,8 @@ const CALLS: &[(&str, Call)] = &[
         Call::Caught(&rules::TEXT_AS_SQL),
     ),
     ("query_to_xmlschema", Call::Caught(&rules::TEXT_AS_SQL)),
+    ("random", Call::Draw),
+    ("random_normal", Call::Draw),
     (
         "run_command_on_all_nodes",
         Call::Caught(&rules::TEXT_AS_SQL),

@@ -2,7 +2,8 @@
 
 use super::answer::Answer;
 use super::parameters::{self, Parameter, SetConfig};
-use super::plain::{self, Names};
+use super::plain;
+use super::plain_relations::Names;
 use super::policy::Policy;
 use super::rules::{self, Rule, Switch};
 use super::settings;
@@ -119,6 +120,7 @@ impl<'p> Inspection<'p> {
             stack.push(statement, Scope::Now);
             self.walk(&mut stack, place);
             self.doubt_others(statement);
+            self.effects.draws |= !statement::runs_what_it_shows(statement);
         }
         let options = self.policy.options;
         let answer = match statements.stmts().next() {
@@ -178,6 +180,7 @@ impl<'p> Inspection<'p> {
         self.refuse(rule, || message);
         self.effects.settings = TouchedSettings::Any;
         self.effects.residue = true;
+        self.effects.redefines = true;
         self.judgement(None)
     }
 
@@ -190,6 +193,7 @@ impl<'p> Inspection<'p> {
             if let Visit::Descend(scope) = visit
                 && !stack.push_children(node, scope)
             {
+                self.effects.redefines = true;
                 self.refuse(&rules::UNKNOWN, || {
                     "pgtenant has no rule for this kind of statement".to_owned()
                 });
@@ -241,6 +245,8 @@ impl<'p> Inspection<'p> {
     /// transaction alone.
     pub(super) fn set(&mut self, name: &str, local: bool) {
         let name = settings::current_name(name);
+        // Also for the transaction alone: the state stays.
+        self.effects.draws |= settings::kind(name) == settings::Kind::Seed;
         self.effects.defaults.retain(|known| *known.name != *name);
         if local {
             // A time limit says nothing about what statements mean.

@@ -9,8 +9,8 @@
 //! It reads the text alone. Code that lies in the database already (functions,
 //! operators, triggers, views, rules, constraints of domains) runs unseen: calls
 //! of functions outside pg_catalog make a statement *doubtful*, and so do relations
-//! that are not known to be plain tables ([`Guard::set_plain_relations`]). Only a
-//! sealed context or a role for each tenant holds against what they do.
+//! that are not known to be plain tables ([`PlainRelations`]). Only a sealed context or
+//! a role for each tenant holds against what they do.
 //!
 //! The text is limited ([`Policy::max_length`]), because parsing can take 130 times
 //! its length in memory, and half a second for each MiB (measured on
@@ -28,6 +28,7 @@ mod limits;
 mod own_session;
 mod parameters;
 mod plain;
+mod plain_relations;
 mod policy;
 mod prepared;
 mod relations;
@@ -42,6 +43,7 @@ mod verdict;
 
 pub use answer::{Answer, Question, Target};
 pub use parameters::{Parameter, SetConfig};
+pub use plain_relations::{Mark, PlainRelations, Unsettled};
 pub use policy::Policy;
 pub use prepared::SqlName;
 pub use rules::{Rule, Switch, rules};
@@ -49,8 +51,7 @@ pub use verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 
 use cache::Cache;
 use inspection::{Inspection, Judgement};
-use plain::Names;
-use std::collections::HashSet;
+use plain_relations::Names;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -58,6 +59,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// by the full text, or by its shape where literals do not matter.
 pub struct Guard {
     policy: Policy,
+    /// `None`: no statement is doubtful for the relations that it names.
+    relations: Option<Arc<PlainRelations>>,
     memory: Mutex<Memory>,
     /// The verdict on most statements: it passes and does nothing that lasts.
     harmless: Arc<Verdict>,
@@ -66,20 +69,54 @@ pub struct Guard {
 /// What changes with time.
 struct Memory {
     cache: Cache,
-    /// The plain tables that the cached verdicts rest on; `None`: not known.
+    /// The plain tables that the cached verdicts rest on.
     plain: Option<Arc<Names>>,
+    /// What they are as of.
+    as_of: u64,
+}
+
+impl Memory {
+    /// Goes by the plain tables that are known now. What is cached is forgotten if
+    /// they are others.
+    fn follow(&mut self, relations: &PlainRelations, cache_size: usize) {
+        if self.as_of == relations.as_of() {
+            return;
+        }
+        let (as_of, names) = relations.in_force();
+        self.as_of = as_of;
+        if self.plain.as_ref() != Some(&names) {
+            self.cache = Cache::new(cache_size);
+        }
+        self.plain = Some(names);
+    }
 }
 
 impl Guard {
     /// A guard for one isolation; each worker has its own.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
+        Self::with(policy, None)
+    }
+
+    /// The same for one database, in which a statement is doubtful that names a
+    /// relation outside pg_catalog and information_schema that is not known as a
+    /// plain table, because code may stand behind it.
+    #[must_use]
+    pub fn of_database(policy: Policy, relations: Arc<PlainRelations>) -> Self {
+        Self::with(policy, Some(relations))
+    }
+
+    fn with(policy: Policy, relations: Option<Arc<PlainRelations>>) -> Self {
+        let known = relations.as_ref().map(|relations| relations.in_force());
+        let (as_of, plain) = known.unzip();
         Self {
             memory: Mutex::new(Memory {
                 cache: Cache::new(policy.cache_size),
-                plain: None,
+                plain,
+                as_of: as_of.unwrap_or_default(),
             }),
             policy,
+            relations,
             harmless: Arc::default(),
         }
     }
@@ -92,12 +129,15 @@ impl Guard {
     #[must_use]
     pub fn inspect(&self, sql: &[u8]) -> Arc<Verdict> {
         let known = self.with_memory(|memory| {
+            if let Some(relations) = &self.relations {
+                memory.follow(relations, self.policy.cache_size);
+            }
             let verdict = memory.cache.get(sql);
-            verdict.ok_or_else(|| memory.plain.clone())
+            verdict.ok_or_else(|| (memory.as_of, memory.plain.clone()))
         });
-        let plain = match known {
+        let (as_of, plain) = match known {
             Ok(verdict) => return verdict,
-            Err(plain) => plain,
+            Err(known) => known,
         };
         let Judgement { verdict, key } = judge(&self.policy, plain.as_deref(), sql);
         let verdict = if verdict == *self.harmless {
@@ -107,28 +147,26 @@ impl Guard {
         };
         self.with_memory(|memory| {
             // It may rest on what is not so any more.
-            if memory.plain.as_ref().map(Arc::as_ptr) == plain.as_ref().map(Arc::as_ptr) {
+            if memory.as_of == as_of {
                 memory.cache.insert(sql, key, Arc::clone(&verdict));
             }
         });
         verdict
     }
 
-    /// Tells which relations are plain tables, by their names without schema, as
-    /// in pg_class. From then on a statement that names another relation outside
-    /// pg_catalog and information_schema is doubtful, because code may stand
-    /// behind it.
-    ///
-    /// A name belongs to the set if every relation outside those schemas that bears
-    /// it is an ordinary or partitioned table without rules. Verdicts that were
-    /// given before stay what they are: for a statement that is kept, ask again.
-    pub fn set_plain_relations(&self, plain: Arc<HashSet<Box<str>>>) {
-        self.with_memory(|memory| {
-            if memory.plain.as_ref() != Some(&plain) {
-                memory.cache = Cache::new(self.policy.cache_size);
-                memory.plain = Some(plain);
-            }
-        });
+    /// What a verdict rests on that is given from now on: the number is another one
+    /// once other relations are known as plain tables. A verdict that is kept holds
+    /// while it is the same.
+    #[must_use]
+    pub fn as_of(&self) -> u64 {
+        let relations = self.relations.as_ref();
+        relations.map_or(0, |relations| relations.as_of())
+    }
+
+    /// The plain tables that it goes by, where it does.
+    #[must_use]
+    pub fn relations(&self) -> Option<&Arc<PlainRelations>> {
+        self.relations.as_ref()
     }
 
     /// What to do with a statement that waits for its parameters
@@ -157,10 +195,23 @@ impl Guard {
         Arc::ptr_eq(verdict, &self.harmless) && self.policy.options.opaque != Permission::Allow
     }
 
+    /// Whether the effects of statements tell which can have drawn on the state of
+    /// `random()`: not where code can run behind a relation, or behind anything.
+    #[must_use]
+    pub fn sees_draws(&self) -> bool {
+        self.relations.is_some() && self.policy.options.opaque != Permission::Allow
+    }
+
     /// The longest statement that it takes, in bytes.
     #[must_use]
     pub fn longest(&self) -> usize {
         self.policy.max_length
+    }
+
+    /// Whether both refuse the same.
+    #[must_use]
+    pub fn judges_like(&self, other: &Self) -> bool {
+        self.policy == other.policy
     }
 
     /// What the guard was told.

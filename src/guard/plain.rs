@@ -6,13 +6,10 @@
 use super::expression::is_temporary_schema;
 use super::folding::is_certain;
 use super::inspection::Scope;
+use super::plain_relations::Names;
 use super::tree::Stack;
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{RangeVar, WithClause};
-use std::collections::HashSet;
-
-/// The names of relations that are known to be plain tables.
-pub(super) type Names = HashSet<Box<str>>;
 
 /// Whether `relation` is a plain table or PostgreSQL's own, if it is a relation:
 /// without a schema it can be a part of its statement.

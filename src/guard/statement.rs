@@ -24,6 +24,7 @@ pub(super) fn visit(
         });
         inspection.effects.residue |= definitions::leaves_residue(node);
         inspection.effects.locks |= matches!(node, Node::ListenStmt(_));
+        inspection.effects.redefines |= matches!(node, Node::RuleStmt(_));
         return match node {
             // What can be seen of it is judged all the same.
             Node::CreateFunctionStmt(_)
@@ -89,6 +90,10 @@ pub(super) fn visit(
             Visit::Skip
         }
         Node::DeallocateStmt(statement) => prepared::deallocate(inspection, statement, place),
+        Node::RenameStmt(statement) => {
+            effects.redefines |= statement.rename_type != ObjectType::OBJECT_COLUMN;
+            Visit::Skip
+        }
         Node::AlterEnumStmt(_)
         | Node::AlterCollationStmt(_)
         | Node::AlterObjectSchemaStmt(_)
@@ -99,7 +104,6 @@ pub(super) fn visit(
         | Node::CommentStmt(_)
         | Node::ConstraintsSetStmt(_)
         | Node::FetchStmt(_)
-        | Node::RenameStmt(_)
         | Node::UnlistenStmt(_)
         | Node::VariableShowStmt(_) => Visit::Skip,
         // Their children decide, or they are unknown to the tree as well.
@@ -183,6 +187,28 @@ fn refused(node: Node<'_>) -> Option<(&'static Rule, &'static str)> {
         Node::NotifyStmt(_) => (&rules::NOTIFY, "NOTIFY"),
         _ => return None,
     })
+}
+
+/// Whether a statement runs no code but what stands in it, as far as it reads plain
+/// tables: no triggers, defaults or constraints, and nothing that was prepared.
+pub(super) fn runs_what_it_shows(node: Node<'_>) -> bool {
+    match node {
+        Node::CopyStmt(statement) => !statement.is_from,
+        Node::SelectStmt(_)
+        | Node::ClosePortalStmt(_)
+        | Node::DeallocateStmt(_)
+        | Node::DeclareCursorStmt(_)
+        | Node::DiscardStmt(_)
+        | Node::ExplainStmt(_)
+        | Node::FetchStmt(_)
+        | Node::LockStmt(_)
+        | Node::PrepareStmt(_)
+        | Node::TransactionStmt(_)
+        | Node::UnlistenStmt(_)
+        | Node::VariableSetStmt(_)
+        | Node::VariableShowStmt(_) => true,
+        _ => false,
+    }
 }
 
 /// Whether a statement sees no data and changes no setting but to its default:
@@ -306,6 +332,11 @@ fn alter_table(inspection: &mut Inspection<'_>, command: &AlterTableCmd, scope: 
         | AlterTableType::AT_ForceRowSecurity
         | AlterTableType::AT_NoForceRowSecurity => "ROW LEVEL SECURITY",
         AlterTableType::AT_ChangeOwner => "OWNER TO",
+        // Its rows may come from a foreign table then.
+        AlterTableType::AT_AddInherit | AlterTableType::AT_AttachPartition => {
+            inspection.effects.redefines = true;
+            return Visit::Descend(scope);
+        }
         _ => return Visit::Descend(scope),
     };
     inspection.refuse(&rules::POLICIES, || {

@@ -20,6 +20,14 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The same verdict for a statement that may run code which was not seen.
+    #[must_use]
+    pub fn doubted(&self) -> Self {
+        let mut doubted = self.clone();
+        doubted.effects.doubtful = true;
+        doubted
+    }
+
     /// The memory that it takes, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -116,6 +124,10 @@ pub struct Effects {
     pub clears_residue: bool,
     /// It changes `random()`'s state, which DISCARD ALL does not reset.
     pub seeds: bool,
+    /// It may read or change that state, by a call that it shows or as a statement
+    /// of another kind than those that run nothing but what they show. What is
+    /// doubtful, writes or leaves something may do it as well.
+    pub draws: bool,
     /// It writes rows, so that triggers, defaults and generated columns may run
     /// code that the guard does not see: the tenant is to be attached again
     /// before the connection's next use.
@@ -123,6 +135,9 @@ pub struct Effects {
     /// It runs code that the guard cannot see into (DO, CALL, functions outside
     /// pg_catalog): attach again before the connection's next use.
     pub doubtful: bool,
+    /// It may give the name of a plain table to another relation (a view, …), or
+    /// put code behind a plain table (a rule, …).
+    pub redefines: bool,
 }
 
 impl Effects {

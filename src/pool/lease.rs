@@ -3,7 +3,7 @@
 use super::queue::{self, AccountId, Outcome, SETTLE_LIMIT, Ticket};
 use super::reclaim::Holder;
 use super::{CheckoutError, Pool, closing, lock};
-use crate::attach::{AttachError, Attaching, Bound, Cleanup, Parked, SessionSettings};
+use crate::attach::{AttachError, Attaching, Bound, Cleanup, Parked, Random, SessionSettings};
 use crate::protocol::backend::TransactionStatus;
 use crate::server::Connection;
 use crate::tenant::SharedTenant;
@@ -313,9 +313,10 @@ async fn in_time<T>(
 
 impl Lease<Bound> {
     /// Gives the connection back. `cleanup`: what its client has left in the
-    /// session, at worst; that is taken away at once.
-    pub fn give_back(self, cleanup: Cleanup) {
-        self.map(|connection| connection.park(cleanup)).give_back();
+    /// session, at worst; that is taken away at once. `random`: what it may know.
+    pub fn give_back(self, cleanup: Cleanup, random: Random) {
+        self.map(|connection| connection.park(cleanup, random))
+            .give_back();
     }
 }
 

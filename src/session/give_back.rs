@@ -6,7 +6,7 @@ use super::engine::Pinned;
 use super::leaving::Leaving;
 use super::settings::{self, round_trip};
 use super::{Exchange, Session};
-use crate::attach::{AttachError, Bound, Cleanup};
+use crate::attach::{AttachError, Bound, Cleanup, Random};
 use crate::pool::Lease;
 use crate::server::Connection;
 use std::io;
@@ -99,6 +99,10 @@ impl Session {
     fn give_back(&mut self, exchange: Exchange, aftermath: Aftermath) {
         let Exchange { mut lease, link } = exchange;
         let mut cleanup = link.cleanup;
+        let random = match self.engine.guard.sees_draws() {
+            true => link.random,
+            false => Random::Seen,
+        };
         if self.engine.settings.forget_touched() {
             cleanup = cleanup.max(Cleanup::ResetAll);
         }
@@ -107,13 +111,13 @@ impl Session {
         }
         link.put_away();
         match aftermath {
-            Aftermath::None => lease.give_back(cleanup),
+            Aftermath::None => lease.give_back(cleanup, random),
             Aftermath::Possible => {
                 let settled = self.engine.registration.settled();
                 tokio::spawn(async move {
                     let answered = after_requests(settled, lease.connection_mut());
                     match timeout(LIMIT, answered).await {
-                        Ok(Ok(())) => lease.give_back(cleanup),
+                        Ok(Ok(())) => lease.give_back(cleanup, random),
                         _ => lease.abandon(),
                     }
                 });

@@ -57,7 +57,7 @@ impl Membership {
         let (old, new) = (&before.tenant, &self.tenant);
         let (may, may_now) = (old.restrictions(), new.restrictions());
         let judged_otherwise = if may == may_now {
-            !Arc::ptr_eq(&before.guard, &self.guard)
+            !self.guard.judges_like(&before.guard)
         } else {
             // Restrictions have guards of their own.
             before.guard.options() != self.guard.options()

@@ -25,6 +25,8 @@ const SMALL: usize = 4 << 10;
 pub(super) struct Statement {
     pub(super) prepared: Arc<Prepared>,
     pub(super) verdict: Arc<Verdict>,
+    /// What the verdict rests on, at least: [`Guard::as_of`].
+    pub(super) as_of: u64,
     /// The client's settings when it prepared the statement.
     pub(super) own: SessionSettings,
     /// When the client prepared it: what was prepared before may be out of date.
@@ -34,15 +36,17 @@ pub(super) struct Statement {
 }
 
 impl Statement {
-    /// What a client prepares now.
+    /// What a client prepares now. `as_of`: what the verdict rests on.
     pub(super) fn new(
         prepared: Arc<Prepared>,
         verdict: Arc<Verdict>,
+        as_of: u64,
         own: &SessionSettings,
     ) -> Self {
         Self {
             prepared,
             verdict,
+            as_of,
             own: own.clone(),
             since: Moment::now(),
             shape: None,
@@ -53,6 +57,22 @@ impl Statement {
     fn sql(&self) -> &[u8] {
         let text = self.prepared.tail().split(|byte| *byte == 0).next();
         text.unwrap_or_default()
+    }
+
+    /// The statement with the guard's verdict of now. A long text, which would keep
+    /// others waiting, is doubted instead: all else is said of it already.
+    pub(super) fn judged_now(&self, guard: &Guard) -> Self {
+        let as_of = guard.as_of();
+        let verdict = if self.sql().len() > LONG_STATEMENT {
+            Arc::new(self.verdict.doubted())
+        } else {
+            guard.inspect(self.sql())
+        };
+        Self {
+            verdict,
+            as_of,
+            ..self.clone()
+        }
     }
 
     /// What it takes under this name, in bytes.
@@ -147,6 +167,20 @@ impl Statements {
         }
     }
 
+    /// Puts a statement of the same text in the place of one, if that is still there.
+    pub(super) fn update(&mut self, name: &[u8], old: &Arc<Statement>, new: Arc<Statement>) {
+        let slot = if name.is_empty() {
+            self.unnamed.as_mut()
+        } else {
+            self.named.get_mut(name)
+        };
+        if let Some(slot) = slot.filter(|slot| Arc::ptr_eq(slot, old)) {
+            self.bytes -= size(name, slot);
+            self.bytes += size(name, &new);
+            *slot = new;
+        }
+    }
+
     pub(super) fn remove(&mut self, name: &[u8]) {
         let gone = if name.is_empty() {
             self.unnamed.take()
@@ -169,11 +203,14 @@ impl Statements {
             left -= if judged { len } else { 0 };
             judged
         });
+        let as_of = guard.as_of();
         for statement in self.named.values_mut().chain(&mut self.unnamed) {
             let verdict = guard.inspect(statement.sql());
             self.bytes -= statement.verdict.size();
             self.bytes += verdict.size();
-            Arc::make_mut(statement).verdict = verdict;
+            let statement = Arc::make_mut(statement);
+            statement.verdict = verdict;
+            statement.as_of = as_of;
         }
     }
 
@@ -229,7 +266,7 @@ mod tests {
     fn statement(text: usize) -> Arc<Statement> {
         let prepared = Prepared::new(&vec![b'a'; text]);
         let own = SessionSettings::default();
-        Arc::new(Statement::new(prepared, Arc::default(), &own))
+        Arc::new(Statement::new(prepared, Arc::default(), 0, &own))
     }
 
     #[test]

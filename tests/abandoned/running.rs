@@ -16,7 +16,7 @@ fn one_connection() -> Options {
 fn sessions(admin: &mut Raw, condition: &str) -> usize {
     let sql = format!(
         "SELECT count(*) FROM pg_stat_activity \
-         WHERE datname = current_database() AND usename = 'wellness_app' AND {condition}"
+         WHERE datname = current_database() AND usename = 'wellness_app' AND application_name <> 'pgtenant' AND {condition}"
     );
     admin.value(&sql).parse().unwrap()
 }

@@ -5,6 +5,7 @@
 mod always;
 mod attacks;
 mod corpus;
+mod draws;
 mod effects;
 mod folding;
 mod harmless;
@@ -19,7 +20,7 @@ mod shapes;
 mod soup;
 mod speed;
 
-use pgtenant::guard::{Guard, Mode, Options, Permission, Policy};
+use pgtenant::guard::{Effects, Guard, Mode, Options, Permission, Policy};
 
 const SETTING: &str = "session.current_organization_id";
 
@@ -28,13 +29,24 @@ fn guard(protected: &str) -> Guard {
 }
 
 fn guard_with(protected: &str, opaque: Permission, channels: Permission) -> Guard {
+    Guard::new(Policy::new(options(opaque, channels), [protected]))
+}
+
+fn options(opaque: Permission, channels: Permission) -> Options {
     let mode = Mode::Enforce;
-    let options = Options {
+    Options {
         mode,
         opaque,
         channels,
-    };
-    Guard::new(Policy::new(options, [protected]))
+    }
+}
+
+/// Effects but for [`Effects::draws`], of which `draws` has the tests.
+fn but_draws(effects: &Effects) -> Effects {
+    Effects {
+        draws: false,
+        ..effects.clone()
+    }
 }
 
 fn refused(guard: &Guard, sql: &str) -> Option<&'static str> {

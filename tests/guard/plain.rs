@@ -1,12 +1,23 @@
 //! Relations that are known to be plain tables, and all others.
 
-use crate::{SETTING, guard, refused};
-use pgtenant::guard::{Effects, Guard};
+use crate::{SETTING, guard, options, refused};
+use pgtenant::guard::{Effects, Guard, Permission, PlainRelations, Policy};
 use std::sync::Arc;
 
-fn tells(guard: &Guard, names: &[&str]) {
+/// A guard of a database of which nothing is known yet.
+fn guard_of_database() -> Guard {
+    let options = options(Permission::Reject, Permission::Reject);
+    Guard::of_database(Policy::new(options, [SETTING]), Arc::default())
+}
+
+fn relations(guard: &Guard) -> &Arc<PlainRelations> {
+    guard.relations().unwrap()
+}
+
+fn tells(guard: &Guard, names: &[&str]) -> bool {
     let names = names.iter().map(|name| Box::from(*name)).collect();
-    guard.set_plain_relations(Arc::new(names));
+    let relations = relations(guard);
+    relations.publish(relations.mark(), names)
 }
 
 fn is_doubtful(guard: &Guard, sql: &str) -> bool {
@@ -19,7 +30,7 @@ fn is_doubtful(guard: &Guard, sql: &str) -> bool {
 
 #[test]
 fn a_relation_that_is_not_known_as_a_plain_table_makes_a_statement_doubtful() {
-    let guard = guard(SETTING);
+    let guard = guard_of_database();
     tells(&guard, &["users", "t", "日本", "İller", "É"]);
     for sql in [
         "SELECT * FROM v",
@@ -72,7 +83,7 @@ fn a_relation_that_is_not_known_as_a_plain_table_makes_a_statement_doubtful() {
 
 #[test]
 fn plain_tables_and_parts_of_the_statement_do_not() {
-    let guard = guard(SETTING);
+    let guard = guard_of_database();
     tells(&guard, &["users", "t", "日本"]);
     for sql in [
         "SELECT 1",
@@ -108,16 +119,98 @@ fn plain_tables_and_parts_of_the_statement_do_not() {
 }
 
 #[test]
-fn until_they_are_told_no_relation_is_doubtful() {
+fn until_they_are_told_every_relation_is_doubtful_but_those_of_postgresql() {
+    let guard = guard_of_database();
+    assert!(is_doubtful(&guard, "SELECT * FROM t"));
+    assert!(!is_doubtful(&guard, "SELECT relname FROM pg_class"));
+    tells(&guard, &["t"]);
+    assert!(!is_doubtful(&guard, "SELECT * FROM t"));
+    relations(&guard).forget();
+    assert!(is_doubtful(&guard, "SELECT * FROM t"));
+}
+
+#[test]
+fn where_relations_do_not_matter_none_is_doubtful() {
     let guard = guard(SETTING);
     assert!(!is_doubtful(&guard, "SELECT * FROM v"));
-    tells(&guard, &[]);
-    assert!(is_doubtful(&guard, "SELECT * FROM v"));
+    assert_eq!(guard.as_of(), 0);
+}
+
+#[test]
+fn all_guards_of_a_database_go_by_what_one_of_them_is_told() {
+    let guard = guard_of_database();
+    let options = options(Permission::Reject, Permission::Reject);
+    let policy = Policy::new(options, [SETTING]);
+    let other = Guard::of_database(policy.clone(), relations(&guard).clone());
+    assert!(is_doubtful(&other, "SELECT * FROM t"));
+    tells(&guard, &["t"]);
+    let later = Guard::of_database(policy, relations(&guard).clone());
+    for guard in [&guard, &other, &later] {
+        assert!(!is_doubtful(guard, "SELECT * FROM t"));
+        assert_eq!(guard.as_of(), later.as_of());
+    }
+}
+
+#[test]
+fn while_a_transaction_may_change_what_names_mean_every_relation_is_doubtful() {
+    let guard = guard_of_database();
+    tells(&guard, &["t"]);
+    let before = guard.as_of();
+    let unsettled = relations(&guard).unsettle();
+    assert!(is_doubtful(&guard, "SELECT * FROM t"));
+    assert_ne!(guard.as_of(), before);
+    assert!(!tells(&guard, &["t"]));
+    drop(unsettled);
+    assert!(is_doubtful(&guard, "SELECT * FROM t"));
+    assert!(tells(&guard, &["t"]));
+    assert!(!is_doubtful(&guard, "SELECT * FROM t"));
+}
+
+#[test]
+fn what_may_put_code_behind_a_name_says_so() {
+    let guard = guard(SETTING);
+    let redefines = |sql: &str| guard.inspect(sql.as_bytes()).effects.redefines;
+    for sql in [
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE OR REPLACE VIEW v AS SELECT 1",
+        "CREATE RECURSIVE VIEW v (n) AS SELECT 1",
+        "CREATE MATERIALIZED VIEW v AS SELECT 1",
+        "CREATE SCHEMA s CREATE VIEW v AS SELECT 1",
+        "ALTER TABLE t RENAME TO u",
+        "ALTER VIEW v RENAME TO t",
+        "ALTER MATERIALIZED VIEW v RENAME TO t",
+        "ALTER INDEX v RENAME TO t",
+        "ALTER FOREIGN TABLE f RENAME TO t",
+        "ALTER TABLE t ATTACH PARTITION p DEFAULT",
+        "ALTER TABLE p INHERIT t",
+        // Those that pass where refusals are only reported.
+        "CREATE RULE r AS ON INSERT TO t DO ALSO SELECT 1",
+        "CREATE FOREIGN TABLE t (a int) SERVER s",
+        "no SQL",
+        "SELECT 1; ALTER TABLE t RENAME TO u; SELECT 1",
+    ] {
+        assert!(redefines(sql), "{sql}");
+    }
+    for sql in [
+        "SELECT 1",
+        "DROP TABLE t",
+        "DROP VIEW v",
+        "CREATE TABLE t (a int)",
+        "CREATE TEMP TABLE t AS SELECT 1",
+        "SELECT 1 INTO t",
+        "ALTER TABLE t RENAME a TO b",
+        "ALTER TABLE t ADD a int",
+        "ALTER TABLE t SET SCHEMA s",
+        "INSERT INTO t VALUES (1)",
+        "TRUNCATE t",
+    ] {
+        assert!(!redefines(sql), "{sql}");
+    }
 }
 
 #[test]
 fn other_tables_change_what_is_said_of_known_texts_and_shapes() {
-    let guard = guard(SETTING);
+    let guard = guard_of_database();
     tells(&guard, &["v"]);
     let texts = [
         "SELECT * FROM v",
@@ -136,7 +229,7 @@ fn other_tables_change_what_is_said_of_known_texts_and_shapes() {
 
 #[test]
 fn what_is_known_already_keeps_the_verdicts() {
-    let guard = guard(SETTING);
+    let guard = guard_of_database();
     tells(&guard, &["t"]);
     let first = guard.inspect(b"UPDATE t SET a = 1");
     tells(&guard, &["t"]);
@@ -147,7 +240,7 @@ fn what_is_known_already_keeps_the_verdicts() {
 
 #[test]
 fn many_queries_of_one_statement_are_told_in_time() {
-    let guard = guard(SETTING);
+    let guard = guard_of_database();
     tells(&guard, &[]);
     let queries: Vec<_> = (0..20_000).map(|n| format!("q{n} AS (TABLE q0)")).collect();
     let sql = format!("WITH RECURSIVE {} SELECT 1", queries.join(", "));

@@ -87,7 +87,7 @@ impl<'a> Pair<'a> {
         self.proxy = start_proxy(self.plain, &self.databases[1]);
         wait_until("no session is left", || {
             let stop = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-                        WHERE datname = current_database() AND usename = 'wellness_app'";
+                        WHERE datname = current_database() AND usename = 'wellness_app' AND application_name <> 'pgtenant'";
             self.admins[1].value(stop) == "0"
         });
         self.next = self.plain.client_of(&self.databases[1], &self.proxy, NEXT);
@@ -140,7 +140,7 @@ impl<'a> Pair<'a> {
         // What was sent last may still run there.
         wait_until("PostgreSQL's own clients are gone", || {
             let sql = "SELECT count(*) FROM pg_stat_activity \
-                       WHERE datname = current_database() AND usename = 'wellness_app'";
+                       WHERE datname = current_database() AND usename = 'wellness_app' AND application_name <> 'pgtenant'";
             self.admins[0].value(sql) == "0"
         });
         self.look()?;
@@ -169,10 +169,10 @@ impl<'a> Pair<'a> {
              (SELECT 'advisory lock' FROM pg_locks WHERE locktype = 'advisory' AND database = \
               (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1), \
              (SELECT string_agg(state || ': ' || query, ', ') FROM pg_stat_activity \
-              WHERE datname = current_database() AND usename = 'wellness_app' \
+              WHERE datname = current_database() AND usename = 'wellness_app' AND application_name <> 'pgtenant' \
               AND (state <> 'idle' OR xact_start IS NOT NULL)), \
              (SELECT count(*) || ' connections' FROM pg_stat_activity \
-              WHERE datname = current_database() AND usename = 'wellness_app' \
+              WHERE datname = current_database() AND usename = 'wellness_app' AND application_name <> 'pgtenant' \
               HAVING count(*) > 1))";
         let deadline = Instant::now() + BOUND;
         loop {

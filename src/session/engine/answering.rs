@@ -97,7 +97,7 @@ impl Engine {
             return Err(name_taken(&name));
         }
         let prepared = Prepared::new(parse.tail);
-        let statement = Statement::new(prepared, verdict.clone(), &self.settings.own);
+        let statement = Statement::new(prepared, verdict.clone(), self.as_of, &self.settings.own);
         let statement = Arc::new(statement);
         // Nothing is outstanding when it is its turn.
         if !self

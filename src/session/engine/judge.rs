@@ -1,5 +1,6 @@
 //! Verdicts on statements.
 
+use super::super::statements::Statement;
 use super::client_side::MAX_NAMES;
 use super::refusal::layout;
 use super::{Engine, Step, Up};
@@ -30,7 +31,8 @@ pub(in crate::session) enum Ruling {
 }
 
 /// A verdict that lets its statement go to the server. Only
-/// [`Engine::admit_to_server`] and [`Engine::admit_until_bind`] make one, and no
+/// [`Engine::admit_to_server`] and [`Engine::admit_until_bind`] make one (or make it
+/// stricter), and no
 /// Query or Parse [passes](super::ClientSide::pass_statement) without it.
 #[derive(Debug, Clone)]
 pub(in crate::session) struct Admitted(Arc<Verdict>);
@@ -45,6 +47,19 @@ impl Admitted {
     }
 }
 
+impl Judged {
+    fn doubted(self) -> Self {
+        match self {
+            Self::Raw(verdict) => Self::Raw(Arc::new(verdict.doubted())),
+            Self::Ruled(Ruling::Pass(Admitted(verdict))) => {
+                Self::Ruled(Ruling::Pass(Admitted(Arc::new(verdict.doubted()))))
+            }
+            // Nothing of it runs on the server.
+            Self::Ruled(Ruling::Answer(verdict)) => Self::Ruled(Ruling::Answer(verdict)),
+        }
+    }
+}
+
 /// Why there is no verdict yet, or no passing one.
 pub(super) enum Unjudged {
     Long,
@@ -55,7 +70,14 @@ impl Engine {
     /// What becomes of the statement of a Query or Parse at the buffer's head, unless
     /// it is refused.
     pub(super) fn judge(&mut self, header: Header) -> Result<Ruling, Unjudged> {
-        let verdict = match self.judged.take() {
+        // Before the guard is asked: its verdict rests on this or on later.
+        let as_of = std::mem::replace(&mut self.as_of, self.guard.as_of());
+        let mut judged = self.judged.take();
+        if as_of != self.as_of {
+            // It has waited, and what was a plain table may be a view now.
+            judged = judged.map(Judged::doubted);
+        }
+        let verdict = match judged {
             Some(Judged::Ruled(ruling)) => return Ok(ruling),
             Some(Judged::Raw(verdict)) => Some(verdict),
             None => None,
@@ -70,6 +92,21 @@ impl Engine {
         self.lost_in(sql, &verdict)
             .and_then(|()| self.rule(header, verdict))
             .map_err(Unjudged::Refused)
+    }
+
+    /// A prepared statement with the verdict that it gets now: what was a plain
+    /// table when it was prepared may be a view.
+    pub(super) fn with_verdict_of_now(
+        &mut self,
+        name: &[u8],
+        statement: Arc<Statement>,
+    ) -> Arc<Statement> {
+        if statement.as_of == self.guard.as_of() {
+            return statement;
+        }
+        let now = Arc::new(statement.judged_now(&self.guard));
+        self.statements.update(name, &statement, now.clone());
+        now
     }
 
     /// What becomes of a message without a verdict that lets it pass.

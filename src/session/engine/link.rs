@@ -4,8 +4,8 @@ use super::super::scan::Scan;
 use super::followup::Followup;
 use super::outstanding::Outstanding;
 use super::portals::Portals;
-use crate::attach::Cleanup;
-use crate::guard::Verdict;
+use crate::attach::{Cleanup, Random};
+use crate::guard::{Unsettled, Verdict};
 use crate::protocol::backend::TransactionStatus;
 use crate::server::{Pipe, PreparedId};
 use postgres_protocol::message::frontend as write;
@@ -42,8 +42,12 @@ pub(in crate::session) struct Link {
     pub(super) temporary: BTreeSet<Box<str>>,
     /// What is left in the session for the next user, at worst.
     pub(in crate::session) cleanup: Cleanup,
+    /// What the client may know of the state of `random()`, where the guard sees it.
+    pub(in crate::session) random: Random,
     /// Code may have run since the tenant was attached that has changed it.
     pub(super) doubted: bool,
+    /// The transaction may give the names of plain tables to other relations.
+    pub(super) unsettled: Option<Unsettled>,
     /// How many DEALLOCATE of the query string in front are complete.
     pub(super) deallocated: usize,
     /// The statement that was described to us last.
@@ -135,7 +139,9 @@ impl Link {
             pinned: Pinned::No,
             temporary: BTreeSet::new(),
             cleanup: Cleanup::None,
+            random: Random::Unseen,
             doubted: false,
+            unsettled: None,
             deallocated: 0,
             described: None,
             local: false,

@@ -71,6 +71,8 @@ pub(super) struct Engine {
     pub(super) settings: Settings,
     /// The verdict on the statement at the head of the buffer.
     pub(super) judged: Option<Judged>,
+    /// What that verdict rests on, at least: [`Guard::as_of`].
+    as_of: u64,
     /// Whose connections are attached to.
     pub(super) tenant: SharedTenant,
     interner: Arc<Interner>,
@@ -163,6 +165,7 @@ impl Engine {
             statements: Statements::default(),
             settings: Settings::new(parts.asked, parts.startup),
             judged: None,
+            as_of: 0,
             tenant: parts.tenant,
             interner: parts.interner,
             portals: Vec::new(),

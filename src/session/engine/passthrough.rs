@@ -37,11 +37,14 @@ impl Engine {
         self.client.scan.pass(&self.client.input, passed);
     }
 
-    /// Whether the unnamed statement is there, and does nothing to be noted.
+    /// Whether the unnamed statement is there, and does nothing to be noted, as far
+    /// as is known now.
     fn binds_plainly(&self, link: &Link) -> bool {
         link.has_unnamed
             && match self.known(b"", Some(link)) {
-                Known::Statement(unnamed) => self.guard.is_harmless(&unnamed.verdict),
+                Known::Statement(unnamed) => {
+                    self.guard.is_harmless(&unnamed.verdict) && unnamed.as_of == self.guard.as_of()
+                }
                 Known::Missing | Known::Unsure => false,
             }
     }

@@ -2,10 +2,11 @@
 
 use super::Engine;
 use super::link::{Link, Pinned};
-use crate::attach::Cleanup;
+use crate::attach::{Cleanup, Random};
 use crate::config::Pin;
 use crate::guard::Effects;
 use crate::guard::Permission;
+use crate::guard::PlainRelations;
 use crate::guard::TouchedSettings;
 use crate::guard::Verdict;
 use crate::protocol::ClientError;
@@ -23,6 +24,14 @@ impl Engine {
     ) -> Result<(), ClientError> {
         let effects = &verdict.effects;
         link.local |= effects.sets_local;
+        if effects.redefines && link.unsettled.is_none() {
+            // Before it is sent: others may use what it makes as soon as it is done.
+            let relations = self.guard.relations();
+            link.unsettled = relations.map(PlainRelations::unsettle);
+        }
+        if verdict.refusal.is_some() || may_draw(effects) {
+            link.random = Random::Seen;
+        }
         if verdict.refusal.is_some() {
             // It passes because refusals are only reported: it can have done
             // anything to the session.
@@ -121,6 +130,18 @@ impl Engine {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a statement can have read or set the state of `random()`, by itself or
+/// by code that it runs unseen.
+fn may_draw(effects: &Effects) -> bool {
+    effects.draws
+        || effects.seeds
+        || effects.writes
+        || effects.doubtful
+        || effects.residue
+        || effects.locks
+        || effects.settings == TouchedSettings::Any
 }
 
 /// Whether a text is a single query, by its first word.

@@ -327,6 +327,9 @@ fn become_ready(link: &mut Link, status: TransactionStatus) {
     if status == TransactionStatus::Idle {
         link.portals.clear();
         link.local &= !link.outstanding.is_empty();
+        if link.outstanding.is_empty() && !link.unsure {
+            link.unsettled = None;
+        }
     }
 }
 

@@ -43,7 +43,7 @@ impl Engine {
         let portal: Box<[u8]> = head.portal.into();
         let name: Box<[u8]> = head.statement.into();
         let statement = match self.known(&name, Some(up.link)) {
-            Known::Statement(statement) => statement,
+            Known::Statement(statement) => self.with_verdict_of_now(&name, statement),
             Known::Unsure => return Step::Held,
             Known::Missing => return self.refuse(header, &no_statement(&name), Some(up)),
         };

@@ -67,7 +67,8 @@ impl Engine {
         };
         let own = &self.settings.own;
         let verdict = admitted.verdict().clone();
-        let statement = Arc::new(Statement::new(prepared.clone(), verdict, own));
+        let statement = Statement::new(prepared.clone(), verdict, self.as_of, own);
+        let statement = Arc::new(statement);
         let pending = up.link.outstanding.pending();
         if !self
             .statements
@@ -114,6 +115,7 @@ impl Engine {
         let is_same = |last: &&Arc<Statement>| {
             last.prepared.tail() == tail
                 && Arc::ptr_eq(&last.verdict, verdict)
+                && last.as_of == self.as_of
                 && last.own == self.settings.own
         };
         let statement = match self.statements.get(b"").filter(is_same) {
@@ -121,7 +123,8 @@ impl Engine {
             None => {
                 let prepared = Prepared::new(tail);
                 let own = &self.settings.own;
-                let statement = Arc::new(Statement::new(prepared, verdict.clone(), own));
+                let statement =
+                    Arc::new(Statement::new(prepared, verdict.clone(), self.as_of, own));
                 let pending = up.link.outstanding.pending();
                 if !self
                     .statements

@@ -1,0 +1,262 @@
+//! Reading the plain tables of one database, again and again.
+
+use crate::config::Server;
+use crate::guard::PlainRelations;
+use crate::ops::sql_client::{Database, SqlClientError};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::Statement;
+
+/// The time between the beginnings of two readings: so many times what the last
+/// one took, within these limits. So a usual catalog, which is read in a few
+/// milliseconds, is read each second, and a large one costs its server one part in
+/// a hundred of a core.
+const TIMES: u32 = 100;
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether the names are wanted sooner, after a change
+/// through the proxy; and the pause then, as above.
+const LOOK: Duration = Duration::from_millis(100);
+const TIMES_IF_WANTED: u32 = 10;
+
+/// The time between two tries to reach the database: the first, and the most.
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// Most time for one reading.
+const LIMIT: Duration = Duration::from_secs(60);
+/// The rows that are in memory twice at a time.
+const BATCH: i32 = 5_000;
+
+/// Most memory for the names of one database, in bytes.
+const MOST_BYTES: usize = 32 << 20;
+/// What a name takes beside its letters: its slot in the set, and what the
+/// allocator takes.
+const OVERHEAD: usize = 64;
+
+/// The names that plain tables alone bear, outside of PostgreSQL's own schemas.
+/// Not plain are all relations that run code when they are read, or that are of a
+/// kind which is not known here: `relhasrules` is true of views and of tables that
+/// have a rule, or had one. Rows of a parent can come from a foreign table.
+/// Indexes and types cannot be named in a query.
+const PLAIN: &str = "\
+WITH RECURSIVE fed AS (
+    SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'f'
+    UNION
+    SELECT i.inhparent FROM fed JOIN pg_catalog.pg_inherits i ON i.inhrelid = fed.oid
+)
+SELECT c.relname
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind NOT IN ('i', 'I', 'c', 't')
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+GROUP BY c.relname
+HAVING pg_catalog.bool_and(c.relkind IN ('r', 'p') AND NOT c.relhasrules
+    AND c.oid NOT IN (SELECT oid FROM fed))
+LIMIT $1";
+
+/// Why a catalog could not be read.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error(transparent)]
+    Database(#[from] SqlClientError),
+    #[error("the database did not answer within {LIMIT:?}")]
+    Timeout,
+}
+
+impl From<tokio_postgres::Error> for LoadError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// Reads now and again, for ever.
+pub(super) async fn follow(server: Server, database: Arc<str>, relations: Arc<PlainRelations>) {
+    let mut reader = Reader {
+        server,
+        database,
+        relations,
+        told: Told::Nothing,
+        retry: FIRST_RETRY,
+    };
+    loop {
+        let error = match reader.connect_and_stay().await {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        // It may be another server that answers next.
+        reader.relations.forget();
+        reader.tell_failure(&error);
+        let retry = reader.retry;
+        reader.retry = LONGEST_RETRY.min(retry * 2);
+        sleep(retry).await;
+    }
+}
+
+struct Reader {
+    server: Server,
+    database: Arc<str>,
+    relations: Arc<PlainRelations>,
+    told: Told,
+    retry: Duration,
+}
+
+/// What the log says last.
+#[derive(PartialEq)]
+enum Told {
+    Nothing,
+    Known,
+    TooMany,
+    Failed(String),
+}
+
+impl Reader {
+    async fn connect_and_stay(&mut self) -> Result<std::convert::Infallible, LoadError> {
+        let Server { user, password, .. } = &self.server;
+        let (server, password) = (&self.server, password.as_ref());
+        let mut database = Database::connect(server, &self.database, user, password).await?;
+        let statement = in_time(prepare(&database)).await?;
+        loop {
+            let begun = Instant::now();
+            // Before anything is read.
+            let mark = self.relations.mark();
+            let names = in_time(read(&mut database, &statement)).await?;
+            self.retry = FIRST_RETRY;
+            let (known, too_many) = (names.as_ref().map(HashSet::len), names.is_none());
+            if self.relations.publish(mark, names.unwrap_or_default()) {
+                self.tell(known, too_many);
+            }
+            self.pause(begun, begun.elapsed()).await;
+        }
+    }
+
+    /// Waits until it is time to read again.
+    async fn pause(&self, begun: Instant, took: Duration) {
+        let pause = (took * TIMES).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        let if_wanted = took * TIMES_IF_WANTED;
+        loop {
+            sleep(LOOK).await;
+            let passed = begun.elapsed();
+            if passed >= pause || (passed >= if_wanted && self.relations.are_wanted()) {
+                return;
+            }
+        }
+    }
+
+    fn tell(&mut self, known: Option<usize>, too_many: bool) {
+        let (server, database) = (&self.server.name, &self.database);
+        let told = if too_many { Told::TooMany } else { Told::Known };
+        if self.told == told {
+            return;
+        }
+        match known {
+            Some(tables) => tracing::info!(
+                target: "pgtenant::catalog",
+                %server,
+                %database,
+                tables,
+                "the plain tables of the database are known",
+            ),
+            None => tracing::warn!(
+                target: "pgtenant::catalog",
+                %server,
+                %database,
+                "the names of the database's tables take more than {} MiB: the tenant is attached anew after each statement that names one",
+                MOST_BYTES >> 20,
+            ),
+        }
+        self.told = told;
+    }
+
+    fn tell_failure(&mut self, error: &LoadError) {
+        let told = Told::Failed(error.to_string());
+        if self.told == told {
+            return;
+        }
+        tracing::warn!(
+            target: "pgtenant::catalog",
+            server = %self.server.name,
+            database = %self.database,
+            %error,
+            "the plain tables of the database cannot be read: the tenant is attached anew after each statement that names a relation",
+        );
+        self.told = told;
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, LoadError>>) -> Result<T, LoadError> {
+    timeout(LIMIT, work)
+        .await
+        .unwrap_or(Err(LoadError::Timeout))
+}
+
+async fn prepare(database: &Database) -> Result<Statement, LoadError> {
+    // The server ends what this end does not wait for any more.
+    let limit = format!("SET statement_timeout = {}", LIMIT.as_millis());
+    database.client.batch_execute(&limit).await?;
+    Ok(database.client.prepare(PLAIN).await?)
+}
+
+/// The names; `None`: they take too much memory.
+async fn read(
+    database: &mut Database,
+    statement: &Statement,
+) -> Result<Option<HashSet<Box<str>>>, LoadError> {
+    let most = i64::try_from(MOST_BYTES / OVERHEAD).unwrap_or(i64::MAX);
+    let transaction = database.client.build_transaction().read_only(true);
+    let transaction = transaction.start().await?;
+    let portal = transaction.bind(statement, &[&most]).await?;
+    let mut gathered = Gathered::default();
+    loop {
+        let batch = transaction.query_portal(&portal, BATCH).await?;
+        // What is not UTF-8 stays doubtful.
+        let names = batch.iter().filter_map(|row| row.try_get(0).ok());
+        names.for_each(|name| gathered.add(name));
+        if gathered.bytes > MOST_BYTES || batch.len() < BATCH.unsigned_abs() as usize {
+            break;
+        }
+    }
+    transaction.commit().await?;
+    Ok(gathered.finish())
+}
+
+/// Names, and what they take.
+#[derive(Default)]
+struct Gathered {
+    names: HashSet<Box<str>>,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn add(&mut self, name: &str) {
+        self.bytes += name.len() + OVERHEAD;
+        if self.bytes <= MOST_BYTES {
+            self.names.insert(name.into());
+        }
+    }
+
+    /// All names, if there is room for them.
+    fn finish(mut self) -> Option<HashSet<Box<str>>> {
+        self.names.shrink_to_fit();
+        (self.bytes <= MOST_BYTES).then_some(self.names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_has_all_its_names_or_none() {
+        let gathered = |count: usize| {
+            let mut gathered = Gathered::default();
+            (0..count).for_each(|n| gathered.add(&format!("table_{n:030}")));
+            (gathered.names.len(), gathered.finish().map(|all| all.len()))
+        };
+        assert_eq!(gathered(300_000), (300_000, Some(300_000)));
+        let (kept, all) = gathered(1_000_000);
+        assert!(all.is_none() && kept * OVERHEAD < MOST_BYTES);
+    }
+}
