@@ -802,6 +802,30 @@ fn after_a_reset_the_unnamed_statement_is_the_clients_again() {
     assert_eq!(client.value("SHOW client_encoding"), "UTF8");
 }
 
+/// PostgreSQL reports this alias of UTF8 as it was set, in capitals, unlike others.
+#[test]
+fn a_client_may_call_utf8_unicode() {
+    let proxy = Proxy::start(&one_connection());
+    let mut other = proxy.raw("synergy");
+    for (set, told) in [
+        ("SET client_encoding = 'UNICODE'", "UNICODE"),
+        ("SET client_encoding TO unicode", "UTF8"),
+        ("SET NAMES 'UNICODE'", "UNICODE"),
+        (
+            "SELECT set_config('client_encoding', 'UNICODE', false)",
+            "UNICODE",
+        ),
+    ] {
+        let mut client = proxy.raw("innovate");
+        client.run_ok(set);
+        assert_eq!(other.value("SHOW client_encoding"), "UTF8");
+        assert_eq!(client.value("SHOW client_encoding"), told, "{set}");
+        assert_eq!(client.value("SELECT 'ä'"), "ä");
+        client.run_ok("RESET client_encoding");
+        assert_eq!(client.value("SHOW client_encoding"), "UTF8");
+    }
+}
+
 /// What would leave the tenant; every one must be refused.
 const BREAKOUTS: &[(&str, &str)] = &[
     (

@@ -540,7 +540,8 @@ fn a_changed_pool_has_no_more_connections_than_its_size() {
     proxy.reload(|text| text.replace("wait_timeout = \"30s\"", "wait_timeout = \"29s\""));
     waiting.send_query(WHOSE);
     assert!(!waiting.has_answer());
-    let backends = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'wellness_app'";
+    let backends = "SELECT count(*) FROM pg_stat_activity \
+                    WHERE usename = 'wellness_app' AND application_name <> 'pgtenant'";
     assert_eq!(site.sql("postgres", backends), "2");
     let [first, _second] = &mut holders;
     first.run_ok("COMMIT");

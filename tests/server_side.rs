@@ -276,7 +276,10 @@ fn a_server_that_cannot_be_trusted_or_does_not_let_in_is_the_logs_business() {
         ] {
             assert!(!told.contains(detail), "{}: {told}", way.name);
         }
-        let line = proxy.wait_for_log(&format!("server={} ", way.name));
+        let line = proxy.wait_for_log(&format!(
+            "cannot open a server connection server={} ",
+            way.name
+        ));
         assert!(line.contains(reason), "{}: {line}", way.name);
         assert!(!line.contains(PASSWORD), "{line}");
     }

@@ -47,6 +47,7 @@ pub use plain_relations::{Mark, PlainRelations, Unsettled};
 pub use policy::Policy;
 pub use prepared::SqlName;
 pub use rules::{Rule, Switch, rules};
+pub use settings::is_utf8;
 pub use verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 
 use cache::Cache;

@@ -174,8 +174,9 @@ fn computed(name: &str) -> (&'static Rule, String) {
     (&rules::COMPUTED, message)
 }
 
-/// As PostgreSQL compares encoding names: letters and digits only.
-fn is_utf8(value: &str) -> bool {
+/// Whether this names the encoding UTF8. PostgreSQL compares letters and digits only.
+#[must_use]
+pub fn is_utf8(value: &str) -> bool {
     let letters = value.bytes().filter(u8::is_ascii_alphanumeric);
     let name: Vec<u8> = letters.map(|b| b.to_ascii_lowercase()).collect();
     matches!(&*name, b"utf8" | b"unicode")

@@ -5,7 +5,7 @@ use super::link::{Gate, Link, Phase};
 use super::outstanding::Reply;
 use super::{Engine, Fault};
 use crate::attach::Cleanup;
-use crate::guard::Verdict;
+use crate::guard::{self, Verdict};
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::server::{Pipe, Shape};
 use crate::transport::Buffer;
@@ -337,10 +337,11 @@ fn become_ready(link: &mut Link, status: TransactionStatus) {
 /// into tokens otherwise than the guard.
 fn misread(body: &[u8]) -> Option<&'static str> {
     let (name, value) = backend::parameter_status(body)?;
-    let pinned = [
-        ("client_encoding", "UTF8"),
-        ("standard_conforming_strings", "on"),
-    ];
-    let setting = pinned.iter().find(|(setting, _)| *setting == name)?;
-    (setting.1 != value).then_some(setting.0)
+    let (setting, as_read) = match name {
+        // The alias "UNICODE" is reported as it was set.
+        "client_encoding" => ("client_encoding", guard::is_utf8(value)),
+        "standard_conforming_strings" => ("standard_conforming_strings", value == "on"),
+        _ => return None,
+    };
+    (!as_read).then_some(setting)
 }
