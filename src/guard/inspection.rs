@@ -245,6 +245,10 @@ impl<'p> Inspection<'p> {
     /// transaction alone.
     pub(super) fn set(&mut self, name: &str, local: bool) {
         let name = settings::current_name(name);
+        if name == settings::ROLE {
+            // It is restored at most.
+            return;
+        }
         // Also for the transaction alone: the state stays.
         self.effects.draws |= settings::kind(name) == settings::Kind::Seed;
         self.effects.defaults.retain(|known| *known.name != *name);
@@ -259,6 +263,9 @@ impl<'p> Inspection<'p> {
     /// Records that the setting `name` returns to its default.
     pub(super) fn return_to_default(&mut self, name: &str, local: bool, place: Place) {
         self.set(name, local);
+        if name == settings::ROLE {
+            return;
+        }
         self.effects.defaults.push(Returned {
             name: settings::current_name(name).into(),
             local,

@@ -118,7 +118,7 @@ rules! {
         hint "The tenant is chosen by the login: connect with the credential of the other tenant."
 
     ROLE = "role" "42501"
-        catches "SET ROLE, SET SESSION AUTHORIZATION to a name, and their settings by name"
+        catches "SET ROLE and SET SESSION AUTHORIZATION to a name, and their settings by name; what restores them passes"
         why "the role of the server connection belongs to pgtenant"
         hint "Connect with the login that has the rights that are needed."
 

@@ -28,6 +28,9 @@ pub(super) fn refusal(
         let message = format!("setting \"{name}\" carries the tenant and cannot be changed");
         return Some((&rules::TENANT, message));
     }
+    if name == ROLE && restores_role(change) {
+        return None;
+    }
     if ROLE_SETTINGS.contains(&name) {
         let message = format!("setting \"{name}\" cannot be changed through pgtenant");
         return Some((&rules::ROLE, message));
@@ -84,6 +87,20 @@ pub(super) enum Kind {
 
 /// Settings that are a change of role.
 const ROLE_SETTINGS: &[&str] = &["role", "session_authorization", "is_superuser"];
+
+/// The role that SET ROLE has chosen.
+pub(super) const ROLE: &str = "role";
+
+/// Whether the role becomes that of the login again, which it is: no other can be
+/// chosen. DISCARD ALL does the same.
+fn restores_role(change: Change<'_>) -> bool {
+    match change {
+        Change::Default => true,
+        Change::List([role]) => role == "none",
+        Change::Text(role) => role == "none",
+        Change::List(_) | Change::Computed => false,
+    }
+}
 
 /// Settings that say whether transactions may write.
 const READ_ONLY_SETTINGS: &[&str] = &["transaction_read_only", "default_transaction_read_only"];

@@ -51,9 +51,10 @@ pub(crate) const ALWAYS: &[(&str, &[&str])] = &[
         "role",
         &[
             "SET ROLE postgres",
-            "SET ROLE NONE",
-            "RESET ROLE",
+            "SET ROLE 'NONE'",
             "SET LOCAL ROLE x",
+            "SELECT set_config('role', 'None', false)",
+            "SELECT set_config('role', '', false)",
             "SET \"Role\" = x",
             "SET SESSION AUTHORIZATION postgres",
             "SET LOCAL SESSION AUTHORIZATION DEFAULT",

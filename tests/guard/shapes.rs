@@ -12,6 +12,7 @@ const STRINGS: &[&str] = &[
     "'set_config(''role'', ''x'', false)'",
     "''",
     "'role'",
+    "'none'",
     "'client_encoding'",
     "'view, foreign-table'",
     "'SJIS'",
