@@ -1256,3 +1256,24 @@ fn a_cancel_request_that_comes_while_the_tenant_is_attached_ends_no_session() {
         assert!(hit > 0, "no request ever struck");
     });
 }
+
+/// The server knows statements by other names, of which two may have one text.
+#[test]
+fn an_error_names_the_statement_that_the_client_has_named() {
+    let proxy = Proxy::start(&size(1));
+    let mut client = proxy.raw("innovate");
+    let names = ["a", "b", "c", "d"];
+    let all = names
+        .iter()
+        .fold(Pipeline::new(), |all, name| all.parse(name, "SELECT 1"));
+    client.run(&all.sync()).ok();
+    for name in names {
+        let error = client
+            .run(&Pipeline::new().bind("", name, &["1"]).sync())
+            .error();
+        assert!(
+            error.message().contains(&format!("\"{name}\"")),
+            "{error:?}"
+        );
+    }
+}

@@ -33,6 +33,17 @@ impl Engine {
             None => Known::Missing,
         }
     }
+
+    /// Whether the client has a name for this statement already, or has asked for
+    /// one.
+    pub(super) fn is_named(&self, id: PreparedId, link: &Link) -> bool {
+        let asked = |reply: &Reply| match reply {
+            Reply::Parse(pending) => pending.id == Some(id),
+            _ => false,
+        };
+        (link.outstanding.has_names() && link.outstanding.newest_first().any(asked))
+            || self.statements.name_of(id).is_some()
+    }
 }
 
 fn in_flight(outstanding: &Outstanding, name: &[u8]) -> Option<Known> {

@@ -60,7 +60,12 @@ impl Engine {
             Known::Statement(_) => return Err(name_taken(&name)),
         }
         let prepared = if self.settings.are_known() && !up.link.local {
-            self.interner.intern(parse.tail, &self.settings.own)
+            let shared = self.interner.intern(parse.tail, &self.settings.own);
+            match self.is_named(shared.id(), up.link) {
+                // Errors that name one on the server must tell which of them.
+                true => Prepared::new(parse.tail),
+                false => shared,
+            }
         } else {
             // Under settings that are not known before the transaction's end.
             Prepared::new(parse.tail)
