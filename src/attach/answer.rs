@@ -4,6 +4,7 @@ use super::{AttachError, Expected};
 use crate::protocol::backend::{self, FrameError, Report, TransactionStatus};
 use crate::server::Connection;
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 /// The longest message that an answer may have.
@@ -103,6 +104,8 @@ fn failed(expected: &Answer, body: &[u8]) -> Result<Answer, AttachError> {
     let report = backend::report(body);
     match expected {
         Answer::Own if report.severity == "ERROR" => Ok(Answer::Failed(report)),
+        // Its last words.
+        _ if report.ends_session() => Err(io::Error::other(report.message).into()),
         _ => Err(AttachError::Refused(report)),
     }
 }

@@ -176,7 +176,7 @@ impl Reattach for AttachedAgain<'_> {
 /// Why a connection could not be made the tenant's.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
-    /// The connection broke.
+    /// The connection broke, or the server ended the session.
     #[error("the server connection broke: {0}")]
     Broken(#[from] io::Error),
     /// The server broke the protocol.

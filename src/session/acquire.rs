@@ -143,9 +143,6 @@ impl Session {
                     .hint("One of the session's own settings could not be applied to the next server connection."),
             ),
             AttachError::Broken(error) => End::ServerGone(error),
-            AttachError::Refused(report) if report.ends_session() => {
-                End::ServerGone(std::io::Error::other(report.message))
-            }
             _ => End::Failed(
                 ClientError::fatal("08006", "the tenant could not be attached to the server connection")
                     .hint("The log of pgtenant has the reason."),
