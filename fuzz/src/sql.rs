@@ -698,9 +698,11 @@ impl Sql<'_> {
     fn call(&mut self) -> String {
         let setting = self.setting();
         let name = self.setting_text(setting);
+        let mut restores = false;
         let value = match self.pick(6) {
             0..=4 => {
                 let value = self.value_of(setting);
+                restores = is_own_role(setting, value);
                 self.string(value)
             }
             _ if self.deeper() => {
@@ -722,7 +724,7 @@ impl Sql<'_> {
             "true::bool",
             "NULL",
         ]);
-        self.forbidden |= carries(setting);
+        self.forbidden |= carries(setting) && !restores;
         let function = self.name("set_config");
         match self.pick(32) {
             0..=28 => format!("{function}({name}, {value}, {local})"),
@@ -894,37 +896,42 @@ impl Sql<'_> {
 
     fn set(&mut self) -> String {
         let setting = self.setting();
+        let mut restores = false;
         let value = match self.pick(6) {
             0..=2 => {
                 let value = self.value_of(setting);
+                restores = is_own_role(setting, value);
                 self.string(value)
             }
-            3 => self
-                .one_of(&["DEFAULT", "on", "off", "none", "0", "1", "utf8"])
-                .to_owned(),
+            3 => {
+                let word = self.one_of(&["DEFAULT", "on", "off", "none", "0", "1", "utf8"]);
+                // As RESET SESSION AUTHORIZATION, which drivers send.
+                restores = is_own_role(setting, word) || (is_role(setting) && word == "DEFAULT");
+                word.to_owned()
+            }
             4 => format!("'{}', '{}'", self.value(), self.value()),
-            _ => format!("'{}'", self.value_of(setting)),
+            _ => {
+                let value = self.value_of(setting);
+                restores = is_own_role(setting, value);
+                format!("'{value}'")
+            }
         };
         let scope = self.one_of(&["", "", "LOCAL ", "SESSION "]);
         let by = self.one_of(&["=", "TO"]);
         let name = self.spelled_setting(setting);
         match self.pick(16) {
             0..=9 => {
-                // As RESET SESSION AUTHORIZATION, which drivers send.
-                let returns = setting == "session_authorization" && value == "DEFAULT";
-                self.forbidden |= carries(setting) && !returns;
+                self.forbidden |= carries(setting) && !restores;
                 format!("SET {scope}{name} {by} {value}")
             }
             10 => {
-                self.forbidden |= carries(setting) && setting != "session_authorization";
+                self.forbidden |= carries(setting) && !is_role(setting);
                 format!("RESET {name}")
             }
             11 => {
-                self.forbidden = true;
-                format!(
-                    "SET {scope}ROLE {}",
-                    self.one_of(&["none", "postgres", "'none'", "wellness_app"])
-                )
+                let role = self.one_of(&["none", "postgres", "'none'", "wellness_app"]);
+                self.forbidden |= !role.contains("none");
+                format!("SET {scope}ROLE {role}")
             }
             12 => {
                 self.forbidden = true;
@@ -1175,12 +1182,16 @@ impl Sql<'_> {
 }
 
 fn carries(setting: &str) -> bool {
-    [
-        "session.current_organization_id",
-        "role",
-        "session_authorization",
-    ]
-    .contains(&setting)
+    setting == "session.current_organization_id" || is_role(setting)
+}
+
+fn is_role(setting: &str) -> bool {
+    ["role", "session_authorization"].contains(&setting)
+}
+
+/// Whether the role becomes that of the login, which it is already.
+fn is_own_role(setting: &str, value: &str) -> bool {
+    setting == "role" && value == "none"
 }
 
 /// Every third character written in another way.
