@@ -6,6 +6,7 @@
 
 mod bombs;
 mod bound;
+mod left_portal;
 mod own_session;
 mod report;
 mod stateful;

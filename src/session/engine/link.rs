@@ -3,7 +3,7 @@
 use super::super::scan::Scan;
 use super::followup::Followup;
 use super::outstanding::Outstanding;
-use super::portals::Portals;
+use super::portals::{Portals, UnnamedPortal};
 use crate::attach::{Cleanup, Random};
 use crate::guard::{Unsettled, Verdict};
 use crate::protocol::backend::TransactionStatus;
@@ -36,6 +36,7 @@ pub(in crate::session) struct Link {
     pub(super) has_unnamed: bool,
     /// Portals whose execution changes more than data.
     pub(super) portals: Portals,
+    pub(super) unnamed_portal: UnnamedPortal,
     /// Whether the connection stays with the client.
     pub(in crate::session) pinned: Pinned,
     /// Temporary relations that the client has made on this connection.
@@ -136,6 +137,7 @@ impl Link {
             followup: Followup::default(),
             has_unnamed: false,
             portals: Portals::default(),
+            unnamed_portal: UnnamedPortal::default(),
             pinned: Pinned::No,
             temporary: BTreeSet::new(),
             cleanup: Cleanup::None,
@@ -220,6 +222,23 @@ impl Link {
         let followup = &self.followup;
         let waits = self.status == TransactionStatus::Failed && !followup.owes_ready;
         !followup.is_empty() && self.phase != Phase::Failed && !waits
+    }
+
+    /// A Sync or a Query is sent.
+    pub(super) fn ends_pipeline(&mut self) {
+        self.phase = Phase::Between;
+        self.unnamed_portal.is_bound = false;
+    }
+
+    /// Whether a message that uses the portal `name` must not be passed before all is
+    /// answered.
+    pub(super) fn waits_for_portal(&self, name: &[u8]) -> bool {
+        name.is_empty() && !self.unnamed_portal.is_bound && !self.is_answered()
+    }
+
+    /// Whether the server can fall over the portal `name`.
+    pub(super) fn is_left_by_query(&self, name: &[u8]) -> bool {
+        name.is_empty() && !self.unnamed_portal.is_bound && self.unnamed_portal.is_left
     }
 
     /// Whether the server ignores what is sent before a Sync.

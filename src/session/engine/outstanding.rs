@@ -28,7 +28,10 @@ pub(super) enum Reply {
     /// The ParseComplete of our Parse of the unnamed statement.
     OurUnnamedParse,
     /// A BindComplete.
-    Bind,
+    Bind {
+        /// Of the unnamed portal.
+        unnamed: bool,
+    },
     /// A BindComplete; the portal is one to remember then.
     BindNoted(Box<[u8]>, Arc<Verdict>),
     /// What Describe is answered with, up to RowDescription or NoData.

@@ -23,8 +23,16 @@ impl Engine {
                 break;
             };
             match reply {
-                Reply::Bind if !*binds.get_or_insert_with(|| self.binds_plainly(link)) => break,
-                Reply::Sync => link.phase = Phase::Between,
+                Reply::Bind { .. } => {
+                    if !*binds.get_or_insert_with(|| self.binds_plainly(link)) {
+                        break;
+                    }
+                    link.phase = Phase::Open;
+                    link.unnamed_portal.is_bound = true;
+                }
+                Reply::Sync => link.ends_pipeline(),
+                // What was bound before is seen to one by one.
+                _ if !link.unnamed_portal.is_bound => break,
                 _ => link.phase = Phase::Open,
             }
             link.outstanding.push(reply);
@@ -74,7 +82,8 @@ fn plain(bytes: &[u8]) -> Option<(Reply, usize)> {
         [b'B', a, b, c, d, 0, 0, ..] => {
             let len = u32::from_be_bytes([*a, *b, *c, *d]);
             let whole = usize::try_from(len).ok()?.checked_add(1)?;
-            (len >= SHORTEST_BIND && bytes.len() >= whole).then_some((Reply::Bind, whole))
+            (len >= SHORTEST_BIND && bytes.len() >= whole)
+                .then_some((Reply::Bind { unnamed: true }, whole))
         }
         _ => None,
     }

@@ -6,6 +6,20 @@ use std::sync::Arc;
 /// Most of them at a time.
 const MOST: usize = 1000;
 
+/// What the server's unnamed portal may be.
+///
+/// PostgreSQL runs a Query in it, and a Query that fails within a transaction leaves
+/// it behind, with a plan in memory that the next message overwrites: to execute
+/// or describe it can end the whole server (seen on 15.18).
+#[derive(Debug, Default)]
+pub(super) struct UnnamedPortal {
+    /// The client has bound it in this pipeline: if that fails, the server skips what
+    /// uses it.
+    pub(super) is_bound: bool,
+    /// A Query has left it in a failed transaction, as the server has answered.
+    pub(super) is_left: bool,
+}
+
 /// Portals over exclusive statements, as the server has confirmed them. While
 /// there is one, each Bind waits for its answer, so that a name is never taken
 /// for another's portal. One that the server has dropped meanwhile (with a

@@ -101,7 +101,11 @@ impl Engine {
                         self.statements.commit(&pending.name, pending.statement);
                     }
                 }
-                (b'2', Some(Reply::Bind)) | (b'T' | b'n', Some(Reply::Describe)) => {
+                (b'2', Some(Reply::Bind { unnamed })) => {
+                    link.unnamed_portal.is_left &= !*unnamed;
+                    link.outstanding.pop();
+                }
+                (b'T' | b'n', Some(Reply::Describe)) => {
                     link.outstanding.pop();
                 }
                 (b'C', Some(Reply::Execute(None))) => {
@@ -216,8 +220,12 @@ impl Engine {
                 self.statements.commit(&pending.name, pending.statement);
                 Ok(Fate::Pass)
             }
-            (b'2', Some(Reply::Bind)) => Ok(Fate::Pass),
+            (b'2', Some(Reply::Bind { unnamed })) => {
+                link.unnamed_portal.is_left &= !unnamed;
+                Ok(Fate::Pass)
+            }
             (b'2', Some(Reply::BindNoted(name, verdict))) => {
+                link.unnamed_portal.is_left &= !name.is_empty();
                 if super::link::is_exclusive(&verdict) || self.returns_to_startup(&verdict) {
                     link.portals.add(name, verdict);
                 } else {
@@ -242,7 +250,9 @@ impl Engine {
 
     fn take_ready(&mut self, link: &mut Link, status: TransactionStatus) -> Result<Fate, Fault> {
         let mut fate = Fate::Pass;
-        let is_query = !matches!(link.outstanding.front(), Some(Reply::Sync));
+        let front = link.outstanding.front();
+        let is_query = !matches!(front, Some(Reply::Sync | Reply::OurSync));
+        link.unnamed_portal.is_left |= is_query;
         match link.outstanding.pop() {
             Some(Reply::Query(verdict)) => {
                 self.statements.remove(b"");
@@ -324,6 +334,7 @@ fn become_ready(link: &mut Link, status: TransactionStatus) {
     link.status = status;
     link.copy_in = false;
     link.deallocated = 0;
+    link.unnamed_portal.is_left &= status == TransactionStatus::Failed;
     if status == TransactionStatus::Idle {
         link.portals.clear();
         link.local &= !link.outstanding.is_empty();

@@ -43,8 +43,8 @@ impl Up<'_> {
         if self.link.phase == Phase::Open {
             self.link.worsen(Cleanup::DiscardAll);
             self.link.unsure = true;
-            self.link.phase = Phase::Between;
         }
+        self.link.ends_pipeline();
     }
 
     /// The statement's name on the server, where it is prepared now if it was

@@ -77,13 +77,15 @@ impl Engine {
             return Step::Held;
         }
         self.forget_portal(&portal);
+        up.link.unnamed_portal.is_bound |= portal.is_empty();
         if notes {
             let verdict = statement.verdict.clone();
             up.link.outstanding.push(Reply::BindNoted(portal, verdict));
             self.client.stage(&mut up.pipe.output);
             up.link.hold(up.pipe);
         } else {
-            up.link.outstanding.push(Reply::Bind);
+            let unnamed = portal.is_empty();
+            up.link.outstanding.push(Reply::Bind { unnamed });
         }
         Step::Done
     }

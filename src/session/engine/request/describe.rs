@@ -3,7 +3,7 @@
 use super::super::super::statements::Statement;
 use super::super::lookup::Known;
 use super::super::outstanding::Reply;
-use super::super::refusal::{layout, no_statement};
+use super::super::refusal::{in_failed_transaction, layout, no_statement};
 use super::super::upstream::written;
 use super::super::{Engine, Step, Up};
 use crate::protocol::frontend::{self, Header, Target};
@@ -14,6 +14,10 @@ impl Engine {
     pub(in crate::session::engine) fn describe(&mut self, header: Header, up: &mut Up<'_>) -> Step {
         let name: Box<[u8]> = match frontend::target(self.client.body(header)) {
             Ok(Target::Statement(name)) => name.into(),
+            Ok(Target::Portal(name)) if up.link.waits_for_portal(name) => return Step::Held,
+            Ok(Target::Portal(name)) if up.link.is_left_by_query(name) => {
+                return self.refuse(header, &in_failed_transaction(), Some(up));
+            }
             Ok(Target::Portal(_)) => return self.pass_describe(header, up),
             Err(error) => return self.refuse(header, &layout(error), Some(up)),
         };

@@ -1,7 +1,7 @@
 //! Execute messages.
 
 use super::super::outstanding::Reply;
-use super::super::refusal::layout;
+use super::super::refusal::{in_failed_transaction, layout};
 use super::super::{Engine, Step, Up};
 use crate::protocol::ClientError;
 use crate::protocol::frontend::{self, Header};
@@ -20,6 +20,12 @@ impl Engine {
         }
         let body = self.client.body(header);
         let portal = body.split(|byte| *byte == 0).next().unwrap_or_default();
+        if up.link.waits_for_portal(portal) {
+            return Step::Held;
+        }
+        if up.link.is_left_by_query(portal) {
+            return self.refuse(header, &in_failed_transaction(), Some(up));
+        }
         let Some(verdict) = up.link.portals.get(portal).cloned() else {
             up.begin_pipeline();
             up.link.outstanding.push(Reply::Execute(None));

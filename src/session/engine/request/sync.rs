@@ -1,6 +1,5 @@
 //! Sync messages: the end of a pipeline.
 
-use super::super::link::Phase;
 use super::super::outstanding::Reply;
 use super::super::{Engine, Step, Up};
 use crate::protocol::frontend::Header;
@@ -9,7 +8,7 @@ impl Engine {
     pub(in crate::session::engine) fn sync(&mut self, header: Header, up: &mut Up<'_>) -> Step {
         self.portals.clear();
         self.client.pass(header);
-        up.link.phase = Phase::Between;
+        up.link.ends_pipeline();
         up.link.outstanding.push(Reply::Sync);
         let waits = up.link.doubted || !up.link.portals.is_empty() || !up.link.followup.is_empty();
         if waits {
