@@ -138,9 +138,9 @@ impl<S: Relayed> Connection<S> {
 
 /// What attaches a connection's tenant again, in the midst of a client's pipeline.
 pub trait Reattach {
-    /// Queues the attachment and the client's `settings`, after all settings have
-    /// been reset, without a Sync. Returns what the server must answer.
-    fn reattach(&mut self, pipe: &mut Pipe, settings: &SessionSettings) -> Vec<Expected>;
+    /// Queues the attachment without a Sync, and the client's `settings` where all
+    /// settings have been reset. Returns what the server must answer.
+    fn reattach(&mut self, pipe: &mut Pipe, settings: Option<&SessionSettings>) -> Vec<Expected>;
 }
 
 /// An answer to an attachment within a pipeline, which must come as it is.
@@ -162,13 +162,15 @@ struct AttachedAgain<'a> {
 }
 
 impl Reattach for AttachedAgain<'_> {
-    fn reattach(&mut self, pipe: &mut Pipe, settings: &SessionSettings) -> Vec<Expected> {
+    fn reattach(&mut self, pipe: &mut Pipe, settings: Option<&SessionSettings>) -> Vec<Expected> {
         let mut script = Script::in_pipeline(&mut pipe.output, self.pid, self.serial);
         script.attach(&self.attached.tenant.clone());
-        script.settings(&SessionSettings::default(), settings);
+        if let Some(settings) = settings {
+            script.settings(&SessionSettings::default(), settings);
+            self.attached.settings = settings.clone();
+        }
         let (answers, renewal) = script.finish();
         self.attached.renewal = renewal;
-        self.attached.settings = settings.clone();
         answers.into_iter().flat_map(Answer::in_pipeline).collect()
     }
 }

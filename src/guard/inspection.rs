@@ -257,6 +257,9 @@ impl<'p> Inspection<'p> {
             self.effects.sets_local |= !name.ends_with("_timeout");
         } else {
             self.touch(name);
+            if self.effects.resets {
+                self.effects.set_again.push(name.into());
+            }
         }
     }
 
@@ -266,6 +269,7 @@ impl<'p> Inspection<'p> {
         if name == settings::ROLE {
             return;
         }
+        self.effects.set_again.retain(|set| **set != *name);
         self.effects.defaults.push(Returned {
             name: settings::current_name(name).into(),
             local,

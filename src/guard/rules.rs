@@ -170,7 +170,7 @@ rules! {
     RESET_ALL = "reset-not-last" "0A000"
         catches "RESET ALL or DISCARD ALL followed by statements that could see data, in one query string"
         why "the tenant is attached again after the query string, not within it"
-        hint "Send it by itself, or at the end of the query string."
+        hint "Send it by itself, or followed by SET, RESET, DISCARD, DEALLOCATE, CLOSE, UNLISTEN or a SELECT of constants alone."
 
     STORED = "stored-setting" "42501"
         catches "ALTER ROLE, ALTER DATABASE and ALTER SYSTEM with SET or RESET"

@@ -100,9 +100,10 @@ pub(super) fn transaction(inspection: &mut Inspection<'_>, statement: &Transacti
 
 fn reset_all(inspection: &mut Inspection<'_>, statement: &str, place: Place) {
     inspection.effects.resets = true;
+    inspection.effects.set_again.clear();
     if !place.last {
         inspection.refuse(&rules::RESET_ALL, || {
-            format!("{statement} must stand at the end of its query string")
+            format!("{statement} must not be followed by what could see data in its query string")
         });
     }
 }

@@ -211,23 +211,36 @@ pub(super) fn runs_what_it_shows(node: Node<'_>) -> bool {
     }
 }
 
-/// Whether a statement sees no data and changes no setting but to its default:
-/// what drivers send behind RESET ALL when they clean a connection.
+/// Whether a statement sees no data: what drivers and pools send behind RESET ALL
+/// when they clean a connection, or make one ready.
 pub(super) fn is_quiet(node: Node<'_>) -> bool {
     match node {
         Node::ClosePortalStmt(_)
         | Node::DeallocateStmt(_)
         | Node::DiscardStmt(_)
         | Node::UnlistenStmt(_) => true,
-        Node::VariableSetStmt(set) => matches!(
-            set.kind,
-            VariableSetKind::VAR_RESET
-                | VariableSetKind::VAR_RESET_ALL
-                | VariableSetKind::VAR_SET_DEFAULT
-        ),
-        Node::SelectStmt(select) => is_unlock_all(select),
+        Node::VariableSetStmt(set) => {
+            matches!(
+                set.kind,
+                VariableSetKind::VAR_RESET
+                    | VariableSetKind::VAR_RESET_ALL
+                    | VariableSetKind::VAR_SET_DEFAULT
+            ) || (set.kind == VariableSetKind::VAR_SET_VALUE && !set.is_local)
+        }
+        Node::SelectStmt(select) => is_unlock_all(select) || is_constant(select),
         _ => false,
     }
+}
+
+/// Exactly `SELECT 1`, or more constants.
+fn is_constant(select: &SelectStmt) -> bool {
+    let mut stack = Stack::new();
+    let mut constant = stack.push_children(Node::SelectStmt(select), Scope::Now);
+    while let Some((child, _)) = stack.pop() {
+        constant &=
+            matches!(child, Node::ResTarget(item) if matches!(item.val(), Node::A_Const(_)));
+    }
+    constant
 }
 
 /// Exactly `SELECT pg_advisory_unlock_all()`.

@@ -48,6 +48,7 @@ impl Verdict {
                 .as_ref()
                 .map_or(0, |name| name.len())
             + names(&self.effects.temporary)
+            + names(&self.effects.set_again)
             + self
                 .effects
                 .sql_names
@@ -100,6 +101,8 @@ pub struct Effects {
     /// and nothing behind it in the string sees data: the tenant and the client's
     /// settings must be attached again before the next message.
     pub resets: bool,
+    /// Settings that it sets behind such a reset.
+    pub set_again: Vec<Box<str>>,
     /// It drops every prepared statement (`DISCARD ALL`, `DEALLOCATE ALL`).
     pub drops_prepared: bool,
     /// It is the single statement `DEALLOCATE name`, of this name.

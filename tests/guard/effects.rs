@@ -44,6 +44,11 @@ fn effects_tell_what_outlives_the_transaction() {
         resets: true,
         ..none()
     };
+    let again = |names, set: &[&str]| Effects {
+        resets: true,
+        set_again: set.iter().map(|name| (*name).into()).collect(),
+        ..named(names)
+    };
     let cleans = Effects {
         drops_temporary: true,
         ..resets.clone()
@@ -140,6 +145,18 @@ fn effects_tell_what_outlives_the_transaction() {
             named(&["work_mem", "maintenance_work_mem"]),
         ),
         ("RESET ALL", resets.clone()),
+        ("RESET ALL; SELECT 1, 'a'", resets.clone()),
+        ("SET a.b = 1; RESET ALL", again(&["a.b"], &[])),
+        ("RESET ALL; SET A.b = 1; RESET c.d", {
+            let returned = returned(&["c.d"], "c.d", false).defaults;
+            Effects {
+                defaults: returned,
+                ..again(&["a.b", "c.d"], &["a.b"])
+            }
+        }),
+        ("RESET ALL; SET a.b = 1; SET c.d = 2; RESET ALL", {
+            again(&["a.b", "c.d"], &[])
+        }),
         (
             "SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;",
             resets.clone(),

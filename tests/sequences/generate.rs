@@ -259,6 +259,8 @@ const PLAIN: &[&str] = &[
     "SELECT 1; DEALLOCATE ALL",
     "DEALLOCATE a; SELECT 1",
     "SELECT 1; RESET ALL",
+    "RESET ALL; SET TimeZone = 'UTC'; SELECT 1",
+    "RESET ALL; SET DateStyle = 'no style'",
     "COPY t FROM STDIN; SELECT 3",
     "COPY t TO STDOUT; COPY t FROM STDIN",
 ];

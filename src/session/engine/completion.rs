@@ -35,7 +35,7 @@ impl Engine {
         if let Some(verdict) = verdict {
             self.completed(link, pipe, &verdict, body);
             let effects = &verdict.effects;
-            link.followup.reattach |= effects.resets;
+            link.followup.has_reset(effects);
             link.followup.committed |= body.starts_with(b"DISCARD ALL");
             if self.returns_to_startup(&verdict) {
                 link.followup.returned.extend_from_slice(&effects.defaults);

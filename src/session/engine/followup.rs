@@ -6,7 +6,7 @@ use super::outstanding::Reply;
 use super::upstream::{put_text, written};
 use super::{Engine, Up};
 use crate::attach::{Expected, Reattach};
-use crate::guard::Returned;
+use crate::guard::{Effects, Returned};
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::server::{Parameters, Pipe};
 use bytes::BytesMut;
@@ -17,9 +17,8 @@ use std::io::ErrorKind;
 /// What is to be sent before anything else of the client's.
 #[derive(Debug, Default)]
 pub(super) struct Followup {
-    /// All settings may have been reset: the tenant is attached again, with the
-    /// client's startup values.
-    pub(super) reattach: bool,
+    /// Whether the tenant is attached again.
+    pub(super) again: Again,
     /// What has reset them has ended its transaction, in the midst of a pipeline.
     pub(super) committed: bool,
     /// Settings that have returned to their default.
@@ -30,14 +29,47 @@ pub(super) struct Followup {
     pub(super) told: Option<Parameters>,
 }
 
+/// Whether and how the tenant is attached again.
+#[derive(Debug, Default)]
+pub(super) enum Again {
+    /// It is not.
+    #[default]
+    No,
+    /// A reset may have been undone: the client's own settings stay as they are.
+    TenantAlone,
+    /// All settings have been reset: the client's startup values come with the
+    /// tenant, but for those that were set since.
+    AfterReset { set: Vec<Box<str>> },
+}
+
 impl Followup {
+    /// A query string, or a statement, has run that resets all settings, if it
+    /// does so.
+    pub(super) fn has_reset(&mut self, effects: &Effects) {
+        if effects.resets {
+            let set = effects.set_again.clone();
+            self.again = Again::AfterReset { set };
+        }
+    }
+
+    /// The same, where it has failed.
+    pub(super) fn has_failed(&mut self, effects: &Effects) {
+        if effects.resets && matches!(self.again, Again::No) {
+            self.again = Again::TenantAlone;
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        !self.reattach && self.returned.is_empty() && !self.owes_ready
+        !self.is_due() && !self.owes_ready
     }
 
     /// Whether something is to be sent.
     pub(super) fn is_due(&self) -> bool {
-        self.reattach || !self.returned.is_empty()
+        self.attaches() || !self.returned.is_empty()
+    }
+
+    fn attaches(&self) -> bool {
+        !matches!(self.again, Again::No)
     }
 }
 
@@ -73,17 +105,7 @@ impl Engine {
             return true;
         }
         self.client.stage(&mut pipe.output);
-        if std::mem::take(&mut link.followup.reattach) {
-            link.followup.returned.clear();
-            self.settings.reset();
-            for expected in tenant.reattach(pipe, &self.settings.own) {
-                link.outstanding.push(match expected {
-                    Expected::Tenant(value, columns) => Reply::OurTenant(value, columns),
-                    Expected::Row => Reply::OurRow,
-                    Expected::Message(tag) => Reply::Ours(tag),
-                });
-            }
-        }
+        self.attach_again(link, pipe, tenant);
         let returned = std::mem::take(&mut link.followup.returned);
         let mut up = Up { pipe, link };
         self.add_startup_values(&returned, &mut up);
@@ -94,6 +116,29 @@ impl Engine {
         }
         up.link.hold(up.pipe);
         true
+    }
+
+    fn attach_again(&mut self, link: &mut Link, pipe: &mut Pipe, tenant: &mut dyn Reattach) {
+        let expected = match std::mem::take(&mut link.followup.again) {
+            Again::No => return,
+            Again::TenantAlone => tenant.reattach(pipe, None),
+            Again::AfterReset { set } => {
+                link.followup.returned.clear();
+                self.settings.reset();
+                let mut own = self.settings.own.clone();
+                for name in &set {
+                    own.set(name, None);
+                }
+                tenant.reattach(pipe, Some(&own))
+            }
+        };
+        for expected in expected {
+            link.outstanding.push(match expected {
+                Expected::Tenant(value, columns) => Reply::OurTenant(value, columns),
+                Expected::Row => Reply::OurRow,
+                Expected::Message(tag) => Reply::Ours(tag),
+            });
+        }
     }
 
     /// Ends the responses to what has reset settings: the client is told of

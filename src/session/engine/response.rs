@@ -256,7 +256,7 @@ impl Engine {
         match link.outstanding.pop() {
             Some(Reply::Query(verdict)) => {
                 self.statements.remove(b"");
-                link.followup.reattach |= verdict.effects.resets;
+                link.followup.has_reset(&verdict.effects);
                 if self.returns_to_startup(&verdict) {
                     let defaults = &verdict.effects.defaults;
                     link.followup.returned.extend_from_slice(defaults);
@@ -266,7 +266,7 @@ impl Engine {
                 self.statements.remove(b"");
                 // What a part of it has done stays done, where it is not undone
                 // with the transaction.
-                link.followup.reattach |= verdict.effects.resets;
+                link.followup.has_failed(&verdict.effects);
                 if verdict.effects.take_away() {
                     link.cleanup = Cleanup::DiscardAll;
                 }
