@@ -7,6 +7,7 @@
 mod bombs;
 mod bound;
 mod left_portal;
+mod one_namespace;
 mod own_session;
 mod report;
 mod stateful;

@@ -152,6 +152,11 @@ fn statement(random: &mut Random) -> &'static str {
     random.of(&["", "", "a", "b"])
 }
 
+/// One that may have been prepared, by SQL among others.
+fn prepared(random: &mut Random) -> &'static str {
+    random.of(&["", "", "a", "a", "b", "q"])
+}
+
 fn portal(random: &mut Random) -> &'static str {
     random.of(&["", "", "", "p"])
 }
@@ -177,20 +182,20 @@ fn add(to: &mut Vec<Step>, random: &mut Random, shared: bool) {
         }
         9 => to.push(Step::Parse(statement(random), sql(random, shared))),
         10 => {
-            let (name, portal) = (statement(random), portal(random));
+            let (name, portal) = (prepared(random), portal(random));
             to.extend([
                 Step::Bind(portal, name, has_parameter),
                 Step::Execute(portal, 0),
             ]);
         }
-        11 => to.push(Step::Bind(portal(random), statement(random), has_parameter)),
+        11 => to.push(Step::Bind(portal(random), prepared(random), has_parameter)),
         12 => to.push(Step::Execute(portal(random), random.of(&[0, 1, 2]))),
         13 => to.push(match random.percent(50) {
-            true => Step::DescribeStatement(statement(random)),
+            true => Step::DescribeStatement(prepared(random)),
             false => Step::DescribePortal(portal(random)),
         }),
         14 => to.push(match random.percent(60) {
-            true => Step::CloseStatement(statement(random)),
+            true => Step::CloseStatement(prepared(random)),
             false => Step::ClosePortal(portal(random)),
         }),
         15 => to.push(Step::Flush),
@@ -292,6 +297,9 @@ const TRANSACTIONS: &[&str] = &[
 /// What keeps the client on its connection.
 const PINS: &[&str] = &[
     "PREPARE q AS SELECT 7",
+    "PREPARE q AS SELECT 7",
+    "PREPARE a AS SELECT 8",
+    "PREPARE b AS INSERT INTO t VALUES (6); SELECT 1",
     "EXECUTE q",
     "DEALLOCATE q",
     "DEALLOCATE PREPARE ALL",

@@ -5,7 +5,7 @@ use super::outstanding::Reply;
 use super::response::{Fate, UNEXPECTED};
 use super::{Engine, Fault};
 use crate::attach::Cleanup;
-use crate::guard::{SqlName, Verdict};
+use crate::guard::Verdict;
 use crate::server::Pipe;
 
 impl Engine {
@@ -33,6 +33,7 @@ impl Engine {
         };
         link.copy_in = false;
         if let Some(verdict) = verdict {
+            link.sql_prepared.begin();
             self.completed(link, pipe, &verdict, body);
             let effects = &verdict.effects;
             link.followup.has_reset(effects);
@@ -51,20 +52,13 @@ impl Engine {
             b"DEALLOCATE ALL" | b"DISCARD ALL" => {
                 pipe.prepared.clear();
                 self.statements.clear_named();
+                link.sql_prepared.clear();
             }
+            b"PREPARE" => link.sql_prepared.prepared(&verdict.effects),
             b"DEALLOCATE" => {
-                let names = verdict
-                    .effects
-                    .sql_names
-                    .iter()
-                    .filter_map(|named| match named {
-                        SqlName::Deallocate(name) => Some(name),
-                        _ => None,
-                    });
-                if let Some(name) = names.skip(link.deallocated).map(|name| &**name).next() {
+                if let Some(name) = link.sql_prepared.deallocated(&verdict.effects) {
                     self.statements.remove(name.as_bytes());
                 }
-                link.deallocated += 1;
             }
             _ => {}
         }

@@ -5,6 +5,7 @@ use super::link::is_exclusive;
 use super::outstanding::Reply;
 use super::upstream::{put_len, put_text, written};
 use super::{Engine, Up};
+use crate::attach::Cleanup;
 use crate::guard::{SqlName, Verdict};
 use crate::protocol::ClientError;
 use postgres_protocol::message::frontend as write;
@@ -66,6 +67,17 @@ impl Engine {
             up.link.outstanding.push(Reply::Ours(b'1'));
         }
         up.sync_ours();
+    }
+
+    /// The same in front of the Bind of an EXECUTE, for which the server looks for the
+    /// statement. They stay up to the next scrubbing of the connection, or the next
+    /// statement that names them.
+    pub(super) fn lend_to_bind(&mut self, verdict: &Verdict, up: &mut Up<'_>) {
+        let mut names = verdict.effects.sql_names.iter();
+        if names.any(|named| matches!(named, SqlName::Execute(_)) && self.is_lent(named)) {
+            up.link.cleanup = Cleanup::DiscardAll;
+            self.lend(verdict, up);
+        }
     }
 
     /// Closes them behind it.

@@ -4,6 +4,7 @@ use super::super::scan::Scan;
 use super::followup::Followup;
 use super::outstanding::Outstanding;
 use super::portals::{Portals, UnnamedPortal};
+use super::sql_prepared::SqlPrepared;
 use crate::attach::{Cleanup, Random};
 use crate::guard::{Unsettled, Verdict};
 use crate::protocol::backend::TransactionStatus;
@@ -49,8 +50,7 @@ pub(in crate::session) struct Link {
     pub(super) doubted: bool,
     /// The transaction may give the names of plain tables to other relations.
     pub(super) unsettled: Option<Unsettled>,
-    /// How many DEALLOCATE of the query string in front are complete.
-    pub(super) deallocated: usize,
+    pub(super) sql_prepared: SqlPrepared,
     /// The statement that was described to us last.
     pub(super) described: Option<PreparedId>,
     /// The transaction may have changed settings for itself (`SET LOCAL`).
@@ -144,7 +144,7 @@ impl Link {
             random: Random::Unseen,
             doubted: false,
             unsettled: None,
-            deallocated: 0,
+            sql_prepared: SqlPrepared::default(),
             described: None,
             local: false,
             misread: None,

@@ -51,7 +51,9 @@ fn in_flight(outstanding: &Outstanding, name: &[u8]) -> Option<Known> {
     for reply in outstanding.newest_first() {
         match reply {
             // A simple query ends the unnamed statement.
-            Reply::Query(_) if name.is_empty() => return Some(Known::Missing),
+            Reply::Query(_) | Reply::FailedQuery(_) | Reply::RefusedQuery(_) if name.is_empty() => {
+                return Some(Known::Missing);
+            }
             Reply::Parse(pending) if *pending.name == *name => {
                 return Some(match here {
                     true => Known::Statement(pending.statement.clone()),

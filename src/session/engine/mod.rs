@@ -37,6 +37,7 @@ mod residue;
 mod response;
 mod server_error;
 mod shape_check;
+mod sql_prepared;
 mod upstream;
 
 pub(super) use client_side::ClientSide;

@@ -33,6 +33,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a message may name what EXECUTE in its text names: the server looks
+    /// for it, and tells its columns, before it is run.
+    pub(super) fn judge_executed(&self, effects: &Effects) -> Result<(), ClientError> {
+        let mut names = effects.sql_names.iter();
+        let closed = names.find_map(|named| match named {
+            SqlName::Execute(name) if name.starts_with(RESERVED) && self.maps_names => Some(name),
+            _ => None,
+        });
+        closed.map_or(Ok(()), |name| Err(no_statement(name.as_bytes())))
+    }
+
     fn judge_new_name(&self, name: &str) -> Result<(), ClientError> {
         if !self.maps_names {
             return Ok(());

@@ -312,6 +312,7 @@ impl Engine {
 
     fn close_statement(&mut self, link: &mut Link, name: &[u8]) {
         self.statements.remove(name);
+        link.sql_prepared.remove(name);
         if name.is_empty() {
             link.has_unnamed = false;
         }
@@ -333,7 +334,7 @@ fn is_noted(verdict: &Verdict) -> bool {
 fn become_ready(link: &mut Link, status: TransactionStatus) {
     link.status = status;
     link.copy_in = false;
-    link.deallocated = 0;
+    link.sql_prepared.begin();
     link.unnamed_portal.is_left &= status == TransactionStatus::Failed;
     if status == TransactionStatus::Idle {
         link.portals.clear();

@@ -8,7 +8,7 @@ use super::super::outstanding::Reply;
 use super::super::refusal::{layout, no_statement, too_many_portals};
 use super::super::upstream::put_len;
 use super::super::{Engine, Step, Up};
-use crate::guard::{self, Parameter};
+use crate::guard::{self, Parameter, Verdict};
 use crate::protocol::ClientError;
 use crate::protocol::frontend::{self, BindValues, HEADER, Header, LayoutError};
 use std::sync::Arc;
@@ -45,6 +45,9 @@ impl Engine {
         let statement = match self.known(&name, Some(up.link)) {
             Known::Statement(statement) => self.with_verdict_of_now(&name, statement),
             Known::Unsure => return Step::Held,
+            Known::Missing if up.link.sql_prepared.contains(&name) => {
+                return self.bind_sql_prepared(header, &portal, up);
+            }
             Known::Missing => return self.refuse(header, &no_statement(&name), Some(up)),
         };
         let nameless = statement.is_nameless();
@@ -65,6 +68,9 @@ impl Engine {
         if let Err(error) = self.admit_bind(&statement, notes, up) {
             return self.refuse(header, &error, Some(up));
         }
+        if notes {
+            self.lend_to_bind(&statement.verdict, up);
+        }
         let binding = Binding {
             header,
             portal: &portal,
@@ -76,18 +82,28 @@ impl Engine {
         if !self.pass_bind(&binding, up) {
             return Step::Held;
         }
-        self.forget_portal(&portal);
-        up.link.unnamed_portal.is_bound |= portal.is_empty();
-        if notes {
-            let verdict = statement.verdict.clone();
-            up.link.outstanding.push(Reply::BindNoted(portal, verdict));
-            self.client.stage(&mut up.pipe.output);
-            up.link.hold(up.pipe);
-        } else {
-            let unnamed = portal.is_empty();
-            up.link.outstanding.push(Reply::Bind { unnamed });
-        }
+        self.bound(&portal, notes.then(|| statement.verdict.clone()), up);
         Step::Done
+    }
+
+    /// A Bind has been passed; a portal to remember has its verdict.
+    pub(in crate::session::engine) fn bound(
+        &mut self,
+        portal: &[u8],
+        noted: Option<Arc<Verdict>>,
+        up: &mut Up<'_>,
+    ) {
+        self.forget_portal(portal);
+        let unnamed = portal.is_empty();
+        up.link.unnamed_portal.is_bound |= unnamed;
+        let Some(verdict) = noted else {
+            up.link.outstanding.push(Reply::Bind { unnamed });
+            return;
+        };
+        let portal = portal.into();
+        up.link.outstanding.push(Reply::BindNoted(portal, verdict));
+        self.client.stage(&mut up.pipe.output);
+        up.link.hold(up.pipe);
     }
 
     /// Whether the portal is one to remember, or could be taken for one: it is
@@ -108,6 +124,7 @@ impl Engine {
             return Err(too_many_portals());
         }
         self.lost_in(statement.prepared.tail(), &statement.verdict)?;
+        self.judge_executed(&statement.verdict.effects)?;
         self.take_effects(&statement.verdict, up.link)
     }
 

@@ -32,7 +32,7 @@ impl Engine {
         };
         up.begin_pipeline();
         match target {
-            Ok(name) if self.maps_names => {
+            Ok(name) if self.maps_names && !up.link.sql_prepared.contains(&name) => {
                 up.link.outstanding.push(Reply::ClosedHere(name));
                 self.drop_message(header, Some(up));
                 return Step::Done;

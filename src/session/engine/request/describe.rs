@@ -24,6 +24,9 @@ impl Engine {
         let statement = match self.known(&name, Some(up.link)) {
             Known::Statement(statement) => statement,
             Known::Unsure => return Step::Held,
+            Known::Missing if up.link.sql_prepared.contains(&name) => {
+                return self.pass_describe(header, up);
+            }
             Known::Missing => return self.refuse(header, &no_statement(&name), Some(up)),
         };
         let statement = self.as_meant(&name, statement, up);

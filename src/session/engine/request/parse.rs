@@ -48,12 +48,17 @@ impl Engine {
         up: &mut Up<'_>,
     ) -> Result<Step, ClientError> {
         let parse = frontend::parse(self.client.body(header)).map_err(layout)?;
+        self.judge_executed(&admitted.verdict().effects)?;
         let name = keepable(parse.name)?;
         if name.is_empty() {
             return self.add_unnamed(header, admitted, up);
         }
         match self.known(&name, Some(up.link)) {
-            Known::Missing => {}
+            Known::Missing => {
+                if let Some(step) = self.is_taken_by_sql(&name, up.link)? {
+                    return Ok(step);
+                }
+            }
             Known::Unsure => return Ok(Step::Held),
             // It may fail, and its name be free for this one.
             Known::Statement(_) if self.statements.get(&name).is_none() => return Ok(Step::Held),
