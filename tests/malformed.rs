@@ -431,7 +431,7 @@ fn bad_queries() -> Vec<Case> {
             message(b'F', b"\0\0\x08\x1e\0\0\0\0\0\0"),
             "42501",
         ),
-        ("an empty FunctionCall", message(b'F', b""), "42501"),
+        ("an empty FunctionCall", message(b'F', b""), "08P01"),
     ]
 }
 

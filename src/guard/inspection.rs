@@ -137,7 +137,7 @@ impl<'p> Inspection<'p> {
         self.judgement(answer)
     }
 
-    fn judgement(self, answer: Option<Answer>) -> Judgement {
+    pub(super) fn judgement(self, answer: Option<Answer>) -> Judgement {
         let key = match (&self.refusal, &answer) {
             (None, None) => self.key,
             _ => Key::Text,

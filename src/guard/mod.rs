@@ -21,6 +21,7 @@ mod answer;
 mod cache;
 mod definitions;
 mod expression;
+mod fast_path;
 mod folding;
 mod functions;
 mod inspection;
@@ -232,12 +233,6 @@ impl std::fmt::Debug for Guard {
             .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
-}
-
-/// Why a FunctionCall message is refused.
-#[must_use]
-pub fn function_call() -> Refusal {
-    rules::FAST_PATH.refusal("pgtenant does not forward FunctionCall messages".to_owned())
 }
 
 /// Why a statement of `len` bytes is refused that is longer than `most`.

@@ -106,7 +106,7 @@ rules! {
         hint "Run it over a direct connection to the server."
 
     FAST_PATH = "fast-path" "42501"
-        catches "FunctionCall messages"
+        catches "FunctionCall messages, but for the functions on large objects"
         why "they call a function by its number, past the grammar: set_config, for one"
         hint "Call the function in a SELECT."
 

@@ -112,7 +112,7 @@ const NEWER: [(u32, &str); 4] = [
 const REFUSED: [(&str, &str); 3] = [
     (r"\dl", "large-objects"),
     (r"\lo_list", "large-objects"),
-    (r"\lo_export 1 /dev/null", "fast-path"),
+    (r"\lo_export 1 /dev/null", "large-objects"),
 ];
 
 /// One object of each sort that psql lists, and their comments.

@@ -9,7 +9,7 @@
 //!   back server connections so that the next one is another.
 
 use crate::place::Place;
-use pgtenant::guard::{Guard, Mode, Options, Permission, Policy, Refusal, function_call};
+use pgtenant::guard::{Guard, Mode, Options, Permission, Policy, Refusal};
 use pgtenant::protocol::ClientError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read as _, Write as _};
@@ -220,7 +220,11 @@ fn pass_up(
 /// What the proxy refuses of this, and its words.
 fn refusal(guard: &Guard, message: &Message) -> Option<(&'static str, ClientError)> {
     if message.tag == b'F' {
-        return Some(told(&function_call()));
+        let oid = u32::from_be_bytes(*message.body.first_chunk().unwrap());
+        return match guard.function_call(oid) {
+            Ok(verdict) => verdict.refusal.as_ref().map(told),
+            Err(refusal) => Some(told(&refusal)),
+        };
     }
     let mut texts = message.body.split(|byte| *byte == 0);
     let sql = match message.tag {

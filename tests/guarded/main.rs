@@ -6,6 +6,7 @@
 
 mod bombs;
 mod bound;
+mod large_objects;
 mod left_portal;
 mod one_namespace;
 mod own_session;

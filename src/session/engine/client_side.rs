@@ -100,9 +100,11 @@ fn next(rest: &[u8], longest: usize, skipping: bool) -> Result<Next, FrameError>
     let here = rest.len() - HEADER;
     let needed = match header.kind {
         // Content that is not looked at.
-        Kind::CopyData | Kind::FunctionCall => 0,
+        Kind::CopyData => 0,
         Kind::CopyDone | Kind::CopyFail | Kind::Flush | Kind::Sync | Kind::Terminate => 0,
         _ if skipping => 0,
+        // The function's OID.
+        Kind::FunctionCall => header.body.min(4),
         Kind::Query | Kind::Parse if header.body > longest => {
             return Ok(Next::TooLong(header));
         }

@@ -6,7 +6,6 @@ use super::link::{Gate, Link, Phase};
 use super::outstanding::Reply;
 use super::upstream::written;
 use super::{Engine, Fault, Step, Up};
-use crate::guard;
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::protocol::frontend::{FrameError, Header, Kind};
@@ -132,10 +131,7 @@ impl Engine {
                 self.drop_message(header, Some(up));
                 Step::Done
             }
-            Kind::FunctionCall => {
-                let error = self.refusal(&guard::function_call());
-                self.refuse(header, &error, Some(up))
-            }
+            Kind::FunctionCall => self.function_call(header, Some(up)),
         })
     }
 
@@ -169,10 +165,7 @@ impl Engine {
                 self.drop_message(header, None);
                 Step::Done
             }
-            Kind::FunctionCall => {
-                let error = self.refusal(&guard::function_call());
-                self.refuse(header, &error, None)
-            }
+            Kind::FunctionCall => self.function_call(header, None),
         }
     }
 

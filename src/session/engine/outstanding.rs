@@ -15,6 +15,8 @@ pub(super) enum Reply {
     Query(Arc<Verdict>),
     /// The same, once it has failed.
     FailedQuery(Arc<Verdict>),
+    /// A FunctionCall: everything up to its ReadyForQuery.
+    FunctionCall,
     /// A Query in place of one that was refused: its error becomes ours.
     RefusedQuery(Box<[u8]>),
     /// A Parse in place of a message that was refused: its error becomes ours.
@@ -85,6 +87,7 @@ impl Reply {
                 | Self::OurSync
                 | Self::Query(_)
                 | Self::FailedQuery(_)
+                | Self::FunctionCall
                 | Self::RefusedQuery(_)
         )
     }

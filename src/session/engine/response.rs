@@ -176,6 +176,7 @@ impl Engine {
             b'1' | b'2' | b'3' => self.take_complete(link, tag),
             b'C' => self.take_command(link, pipe, body),
             b'I' | b's' | b'G' => take_step(link, tag),
+            b'V' if matches!(link.outstanding.front(), Some(Reply::FunctionCall)) => Ok(Fate::Pass),
             _ => Err(UNEXPECTED),
         }
     }
@@ -272,7 +273,7 @@ impl Engine {
                 }
             }
             Some(Reply::RefusedQuery(_)) => self.statements.remove(b""),
-            Some(Reply::Sync) => {}
+            Some(Reply::Sync | Reply::FunctionCall) => {}
             Some(Reply::OurSync) => {
                 become_ready(link, status);
                 return Ok(Fate::Drop);

@@ -50,7 +50,7 @@ impl Engine {
                     *query = Reply::FailedQuery(verdict.clone());
                 }
             }
-            Some(Reply::FailedQuery(_) | Reply::RefusedQuery(_)) => {}
+            Some(Reply::FailedQuery(_) | Reply::RefusedQuery(_) | Reply::FunctionCall) => {}
             // Between two messages, such as a warning before the server stops.
             None => {}
             Some(failed) => {

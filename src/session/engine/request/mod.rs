@@ -5,6 +5,7 @@ mod close;
 mod copy;
 mod describe;
 mod execute;
+mod function_call;
 mod parse;
 mod query;
 mod sync;
