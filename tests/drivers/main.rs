@@ -8,7 +8,8 @@ mod pgbench;
 mod psql;
 mod rust;
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use testkit::{Options, Proxy, python, root, site, succeeds};
 
 /// How to get what is missing.
@@ -157,4 +158,111 @@ fn program(name: &str) -> Command {
         "{name} is missing: run `{SETUP}` to install it"
     );
     Command::new(path)
+}
+
+/// Drivers that use large objects by FunctionCall messages.
+fn with_channels() -> Proxy {
+    Proxy::start(&Options {
+        tls: "require",
+        database: site().fresh_database(),
+        channels: "allow",
+        size: 2,
+        ..Options::default()
+    })
+}
+
+fn run_for_two(name: &str, command: &mut Command, proxy: &Proxy) {
+    let urls = ["innovate", "synergy"].map(|login| url(proxy, login));
+    match command.args(urls).output() {
+        Ok(output) => succeeds(name, &output),
+        Err(error) => panic!("{name}: {error}: run `{SETUP}` to install what is missing"),
+    }
+}
+
+#[test]
+fn pgjdbc() {
+    let mut java = Command::new("java");
+    java.args(["-cp", "/usr/share/java/postgresql.jar"]);
+    java.arg(root().join("tests/drivers/jdbc/Client.java"));
+    run_for_two("Client.java", &mut java, &with_channels());
+}
+
+#[test]
+fn ruby_pg() {
+    let mut ruby = Command::new("ruby");
+    ruby.arg(root().join("tests/drivers/pg_client.rb"));
+    run_for_two("pg_client.rb", &mut ruby, &with_channels());
+}
+
+/// Values by parameters and by literals, with and without cursors of its own.
+#[test]
+fn psqlodbc() {
+    let proxy = with_channels();
+    let sql = "SET client_min_messages TO warning\n\
+        SELECT email FROM users\n\
+        RESET ALL; SET TimeZone = 'UTC'\n\
+        CREATE TEMP TABLE of_odbc (n int)\n\
+        INSERT INTO of_odbc SELECT generate_series(1, 250)\n\
+        SELECT count(*) + 1000 FROM of_odbc\n\
+        SELECT n + 5000 FROM of_odbc ORDER BY n\n\
+        DISCARD ALL\n\
+        SELECT email FROM users\n";
+    for options in [
+        "UseDeclareFetch=0",
+        "UseDeclareFetch=1;Fetch=50",
+        "UseServerSidePrepare=0",
+    ] {
+        for (login, own) in [
+            ("innovate", "alice@innovate.example"),
+            ("synergy", "@synergy.example"),
+        ] {
+            let said = odbc(&proxy, login, options, sql);
+            assert_eq!(said.matches("example").count(), 2, "{options}: {said}");
+            assert_eq!(said.matches(own).count(), 2, "{options}: {said}");
+            for row in ["1250", "5001", "5250"] {
+                assert!(said.contains(row), "{options}: {said}");
+            }
+            assert!(!said.contains("ERROR"), "{options}: {said}");
+        }
+    }
+}
+
+/// What isql says to statements, one a line.
+fn odbc(proxy: &Proxy, login: &str, options: &str, sql: &str) -> String {
+    let driver = std::fs::read_dir("/usr/lib").unwrap().find_map(|folder| {
+        let driver = folder.unwrap().path().join("odbc/psqlodbcw.so");
+        driver.exists().then_some(driver)
+    });
+    let Some(driver) = driver else {
+        panic!("psqlODBC is missing: run `{SETUP}` to install it");
+    };
+    let place = format!(
+        "Driver={};Servername=127.0.0.1;Port={};Database={};Username={login};Password={};\
+         SSLmode=require;{options}",
+        driver.display(),
+        proxy.port,
+        proxy.database(login),
+        proxy.password,
+    );
+    let mut isql = Command::new("isql")
+        .args(["-b", "-v", "-k", &place])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    isql.stdin
+        .take()
+        .unwrap()
+        .write_all(sql.as_bytes())
+        .unwrap();
+    let output = isql.wait_with_output().unwrap();
+    succeeds("isql", &output);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn pgx() {
+    let client = root().join("target/test-clients/pgx-client");
+    run_for_two("pgx-client", &mut Command::new(client), &with_channels());
 }
