@@ -25,7 +25,7 @@ mod folding;
 mod functions;
 mod inspection;
 mod limits;
-mod own_session;
+mod own_rows;
 mod parameters;
 mod plain;
 mod plain_relations;
@@ -33,6 +33,7 @@ mod policy;
 mod prepared;
 mod relations;
 mod restriction;
+mod rewrite;
 mod rules;
 mod set;
 mod settings;
@@ -46,12 +47,14 @@ pub use parameters::{Parameter, SetConfig};
 pub use plain_relations::{Mark, PlainRelations, Unsettled};
 pub use policy::Policy;
 pub use prepared::SqlName;
+pub use rewrite::Instead;
 pub use rules::{Rule, Switch, rules};
 pub use settings::is_utf8;
 pub use verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 
 use cache::Cache;
 use inspection::{Inspection, Judgement};
+use pg_raw_parse::StmtList;
 use plain_relations::Names;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -262,13 +265,45 @@ fn judge(policy: &Policy, plain: Option<&Names>, sql: &[u8]) -> Judgement {
     };
     // The parser's accessors panic on what they do not expect: refuse it.
     let judged = catch_unwind(AssertUnwindSafe(|| match pg_raw_parse::parse(text) {
-        Ok(statements) => inspection.judge(&statements),
+        Ok(statements) => {
+            let judged = inspection.judge(&statements);
+            with_own_rows(policy, plain, text, &statements, judged)
+        }
         Err(error) => inspection.unreadable(&rules::SYNTAX, syntax_message(&error)),
     }));
     judged.unwrap_or_else(|_| {
         let message = "pgtenant failed to inspect this statement".to_owned();
         Inspection::new(policy, None).unreadable(&rules::INTERNAL, message)
     })
+}
+
+/// The judgement on a text that is refused as it stands, where it is let through with
+/// [one's own rows](own_rows) in the place of all.
+fn with_own_rows(
+    policy: &Policy,
+    plain: Option<&Names>,
+    text: &str,
+    statements: &StmtList,
+    judged: Judgement,
+) -> Judgement {
+    let verdict = &judged.verdict;
+    if verdict.refusal.is_none()
+        || verdict.answer.is_some()
+        || policy.options.channels == Permission::Allow
+    {
+        return judged;
+    }
+    let Some(instead) = rewrite::own_rows(text, statements) else {
+        return judged;
+    };
+    let Ok(text) = limits::check(policy, instead.text.as_bytes()) else {
+        return judged;
+    };
+    let Ok(statements) = pg_raw_parse::parse(text) else {
+        return judged;
+    };
+    let rewritten = Inspection::new(policy, plain).judge(&statements);
+    rewritten.in_place_of(judged, policy.options.mode, instead)
 }
 
 /// The parser's own words: what PostgreSQL would have answered.
