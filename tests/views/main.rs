@@ -6,6 +6,7 @@
 
 mod leaks;
 mod shapes;
+mod tools;
 
 use testkit::{Plain, Programs, Proxy, Raw};
 
