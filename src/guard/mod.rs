@@ -12,6 +12,9 @@
 //! that are not known to be plain tables ([`PlainRelations`]). Only a sealed context or
 //! a role for each tenant holds against what they do.
 //!
+//! The views of all sessions show a client its own rows: the server is sent a query for
+//! these in the place of the view's name ([`Verdict::instead`]), and that text is judged.
+//!
 //! The text is limited ([`Policy::max_length`]), because parsing can take 130 times
 //! its length in memory, and half a second for each MiB (measured on
 //! `SELECT a,a,…`; a long `INSERT` takes 7 times, a list of numbers 13 times). Neither the parser (its stack is on the

@@ -14,6 +14,8 @@ use pg_raw_parse::{Node, StmtList};
 
 /// So many places of one query string are rewritten.
 const MOST: usize = 64;
+/// The longest text that is rewritten, in bytes: for a moment there are two trees.
+const LONGEST: usize = 64 << 10;
 
 /// What the server is sent in the place of a query string.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +72,9 @@ struct Edit {
 /// `None`: there is nothing to be rewritten, or it cannot be with certainty.
 pub(super) fn own_rows(sql: &str, statements: &StmtList) -> Option<Instead> {
     let mut edits = Vec::new();
+    if sql.len() > LONGEST {
+        return None;
+    }
     for statement in statements.stmts().filter(|statement| reads(*statement)) {
         let mut stack = Stack::new();
         stack.push(statement, Scope::Now);
@@ -290,6 +295,8 @@ mod tests {
         ] {
             assert_eq!(rewritten(sql), None, "{sql}");
         }
+        let long = format!("SELECT '{}' FROM pg_locks", "x".repeat(LONGEST));
+        assert_eq!(rewritten(&long), None);
         let many = "SELECT 1 FROM pg_locks a".to_owned() + &", pg_locks a".repeat(MOST);
         assert_eq!(rewritten(&many), None);
     }

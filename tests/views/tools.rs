@@ -43,6 +43,25 @@ fn tools_are_answered() {
     }
 }
 
+/// Whatever keeps tenants apart.
+#[test]
+fn each_kind_of_tenant_has_its_own_rows() {
+    let proxy = testkit::Proxy::start(&testkit::Options::default());
+    let logins = ["innovate", "synergy", "globex", "umbrella"];
+    let mut clients = logins.map(|login| proxy.raw(login));
+    for client in &mut clients {
+        client.run_ok("BEGIN");
+    }
+    for client in &mut clients {
+        let own = "SELECT count(*) = 1 AND bool_and(pid = pg_backend_pid()) FROM pg_stat_activity";
+        assert_eq!(client.value(own), "t");
+        assert_eq!(client.extended(own).ok().value(), "t");
+        let locks = "SELECT DISTINCT pid = pg_backend_pid() FROM pg_catalog.pg_locks";
+        assert_eq!(client.value(locks), "t");
+        client.run_ok("SELECT * FROM pg_stat_replication, pg_replication_slots");
+    }
+}
+
 /// psql looks at its own connection and at what there is.
 #[test]
 fn psql_is_answered() {
