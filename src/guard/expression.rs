@@ -7,7 +7,7 @@ use super::inspection::{Inspection, Scope, Visit};
 use super::parameters::{Operand, SetConfig};
 use super::rules;
 use super::settings::{self, Change, clip};
-use super::{own_session, plain, relations, restriction};
+use super::{own_rows, plain, relations, restriction};
 use pg_raw_parse::nodes::{FuncCall, RangeVar, TypeCast};
 use pg_raw_parse::{ConstValue, Node, list::NodeList};
 
@@ -58,7 +58,14 @@ pub(super) fn visit(
             inspection.effects.doubtful = true;
             return Some(Visit::Skip);
         }
-        Node::SelectStmt(select) if own_session::is_asked_by(select) => {
+        Node::SelectStmt(select) if scope < Scope::View && own_rows::is_asked_by(select) => {
+            inspection.reads_literals();
+            if inspection.counts_rows {
+                inspection.refuse(&rules::SESSIONS, || {
+                    "EXPLAIN ANALYZE over a view of all sessions is not allowed through pgtenant"
+                        .to_owned()
+                });
+            }
             return Some(Visit::Skip);
         }
         Node::SelectStmt(select) => {
@@ -162,6 +169,7 @@ fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
         Some(Call::Draw) => inspection.effects.draws = true,
         // With three arguments it takes no text.
         Some(Call::Caught(_)) if name == "ts_rewrite" && call.args().len() == 3 => {}
+        Some(Call::Caught(_)) if own_rows::is_blocked_by_none(call) => inspection.reads_literals(),
         Some(Call::Caught(rule)) => inspection.refuse(rule, || not_allowed(name)),
         None => {}
     }

@@ -5,12 +5,14 @@ use super::parameters::{self, Parameter, SetConfig};
 use super::plain;
 use super::plain_relations::Names;
 use super::policy::Policy;
+use super::rewrite::Instead;
 use super::rules::{self, Rule, Switch};
 use super::settings;
 use super::tree::Stack;
 use super::verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 use super::{Mode, Permission, answer, expression, statement};
 use pg_raw_parse::{Node, StmtList};
+use std::sync::Arc;
 
 /// When the code of a node runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +50,25 @@ pub(super) struct Judgement {
     pub(super) key: Key,
 }
 
+impl Judgement {
+    /// The judgement on a text that becomes `instead`, whose judgement this is:
+    /// `clients` is that on the text itself, which is refused.
+    pub(super) fn in_place_of(mut self, clients: Self, mode: Mode, instead: Instead) -> Self {
+        if let Some(refusal) = self.verdict.refusal {
+            let verdict = Verdict {
+                refusal: Some(refusal),
+                ..clients.verdict
+            };
+            return Self { verdict, ..clients };
+        }
+        // Where refusals are only reported, the server gets the client's own text.
+        let is_sent = mode == Mode::Enforce;
+        self.verdict.instead = is_sent.then(|| Arc::new(instead));
+        self.key = Key::Text;
+        self
+    }
+}
+
 /// What a verdict holds for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
@@ -65,6 +86,8 @@ pub(super) struct Inspection<'p> {
     pub(super) plain: Option<&'p Names>,
     /// The statement may name another relation than those.
     pub(super) names_others: bool,
+    /// EXPLAIN tells how many rows conditions have removed.
+    pub(super) counts_rows: bool,
     refusal: Option<Refusal>,
     key: Key,
     /// Calls that only the parameters' values can decide on.
@@ -77,6 +100,7 @@ impl<'p> Inspection<'p> {
             policy,
             plain,
             names_others: false,
+            counts_rows: false,
             effects: Effects::default(),
             refusal: None,
             key: Key::Shape,
@@ -148,6 +172,7 @@ impl<'p> Inspection<'p> {
                 effects: self.effects,
                 at_bind: self.deferred,
                 answer,
+                instead: None,
             },
             key,
         }

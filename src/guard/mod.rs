@@ -12,6 +12,9 @@
 //! that are not known to be plain tables ([`PlainRelations`]). Only a sealed context or
 //! a role for each tenant holds against what they do.
 //!
+//! The views of all sessions show a client its own rows: the server is sent a query for
+//! these in the place of the view's name ([`Verdict::instead`]), and that text is judged.
+//!
 //! The text is limited ([`Policy::max_length`]), because parsing can take 130 times
 //! its length in memory, and half a second for each MiB (measured on
 //! `SELECT a,a,…`; a long `INSERT` takes 7 times, a list of numbers 13 times). Neither the parser (its stack is on the
@@ -26,7 +29,7 @@ mod folding;
 mod functions;
 mod inspection;
 mod limits;
-mod own_session;
+mod own_rows;
 mod parameters;
 mod plain;
 mod plain_relations;
@@ -34,6 +37,7 @@ mod policy;
 mod prepared;
 mod relations;
 mod restriction;
+mod rewrite;
 mod rules;
 mod set;
 mod settings;
@@ -47,12 +51,14 @@ pub use parameters::{Parameter, SetConfig};
 pub use plain_relations::{Mark, PlainRelations, Unsettled};
 pub use policy::Policy;
 pub use prepared::SqlName;
+pub use rewrite::Instead;
 pub use rules::{Rule, Switch, rules};
 pub use settings::is_utf8;
 pub use verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 
 use cache::Cache;
 use inspection::{Inspection, Judgement};
+use pg_raw_parse::StmtList;
 use plain_relations::Names;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -257,13 +263,45 @@ fn judge(policy: &Policy, plain: Option<&Names>, sql: &[u8]) -> Judgement {
     };
     // The parser's accessors panic on what they do not expect: refuse it.
     let judged = catch_unwind(AssertUnwindSafe(|| match pg_raw_parse::parse(text) {
-        Ok(statements) => inspection.judge(&statements),
+        Ok(statements) => {
+            let judged = inspection.judge(&statements);
+            with_own_rows(policy, plain, text, &statements, judged)
+        }
         Err(error) => inspection.unreadable(&rules::SYNTAX, syntax_message(&error)),
     }));
     judged.unwrap_or_else(|_| {
         let message = "pgtenant failed to inspect this statement".to_owned();
         Inspection::new(policy, None).unreadable(&rules::INTERNAL, message)
     })
+}
+
+/// The judgement on a text that is refused as it stands, where it is let through with
+/// [one's own rows](own_rows) in the place of all.
+fn with_own_rows(
+    policy: &Policy,
+    plain: Option<&Names>,
+    text: &str,
+    statements: &StmtList,
+    judged: Judgement,
+) -> Judgement {
+    let verdict = &judged.verdict;
+    if verdict.refusal.is_none()
+        || verdict.answer.is_some()
+        || policy.options.channels == Permission::Allow
+    {
+        return judged;
+    }
+    let Some(instead) = rewrite::own_rows(text, statements) else {
+        return judged;
+    };
+    let Ok(text) = limits::check(policy, instead.text.as_bytes()) else {
+        return judged;
+    };
+    let Ok(statements) = pg_raw_parse::parse(text) else {
+        return judged;
+    };
+    let rewritten = Inspection::new(policy, plain).judge(&statements);
+    rewritten.in_place_of(judged, policy.options.mode, instead)
 }
 
 /// The parser's own words: what PostgreSQL would have answered.

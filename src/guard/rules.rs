@@ -244,9 +244,9 @@ rules! {
         hint "Lock a row with SELECT ... FOR UPDATE, or set guard.channels = \"allow\" to permit it."
 
     SESSIONS = "other-sessions" "42501" [Channels]
-        catches "pg_stat_activity, pg_locks, pg_prepared_statements and their kin, but for the own session's row; pg_terminate_backend and pg_cancel_backend but for a session of one's own login"
+        catches "pg_stat_activity, pg_locks, pg_prepared_statements and their kin where they cannot be read for one's own rows alone (in definitions, TABLE, COPY pg_locks, EXPLAIN ANALYZE), the functions beneath them, pg_stat_statements; pg_terminate_backend and pg_cancel_backend but for a session of one's own login"
         why "they show and stop the sessions of other tenants"
-        hint "Name one session of your own login: SELECT pg_terminate_backend(PID), with the PID that pg_backend_pid() told; or set guard.channels = \"allow\"."
+        hint "In the FROM clause of a query, pg_stat_activity, pg_locks and their kin show your own session. End or cancel a session of your own login by its number: SELECT pg_terminate_backend(PID), with the PID that pg_backend_pid() told. Or set guard.channels = \"allow\"."
 
     STATISTICS = "statistics" "42501" [Channels]
         catches "pg_stats, pg_stats_ext, pg_stats_ext_exprs, pg_stat_xact_* and the functions beneath them; currtid"

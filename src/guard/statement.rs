@@ -280,7 +280,9 @@ fn copy(inspection: &mut Inspection<'_>, statement: &CopyStmt, scope: Scope) -> 
 /// of the rows of others, value by value.
 fn explain(inspection: &mut Inspection<'_>, statement: &ExplainStmt, scope: Scope) -> Visit {
     let runs = |option: &DefElem| option.defname() == Some("analyze") && !set::is_off(option.arg());
-    if inspection.policy.shares_tables && statement.options().iter().any(runs) {
+    let runs = statement.options().iter().any(runs);
+    inspection.counts_rows |= runs;
+    if inspection.policy.shares_tables && runs {
         inspection.refuse(&rules::EXPLAIN_ANALYZE, || {
             "EXPLAIN ANALYZE is not allowed through pgtenant".to_owned()
         });

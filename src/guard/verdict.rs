@@ -3,6 +3,9 @@
 use super::answer::Answer;
 use super::parameters::SetConfig;
 use super::prepared::SqlName;
+use super::rewrite::Instead;
+use super::rules;
+use std::sync::Arc;
 
 /// What the guard says of one query string.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +20,9 @@ pub struct Verdict {
     /// It is not for the server: pgtenant answers it itself, whatever the
     /// refusal says.
     pub answer: Option<Answer>,
+    /// What the server is sent in the place of the text; `None`: the text itself. The
+    /// rest of the verdict is on this.
+    pub instead: Option<Arc<Instead>>,
 }
 
 impl Verdict {
@@ -26,6 +32,18 @@ impl Verdict {
         let mut doubted = self.clone();
         doubted.effects.doubtful = true;
         doubted
+    }
+
+    /// The verdict on a statement that was prepared when another text was sent in its
+    /// text's place: it is refused.
+    #[must_use]
+    pub fn of_another_text(&self) -> Self {
+        let message = "the statement was prepared under other rules: prepare it again";
+        let mut other = self.doubted();
+        other.at_bind.clear();
+        let refusal = || rules::SESSIONS.refusal(message.to_owned());
+        other.refusal.get_or_insert_with(refusal);
+        other
     }
 
     /// The memory that it takes, in bytes.
@@ -57,6 +75,7 @@ impl Verdict {
                 .sum::<usize>()
             + self.at_bind.iter().map(SetConfig::weight).sum::<usize>()
             + self.answer.as_ref().map_or(0, |a| a.column.len())
+            + self.instead.as_ref().map_or(0, |instead| instead.size())
     }
 }
 

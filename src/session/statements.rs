@@ -23,7 +23,10 @@ const SMALL: usize = 4 << 10;
 /// A prepared statement, and what the guard said of it.
 #[derive(Debug, Clone)]
 pub(super) struct Statement {
+    /// What the server is sent.
     pub(super) prepared: Arc<Prepared>,
+    /// What the client has sent, if that is something else.
+    pub(super) asked: Option<Box<[u8]>>,
     pub(super) verdict: Arc<Verdict>,
     /// What the verdict rests on, at least: [`Guard::as_of`].
     pub(super) as_of: u64,
@@ -45,6 +48,7 @@ impl Statement {
     ) -> Self {
         Self {
             prepared,
+            asked: None,
             verdict,
             as_of,
             own: own.clone(),
@@ -53,10 +57,33 @@ impl Statement {
         }
     }
 
-    /// Its text.
+    /// The same, with what the client has sent: text, NUL and parameter types.
+    pub(super) fn asked_as(mut self, tail: &[u8]) -> Self {
+        self.asked = (self.prepared.tail() != tail).then(|| tail.into());
+        self
+    }
+
+    /// What the client has sent: text, NUL and parameter types.
+    pub(super) fn asked(&self) -> &[u8] {
+        self.asked.as_deref().unwrap_or(self.prepared.tail())
+    }
+
+    /// The client's text.
     fn sql(&self) -> &[u8] {
-        let text = self.prepared.tail().split(|byte| *byte == 0).next();
-        text.unwrap_or_default()
+        text_of(self.asked())
+    }
+
+    /// Goes by another verdict. If it would have another text sent to the server, the
+    /// statement that is prepared must not run any more.
+    fn go_by(&mut self, verdict: Arc<Verdict>, as_of: u64) {
+        let sent = verdict.instead.as_ref();
+        let sent = sent.map_or(self.sql(), |instead| instead.text.as_bytes());
+        let is_prepared = sent == text_of(self.prepared.tail());
+        self.verdict = match is_prepared {
+            true => verdict,
+            false => Arc::new(verdict.of_another_text()),
+        };
+        self.as_of = as_of;
     }
 
     /// The statement with the guard's verdict of now. A long text, which would keep
@@ -68,11 +95,9 @@ impl Statement {
         } else {
             guard.inspect(self.sql())
         };
-        Self {
-            verdict,
-            as_of,
-            ..self.clone()
-        }
+        let mut now = self.clone();
+        now.go_by(verdict, as_of);
+        now
     }
 
     /// What it takes under this name, in bytes.
@@ -205,12 +230,11 @@ impl Statements {
         });
         let as_of = guard.as_of();
         for statement in self.named.values_mut().chain(&mut self.unnamed) {
-            let verdict = guard.inspect(statement.sql());
-            self.bytes -= statement.verdict.size();
-            self.bytes += verdict.size();
             let statement = Arc::make_mut(statement);
-            statement.verdict = verdict;
-            statement.as_of = as_of;
+            self.bytes -= statement.verdict.size();
+            let verdict = guard.inspect(statement.sql());
+            statement.go_by(verdict, as_of);
+            self.bytes += statement.verdict.size();
         }
     }
 
@@ -233,6 +257,11 @@ impl Statements {
     }
 }
 
+/// The text at the front of a Parse's tail.
+fn text_of(tail: &[u8]) -> &[u8] {
+    tail.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 /// What a statement takes under its name, in bytes. Its text, settings and
 /// verdict may be those of many, or of this one alone.
 fn size(name: &[u8], statement: &Statement) -> usize {
@@ -241,6 +270,7 @@ fn size(name: &[u8], statement: &Statement) -> usize {
     entry
         + name.len()
         + statement.prepared.size()
+        + statement.asked.as_ref().map_or(0, |asked| asked.len())
         + statement.own.bytes()
         + statement.verdict.size()
 }

@@ -30,6 +30,15 @@ const ELSEWHERE: &[(&str, &[&str])] = &[
         "the session refuses every FunctionCall message",
         &["fp-set_config-tx", "fp-lo_get"],
     ),
+    (
+        "the server is asked for one's own rows alone",
+        &[
+            "ch-own-activity",
+            "ch-own-activity-pushed",
+            "ch-own-activity-row",
+            "ch-own-activity-copy",
+        ],
+    ),
 ];
 
 /// What a strict policy refuses though it is harmless: `opaque = "reject"`.

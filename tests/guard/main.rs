@@ -12,6 +12,7 @@ mod harmless;
 mod limits;
 mod names;
 mod opened;
+mod own_rows;
 mod plain;
 mod refused;
 mod regress;

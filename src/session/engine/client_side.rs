@@ -2,10 +2,12 @@
 
 use super::super::scan::Scan;
 use super::judge::Admitted;
+use super::upstream::put_len;
 use crate::protocol::ClientError;
 use crate::protocol::frontend::{self, FrameError, HEADER, Header, Kind};
 use crate::transport::Buffer;
 use bytes::BytesMut;
+use std::borrow::Cow;
 
 /// Longest front of a Bind (its two names) that is taken, in bytes.
 pub(super) const MAX_NAMES: usize = 16 << 10;
@@ -70,9 +72,32 @@ impl ClientSide {
         bytes.get(HEADER..end).unwrap_or_default()
     }
 
-    /// Lets a Query or Parse pass as it is, whose statement is admitted.
-    pub(super) fn pass_statement(&mut self, header: Header, _: &Admitted) {
-        self.scan.pass(&self.input, HEADER + header.body);
+    /// Lets a Query or Parse pass whose statement is admitted: as it is, or, in
+    /// `output`, with the text that takes its text's place.
+    pub(super) fn pass_statement(
+        &mut self,
+        header: Header,
+        admitted: &Admitted,
+        output: &mut BytesMut,
+    ) {
+        let body = self.body(header);
+        let name = match header.kind {
+            Kind::Parse => memchr::memchr(0, body).map_or(0, |end| end + 1),
+            _ => 0,
+        };
+        let (name, tail) = body.split_at_checked(name).unwrap_or_default();
+        let Cow::Owned(tail) = admitted.tail(tail) else {
+            return self.scan.pass(&self.input, HEADER + header.body);
+        };
+        let name = name.to_vec();
+        self.drop_next(header, output);
+        output.extend_from_slice(match header.kind {
+            Kind::Parse => b"P",
+            _ => b"Q",
+        });
+        put_len(output, name.len() + tail.len());
+        output.extend_from_slice(&name);
+        output.extend_from_slice(&tail);
     }
 
     /// Lets a message pass as it is that has no statement in it.

@@ -7,6 +7,7 @@ use super::{Engine, Step, Up};
 use crate::guard::{self, Refusal, Verdict};
 use crate::protocol::ClientError;
 use crate::protocol::frontend::{self, HEADER, Header, Kind, LayoutError};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Statements from this length on are judged on another thread, in bytes.
@@ -44,6 +45,17 @@ impl Admitted {
 
     pub(super) fn into_verdict(self) -> Arc<Verdict> {
         self.0
+    }
+
+    /// What the server gets of a Query or Parse, behind its name: the client's own
+    /// `tail`, or the same with the text that takes its text's place.
+    pub(super) fn tail<'t>(&self, tail: &'t [u8]) -> Cow<'t, [u8]> {
+        let Some(instead) = &self.0.instead else {
+            return Cow::Borrowed(tail);
+        };
+        let end = memchr::memchr(0, tail).unwrap_or(tail.len());
+        let rest = tail.get(end..).unwrap_or_default();
+        Cow::Owned([instead.text.as_bytes(), rest].concat())
     }
 }
 

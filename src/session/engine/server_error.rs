@@ -33,6 +33,7 @@ impl Engine {
         }
         let renamed = match &*report.sqlstate {
             "08P01" | "26000" | "42P05" if is_whole => self.with_clients_name(body, link, pipe),
+            _ if is_whole => with_clients_position(body, link),
             _ => None,
         };
         let fate = match link.outstanding.front_mut() {
@@ -91,6 +92,31 @@ impl Engine {
         backend::message(&mut message, b'E', &body);
         Some(message.into_boxed_slice())
     }
+}
+
+/// An error that names a place in a text that was sent in the place of the client's,
+/// with the place in the client's.
+fn with_clients_position(body: &[u8], link: &Link) -> Option<Box<[u8]>> {
+    let verdict = match link.outstanding.front()? {
+        Reply::Query(verdict) => verdict,
+        Reply::Parse(pending) => &pending.statement.verdict,
+        _ => return None,
+    };
+    let instead = verdict.instead.as_deref()?;
+    let fields = body.split_inclusive(|byte| *byte == 0).map(|field| {
+        let position = field.strip_prefix(b"P").and_then(|text| {
+            let text = std::str::from_utf8(text.strip_suffix(b"\0")?).ok()?;
+            let position: u32 = text.parse().ok()?;
+            Some(instead.position(usize::try_from(position).ok()?))
+        });
+        match position {
+            Some(position) => format!("P{position}\0").into_bytes(),
+            None => field.to_vec(),
+        }
+    });
+    let mut message = Vec::new();
+    backend::message(&mut message, b'E', &fields.collect::<Vec<_>>().concat());
+    Some(message.into_boxed_slice())
 }
 
 /// The message in front has failed: those behind it are skipped, up to the end of

@@ -64,21 +64,22 @@ impl Engine {
             Known::Statement(_) if self.statements.get(&name).is_none() => return Ok(Step::Held),
             Known::Statement(_) => return Err(name_taken(&name)),
         }
+        let tail = admitted.tail(parse.tail);
         let prepared = if self.settings.are_known() && !up.link.local {
-            let shared = self.interner.intern(parse.tail, &self.settings.own);
+            let shared = self.interner.intern(&tail, &self.settings.own);
             match self.is_named(shared.id(), up.link) {
                 // Errors that name one on the server must tell which of them.
-                true => Prepared::new(parse.tail),
+                true => Prepared::new(&tail),
                 false => shared,
             }
         } else {
             // Under settings that are not known before the transaction's end.
-            Prepared::new(parse.tail)
+            Prepared::new(&tail)
         };
         let own = &self.settings.own;
         let verdict = admitted.verdict().clone();
         let statement = Statement::new(prepared.clone(), verdict, self.as_of, own);
-        let statement = Arc::new(statement);
+        let statement = Arc::new(statement.asked_as(parse.tail));
         let pending = up.link.outstanding.pending();
         if !self
             .statements
@@ -106,7 +107,8 @@ impl Engine {
             self.drop_message(header, Some(up));
         } else {
             up.link.outstanding.push(Reply::Parse(pending));
-            self.client.pass_statement(header, admitted);
+            self.client
+                .pass_statement(header, admitted, &mut up.pipe.output);
             self.judged = None;
         }
         Ok(Step::Done)
@@ -123,7 +125,7 @@ impl Engine {
         let tail = self.client.body(header).get(1..).unwrap_or_default();
         // Many clients send one text over and over.
         let is_same = |last: &&Arc<Statement>| {
-            last.prepared.tail() == tail
+            last.asked() == tail
                 && Arc::ptr_eq(&last.verdict, verdict)
                 && last.as_of == self.as_of
                 && last.own == self.settings.own
@@ -131,10 +133,10 @@ impl Engine {
         let statement = match self.statements.get(b"").filter(is_same) {
             Some(last) => last.clone(),
             None => {
-                let prepared = Prepared::new(tail);
+                let prepared = Prepared::new(&admitted.tail(tail));
                 let own = &self.settings.own;
-                let statement =
-                    Arc::new(Statement::new(prepared, verdict.clone(), self.as_of, own));
+                let statement = Statement::new(prepared, verdict.clone(), self.as_of, own);
+                let statement = Arc::new(statement.asked_as(tail));
                 let pending = up.link.outstanding.pending();
                 if !self
                     .statements
@@ -154,7 +156,8 @@ impl Engine {
             statement,
             id: None,
         }));
-        self.client.pass_statement(header, admitted);
+        self.client
+            .pass_statement(header, admitted, &mut up.pipe.output);
         self.judged = None;
         Ok(Step::Done)
     }

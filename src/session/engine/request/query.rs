@@ -106,7 +106,8 @@ impl Engine {
     fn pass_query(&mut self, header: Header, admitted: Admitted, up: &mut Up<'_>) -> Step {
         // A simple query ends the unnamed statement.
         up.link.has_unnamed = false;
-        self.client.pass_statement(header, &admitted);
+        self.client
+            .pass_statement(header, &admitted, &mut up.pipe.output);
         let verdict = admitted.into_verdict();
         up.link.outstanding.push(Reply::Query(verdict));
         self.judged = None;
