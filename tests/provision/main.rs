@@ -1,0 +1,11 @@
+//! `pgtenant provision` against a real server, and the proxy in front of what it
+//! has made.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod databases;
+mod files;
+mod place;
+mod roles;
+mod schemas;
+mod trigger;
