@@ -9,7 +9,14 @@ pub(crate) fn silo(names: &[&str]) -> Place {
         "[isolation.silo]\nkind = \"database\"\nserver = \"main\"\ndatabase = \"{database}\"\n",
     );
     for (i, name) in names.iter().enumerate() {
-        more.push_str(&tenant(site(), &place.database, i, "silo", "database", name));
+        more.push_str(&tenant(
+            site(),
+            &place.database,
+            i,
+            "silo",
+            "database",
+            name,
+        ));
     }
     Place::with(site(), place.database, more)
 }

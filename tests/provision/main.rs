@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod copies;
 mod databases;
 mod files;
 mod place;
 mod roles;
 mod schemas;
+mod traits;
 mod trigger;

@@ -152,7 +152,14 @@ impl Place {
 }
 
 /// The sections of a tenant and its login.
-pub(crate) fn tenant(site: &Site, database: &str, number: usize, isolation: &str, key: &str, value: &str) -> String {
+pub(crate) fn tenant(
+    site: &Site,
+    database: &str,
+    number: usize,
+    isolation: &str,
+    key: &str,
+    value: &str,
+) -> String {
     let mut text = String::new();
     let id = format!("{database}-{number}");
     let user = login(database, number);
@@ -199,4 +206,3 @@ impl Files {
         format!("--template=dir:{}", self.0.path().display())
     }
 }
-

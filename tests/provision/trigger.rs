@@ -107,8 +107,7 @@ fn the_trigger_takes_no_company_for_sql() {
     place.sql(
         "CREATE ROLE thief_thirteen; GRANT USAGE ON SCHEMA pgtenant_provision TO thief_thirteen",
     );
-    let sql =
-        "SET ROLE thief_thirteen; SELECT * FROM pgtenant_provision.schema_statements('tmpl', 'tmpl')";
+    let sql = "SET ROLE thief_thirteen; SELECT * FROM pgtenant_provision.schema_statements('tmpl', 'tmpl')";
     let error = site().cluster.psql(&place.database, sql).unwrap_err();
     assert!(error.to_string().contains("permission denied"), "{error}");
 }

@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod join;
 mod ledger;
+mod printed;
 mod role;
 mod schema;
 mod script;
