@@ -7,6 +7,7 @@ mod copies;
 mod databases;
 mod files;
 mod place;
+mod remove;
 mod roles;
 mod schemas;
 mod traits;

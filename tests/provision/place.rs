@@ -79,6 +79,15 @@ impl Place {
         self.site.sql(&self.database, sql)
     }
 
+    /// Gives all tenants this state, in the file that the program reads.
+    pub(crate) fn stand(&self, state: &str) {
+        let text = configuration(self.site, &self.options);
+        let sections = text.split("[[tenants]]\n");
+        let text: Vec<_> = sections.collect();
+        let text = text.join(&format!("[[tenants]]\nstate = \"{state}\"\n"));
+        fs::write(&self.config, text).unwrap();
+    }
+
     /// Runs the program as the superuser.
     pub(crate) fn provision(&self, arguments: &[&str]) -> Output {
         self.provision_at(&self.site.cluster.superuser_url(&self.database), arguments)

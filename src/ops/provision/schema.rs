@@ -29,12 +29,7 @@ pub(super) async fn provision(
     if template.database.is_some() && template.schema.is_none() && template.files.is_none() {
         return refuse("a tenant of kind \"schema\" needs --template schema:NAME or dir:PATH");
     }
-    if matches!(
-        own.name,
-        "public" | "information_schema" | "pgtenant" | ledger::SCHEMA | printed::ALIAS
-    ) || own.name.starts_with("pg_")
-        || template.schema.as_deref() == Some(own.name)
-    {
+    if is_reserved(own.name) || template.schema.as_deref() == Some(own.name) {
         return refuse(format!("schema \"{}\" cannot be a tenant's own", own.name));
     }
     let database = &tenant.placement.endpoint.database;
@@ -52,6 +47,14 @@ pub(super) async fn provision(
     }
     // What is not committed is rolled back as the connection ends.
     Ok(report(&[&plan.script, &plan.files], plan.done))
+}
+
+/// Whether a schema of this name can be no tenant's own.
+pub(super) fn is_reserved(name: &str) -> bool {
+    matches!(
+        name,
+        "public" | "information_schema" | "pgtenant" | ledger::SCHEMA | printed::ALIAS
+    ) || name.starts_with("pg_")
 }
 
 /// Begins the transaction of a tenant; two at a time would get in each other's way.
