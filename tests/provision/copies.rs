@@ -14,7 +14,7 @@ fn a_copy_that_reaches_into_the_template_is_taken_back() {
              CREATE FUNCTION public.add() RETURNS event_trigger LANGUAGE plpgsql AS $$
              BEGIN
                  IF (SELECT max(object_identity) FROM pg_event_trigger_ddl_commands())
-                    ~ '^reach.orders' THEN
+                    ~ '[.]orders$' THEN
                      CREATE VIEW leak AS SELECT * FROM tmpl.secret;
                  END IF;
              END $$;
@@ -28,6 +28,17 @@ fn a_copy_that_reaches_into_the_template_is_taken_back() {
                 && text.contains("leak needs table tmpl.secret"),
             "{text}"
         );
+        // The trigger is not put in place for companies to find out.
+        place.sql("CREATE TABLE public.companies (schema_name text)");
+        let text = place.fails(&[
+            "--template=schema:tmpl",
+            "--isolation=made",
+            "--trigger",
+            "--directory-table=public.companies",
+            "--schema-column=schema_name",
+        ]);
+        assert!(text.contains("leak needs table tmpl.secret"), "{text}");
+        place.sql("DROP TABLE public.companies");
         assert_eq!(place.state(), before);
     }
 }

@@ -120,7 +120,15 @@ impl Original {
     /// the template has, and needs the same of other schemas, so nothing of the
     /// template's.
     pub(super) async fn verify(&self, client: &Client, schema: &str) -> Result<(), ProvisionError> {
-        let copy = print(client, schema, &self.name).await?;
+        self.is_copied_by(&print(client, schema, &self.name).await?)
+    }
+
+    /// Asserts that a copy would be one, before there is any.
+    pub(super) async fn verify_trial(&self, client: &Client) -> Result<(), ProvisionError> {
+        self.is_copied_by(&self.try_copy(client).await?)
+    }
+
+    fn is_copied_by(&self, copy: &Printed) -> Result<(), ProvisionError> {
         if let Some(need) = copy.needs.difference(&self.printed.needs).next() {
             return refuse(format!(
                 "the copy would reach out of its schema where the template \"{}\" does not: {need}",

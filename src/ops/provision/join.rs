@@ -55,7 +55,8 @@ pub async fn install(
     let client = &database.client;
     begin(client).await?;
     // A template that cannot be copied is told now, not to the first company.
-    copy::read(client, template).await?;
+    let original = copy::read(client, template).await?;
+    original.verify_trial(client).await?;
     let table = table(client, joining).await?;
     let mut script = Script::default();
     ledger::prepare(client, &mut script).await?;
