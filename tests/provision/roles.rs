@@ -83,3 +83,22 @@ fn what_is_asked_for_must_make_sense() {
         "{text}"
     );
 }
+
+#[test]
+fn queries_of_our_own_are_not_compiled() {
+    for site in servers() {
+        let place = Place::on(site, &["compiled"]);
+        place.sql(&format!("ALTER DATABASE {} SET jit = on", place.database));
+        place.sql(
+            "CREATE SCHEMA tmpl; CREATE TABLE tmpl.t (a int);
+             CREATE FUNCTION public.look() RETURNS event_trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF current_setting('jit') <> 'off' THEN
+                     RAISE 'it would be compiled';
+                 END IF;
+             END $$;
+             CREATE EVENT TRIGGER look ON ddl_command_start EXECUTE FUNCTION public.look()",
+        );
+        place.done(&["--template=schema:tmpl", "Company 0"]);
+    }
+}
