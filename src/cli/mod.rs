@@ -7,6 +7,7 @@ mod failure;
 mod harden;
 mod provision;
 mod reload;
+mod removal;
 mod rules;
 mod run;
 mod secrecy;

@@ -1,9 +1,10 @@
 //! `pgtenant provision`
 
-use super::{Failure, directory, print};
+use super::{Failure, directory, print, removal};
 use pgtenant::config::{self, IsolationKind, Settings};
 use pgtenant::ops::provision::{
-    Copies, Joining, Mode, ProvisionError, Report, Site, Template, install_trigger, provision,
+    Copies, Joining, Mode, ProvisionError, Removal, Report, Site, Template, install_trigger,
+    provision,
 };
 use pgtenant::ops::sql_client::Url;
 use pgtenant::tenant::{IsolationName, SharedTenant, Tenant, TenantId};
@@ -42,6 +43,13 @@ pub(super) struct Arguments {
     /// For --trigger: its column with the name of the company's schema
     #[arg(long, value_name = "COLUMN", requires = "trigger")]
     schema_column: Option<String>,
+    /// Remove the schema and role, or the database, of tenants that are suspended, with all
+    /// their data
+    #[arg(long, requires = "tenants", conflicts_with_all = ["template", "all", "trigger"])]
+    remove: bool,
+    /// With --remove: do not ask; needed where there is no terminal
+    #[arg(long, requires = "remove", conflicts_with = "print")]
+    yes: bool,
     /// Ids or names of tenants
     #[arg(value_name = "TENANT", required_unless_present_any = ["all", "trigger"])]
     tenants: Vec<String>,
@@ -65,6 +73,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         Mode::Run
     };
+    if arguments.remove {
+        let removal = Removal {
+            settings: &settings,
+            url: &url,
+        };
+        return removal::run(removal, &tenants, mode, arguments.yes);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -192,7 +207,11 @@ fn one_server(tenants: &[SharedTenant]) -> Result<(), Failure> {
 }
 
 /// Prints what came of it, and says whether that is good.
-fn told(what: &str, done: &Result<Report, ProvisionError>, mode: Mode) -> Result<bool, Failure> {
+pub(super) fn told(
+    what: &str,
+    done: &Result<Report, ProvisionError>,
+    mode: Mode,
+) -> Result<bool, Failure> {
     match (done, mode) {
         (Ok(report), Mode::Run) => print(one_line(format_args!("{what}: {report}")))?,
         (Ok(report), Mode::Print) => {
@@ -207,7 +226,7 @@ fn told(what: &str, done: &Result<Report, ProvisionError>, mode: Mode) -> Result
     Ok(done.is_ok())
 }
 
-fn line(tenant: &Tenant) -> String {
+pub(super) fn line(tenant: &Tenant) -> String {
     if tenant.name == tenant.id.as_str() {
         return tenant.name.clone();
     }
@@ -215,11 +234,11 @@ fn line(tenant: &Tenant) -> String {
 }
 
 /// A name may hold anything.
-fn one_line(text: impl Display) -> String {
+pub(super) fn one_line(text: impl Display) -> String {
     text.to_string().replace(char::is_control, " ")
 }
 
-fn count(n: usize) -> String {
+pub(super) fn count(n: usize) -> String {
     let ending = if n == 1 { "" } else { "s" };
     format!("{n} tenant{ending}")
 }

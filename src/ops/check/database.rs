@@ -11,8 +11,7 @@ use std::collections::BTreeSet;
 use tokio_postgres::error::SqlState;
 
 /// Nothing is changed, and no query runs for longer than a minute.
-const PREPARE: &str = "SET default_transaction_read_only = on; SET statement_timeout = '60s'; \
-                       SET jit = off";
+const PREPARE: &str = "SET default_transaction_read_only = on; SET statement_timeout = '60s'";
 
 /// The oldest `server_version_num` whose catalogs the queries know.
 const OLDEST: i32 = 140_000;

@@ -1,6 +1,7 @@
 //! The trigger that makes a company's schema when the company joins.
 
 use super::error::refuse;
+use super::printed::STATEMENTS;
 use super::schema::{begin, report};
 use super::script::Script;
 use super::{Mode, ProvisionError, Report, Site, copy, ledger};
@@ -21,6 +22,9 @@ pub struct Joining {
 }
 
 const FUNCTION: &str = include_str!("sql/join.sql");
+
+/// The function that prints a schema, as [`super::printed::print`] does.
+const PRINT: &str = include_str!("sql/print.sql");
 
 /// Puts the trigger on the table, or brings it up to date.
 ///
@@ -51,7 +55,8 @@ pub async fn install(
     let client = &database.client;
     begin(client).await?;
     // A template that cannot be copied is told now, not to the first company.
-    copy::read(client, template).await?;
+    let original = copy::read(client, template).await?;
+    original.verify_trial(client).await?;
     let table = table(client, joining).await?;
     let mut script = Script::default();
     ledger::prepare(client, &mut script).await?;
@@ -59,6 +64,9 @@ pub async fn install(
     trigger(client, &table, &arguments, &mut script).await?;
     let mut done = Vec::new();
     if !script.is_empty() {
+        // Of an earlier release.
+        let sql = "DROP FUNCTION IF EXISTS pgtenant_provision.template_statements(text)";
+        script.push("removing what is not used any more", sql);
         done.push(format!("installed the trigger on {}", table.name));
         if mode == Mode::Run {
             script.run(client).await?;
@@ -136,28 +144,31 @@ async fn table(client: &Client, joining: &Joining) -> Result<Table, ProvisionErr
 
 /// Adds the functions that are missing or differ.
 async fn functions(client: &Client, script: &mut Script) -> Result<(), ProvisionError> {
-    let wrapped = |name: &str, returns: &str, body: &str| {
+    let wrapped = |signature: &str, returns: &str, body: &str| {
         format!(
-            "CREATE OR REPLACE FUNCTION pgtenant_provision.{name}(text) RETURNS {returns} LANGUAGE sql STABLE \
-             AS $function${body}$function$"
+            "CREATE OR REPLACE FUNCTION pgtenant_provision.{signature} RETURNS {returns} LANGUAGE sql \
+             STABLE AS $function${body}$function$"
         )
     };
     let functions = [
         (
             "template_trust",
-            wrapped("template_trust", "SETOF text", copy::TRUST),
+            "text",
+            wrapped("template_trust(text)", "SETOF text", copy::TRUST),
         ),
         (
-            "template_statements",
+            "schema_statements",
+            "text, text",
             wrapped(
-                "template_statements",
-                "TABLE (sql text, refusal text, place bigint)",
-                copy::STATEMENTS,
+                "schema_statements(text, text)",
+                "TABLE (sql text, frame text, refusal text, need text, place bigint)",
+                STATEMENTS,
             ),
         ),
-        ("join_tenant", FUNCTION.to_owned()),
+        ("print_schema", "text, text", PRINT.to_owned()),
+        ("join_tenant", "", FUNCTION.to_owned()),
     ];
-    for (name, definition) in functions {
+    for (name, signature, definition) in functions {
         let sql = "SELECT p.prosrc FROM pg_catalog.pg_proc p
             JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
             JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
@@ -170,7 +181,6 @@ async fn functions(client: &Client, script: &mut Script) -> Result<(), Provision
         }
         let what = format!("making function pgtenant_provision.{name}");
         script.push(&what, definition);
-        let signature = if name == "join_tenant" { "" } else { "text" };
         let sql =
             format!("REVOKE ALL ON FUNCTION pgtenant_provision.{name}({signature}) FROM PUBLIC");
         script.push(&what, sql);

@@ -12,6 +12,8 @@ mod error;
 mod files;
 mod join;
 mod ledger;
+mod printed;
+mod remove;
 mod role;
 mod schema;
 mod script;
@@ -21,6 +23,7 @@ pub use copy::Copies;
 pub use error::ProvisionError;
 pub use files::{SqlFile, SqlFiles};
 pub use join::{Joining, install as install_trigger};
+pub use remove::{DumpHint, Removal};
 pub use template::{Template, TemplateError};
 
 use crate::config::Settings;

@@ -45,7 +45,7 @@ pub(super) async fn make(
 
 /// Whether the role can log in; `None` if there is none. One that may more than
 /// a tenant must is refused.
-async fn find(client: &Client, name: &str) -> Result<Option<bool>, ProvisionError> {
+pub(super) async fn find(client: &Client, name: &str) -> Result<Option<bool>, ProvisionError> {
     let sql = "SELECT r.rolcanlogin,
             r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls,
             r.rolname = current_user,

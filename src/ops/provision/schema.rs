@@ -4,7 +4,7 @@ use super::error::refuse;
 use super::ledger::{self, Ledger};
 use super::role::Connect;
 use super::script::{PINNED, Script};
-use super::{Mode, ProvisionError, Report, Site, copy, files, role};
+use super::{Mode, ProvisionError, Report, Site, copy, files, printed, role};
 use crate::ops::sql_client::Database;
 use crate::tenant::{Attachment, Identity, Tenant};
 use postgres_protocol::escape::escape_identifier;
@@ -29,12 +29,7 @@ pub(super) async fn provision(
     if template.database.is_some() && template.schema.is_none() && template.files.is_none() {
         return refuse("a tenant of kind \"schema\" needs --template schema:NAME or dir:PATH");
     }
-    if matches!(
-        own.name,
-        "public" | "information_schema" | "pgtenant" | ledger::SCHEMA
-    ) || own.name.starts_with("pg_")
-        || template.schema.as_deref() == Some(own.name)
-    {
+    if is_reserved(own.name) || template.schema.as_deref() == Some(own.name) {
         return refuse(format!("schema \"{}\" cannot be a tenant's own", own.name));
     }
     let database = &tenant.placement.endpoint.database;
@@ -52,6 +47,14 @@ pub(super) async fn provision(
     }
     // What is not committed is rolled back as the connection ends.
     Ok(report(&[&plan.script, &plan.files], plan.done))
+}
+
+/// Whether a schema of this name can be no tenant's own.
+pub(super) fn is_reserved(name: &str) -> bool {
+    matches!(
+        name,
+        "public" | "information_schema" | "pgtenant" | ledger::SCHEMA | printed::ALIAS
+    ) || name.starts_with("pg_")
 }
 
 /// Begins the transaction of a tenant; two at a time would get in each other's way.
@@ -85,7 +88,7 @@ struct Plan {
     files: Script,
     done: Vec<String>,
     /// What was copied into the schema, to be compared.
-    copied: Option<Arc<copy::Statements>>,
+    copied: Option<Arc<copy::Original>>,
 }
 
 /// How the tenant's schema was found.
@@ -169,7 +172,7 @@ impl Work<'_> {
         found: Found,
         (script, then): (&mut Script, &mut Script),
         done: &mut Vec<String>,
-    ) -> Result<Option<Arc<copy::Statements>>, ProvisionError> {
+    ) -> Result<Option<Arc<copy::Original>>, ProvisionError> {
         let template = self.site.template;
         if template.schema.is_none() && template.files.is_none() {
             return Ok(None);
@@ -181,19 +184,17 @@ impl Work<'_> {
         }
         let mut copied = None;
         if let Some(template) = &template.schema {
-            let statements = self.site.copies.get(self.database, template).await?;
+            let original = self.site.copies.get(self.database, template).await?;
             if found == Found::Used {
-                statements
-                    .compare(client, own, template, &ledger, script)
-                    .await?;
+                original.compare(client, own, &ledger, script).await?;
             } else {
-                statements.copy_to(own, template, &ledger, script);
+                original.copy_to(own, &ledger, script);
                 done.push(format!(
                     "copied schema {} ({} statements)",
                     escape_identifier(template),
-                    statements.len()
+                    original.len()
                 ));
-                copied = Some(statements);
+                copied = Some(original);
             }
         }
         if let Some(files) = &template.files {

@@ -6,6 +6,7 @@ use crate::config::{Secret, Server, ServerTls};
 use crate::server::{ConnectError, dial, secure};
 use std::future::poll_fn;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::{AsyncMessage, Client, Config};
 
@@ -39,9 +40,7 @@ impl Database {
     ) -> Result<Self, SqlClientError> {
         let mut config = config(database, user, password);
         config.options("-c search_path=");
-        let (client, connection) = open(server, config).await?;
-        // It ends with the client. What it fails with, the queries are told too.
-        tokio::spawn(connection);
+        let client = open(server, config, tokio::spawn).await?;
         Ok(Self::of(client, database, user))
     }
 
@@ -58,9 +57,9 @@ impl Database {
         password: Option<&Secret>,
     ) -> Result<(Self, watch::Receiver<u64>), SqlClientError> {
         let config = config(database, user, password);
-        let (client, connection) = open(server, config).await?;
         let (count, counted) = watch::channel(0);
-        tokio::spawn(count_notifications(connection, count));
+        let run = |connection| tokio::spawn(count_notifications(connection, count));
+        let client = open(server, config, run).await?;
         Ok((Self::of(client, database, user), counted))
     }
 
@@ -114,13 +113,31 @@ impl Failure {
     }
 }
 
-async fn open(server: &Server, config: Config) -> Result<(Client, Connection), SqlClientError> {
+/// Connects, and has `run` keep the connection running. It ends with the client.
+/// What it fails with, the queries are told too.
+async fn open<T>(
+    server: &Server,
+    config: Config,
+    run: impl FnOnce(Connection) -> JoinHandle<T>,
+) -> Result<Client, SqlClientError> {
     let limit = server.connect_timeout;
-    tokio::time::timeout(limit, establish(server, &config))
+    let opened = async {
+        let (client, connection) = establish(server, &config).await?;
+        run(connection);
+        match client.batch_execute(WITHOUT_JIT).await {
+            // Servers before PostgreSQL 11 do not know the setting, nor do they compile.
+            Err(error) if error.as_db_error().is_none() => Err(Failure::Login(error)),
+            _ => Ok(client),
+        }
+    };
+    tokio::time::timeout(limit, opened)
         .await
         .unwrap_or(Err(Failure::Connect(ConnectError::Timeout(limit))))
         .map_err(|failure| failure.at(server, &config))
 }
+
+/// Compiling queries of ours takes longer than running them.
+const WITHOUT_JIT: &str = "SET jit = off";
 
 async fn establish(server: &Server, config: &Config) -> Result<(Client, Connection), Failure> {
     let stream = dial(server)

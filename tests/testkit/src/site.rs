@@ -1,5 +1,6 @@
 //! The PostgreSQL server behind the proxy, and the data in it.
 
+use crate::programs::Programs;
 use pgtenant::tenant::Verifier;
 use pgtenant::throwaway::wellness::{self, COMPANIES, Company, SETTING_DATABASE};
 use pgtenant::throwaway::{Authority, Cluster, ClusterOptions, TlsOptions, random_hex};
@@ -47,8 +48,18 @@ pub struct Site {
 impl Site {
     /// Starts a server of one's own.
     pub fn start() -> Self {
+        Self::start_in(None)
+    }
+
+    /// Starts a server of this version, whose programs must stay.
+    pub fn start_on(programs: &Programs) -> Self {
+        Self::start_in(Some(programs.folder.clone()))
+    }
+
+    fn start_in(bin_dir: Option<PathBuf>) -> Self {
         let authority = Authority::new("pgtenant test CA").unwrap();
         let options = ClusterOptions {
+            bin_dir,
             tls: Some(TlsOptions {
                 server: authority.server(&["localhost", "127.0.0.1"]).unwrap(),
                 client_ca_pem: None,

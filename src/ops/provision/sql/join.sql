@@ -14,6 +14,7 @@ SET datestyle = 'ISO, MDY'
 SET intervalstyle = postgres
 SET default_table_access_method = heap
 SET default_tablespace = ''
+SET jit = off
 AS $function$
 #variable_conflict use_variable
 DECLARE
@@ -22,9 +23,10 @@ DECLARE
     own_role constant boolean := TG_ARGV[2] = 'role';
     grantee constant text := CASE WHEN own_role THEN TG_ARGV[3] || own || TG_ARGV[4]
                                   ELSE TG_ARGV[3] END;
-    statements text[];
-    made text[];
+    original record;
+    made record;
     refusal text;
+    named boolean;
     statement text;
 BEGIN
     IF own IS NULL OR own = '' THEN
@@ -33,7 +35,7 @@ BEGIN
     END IF;
     IF own ~ '^pg_|[[:cntrl:]]' OR grantee ~ '^pg_'
        OR own IN ('information_schema', 'public', 'pgtenant', 'pgtenant_provision',
-              '$user', template)
+              'pgtenant_copy', '$user', template)
        OR grantee IN ('public', 'none') THEN
         RAISE EXCEPTION USING ERRCODE = 'reserved_name',
             MESSAGE = pg_catalog.format('"%s" cannot be the name of a company''s schema', own),
@@ -51,17 +53,13 @@ BEGIN
     SELECT pg_catalog.min(t.refusal) INTO refusal
     FROM pgtenant_provision.template_trust(template) t (refusal);
     IF refusal IS NULL THEN
-        PERFORM pg_catalog.set_config('search_path', pg_catalog.quote_ident(template), true);
-        SELECT pg_catalog.array_agg(s.sql ORDER BY s.place) FILTER (WHERE s.refusal IS NULL),
-               pg_catalog.min(s.refusal)
-        INTO statements, refusal
-        FROM pgtenant_provision.template_statements(template) s;
+        original := pgtenant_provision.print_schema(template, template);
+        refusal := pg_catalog.replace(original.refusal, 'pgtenant_copy', template);
     END IF;
     IF refusal IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = pg_catalog.format('schema "%s" cannot be a template: %s', template, refusal);
     END IF;
-    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
     EXECUTE pg_catalog.format('CREATE SCHEMA %I', own);
     EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA %I FROM PUBLIC', own);
@@ -82,15 +80,23 @@ BEGIN
                                   own, statement, grantee);
     END LOOP;
 
-    PERFORM pg_catalog.set_config('search_path', pg_catalog.quote_ident(own) || ', pg_temp', true);
-    FOREACH statement IN ARRAY coalesce(statements, '{}') LOOP
+    -- Statements that write the schema's name write this one.
+    named := pg_catalog.array_to_string(original.statements, ';') ~ 'pgtenant_copy';
+    IF named THEN
+        EXECUTE pg_catalog.format('ALTER SCHEMA %I RENAME TO pgtenant_copy', own);
+    END IF;
+    PERFORM pg_catalog.set_config('search_path', CASE WHEN named THEN 'pgtenant_copy'
+        ELSE pg_catalog.quote_ident(own) END || ', pg_temp', true);
+    FOREACH statement IN ARRAY original.statements LOOP
         EXECUTE statement;
     END LOOP;
-    PERFORM pg_catalog.set_config('search_path', pg_catalog.quote_ident(own), true);
-    SELECT pg_catalog.array_agg(s.sql ORDER BY s.place) FILTER (WHERE s.refusal IS NULL)
-    INTO made FROM pgtenant_provision.template_statements(own) s;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    IF made IS DISTINCT FROM statements THEN
+    IF named THEN
+        EXECUTE pg_catalog.format('ALTER SCHEMA pgtenant_copy RENAME TO %I', own);
+    END IF;
+    made := pgtenant_provision.print_schema(own, template);
+    IF made.frames IS DISTINCT FROM original.frames
+       OR made.needs IS DISTINCT FROM original.needs THEN
         RAISE EXCEPTION USING ERRCODE = 'internal_error',
             MESSAGE = pg_catalog.format('the copy of schema "%s" differs from it', template);
     END IF;
@@ -98,7 +104,7 @@ BEGIN
     DELETE FROM pgtenant_provision.provisioned p WHERE p.schema_name = own;
     INSERT INTO pgtenant_provision.provisioned (schema_name, source, sha256)
     VALUES (own, 'schema:' || template, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
-        coalesce(pg_catalog.array_to_string(statements, E';\n'), ''), 'UTF8')), 'hex'));
+        pg_catalog.array_to_string(original.statements, E';\n'), 'UTF8')), 'hex'));
     RETURN NULL;
 END
 $function$

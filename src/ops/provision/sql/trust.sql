@@ -25,4 +25,7 @@ SELECT format('%s may create objects in it, and they would be run as "%s"',
 FROM schema CROSS JOIN LATERAL aclexplode(schema.nspacl) a
 WHERE a.privilege_type = 'CREATE' AND a.grantee <> schema.nspowner
 UNION ALL
+SELECT format('it belongs to "%s": log in as this role', nspowner::regrole)
+FROM schema WHERE NOT pg_has_role(nspowner, 'USAGE')
+UNION ALL
 SELECT 'there is no such schema' WHERE NOT EXISTS (SELECT FROM schema)
