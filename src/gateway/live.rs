@@ -115,7 +115,14 @@ impl Live {
 fn policies(settings: &Settings) -> Policies {
     let protected = protected(&settings.isolations);
     let policy = |kind: &IsolationKind| {
-        let path = matches!(kind, IsolationKind::Schema { .. }).then_some("search_path");
+        // With a role of its own the tenant is the role, whatever it looks names up in.
+        let is_path = matches!(
+            kind,
+            IsolationKind::Schema {
+                per_tenant_role: false
+            }
+        );
+        let path = is_path.then_some("search_path");
         let names = protected.iter().map(String::as_str).chain(path);
         let mut policy = Policy::new(settings.guard, names);
         policy.max_length = settings.listen.max_statement;

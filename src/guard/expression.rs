@@ -6,7 +6,7 @@ use super::functions::{self, Call};
 use super::inspection::{Inspection, Scope, Visit};
 use super::parameters::{Operand, SetConfig};
 use super::rules;
-use super::settings::{self, Change, clip};
+use super::settings::{self, Change, Objection, clip};
 use super::{own_session, plain, relations, restriction};
 use pg_raw_parse::nodes::{FuncCall, RangeVar, TypeCast};
 use pg_raw_parse::{ConstValue, Node, list::NodeList};
@@ -243,12 +243,15 @@ fn set_config(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
         Operand::Constant(value) => Change::Text(value),
         _ => Change::Computed,
     };
-    if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
-        if *rule == rules::COMPUTED && matches!(value, Operand::Parameter(_)) {
+    match settings::objection(inspection.policy, &name, change) {
+        Some(Objection::Refused(rule, _))
+            if *rule == rules::COMPUTED && matches!(value, Operand::Parameter(_)) =>
+        {
             let name = Operand::Constant(name.into());
             return inspection.defer(SetConfig::new(name, value, lasts));
         }
-        inspection.refuse(rule, || message);
+        Some(objection) => inspection.object(objection),
+        None => {}
     }
     inspection.set(&name, !lasts);
 }

@@ -113,7 +113,7 @@ rules! {
     // The tenant's context.
 
     TENANT = "tenant-setting" "42501"
-        catches "SET, RESET and set_config of a setting that carries the tenant"
+        catches "SET, RESET and set_config of a setting that carries the tenant; of search_path, lists but the tenant's own and pg_catalog alone, where tenants share a role"
         why "the tenant follows from the credential alone"
         hint "The tenant is chosen by the login: connect with the credential of the other tenant."
 

@@ -3,12 +3,16 @@
 use super::answer::Answer;
 use super::parameters::SetConfig;
 use super::prepared::SqlName;
+use super::search_path::is_same_path;
 
 /// What the guard says of one query string.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {
     /// Why it must not be forwarded; `None` lets it pass.
     pub refusal: Option<Refusal>,
+    /// The refusal stands only for these lists of schemas: it
+    /// [falls away](Self::for_path) where all are the tenant's own. Empty: it stands.
+    pub unless_own: Vec<Box<str>>,
     /// What it does to the session, when it is forwarded.
     pub effects: Effects,
     /// It names settings by parameters: the refusal stands for a Query. After a
@@ -26,6 +30,19 @@ impl Verdict {
         let mut doubted = self.clone();
         doubted.effects.doubtful = true;
         doubted
+    }
+
+    /// The verdict without its refusal, where this stands for lists of schemas that
+    /// are all the tenant's own, `path`.
+    #[must_use]
+    pub fn for_path(&self, path: Option<&str>) -> Option<Self> {
+        let path = path.filter(|_| !self.unless_own.is_empty())?;
+        let mut lists = self.unless_own.iter();
+        lists.all(|list| is_same_path(list, path)).then(|| Self {
+            refusal: None,
+            unless_own: Vec::new(),
+            ..self.clone()
+        })
     }
 
     /// The memory that it takes, in bytes.
@@ -48,6 +65,7 @@ impl Verdict {
                 .as_ref()
                 .map_or(0, |name| name.len())
             + names(&self.effects.temporary)
+            + names(&self.unless_own)
             + self
                 .effects
                 .sql_names

@@ -79,18 +79,42 @@ fn explain_analyze_passes_where_tenants_share_no_table() {
 }
 
 #[test]
-fn a_protected_search_path_cannot_be_changed_in_any_spelling() {
+fn a_protected_search_path_is_changed_to_the_tenants_own_list_alone() {
     let guard = guard("search_path");
     for sql in [
         "SET search_path = a",
         "SET LOCAL SEARCH_PATH TO a",
         "SET SCHEMA 'a'",
-        "RESET search_path",
         "SELECT set_config('Search_Path', '', false)",
-        "SET search_path TO DEFAULT",
+        "SET search_path = 'a', pg_catalog",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path = pg_catalog AS ''",
         "WITH x AS MATERIALIZED (SELECT set_config('search_path', 'a', true)) SELECT * FROM x",
     ] {
-        assert_eq!(refused(&guard, sql), Some("tenant-setting"), "{sql}");
+        let verdict = guard.inspect(sql.as_bytes());
+        let rule = verdict.refusal.as_ref().map(|refusal| refusal.rule);
+        let other = if sql.starts_with("CREATE") {
+            "opaque-code"
+        } else {
+            "tenant-setting"
+        };
+        assert_eq!(rule, Some(other), "{sql}");
+        let own = verdict.for_path(Some("\"a\""));
+        let is_own = sql.contains("'a'") || sql.ends_with(['A', 'a']);
+        assert_eq!(
+            own.is_some(),
+            is_own && !sql.contains("pg_catalog"),
+            "{sql}"
+        );
+        assert!(own.is_none_or(|own| own.refusal.is_none()), "{sql}");
+        assert!(verdict.for_path(Some("b")).is_none() && verdict.for_path(None).is_none());
+    }
+    for sql in [
+        "RESET search_path",
+        "SET search_path TO DEFAULT",
+        "SET LOCAL search_path = PG_Catalog",
+        "SELECT set_config('search_path', '\"pg_catalog\"', true)",
+    ] {
+        assert_eq!(refused(&guard, sql), None, "{sql}");
     }
     assert_eq!(
         refused(&guard, "SET session.current_organization_id = 'x'"),
@@ -175,7 +199,7 @@ fn startup_settings_are_judged_like_set() {
         ("statement_timeout", "5s", None),
     ];
     for (name, value, rule) in cases {
-        let refusal = guard.startup_setting(name, value);
+        let refusal = guard.startup_setting(name, value, None);
         assert_eq!(refusal.map(|refusal| refusal.rule), rule, "{name}={value}");
     }
 }

@@ -106,10 +106,11 @@ impl Engine {
     }
 
     /// Whether a statement returns settings to their default that the client
-    /// made at startup: for it, that is their default.
+    /// made at startup, or that its tenant is attached by: for it, that is their
+    /// default.
     pub(super) fn returns_to_startup(&self, verdict: &Verdict) -> bool {
         let mut defaults = verdict.effects.defaults.iter();
-        defaults.any(|setting| self.settings.startup.get(&setting.name).is_some())
+        defaults.any(|setting| self.settings.default_of(&setting.name).is_some())
     }
 
     /// Refuses a statement that may change what was a temporary relation before
