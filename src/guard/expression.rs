@@ -154,9 +154,7 @@ fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
         Some(Call::SetConfig) => set_config(inspection, call, scope),
         Some(Call::Lock(rule)) => {
             inspection.effects.locks = true;
-            if let Some(rule) = rule {
-                inspection.refuse(rule, || not_allowed(name));
-            }
+            inspection.refuse(rule, || not_allowed(name));
         }
         Some(Call::Seed) => inspection.effects.seeds = true,
         Some(Call::Draw) => inspection.effects.draws = true,
@@ -185,9 +183,7 @@ fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
         Some(Call::SetConfig) => inspection.refuse(&rules::COMPUTED, || not_allowed(name)),
         Some(Call::Lock(rule)) => {
             inspection.effects.locks = true;
-            if let Some(rule) = rule {
-                inspection.refuse(rule, || not_allowed(name));
-            }
+            inspection.refuse(rule, || not_allowed(name));
         }
         Some(Call::Seed) => inspection.effects.seeds = true,
         Some(Call::Draw) => inspection.effects.draws = true,

@@ -133,7 +133,7 @@ impl<'p> Inspection<'p> {
             Some(only)
                 if count == 1
                     && options.mode == Mode::Enforce
-                    && options.channels == Permission::Reject =>
+                    && options.channels != Permission::Allow =>
             {
                 answer::of(only)
             }
@@ -226,17 +226,12 @@ impl<'p> Inspection<'p> {
 
     /// Records that `rule` catches something, unless it is opened.
     pub(super) fn refuse(&mut self, rule: &'static Rule, message: impl FnOnce() -> String) {
-        let options = self.policy.options;
-        let permission = match rule.opened_by {
-            Some(Switch::Opaque) => options.opaque,
-            Some(Switch::Channels) => options.channels,
-            None => Permission::Reject,
-        };
+        let passes = self.policy.permits(rule);
         // What is refused may still be forwarded when the guard only reports.
-        if permission == Permission::Reject || rule.opened_by == Some(Switch::Opaque) {
+        if !passes || rule.opened_by == Some(Switch::Opaque) {
             self.effects.doubtful = true;
         }
-        if permission == Permission::Reject && self.refusal.is_none() {
+        if !passes && self.refusal.is_none() {
             self.refusal = Some(rule.refusal(message()));
         }
     }

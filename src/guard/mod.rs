@@ -45,7 +45,7 @@ mod verdict;
 pub use answer::{Answer, Question, Target};
 pub use parameters::{Parameter, SetConfig};
 pub use plain_relations::{Mark, PlainRelations, Unsettled};
-pub use policy::Policy;
+pub use policy::{Own, Policy};
 pub use prepared::SqlName;
 pub use rules::{Rule, Switch, rules};
 pub use search_path::is_same_path;
@@ -313,6 +313,8 @@ pub enum Mode {
 pub enum Permission {
     /// It passes.
     Allow,
+    /// It passes where it reaches nothing but what is the tenant's own.
+    Own,
     /// It is refused.
     Reject,
 }

@@ -2,8 +2,8 @@
 
 use crate::always::ALWAYS;
 use crate::opened::OPENED;
-use crate::{SETTING, guard, guard_with, refused};
-use pgtenant::guard::{Guard, Permission, Policy, rules};
+use crate::{SETTING, guard, guard_with, options, refused};
+use pgtenant::guard::{Guard, Own, Permission, Policy, rules};
 
 /// Statements that each rule refuses.
 fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -67,11 +67,53 @@ fn what_the_options_open_passes() {
     }
 }
 
+/// What a tenant has for itself, and the rules of which nothing reaches further.
+#[test]
+fn what_reaches_nothing_but_the_tenants_own_passes_in_its_layout() {
+    const OF_A_ROLE: &[&str] = &["hidden-code", "statistics", "table-locks"];
+    const OF_A_DATABASE: &[&str] = &["notify", "large-objects", "advisory-locks"];
+    for (own, passing) in [
+        (Own::Rows, vec![]),
+        (Own::Schema, vec!["explain-analyze"]),
+        (Own::Role, [&["explain-analyze"], OF_A_ROLE].concat()),
+        (
+            Own::Database,
+            [&["explain-analyze"], OF_A_ROLE, OF_A_DATABASE].concat(),
+        ),
+    ] {
+        let judging = |permission| {
+            let mut policy = Policy::new(options(permission, permission), [SETTING]);
+            policy.own = own;
+            Guard::new(policy)
+        };
+        let (own_alone, none) = (judging(Permission::Own), judging(Permission::Reject));
+        for (rule, sql) in statements() {
+            let passes = refused(&own_alone, sql).is_none();
+            assert_eq!(passes, passing.contains(&rule), "{own:?}: {sql}");
+            let passes = refused(&none, sql).is_none();
+            assert_eq!(
+                passes,
+                rule == "explain-analyze" && passing.contains(&rule),
+                "{own:?}: {sql}"
+            );
+        }
+        for sql in [
+            "CREATE DOMAIN pg_temp.uuid AS text",
+            "CREATE DOMAIN d AS text CHECK (set_config('role', VALUE, false) IS NULL)",
+            "CREATE TEMP VIEW v AS SELECT set_config('a.b', 'x', false)",
+            "CREATE TEMP VIEW v AS TABLE pg_settings",
+            "CREATE TEMP VIEW v AS TABLE pg_stat_activity",
+        ] {
+            assert!(refused(&own_alone, sql).is_some(), "{own:?}: {sql}");
+        }
+    }
+}
+
 #[test]
 fn explain_analyze_passes_where_tenants_share_no_table() {
     let options = guard(SETTING).options();
     let mut policy = Policy::new(options, ["search_path"]);
-    policy.shares_tables = false;
+    policy.own = Own::Schema;
     assert_eq!(
         refused(&Guard::new(policy), "EXPLAIN ANALYZE SELECT 1"),
         None

@@ -5,3 +5,4 @@
 
 mod paths;
 mod place;
+mod reach;
