@@ -87,7 +87,7 @@ pub fn is_same_path(one: &str, other: &str) -> bool {
 fn schemas(change: Change<'_>) -> Option<Result<Vec<Schema>, (&'static Rule, String)>> {
     Some(match change {
         Change::Default => return None,
-        Change::List(items) => Ok(items.iter().map(Schema::of_item).collect()),
+        Change::List(items) => Ok(items.iter().map(|name| Schema::of_item(name)).collect()),
         Change::Text(text) => split(text).ok_or_else(|| {
             let message = format!("search_path '{}' is not a list of names", clip(text));
             (&rules::SEARCH_PATH, message)
@@ -98,9 +98,9 @@ fn schemas(change: Change<'_>) -> Option<Result<Vec<Schema>, (&'static Rule, Str
 
 impl Schema {
     /// An item of a SET statement: it does not say whether the name was quoted.
-    fn of_item(name: &String) -> Self {
+    fn of_item(name: &str) -> Self {
         Self {
-            name: name.clone(),
+            name: name.to_owned(),
             certain: is_certain(name),
         }
     }

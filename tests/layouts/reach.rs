@@ -47,7 +47,7 @@ const BEYOND: &[&str] = &[
 fn assert_refused(client: &mut Raw, sql: &str) {
     let errors = client.query(sql).errors();
     assert_eq!(
-        errors.first().map(|error| error.code()),
+        errors.first().map(testkit::Fields::code),
         Some("42501"),
         "{sql}"
     );
