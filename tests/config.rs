@@ -224,8 +224,8 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(pool.check_after, Duration::from_secs(30));
 
     assert_eq!(settings.guard.mode, guard::Mode::Enforce);
-    assert_eq!(settings.guard.opaque, guard::Permission::Reject);
-    assert_eq!(settings.guard.channels, guard::Permission::Reject);
+    assert_eq!(settings.guard.opaque, guard::Permission::Own);
+    assert_eq!(settings.guard.channels, guard::Permission::Own);
 
     assert_eq!(settings.log.format, LogFormat::Text);
     assert_eq!(settings.log.filter, "info");
@@ -651,7 +651,17 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
         (
             "guard",
             "opaque = \"deny\"",
-            "guard.opaque = \"deny\": must be one of \"reject\", \"allow\"",
+            "guard.opaque = \"deny\": must be one of \"reject\", \"own\", \"allow\"",
+        ),
+        (
+            "isolation.wellness",
+            "channels = \"some\"",
+            "isolation.wellness.channels = \"some\": must be one of \"reject\", \"own\", \"allow\"",
+        ),
+        (
+            "isolation.wellness",
+            "opaque = \"allow\"",
+            "isolation.wellness.opaque = \"allow\": must be \"reject\" or \"own\" without `seal`",
         ),
         (
             "log",

@@ -236,7 +236,10 @@ fn no_more_clients_of_a_tenant_wait_than_may() {
 
 #[test]
 fn the_log_tells_how_often_a_client_keeps_its_connection() {
-    let proxy = Proxy::start(&size(1));
+    let proxy = Proxy::start(&Options {
+        channels: "allow",
+        ..size(1)
+    });
     let mut client = proxy.raw("innovate");
     client.run_ok("CREATE TEMP TABLE kept (a int)");
     client.run_ok("DISCARD ALL");

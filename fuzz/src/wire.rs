@@ -75,7 +75,7 @@ fn options_come_back(text: &str) {
     let guard = guard();
     for (name, value) in &settings {
         assert!(!name.is_empty() && !name.contains(['=', '-']));
-        let refusal = guard.startup_setting(name, value);
+        let refusal = guard.startup_setting(name, value, None);
         let carries = ["a.tenant", "role"].contains(&&*name.to_ascii_lowercase());
         assert!(refusal.is_some() || !carries, "{name}");
     }

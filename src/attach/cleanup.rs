@@ -1,7 +1,7 @@
 //! What a client leaves in a server session, and how it is taken away.
 
 use super::answer::{self, Answer};
-use super::script::Script;
+use super::script::{Script, left_by_attachment};
 use super::{AttachError, Attached, SessionSettings, is_same};
 use crate::protocol::backend::TransactionStatus;
 use crate::server::{Connection, Unbound};
@@ -203,7 +203,7 @@ impl Connection<Parked> {
                 script.reseed(seed);
                 if let Some((tenant, settings)) = next {
                     script.attach(tenant);
-                    script.settings(&SessionSettings::default(), settings);
+                    script.settings(tenant, &SessionSettings::default(), settings);
                 }
             }
         }
@@ -229,9 +229,10 @@ impl Connection<Parked> {
             (Holds::Tenant(attached), _) => {
                 attached.cleanup = Cleanup::None;
                 attached.renewal = renewal;
-                if cleanup == Cleanup::ResetAll {
-                    attached.settings = SessionSettings::default();
-                }
+                attached.settings = match cleanup {
+                    Cleanup::ResetAll => SessionSettings::default(),
+                    _ => left_by_attachment(&tenant, &attached.settings),
+                };
             }
             (Holds::Base(_), _) => {}
         }

@@ -42,7 +42,7 @@ use crate::server::{Connection, Pipe};
 use crate::tenant::{Attachment, SharedTenant};
 use answer::Answer;
 use cleanup::Holds;
-use script::Script;
+use script::{SEARCH_PATH, Script, left_by_attachment};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -164,10 +164,14 @@ struct AttachedAgain<'a> {
 impl Reattach for AttachedAgain<'_> {
     fn reattach(&mut self, pipe: &mut Pipe, settings: Option<&SessionSettings>) -> Vec<Expected> {
         let mut script = Script::in_pipeline(&mut pipe.output, self.pid, self.serial);
-        script.attach(&self.attached.tenant.clone());
+        let tenant = self.attached.tenant.clone();
         if let Some(settings) = settings {
-            script.settings(&SessionSettings::default(), settings);
+            script.attach(&tenant);
+            script.settings(&tenant, &SessionSettings::default(), settings);
             self.attached.settings = settings.clone();
+        } else if tenant.placement.attachment.search_path().is_none() {
+            // A search_path may be the client's own by now.
+            script.attach(&tenant);
         }
         let (answers, renewal) = script.finish();
         self.attached.renewal = renewal;
@@ -232,7 +236,7 @@ impl Connection<Parked> {
         if let Holds::Base(random) = *state.holds() {
             let mut script = Script::new(&mut self);
             script.attach(tenant);
-            script.settings(&SessionSettings::default(), settings);
+            script.settings(tenant, &SessionSettings::default(), settings);
             let (answers, renewal) = script.finish();
             let attached = Attached {
                 tenant: tenant.clone(),
@@ -246,7 +250,7 @@ impl Connection<Parked> {
         }
         let (mut connection, mut attached) = self.attached()?;
         let mut script = Script::new(&mut connection);
-        script.settings(&attached.settings, settings);
+        script.settings(tenant, &attached.settings, settings);
         let (answers, _) = script.finish();
         attached.settings = settings.clone();
         Ok(connection.with_state(Attaching { attached, answers }))
@@ -272,9 +276,13 @@ impl Connection<Bound> {
     /// keeps it: the one in force [is stale](Self::is_stale), or may have changed.
     #[must_use]
     pub fn renew(mut self) -> Connection<Attaching> {
-        let tenant = self.state().0.tenant.clone();
+        let Attached {
+            tenant, settings, ..
+        } = &self.state().0;
+        let (tenant, settings) = (tenant.clone(), settings.clone());
         let mut script = Script::new(&mut self);
         script.attach(&tenant);
+        script.settings(&tenant, &left_by_attachment(&tenant, &settings), &settings);
         let (answers, renewal) = script.finish();
         let (connection, Bound(mut attached)) = self.split();
         attached.renewal = renewal;
@@ -377,10 +385,7 @@ pub fn base(attachment: &Attachment, dedicated: bool) -> Vec<(&str, &str)> {
             base.push((name, if dedicated { value } else { NO_TENANT }));
         }
         Attachment::Schema { search_path } => {
-            base.push((
-                "search_path",
-                if dedicated { search_path } else { NO_SCHEMA },
-            ));
+            base.push((SEARCH_PATH, if dedicated { search_path } else { NO_SCHEMA }));
         }
         Attachment::Database => {}
     }

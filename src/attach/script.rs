@@ -92,7 +92,7 @@ impl<'a> Script<'a> {
         let placement = &tenant.placement;
         let (name, value, seal) = match &placement.attachment {
             Attachment::Setting { name, value, seal } => (&**name, value, seal),
-            Attachment::Schema { search_path } => ("search_path", search_path, &Seal::Off),
+            Attachment::Schema { search_path } => (SEARCH_PATH, search_path, &Seal::Off),
             Attachment::Database => {
                 if read_only {
                     self.call(SET_CONFIG, &[Some(READ_ONLY), Some("on"), FALSE]);
@@ -151,9 +151,25 @@ impl<'a> Script<'a> {
         self.answers.push_back(Answer::Result);
     }
 
-    /// The client's own settings, as far as they differ from those in force.
-    pub(super) fn settings(&mut self, applied: &SessionSettings, wanted: &SessionSettings) {
-        let changes = applied.changes(wanted);
+    /// The client's own settings, as far as they differ from those in force, behind
+    /// the attachment of its tenant.
+    pub(super) fn settings(
+        &mut self,
+        tenant: &Tenant,
+        applied: &SessionSettings,
+        wanted: &SessionSettings,
+    ) {
+        let mut changes = applied.changes(wanted);
+        for (name, value) in &mut changes {
+            if value.is_none() && *name == SEARCH_PATH {
+                // Its reset value may be that of no tenant.
+                *value = tenant
+                    .placement
+                    .attachment
+                    .search_path()
+                    .map(|path| &**path);
+            }
+        }
         // All in one statement, where the first could make the next fail by time.
         let has_timeout = changes.iter().any(|(name, _)| name.ends_with("_timeout"));
         if changes.is_empty() || (changes.len() <= MOST_CALLS && !has_timeout) {
@@ -243,6 +259,19 @@ const SETSEED: Function = Function(1599);
 const FALSE: Option<&str> = Some("f");
 /// So many calls cost less than one SELECT of all.
 const MOST_CALLS: usize = 4;
+
+/// What of a client's settings is in force once its tenant has been attached again.
+pub(super) fn left_by_attachment(tenant: &Tenant, settings: &SessionSettings) -> SessionSettings {
+    let mut settings = settings.clone();
+    let attachment = &tenant.placement.attachment;
+    if attachment.search_path().is_some() && settings.get(SEARCH_PATH).is_some() {
+        settings.set(SEARCH_PATH, None);
+    }
+    settings
+}
+
+/// What carries a tenant of kind `schema`.
+pub(super) const SEARCH_PATH: &str = "search_path";
 
 const READ_ONLY: &str = "default_transaction_read_only";
 /// Behind a list of columns each of which is the tenant: no column, no row without

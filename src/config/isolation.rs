@@ -4,7 +4,8 @@ use super::problem::shown;
 use super::reader::{Entry, Section};
 use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema};
-use super::{Isolation, IsolationKind, Naming};
+use super::{Isolation, IsolationKind, Naming, rules};
+use crate::guard::{Options, Permission};
 use crate::tenant::{IsolationName, Seal, SealKey, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -28,7 +29,7 @@ pub(super) struct Isolations {
 
 impl Isolations {
     /// What others need to know of them.
-    pub(super) fn describe(&self) -> BTreeMap<IsolationName, Isolation> {
+    pub(super) fn describe(&self, guard: Options) -> BTreeMap<IsolationName, Isolation> {
         let describe = |(name, plan): (&String, &Plan)| {
             let isolation = Isolation {
                 server: plan.server.clone(),
@@ -48,6 +49,11 @@ impl Isolations {
                     Kind::Database { .. } => IsolationKind::Database,
                 },
                 naming: plan.naming(),
+                guard: Options {
+                    opaque: plan.opaque.unwrap_or(guard.opaque),
+                    channels: plan.channels.unwrap_or(guard.channels),
+                    ..guard
+                },
             };
             (IsolationName::new(name), isolation)
         };
@@ -59,6 +65,9 @@ impl Isolations {
 pub(super) struct Plan {
     pub(super) server: ServerName,
     pub(super) kind: Kind,
+    /// Where they are not those of `[guard]`.
+    pub(super) opaque: Option<Permission>,
+    pub(super) channels: Option<Permission>,
 }
 
 pub(super) enum Kind {
@@ -226,10 +235,14 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
             database: template(&database?, check_identifier)?,
         }),
     });
+    let channels = rules::permission(&mut section, "channels");
+    let opaque = rules::opaque(&mut section, kind.as_ref());
     section.finish();
     Some(Plan {
         server: server?,
         kind: kind?,
+        opaque,
+        channels,
     })
 }
 

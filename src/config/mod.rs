@@ -132,7 +132,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         part.finish();
     }
     let list = tenants.list();
-    let described = isolations.describe();
+    let described = isolations.describe(guard);
     let blueprint = Blueprint::new(
         isolations,
         servers.clone(),
@@ -437,6 +437,9 @@ pub struct Isolation {
     pub kind: IsolationKind,
     /// How the schemas and roles of its tenants are called, in kind `schema`.
     pub naming: Option<Naming>,
+    /// What its tenants' clients may send: `[guard]`, with its own `opaque` and
+    /// `channels`.
+    pub guard: guard::Options,
 }
 
 /// How the schemas and roles of an isolation's tenants are called: templates as

@@ -294,7 +294,7 @@ impl Door<'_> {
                 .ok_or_else(|| {
                     ClientError::fatal("XX000", "the tenant's isolation is not configured")
                 })?;
-            let asked = settings_of(startup, &membership.guard)?;
+            let asked = settings_of(startup, tenant, &membership.guard)?;
             let own = restricted(&asked, &tenant.restrictions(), &membership.guard);
             let welcome = match greeting::welcome(&membership.pool, tenant, &own).await {
                 Ok(welcome) => welcome,

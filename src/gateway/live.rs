@@ -5,7 +5,7 @@ use super::guards::{Guards, Judging, Policies};
 use crate::config::{
     self, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
 };
-use crate::guard::{Permission, Policy};
+use crate::guard::{Own, Permission, Policy};
 use crate::login::Authenticator;
 use crate::pool::Pools;
 use crate::session::{Ending, Member, Membership, Order, When};
@@ -114,20 +114,42 @@ impl Live {
 
 fn policies(settings: &Settings) -> Policies {
     let protected = protected(&settings.isolations);
-    let policy = |kind: &IsolationKind| {
-        let path = matches!(kind, IsolationKind::Schema { .. }).then_some("search_path");
+    let policy = |isolation: &Isolation| {
+        let kind = &isolation.kind;
+        // With a role of its own the tenant is the role, whatever it looks names up in.
+        let is_path = matches!(
+            kind,
+            IsolationKind::Schema {
+                per_tenant_role: false
+            }
+        );
+        let path = is_path.then_some("search_path");
         let names = protected.iter().map(String::as_str).chain(path);
-        let mut policy = Policy::new(settings.guard, names);
+        let mut policy = Policy::new(isolation.guard, names);
         policy.max_length = settings.listen.max_statement;
-        policy.shares_tables = matches!(kind, IsolationKind::Setting { .. });
+        policy.own = own(kind);
         Judging {
             policy,
             by_relations: rests_on_settings(kind),
         }
     };
     let isolations = settings.isolations.iter();
-    let policies = isolations.map(|(name, isolation)| (name.clone(), policy(&isolation.kind)));
+    let policies = isolations.map(|(name, isolation)| (name.clone(), policy(isolation)));
     Arc::new(policies.collect())
+}
+
+/// What a tenant of this kind has for itself.
+fn own(kind: &IsolationKind) -> Own {
+    match kind {
+        IsolationKind::Setting { .. } => Own::Rows,
+        IsolationKind::Schema {
+            per_tenant_role: false,
+        } => Own::Schema,
+        IsolationKind::Schema {
+            per_tenant_role: true,
+        } => Own::Role,
+        IsolationKind::Database => Own::Database,
+    }
 }
 
 /// Isolations can live in one database: each guard protects the settings of all.
@@ -145,7 +167,10 @@ fn protected(isolations: &BTreeMap<IsolationName, Isolation>) -> Vec<String> {
 /// The settings of pools, as the guard's make them.
 pub(super) fn pool_settings(settings: &Settings) -> config::Pool {
     let mut pool = settings.pool.clone();
-    if settings.guard.opaque == Permission::Allow {
+    let mut isolations = settings.isolations.values();
+    let is_open = |isolation: &Isolation| isolation.guard.opaque == Permission::Allow;
+    // Connections of a tenant's own role serve no other tenant anyway.
+    if isolations.any(|isolation| is_open(isolation) && own(&isolation.kind) != Own::Role) {
         // Code of a client's own can leave in the server's process what
         // DISCARD ALL does not remove.
         pool.share = Share::Tenant;

@@ -94,7 +94,7 @@ pub(super) fn create_view(inspection: &mut Inspection<'_>, statement: &ViewStmt)
     relation(inspection, statement.view());
     inspection.effects.redefines = true;
     if statement.view().is_some_and(is_temporary) {
-        inspection.refuse(&rules::OPAQUE, || {
+        inspection.refuse(&rules::HIDDEN, || {
             "CREATE TEMPORARY VIEW is not allowed through pgtenant".to_owned()
         });
     }

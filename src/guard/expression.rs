@@ -6,7 +6,7 @@ use super::functions::{self, Call};
 use super::inspection::{Inspection, Scope, Visit};
 use super::parameters::{Operand, SetConfig};
 use super::rules;
-use super::settings::{self, Change, clip};
+use super::settings::{self, Change, Objection, clip};
 use super::{own_rows, plain, relations, restriction};
 use pg_raw_parse::nodes::{FuncCall, RangeVar, TypeCast};
 use pg_raw_parse::{ConstValue, Node, list::NodeList};
@@ -161,9 +161,7 @@ fn function(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
         Some(Call::SetConfig) => set_config(inspection, call, scope),
         Some(Call::Lock(rule)) => {
             inspection.effects.locks = true;
-            if let Some(rule) = rule {
-                inspection.refuse(rule, || not_allowed(name));
-            }
+            inspection.refuse(rule, || not_allowed(name));
         }
         Some(Call::Seed) => inspection.effects.seeds = true,
         Some(Call::Draw) => inspection.effects.draws = true,
@@ -193,9 +191,7 @@ fn attribute(inspection: &mut Inspection<'_>, name: Option<&str>) {
         Some(Call::SetConfig) => inspection.refuse(&rules::COMPUTED, || not_allowed(name)),
         Some(Call::Lock(rule)) => {
             inspection.effects.locks = true;
-            if let Some(rule) = rule {
-                inspection.refuse(rule, || not_allowed(name));
-            }
+            inspection.refuse(rule, || not_allowed(name));
         }
         Some(Call::Seed) => inspection.effects.seeds = true,
         Some(Call::Draw) => inspection.effects.draws = true,
@@ -251,12 +247,15 @@ fn set_config(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
         Operand::Constant(value) => Change::Text(value),
         _ => Change::Computed,
     };
-    if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
-        if *rule == rules::COMPUTED && matches!(value, Operand::Parameter(_)) {
+    match settings::objection(inspection.policy, &name, change) {
+        Some(Objection::Refused(rule, _))
+            if *rule == rules::COMPUTED && matches!(value, Operand::Parameter(_)) =>
+        {
             let name = Operand::Constant(name.into());
             return inspection.defer(SetConfig::new(name, value, lasts));
         }
-        inspection.refuse(rule, || message);
+        Some(objection) => inspection.object(objection),
+        None => {}
     }
     inspection.set(&name, !lasts);
 }

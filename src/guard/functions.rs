@@ -11,8 +11,8 @@ use super::rules::{self, Rule};
 pub(super) enum Call {
     /// `set_config`
     SetConfig,
-    /// It takes a lock that the session keeps, which a rule may catch.
-    Lock(Option<&'static Rule>),
+    /// It takes a lock that the session keeps, and a rule catches it.
+    Lock(&'static Rule),
     /// It changes the state of `random()`.
     Seed,
     /// It reads that state, and moves it on.
@@ -115,13 +115,13 @@ const FAMILIES: &[(&str, &Rule)] = &[
     ("pg_read_", &rules::FILES),
     ("pg_replication_", &rules::SERVER),
     ("pg_stat_get_backend_", &rules::SESSIONS),
-    ("pg_qualstats", &rules::STATISTICS),
+    ("pg_qualstats", &rules::SESSIONS),
     ("pg_stat_get_xact_", &rules::STATISTICS),
-    ("pg_stat_kcache", &rules::STATISTICS),
+    ("pg_stat_kcache", &rules::SESSIONS),
     ("pg_stat_monitor", &rules::SESSIONS),
     ("pg_stat_reset", &rules::SERVER),
     ("pg_stat_statements", &rules::SESSIONS),
-    ("pg_store_plans", &rules::STATISTICS),
+    ("pg_store_plans", &rules::SESSIONS),
     ("pg_wait_sampling", &rules::SESSIONS),
 ];
 
@@ -162,11 +162,8 @@ const CALLS: &[(&str, Call)] = &[
     ("lo_unlink", Call::Caught(&rules::LARGE_OBJECTS)),
     ("loread", Call::Caught(&rules::LARGE_OBJECTS)),
     ("lowrite", Call::Caught(&rules::LARGE_OBJECTS)),
-    ("pg_advisory_lock", Call::Lock(Some(&rules::ADVISORY))),
-    (
-        "pg_advisory_lock_shared",
-        Call::Lock(Some(&rules::ADVISORY)),
-    ),
+    ("pg_advisory_lock", Call::Lock(&rules::ADVISORY)),
+    ("pg_advisory_lock_shared", Call::Lock(&rules::ADVISORY)),
     ("pg_advisory_xact_lock", Call::Caught(&rules::ADVISORY)),
     (
         "pg_advisory_xact_lock_shared",
@@ -234,12 +231,8 @@ const CALLS: &[(&str, Call)] = &[
     ("pg_switch_wal", Call::Caught(&rules::SERVER)),
     ("pg_sync_replication_slots", Call::Caught(&rules::SERVER)),
     ("pg_terminate_backend", Call::Caught(&rules::SESSIONS)),
-    // Migrations of Rails begin with it.
-    ("pg_try_advisory_lock", Call::Lock(None)),
-    (
-        "pg_try_advisory_lock_shared",
-        Call::Lock(Some(&rules::ADVISORY)),
-    ),
+    ("pg_try_advisory_lock", Call::Lock(&rules::ADVISORY)),
+    ("pg_try_advisory_lock_shared", Call::Lock(&rules::ADVISORY)),
     ("pg_try_advisory_xact_lock", Call::Caught(&rules::ADVISORY)),
     (
         "pg_try_advisory_xact_lock_shared",

@@ -7,7 +7,8 @@ use super::plain_relations::Names;
 use super::policy::Policy;
 use super::rewrite::Instead;
 use super::rules::{self, Rule, Switch};
-use super::settings;
+use super::search_path;
+use super::settings::{self, Change, Objection};
 use super::tree::Stack;
 use super::verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 use super::{Mode, Permission, answer, expression, statement};
@@ -92,6 +93,8 @@ pub(super) struct Inspection<'p> {
     key: Key,
     /// Calls that only the parameters' values can decide on.
     deferred: Vec<SetConfig>,
+    /// Lists that search_path is set to, which must be the tenant's own.
+    paths: Vec<Box<str>>,
 }
 
 impl<'p> Inspection<'p> {
@@ -105,6 +108,7 @@ impl<'p> Inspection<'p> {
             refusal: None,
             key: Key::Shape,
             deferred: Vec::new(),
+            paths: Vec::new(),
         }
     }
 
@@ -115,8 +119,10 @@ impl<'p> Inspection<'p> {
         for call in &verdict.at_bind {
             call.judge(&mut self, bound);
         }
+        self.refuse_unless_own();
         Verdict {
             refusal: self.refusal,
+            unless_own: self.paths,
             effects: self.effects,
             ..Verdict::default()
         }
@@ -151,13 +157,14 @@ impl<'p> Inspection<'p> {
             Some(only)
                 if count == 1
                     && options.mode == Mode::Enforce
-                    && options.channels == Permission::Reject =>
+                    && options.channels != Permission::Allow =>
             {
                 answer::of(only)
             }
             _ => None,
         };
         self.refuse_deferred(statements);
+        self.refuse_unless_own();
         self.judgement(answer)
     }
 
@@ -169,6 +176,7 @@ impl<'p> Inspection<'p> {
         Judgement {
             verdict: Verdict {
                 refusal: self.refusal,
+                unless_own: self.paths,
                 effects: self.effects,
                 at_bind: self.deferred,
                 answer,
@@ -190,7 +198,22 @@ impl<'p> Inspection<'p> {
         if let Some(first) = self.deferred.first() {
             let message = parameters::of_a_parameter(first.name());
             self.refusal = Some(rules::COMPUTED.refusal(message));
+            // They are judged with the others at each Bind.
+            let paths = self.paths.drain(..);
+            self.deferred.extend(paths.map(SetConfig::of_path));
         }
+    }
+
+    /// Refuses lists of schemas, where nothing else is refused: the session knows
+    /// whether they are its tenant's own.
+    fn refuse_unless_own(&mut self) {
+        if self.refusal.is_some() {
+            self.paths.clear();
+        }
+        self.refusal = self.refusal.take().or_else(|| {
+            let first = self.paths.first();
+            first.map(|path| search_path::refusal(path))
+        });
     }
 
     /// Records that the verdict rests on a literal's value. Whoever looks at one
@@ -228,19 +251,38 @@ impl<'p> Inspection<'p> {
 
     /// Records that `rule` catches something, unless it is opened.
     pub(super) fn refuse(&mut self, rule: &'static Rule, message: impl FnOnce() -> String) {
-        let options = self.policy.options;
-        let permission = match rule.opened_by {
-            Some(Switch::Opaque) => options.opaque,
-            Some(Switch::Channels) => options.channels,
-            None => Permission::Reject,
-        };
+        let passes = self.policy.permits(rule);
         // What is refused may still be forwarded when the guard only reports.
-        if permission == Permission::Reject || rule.opened_by == Some(Switch::Opaque) {
+        if !passes || rule.opened_by == Some(Switch::Opaque) {
             self.effects.doubtful = true;
         }
-        if permission == Permission::Reject && self.refusal.is_none() {
+        if !passes && self.refusal.is_none() {
             self.refusal = Some(rule.refusal(message()));
         }
+    }
+
+    /// Records what speaks against setting `name`, in lower case, so.
+    pub(super) fn object_to(&mut self, name: &str, change: Change<'_>) {
+        if let Some(objection) = settings::objection(self.policy, name, change) {
+            self.object(objection);
+        }
+    }
+
+    /// Records what speaks against a statement.
+    pub(super) fn object(&mut self, objection: Objection) {
+        /// No statement needs more lists.
+        const MOST: usize = 16;
+        match objection {
+            Objection::Refused(rule, message) => self.refuse(rule, || message),
+            Objection::UnlessOwn(path) if self.paths.contains(&path) => {}
+            Objection::UnlessOwn(path) if self.paths.len() < MOST => self.paths.push(path),
+            Objection::UnlessOwn(_) => self.refuse_protected(search_path::SETTING),
+        }
+    }
+
+    /// Refuses to change the protected setting `name`.
+    pub(super) fn refuse_protected(&mut self, name: &str) {
+        self.refuse(&rules::TENANT, || settings::carries_tenant(name));
     }
 
     /// Doubts a statement that may name another relation, when it does.

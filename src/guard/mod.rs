@@ -39,6 +39,7 @@ mod relations;
 mod restriction;
 mod rewrite;
 mod rules;
+mod search_path;
 mod set;
 mod settings;
 mod shape;
@@ -49,10 +50,11 @@ mod verdict;
 pub use answer::{Answer, Question, Target};
 pub use parameters::{Parameter, SetConfig};
 pub use plain_relations::{Mark, PlainRelations, Unsettled};
-pub use policy::Policy;
+pub use policy::{Own, Policy};
 pub use prepared::SqlName;
 pub use rewrite::Instead;
 pub use rules::{Rule, Switch, rules};
+pub use search_path::is_same_path;
 pub use settings::is_utf8;
 pub use verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
 
@@ -60,6 +62,7 @@ use cache::Cache;
 use inspection::{Inspection, Judgement};
 use pg_raw_parse::StmtList;
 use plain_relations::Names;
+use settings::Objection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -184,15 +187,20 @@ impl Guard {
         Inspection::new(&self.policy, None).judge_bound(verdict, parameters)
     }
 
-    /// Why a client may not set `name` to `value` in its startup packet or in
-    /// the packet's `options`; `None`: it may.
+    /// Why a client of a tenant with the search path `path` may not set `name` to
+    /// `value` in its startup packet or in the packet's `options`; `None`: it may.
     #[must_use]
-    pub fn startup_setting(&self, name: &str, value: &str) -> Option<Refusal> {
+    pub fn startup_setting(&self, name: &str, value: &str, path: Option<&str>) -> Option<Refusal> {
         // PostgreSQL reads `-` as `_` in options.
         let name = name.to_ascii_lowercase().replace('-', "_");
         let change = settings::Change::Text(value);
-        let (rule, message) = settings::refusal(&self.policy, &name, change)?;
-        Some(rule.refusal(message))
+        match settings::objection(&self.policy, &name, change)? {
+            Objection::Refused(rule, message) => Some(rule.refusal(message)),
+            Objection::UnlessOwn(list) if path.is_some_and(|path| is_same_path(&list, path)) => {
+                None
+            }
+            Objection::UnlessOwn(list) => Some(search_path::refusal(&list)),
+        }
     }
 
     /// Whether the verdict lets a statement pass of which there is nothing to note:
@@ -338,6 +346,8 @@ pub enum Mode {
 pub enum Permission {
     /// It passes.
     Allow,
+    /// It passes where it reaches nothing but what is the tenant's own.
+    Own,
     /// It is refused.
     Reject,
 }

@@ -4,7 +4,8 @@
 use super::expression::{constant, is_text, last_name, qualifier};
 use super::inspection::{Inspection, Scope};
 use super::rules;
-use super::settings::{self, Change, clip};
+use super::search_path;
+use super::settings::{Change, clip};
 use super::tree::Stack;
 use pg_raw_parse::{Node, StmtList};
 
@@ -84,6 +85,12 @@ impl SetConfig {
         Self { name, value, lasts }
     }
 
+    /// One that sets search_path to a list, which is known.
+    pub(super) fn of_path(path: Box<str>) -> Self {
+        let name = Operand::Constant(search_path::SETTING.into());
+        Self::new(name, Operand::Constant(path), true)
+    }
+
     /// Which setting it is about.
     pub(super) fn name(&self) -> &Operand {
         &self.name
@@ -126,9 +133,7 @@ impl SetConfig {
             },
             Operand::Computed => Change::Computed,
         };
-        if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
-            inspection.refuse(rule, || message);
-        }
+        inspection.object_to(&name, change);
         inspection.set(&name, !self.lasts);
     }
 

@@ -1,7 +1,21 @@
 //! What one isolation protects.
 
-use super::Options;
+use super::rules::{Rule, Switch};
+use super::{Options, Permission};
 use std::time::Duration;
+
+/// What of the server is the tenant's own, from least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Own {
+    /// Rows of tables that tenants share, which row-level security keeps apart.
+    Rows,
+    /// A schema, in a role that tenants share.
+    Schema,
+    /// A schema, and the role that reaches it.
+    Role,
+    /// A database.
+    Database,
+}
 
 /// What one isolation protects, and the limits of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +25,8 @@ pub struct Policy {
     /// The settings that carry the tenant, in lower case: the tenant's setting,
     /// `search_path` for schemas, the seal's names.
     pub protected: Vec<Box<str>>,
-    /// Whether tenants share tables, which row-level security keeps apart.
-    pub shares_tables: bool,
+    /// What a tenant has for itself.
+    pub own: Own,
     /// Whether transactions may only read.
     pub read_only: bool,
     /// Settings that are lengths of time, in lower case, and what they may be at
@@ -37,12 +51,27 @@ impl Policy {
                 .into_iter()
                 .map(|name| name.to_ascii_lowercase().into())
                 .collect(),
-            shares_tables: true,
+            own: Own::Rows,
             read_only: false,
             most: Vec::new(),
             max_length: 1 << 20,
             max_comment_depth: 32,
             cache_size: 4 << 20,
+        }
+    }
+
+    /// Whether what `rule` catches passes: by an option, or because it reaches nothing
+    /// but what is the tenant's own.
+    pub(super) fn permits(&self, rule: &Rule) -> bool {
+        let permission = match rule.opened_by {
+            None => return false,
+            Some(Switch::Opaque) => self.options.opaque,
+            Some(Switch::Channels) => self.options.channels,
+        };
+        match permission {
+            Permission::Allow => true,
+            Permission::Own => rule.within.is_some_and(|within| within <= self.own),
+            Permission::Reject => false,
         }
     }
 

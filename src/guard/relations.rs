@@ -46,13 +46,13 @@ const RELATIONS: &[(&str, &Rule)] = &[
 
 /// Families that share a prefix.
 const FAMILIES: &[(&str, &Rule)] = &[
-    ("pg_qualstats", &rules::STATISTICS),
-    ("pg_stat_kcache", &rules::STATISTICS),
+    ("pg_qualstats", &rules::SESSIONS),
+    ("pg_stat_kcache", &rules::SESSIONS),
     ("pg_stat_monitor", &rules::SESSIONS),
     ("pg_stat_progress_", &rules::SESSIONS),
     ("pg_stat_statements", &rules::SESSIONS),
     ("pg_stat_xact_", &rules::STATISTICS),
-    ("pg_store_plans", &rules::STATISTICS),
+    ("pg_store_plans", &rules::SESSIONS),
     ("pg_wait_sampling", &rules::SESSIONS),
 ];
 

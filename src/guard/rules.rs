@@ -1,5 +1,6 @@
 //! The rules, as one table that reads like a policy.
 
+use super::policy::Own;
 use super::verdict::Refusal;
 use std::fmt;
 
@@ -18,14 +19,17 @@ pub struct Rule {
     pub hint: &'static str,
     /// The key of `[guard]` that lets it pass; `None`: always refused.
     pub opened_by: Option<Switch>,
+    /// With `"own"` it passes where a tenant has so much for itself, or more: it
+    /// reaches nothing else there.
+    pub within: Option<Own>,
 }
 
 /// A key of `[guard]` that opens rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switch {
-    /// `opaque = "allow"`
+    /// `opaque`
     Opaque,
-    /// `channels = "allow"`
+    /// `channels`
     Channels,
 }
 
@@ -54,7 +58,7 @@ pub fn rules() -> &'static [Rule] {
 }
 
 macro_rules! rules {
-    ($($id:ident = $name:literal $sqlstate:literal $([$switch:ident])?
+    ($($id:ident = $name:literal $sqlstate:literal $([$switch:ident $($own:ident)?])?
         catches $catches:literal
         why $why:literal
         hint $hint:literal)*) => {
@@ -65,11 +69,14 @@ macro_rules! rules {
             sqlstate: $sqlstate,
             hint: $hint,
             opened_by: rules!(@switch $($switch)?),
+            within: rules!(@own $($($own)?)?),
         };)*
         const RULES: &[Rule] = &[$($id),*];
     };
     (@switch) => { None };
     (@switch $switch:ident) => { Some(Switch::$switch) };
+    (@own) => { None };
+    (@own $own:ident) => { Some(Own::$own) };
 }
 
 rules! {
@@ -113,7 +120,7 @@ rules! {
     // The tenant's context.
 
     TENANT = "tenant-setting" "42501"
-        catches "SET, RESET and set_config of a setting that carries the tenant"
+        catches "SET, RESET and set_config of a setting that carries the tenant; of search_path, lists but the tenant's own and pg_catalog alone, where tenants share a role"
         why "the tenant follows from the credential alone"
         hint "The tenant is chosen by the login: connect with the credential of the other tenant."
 
@@ -217,9 +224,14 @@ rules! {
     // Code that the guard cannot see into.
 
     OPAQUE = "opaque-code" "42501" [Opaque]
-        catches "DO, and definitions of functions, operators, domains, triggers, rules, casts, temporary views, ..."
+        catches "DO, and definitions of functions, operators, temporary types, triggers, rules, casts, ..."
         why "such code can set the tenant where no guard sees it"
         hint "Define it over a direct connection to the server, or set guard.opaque = \"allow\" when the context is sealed."
+
+    HIDDEN = "hidden-code" "42501" [Opaque Role]
+        catches "CREATE and ALTER DOMAIN, CREATE TEMPORARY VIEW"
+        why "code can stand behind a type or a temporary name, and no statement that uses it shows it: it could change the tenant's setting or search_path"
+        hint "Define domains over a direct connection to the server; use a view of a schema, or a temporary table, instead of a temporary view."
 
     TEXT_AS_SQL = "text-as-sql" "42501" [Opaque]
         catches "functions that run a text as SQL: query_to_xml, ts_stat, dblink, crosstab, ..."
@@ -228,27 +240,27 @@ rules! {
 
     // Channels between tenants.
 
-    NOTIFY = "notify" "42501" [Channels]
+    NOTIFY = "notify" "42501" [Channels Database]
         catches "LISTEN, NOTIFY, pg_notify"
         why "a channel spans the whole database: tenants would read each other's messages"
         hint "Set guard.channels = \"allow\" to permit it."
 
-    LARGE_OBJECTS = "large-objects" "42501" [Channels]
+    LARGE_OBJECTS = "large-objects" "42501" [Channels Database]
         catches "large objects and their catalogs"
         why "they belong to the role that all tenants share"
         hint "Use a bytea column, or set guard.channels = \"allow\" to permit it."
 
-    ADVISORY = "advisory-locks" "42501" [Channels]
-        catches "advisory locks, but for pg_try_advisory_lock"
+    ADVISORY = "advisory-locks" "42501" [Channels Database]
+        catches "advisory locks: pg_advisory_lock, pg_try_advisory_lock, pg_advisory_xact_lock, ..."
         why "lock numbers span the whole database: tenants would wait for each other's locks and see them"
-        hint "Lock a row with SELECT ... FOR UPDATE, or set guard.channels = \"allow\" to permit it."
+        hint "Lock a row with SELECT ... FOR UPDATE; run migrations over a direct connection, or without their lock; or set guard.channels = \"allow\" to permit it."
 
     SESSIONS = "other-sessions" "42501" [Channels]
         catches "pg_stat_activity, pg_locks, pg_prepared_statements and their kin where they cannot be read for one's own rows alone (in definitions, TABLE, COPY pg_locks, EXPLAIN ANALYZE), the functions beneath them, pg_stat_statements; pg_terminate_backend and pg_cancel_backend but for a session of one's own login"
         why "they show and stop the sessions of other tenants"
         hint "In the FROM clause of a query, pg_stat_activity, pg_locks and their kin show your own session. End or cancel a session of your own login by its number: SELECT pg_terminate_backend(PID), with the PID that pg_backend_pid() told. Or set guard.channels = \"allow\"."
 
-    STATISTICS = "statistics" "42501" [Channels]
+    STATISTICS = "statistics" "42501" [Channels Role]
         catches "pg_stats, pg_stats_ext, pg_stats_ext_exprs, pg_stat_xact_* and the functions beneath them; currtid"
         why "they hold values of other sessions' temporary tables, count what the server connection's last user did, or look at rows past row-level security"
         hint "Ask over a direct connection to the server, or set guard.channels = \"allow\" to permit it."
@@ -258,7 +270,7 @@ rules! {
         why "it counts the rows that row-level security removed, by any condition: so it tells other tenants' values"
         hint "Use EXPLAIN without ANALYZE, or set guard.channels = \"allow\" to permit it."
 
-    TABLE_LOCKS = "table-locks" "42501" [Channels]
+    TABLE_LOCKS = "table-locks" "42501" [Channels Role]
         catches "LOCK TABLE in a mode stronger than ROW EXCLUSIVE"
         why "it stops every tenant that uses the table"
         hint "Use SELECT ... FOR UPDATE, or set guard.channels = \"allow\" to permit it."

@@ -4,7 +4,7 @@ use super::folding::folded;
 use super::inspection::{Inspection, Place, Scope, Visit};
 use super::prepared::SqlName;
 use super::rules;
-use super::settings::{self, Change};
+use super::settings::Change;
 use pg_raw_parse::nodes::{
     DiscardMode, DiscardStmt, TransactionStmt, TransactionStmtKind, VariableSetKind,
     VariableSetStmt,
@@ -37,8 +37,11 @@ pub(super) fn variable_set(
                 }
                 _ => Change::Default,
             };
-            if let Some((rule, message)) = settings::refusal(inspection.policy, &name, change) {
-                inspection.refuse(rule, || message);
+            if scope != Scope::Now && inspection.policy.protects(&name) {
+                // Nobody compares it with the tenant's own when it takes effect.
+                inspection.refuse_protected(&name);
+            } else {
+                inspection.object_to(&name, change);
             }
             inspection.refuse_name(written);
             let returns = matches!(
@@ -147,7 +150,8 @@ fn transaction_modes<'a>(inspection: &mut Inspection<'_>, modes: impl Iterator<I
 fn value(node: Node<'_>) -> String {
     match node {
         Node::A_Const(value) => match value.val() {
-            Some(ConstValue::String(text) | ConstValue::Float(text)) => text.to_owned(),
+            Some(ConstValue::String(text)) => text.to_owned(),
+            Some(ConstValue::Float(number)) => number.to_ascii_lowercase(),
             Some(ConstValue::Integer(number)) => number.to_string(),
             Some(ConstValue::Boolean(value)) => value.to_string(),
             _ => String::new(),

@@ -1,8 +1,8 @@
 //! Settings by name: which may be changed, to what.
 
-use super::expression::is_temporary_schema;
 use super::policy::Policy;
 use super::rules::{self, Rule};
+use super::search_path;
 use std::time::Duration;
 
 /// What a setting is to become.
@@ -18,15 +18,26 @@ pub(super) enum Change<'a> {
     Computed,
 }
 
-/// Why `name`, in lower case, must not be changed so.
-pub(super) fn refusal(
-    policy: &Policy,
-    name: &str,
-    change: Change<'_>,
-) -> Option<(&'static Rule, String)> {
+/// What speaks against a change.
+#[derive(Debug)]
+pub(super) enum Objection {
+    /// A rule, whoever's session it is.
+    Refused(&'static Rule, String),
+    /// It gives search_path this list, quoted: it passes if that is the tenant's own.
+    UnlessOwn(Box<str>),
+}
+
+/// What speaks against changing `name`, in lower case, so.
+pub(super) fn objection(policy: &Policy, name: &str, change: Change<'_>) -> Option<Objection> {
+    if name == search_path::SETTING && policy.protects(name) {
+        return search_path::is_tenants(change);
+    }
+    refusal(policy, name, change).map(|(rule, message)| Objection::Refused(rule, message))
+}
+
+fn refusal(policy: &Policy, name: &str, change: Change<'_>) -> Option<(&'static Rule, String)> {
     if policy.protects(name) {
-        let message = format!("setting \"{name}\" carries the tenant and cannot be changed");
-        return Some((&rules::TENANT, message));
+        return Some((&rules::TENANT, carries_tenant(name)));
     }
     if name == ROLE && restores_role(change) {
         return None;
@@ -35,8 +46,8 @@ pub(super) fn refusal(
         let message = format!("setting \"{name}\" cannot be changed through pgtenant");
         return Some((&rules::ROLE, message));
     }
-    if name == "search_path" {
-        return search_path(change);
+    if name == search_path::SETTING {
+        return search_path::keeps_postgresqls(change);
     }
     if policy.read_only && READ_ONLY_SETTINGS.contains(&name) {
         // Their default would let write.
@@ -51,6 +62,11 @@ pub(super) fn refusal(
     }
     let (_, rule, allowed) = PINNED.iter().find(|(pinned, ..)| *pinned == name)?;
     allowed_only(name, rule, *allowed, change)
+}
+
+/// Why a setting that carries the tenant is not changed.
+pub(super) fn carries_tenant(name: &str) -> String {
+    format!("setting \"{name}\" carries the tenant and cannot be changed")
 }
 
 /// The setting that `name`, in lower case, is an old name of, or `name` itself
@@ -186,7 +202,7 @@ fn time(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(number * second).ok()
 }
 
-fn computed(name: &str) -> (&'static Rule, String) {
+pub(super) fn computed(name: &str) -> (&'static Rule, String) {
     let message = format!("the value of setting \"{name}\" is not a constant");
     (&rules::COMPUTED, message)
 }
@@ -215,50 +231,6 @@ fn never(_: &str) -> bool {
     false
 }
 
-/// Objects without a schema are made in the first schema of the path that
-/// exists. pg_temp must not become it, or what a plain CREATE makes is temporary,
-/// and no statement says so. Which schemas exist is not known here: only
-/// pg_catalog always does.
-fn search_path(change: Change<'_>) -> Option<(&'static Rule, String)> {
-    let schemas = match change {
-        Change::Default => return None,
-        Change::List(schemas) => schemas.to_vec(),
-        Change::Text(text) => split_identifiers(text),
-        Change::Computed => return Some(computed("search_path")),
-    };
-    let message = match schemas.iter().position(|schema| schema == "pg_catalog") {
-        Some(0) => return None,
-        Some(_) => "search_path must not list a schema before pg_catalog",
-        None if schemas.iter().any(|schema| is_temporary_schema(schema)) => {
-            "search_path must not list pg_temp unless pg_catalog is its first schema"
-        }
-        None => return None,
-    };
-    Some((&rules::SEARCH_PATH, message.to_owned()))
-}
-
-/// Splits as PostgreSQL's SplitIdentifierString does: unquoted names in lower
-/// case, quoted ones as they are. A text that it would reject comes out in some
-/// way: the server sets nothing then.
-fn split_identifiers(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut name = String::new();
-    let mut quoted = false;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.next_if_eq(&'"').is_some() => name.push('"'),
-            '"' => quoted = !quoted,
-            ',' if !quoted => names.push(std::mem::take(&mut name)),
-            c if quoted => name.push(c),
-            c if c.is_ascii_whitespace() || c == '\x0b' => {}
-            c => name.push(c.to_ascii_lowercase()),
-        }
-    }
-    names.push(name);
-    names
-}
-
 /// The beginning of a client's text, for a message.
 pub(super) fn clip(text: &str) -> &str {
     const LONGEST: usize = 200;
@@ -284,19 +256,6 @@ mod tests {
             "", "-1", "1e3", "0x10", "1 sec", "1S", "1 2", "s", "1d1", ".",
         ] {
             assert_eq!(ms(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn search_paths_split_as_postgresql_does() {
-        let cases: &[(&str, &[&str])] = &[
-            ("", &[""]),
-            ("a, B ,\"C,d\"", &["a", "b", "C,d"]),
-            ("\"a\"\"b\"", &["a\"b"]),
-            (" evil\n,\tPG_Catalog", &["evil", "pg_catalog"]),
-        ];
-        for (text, names) in cases {
-            assert_eq!(split_identifiers(text), *names, "{text}");
         }
     }
 }

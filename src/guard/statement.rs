@@ -2,6 +2,7 @@
 
 use super::expression::{is_temporary_schema, last_name, qualifier, target};
 use super::inspection::{Inspection, Place, Scope, Visit};
+use super::policy::Own;
 use super::rules::{self, Rule};
 use super::tree::Stack;
 use super::{definitions, prepared, set};
@@ -22,6 +23,9 @@ pub(super) fn visit(
         inspection.refuse(rule, || {
             format!("{statement} is not allowed through pgtenant")
         });
+        if let Node::CreateDomainStmt(statement) = node {
+            definitions::new_type(inspection, definitions::schema_of(statement.domainname()));
+        }
         inspection.effects.residue |= definitions::leaves_residue(node);
         inspection.effects.locks |= matches!(node, Node::ListenStmt(_));
         inspection.effects.redefines |= matches!(node, Node::RuleStmt(_));
@@ -118,8 +122,8 @@ fn refused(node: Node<'_>) -> Option<(&'static Rule, &'static str)> {
         Node::CreateFunctionStmt(s) if s.is_procedure => (&rules::OPAQUE, "CREATE PROCEDURE"),
         Node::CreateFunctionStmt(_) => (&rules::OPAQUE, "CREATE FUNCTION"),
         Node::AlterFunctionStmt(_) => (&rules::OPAQUE, "ALTER FUNCTION"),
-        Node::CreateDomainStmt(_) => (&rules::OPAQUE, "CREATE DOMAIN"),
-        Node::AlterDomainStmt(_) => (&rules::OPAQUE, "ALTER DOMAIN"),
+        Node::CreateDomainStmt(_) => (&rules::HIDDEN, "CREATE DOMAIN"),
+        Node::AlterDomainStmt(_) => (&rules::HIDDEN, "ALTER DOMAIN"),
         Node::CreateTrigStmt(_) => (&rules::OPAQUE, "CREATE TRIGGER"),
         Node::RuleStmt(_) => (&rules::OPAQUE, "CREATE RULE"),
         Node::CreateCastStmt(_) => (&rules::OPAQUE, "CREATE CAST"),
@@ -282,7 +286,7 @@ fn explain(inspection: &mut Inspection<'_>, statement: &ExplainStmt, scope: Scop
     let runs = |option: &DefElem| option.defname() == Some("analyze") && !set::is_off(option.arg());
     let runs = statement.options().iter().any(runs);
     inspection.counts_rows |= runs;
-    if inspection.policy.shares_tables && runs {
+    if inspection.policy.own == Own::Rows && runs {
         inspection.refuse(&rules::EXPLAIN_ANALYZE, || {
             "EXPLAIN ANALYZE is not allowed through pgtenant".to_owned()
         });

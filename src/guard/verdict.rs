@@ -5,6 +5,7 @@ use super::parameters::SetConfig;
 use super::prepared::SqlName;
 use super::rewrite::Instead;
 use super::rules;
+use super::search_path::is_same_path;
 use std::sync::Arc;
 
 /// What the guard says of one query string.
@@ -12,6 +13,9 @@ use std::sync::Arc;
 pub struct Verdict {
     /// Why it must not be forwarded; `None` lets it pass.
     pub refusal: Option<Refusal>,
+    /// The refusal stands only for these lists of schemas: it
+    /// [falls away](Self::for_path) where all are the tenant's own. Empty: it stands.
+    pub unless_own: Vec<Box<str>>,
     /// What it does to the session, when it is forwarded.
     pub effects: Effects,
     /// It names settings by parameters: the refusal stands for a Query. After a
@@ -41,9 +45,23 @@ impl Verdict {
         let message = "the statement was prepared under other rules: prepare it again";
         let mut other = self.doubted();
         other.at_bind.clear();
+        other.unless_own.clear();
         let refusal = || rules::SESSIONS.refusal(message.to_owned());
         other.refusal.get_or_insert_with(refusal);
         other
+    }
+
+    /// The verdict without its refusal, where this stands for lists of schemas that
+    /// are all the tenant's own, `path`.
+    #[must_use]
+    pub fn for_path(&self, path: Option<&str>) -> Option<Self> {
+        let path = path.filter(|_| !self.unless_own.is_empty())?;
+        let mut lists = self.unless_own.iter();
+        lists.all(|list| is_same_path(list, path)).then(|| Self {
+            refusal: None,
+            unless_own: Vec::new(),
+            ..self.clone()
+        })
     }
 
     /// The memory that it takes, in bytes.
@@ -67,6 +85,7 @@ impl Verdict {
                 .map_or(0, |name| name.len())
             + names(&self.effects.temporary)
             + names(&self.effects.set_again)
+            + names(&self.unless_own)
             + self
                 .effects
                 .sql_names

@@ -2,10 +2,13 @@
 //! them.
 
 use crate::attach::{SessionSettings, is_userset};
-use crate::guard::Guard;
+use crate::guard::{Guard, is_same_path};
 use crate::protocol::ClientError;
 use crate::protocol::options;
 use crate::protocol::startup::Startup;
+use crate::tenant::Tenant;
+
+const SEARCH_PATH: &str = "search_path";
 
 /// Superusers' settings that a role can have been granted the right to change.
 const GRANTED: &[&str] = &["commit_delay", "deadlock_timeout", "lc_messages"];
@@ -13,12 +16,16 @@ const GRANTED: &[&str] = &["commit_delay", "deadlock_timeout", "lc_messages"];
 /// Most settings that a client may make at startup.
 const MOST: usize = 64;
 
-/// The settings that a startup packet makes, checked against what is accepted
-/// at all and what the guard protects.
+/// The settings that a startup packet of a client of `tenant` makes, checked against
+/// what is accepted at all and what the guard protects.
 ///
 /// # Errors
 /// What the client is told of the first that is not accepted.
-pub fn settings_of(startup: &Startup, guard: &Guard) -> Result<SessionSettings, ClientError> {
+pub fn settings_of(
+    startup: &Startup,
+    tenant: &Tenant,
+    guard: &Guard,
+) -> Result<SessionSettings, ClientError> {
     // As in PostgreSQL, a parameter of its own wins over one in `options`.
     let (mut settings, mut own) = (Vec::new(), Vec::new());
     for (name, value) in &startup.parameters {
@@ -44,12 +51,21 @@ pub fn settings_of(startup: &Startup, guard: &Guard) -> Result<SessionSettings, 
     settings.retain(|(name, value)| {
         !(name.eq_ignore_ascii_case("client_encoding") && is_sql_ascii(value))
     });
+    let path = tenant.placement.attachment.search_path();
+    let path = path.map(|path| &**path);
     for (name, value) in &settings {
-        accept(name, value, guard)?;
+        accept(name, value, path, guard)?;
     }
     // UTF-8 is what every server connection speaks already.
     settings.retain(|(name, _)| !name.eq_ignore_ascii_case("client_encoding"));
-    Ok(SessionSettings::new(settings))
+    let mut settings = SessionSettings::new(settings);
+    if let (Some(asked), Some(path)) = (settings.get(SEARCH_PATH), path)
+        && is_same_path(asked, path)
+    {
+        // The tenant is attached by it already.
+        settings.set(SEARCH_PATH, None);
+    }
+    Ok(settings)
 }
 
 /// SQL_ASCII asks for no conversion: psql sends it in the C locale. Such a
@@ -61,9 +77,9 @@ fn is_sql_ascii(encoding: &str) -> bool {
         .eq("sqlascii".chars())
 }
 
-fn accept(name: &str, value: &str, guard: &Guard) -> Result<(), ClientError> {
+fn accept(name: &str, value: &str, path: Option<&str>, guard: &Guard) -> Result<(), ClientError> {
     let lower = name.to_ascii_lowercase();
-    if let Some(refusal) = guard.startup_setting(&lower, value) {
+    if let Some(refusal) = guard.startup_setting(&lower, value, path) {
         tracing::warn!(
             target: "pgtenant::audit",
             event = "startup_parameter_refused",

@@ -3,7 +3,7 @@
 use crate::attach::SessionSettings;
 use crate::protocol::backend;
 use crate::server::Parameters;
-use crate::tenant::{Attachment, Identity, Placement};
+use crate::tenant::{Identity, Placement};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -56,10 +56,7 @@ impl Key {
     /// The key for a client of this placement with these settings.
     #[must_use]
     pub fn new(placement: &Placement, own: &SessionSettings) -> Self {
-        let search_path = match &placement.attachment {
-            Attachment::Schema { search_path } => Some(search_path.clone()),
-            Attachment::Setting { .. } | Attachment::Database => None,
-        };
+        let search_path = placement.attachment.search_path().cloned();
         let role = match &placement.identity {
             Identity::Tenant(role) => Some(role.name.clone()),
             Identity::Server => None,

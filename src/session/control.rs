@@ -46,6 +46,7 @@ impl Session {
         engine.registration.follow(&pool);
         let judged_alike = Arc::ptr_eq(&engine.guard, &guard);
         let before = engine.tenant.restrictions();
+        let attachment = engine.tenant.placement.attachment.clone();
         engine.tenant = tenant;
         engine.pin = pool.settings().pin;
         self.pool = pool;
@@ -54,9 +55,12 @@ impl Session {
         if before != now {
             engine.settings.restrict(&before, &now, &engine.guard);
         }
-        if !judged_alike {
+        let attached_alike = engine.tenant.placement.attachment == attachment;
+        if !judged_alike || !attached_alike {
             engine.judged = None;
             engine.statements.judge_again(&engine.guard);
+            let path = engine.tenant.placement.attachment.search_path().cloned();
+            engine.settings.follow(path, &engine.guard);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The client's own settings.
 
 use crate::attach::{SessionSettings, is_userset};
-use crate::guard::Guard;
+use crate::guard::{Guard, is_same_path};
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, FrameError};
 use crate::server::Connection;
@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
 use std::io;
+use std::sync::Arc;
 
 /// Longest answer that is taken, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
@@ -38,16 +39,46 @@ pub(super) struct Settings {
     replaced: SessionSettings,
     /// Names of those that the running transaction may have changed.
     touched: Vec<Box<str>>,
+    /// The search path that the tenant is attached by, where it is.
+    path: Option<Arc<str>>,
 }
 
+const SEARCH_PATH: &str = "search_path";
+
 impl Settings {
-    pub(super) fn new(asked: SessionSettings, startup: SessionSettings) -> Self {
+    pub(super) fn new(
+        asked: SessionSettings,
+        startup: SessionSettings,
+        path: Option<Arc<str>>,
+    ) -> Self {
         Self {
             asked,
             own: startup.clone(),
             startup,
             replaced: SessionSettings::default(),
             touched: Vec::new(),
+            path,
+        }
+    }
+
+    /// What `name` is to be after a reset, where the server may have another value
+    /// for it.
+    pub(super) fn default_of(&self, name: &str) -> Option<&str> {
+        let path = self.path.as_deref().filter(|_| name == SEARCH_PATH);
+        self.startup.get(name).or(path)
+    }
+
+    /// Goes on with a tenant that is attached by the search path `path`, if it is. A
+    /// list that `guard` does not let the client set is forgotten.
+    pub(super) fn follow(&mut self, path: Option<Arc<str>>, guard: &Guard) {
+        self.path = path;
+        let path = self.path.as_deref();
+        for settings in [&mut self.asked, &mut self.startup, &mut self.own] {
+            if let Some(list) = settings.get(SEARCH_PATH)
+                && guard.startup_setting(SEARCH_PATH, list, path).is_some()
+            {
+                settings.set(SEARCH_PATH, None);
+            }
         }
     }
 
@@ -132,6 +163,10 @@ impl Settings {
             }
         };
         for (name, value) in names.iter().zip(values) {
+            let value = value.filter(|value| {
+                let path = self.path.as_deref().filter(|_| **name == *SEARCH_PATH);
+                path.is_none_or(|path| !is_same_path(value, path))
+            });
             if self.own.get(name) != value.as_deref() {
                 self.replaced.set(name, None);
             }
@@ -152,7 +187,7 @@ pub fn restricted(
     let mut own = own.clone();
     for (name, value) in restrictions.settings() {
         let mine = own.get(name);
-        if mine.is_none_or(|mine| guard.startup_setting(name, mine).is_some()) {
+        if mine.is_none_or(|mine| guard.startup_setting(name, mine, None).is_some()) {
             own.set(name, Some(&value));
         }
     }

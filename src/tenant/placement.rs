@@ -46,6 +46,17 @@ pub enum Attachment {
     Database,
 }
 
+impl Attachment {
+    /// The search path that the tenant is attached by, each element quoted.
+    #[must_use]
+    pub fn search_path(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Schema { search_path } => Some(search_path),
+            Self::Setting { .. } | Self::Database => None,
+        }
+    }
+}
+
 /// Whom a server connection logs in as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {

@@ -104,6 +104,10 @@ pub(crate) const ALWAYS: &[(&str, &[&str])] = &[
             "SELECT set_config('search_path', 'nosuch,PG_Temp ,public', true)",
             "SELECT set_config('search_path', '\"$user\", \"pg_temp\"', true)",
             "SELECT set_config('search_path', 'pg_temp_12', true)",
+            // A quote within a name does not open anything.
+            "SELECT set_config('search_path', 'no\"such, pg_temp', true)",
+            "SELECT set_config('search_path', 'e\"vil, pg_catalog', false)",
+            "SELECT set_config('search_path', 'a b', false)",
         ],
     ),
     (

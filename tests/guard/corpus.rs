@@ -96,7 +96,7 @@ fn startup_settings_that_carry_the_tenant_are_refused() {
     for case in cases().iter().filter(|case| case["startup"].is_array()) {
         for pair in case["startup"].as_array().unwrap() {
             let (name, value) = (pair[0].as_str().unwrap(), pair[1].as_str().unwrap());
-            let refused = guard.startup_setting(name, value).is_some();
+            let refused = guard.startup_setting(name, value, None).is_some();
             let carries = [
                 SETTING,
                 "role",

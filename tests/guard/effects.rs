@@ -217,13 +217,6 @@ fn effects_tell_what_outlives_the_transaction() {
                 ..residue.clone()
             },
         ),
-        (
-            "SELECT pg_try_advisory_lock(1)",
-            Effects {
-                locks: true,
-                ..none()
-            },
-        ),
         ("SELECT setseed(0.5)", seeds.clone()),
         ("SET seed = 0.5", seeds),
         ("SELECT app.f(1)", doubtful.clone()),
@@ -294,6 +287,7 @@ fn what_the_options_let_through_keeps_its_effects() {
         ("LISTEN a", &locks),
         ("SELECT pg_advisory_lock(1)", &locks),
         ("SELECT (1::bigint).pg_advisory_lock_shared", &locks),
+        ("SELECT pg_try_advisory_lock(1)", &locks),
         ("SELECT pg_try_advisory_lock_shared(1)", &locks),
         ("SELECT pg_advisory_xact_lock(1)", &Effects::default()),
         ("SELECT pg_try_advisory_xact_lock(1)", &Effects::default()),

@@ -1,7 +1,7 @@
 //! Views of all sessions, which the server is asked for one's own rows alone.
 
 use crate::{SETTING, guard, guard_with, options, refused};
-use pgtenant::guard::{Guard, Mode, Options, Permission, Policy};
+use pgtenant::guard::{Guard, Mode, Options, Own, Permission, Policy};
 
 /// The query that stands in the place of a view with a row for each process.
 fn own(view: &str) -> String {
@@ -164,7 +164,7 @@ fn what_is_refused_for_something_else_is_refused_for_that() {
         options(Permission::Reject, Permission::Reject),
         ["search_path"],
     );
-    policy.shares_tables = false;
+    policy.own = Own::Role;
     let guard = Guard::new(policy);
     assert_eq!(refused(&guard, "EXPLAIN ANALYZE SELECT 1"), None);
     for sql in [

@@ -2,8 +2,8 @@
 
 use crate::always::ALWAYS;
 use crate::opened::OPENED;
-use crate::{SETTING, guard, guard_with, refused};
-use pgtenant::guard::{Guard, Permission, Policy, rules};
+use crate::{SETTING, guard, guard_with, options, refused};
+use pgtenant::guard::{Guard, Own, Permission, Policy, rules};
 
 /// Statements that each rule refuses.
 fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -67,11 +67,53 @@ fn what_the_options_open_passes() {
     }
 }
 
+/// What a tenant has for itself, and the rules of which nothing reaches further.
+#[test]
+fn what_reaches_nothing_but_the_tenants_own_passes_in_its_layout() {
+    const OF_A_ROLE: &[&str] = &["hidden-code", "statistics", "table-locks"];
+    const OF_A_DATABASE: &[&str] = &["notify", "large-objects", "advisory-locks"];
+    for (own, passing) in [
+        (Own::Rows, vec![]),
+        (Own::Schema, vec!["explain-analyze"]),
+        (Own::Role, [&["explain-analyze"], OF_A_ROLE].concat()),
+        (
+            Own::Database,
+            [&["explain-analyze"], OF_A_ROLE, OF_A_DATABASE].concat(),
+        ),
+    ] {
+        let judging = |permission| {
+            let mut policy = Policy::new(options(permission, permission), [SETTING]);
+            policy.own = own;
+            Guard::new(policy)
+        };
+        let (own_alone, none) = (judging(Permission::Own), judging(Permission::Reject));
+        for (rule, sql) in statements() {
+            let passes = refused(&own_alone, sql).is_none();
+            assert_eq!(passes, passing.contains(&rule), "{own:?}: {sql}");
+            let passes = refused(&none, sql).is_none();
+            assert_eq!(
+                passes,
+                rule == "explain-analyze" && passing.contains(&rule),
+                "{own:?}: {sql}"
+            );
+        }
+        for sql in [
+            "CREATE DOMAIN pg_temp.uuid AS text",
+            "CREATE DOMAIN d AS text CHECK (set_config('role', VALUE, false) IS NULL)",
+            "CREATE TEMP VIEW v AS SELECT set_config('a.b', 'x', false)",
+            "CREATE TEMP VIEW v AS TABLE pg_settings",
+            "CREATE TEMP VIEW v AS TABLE pg_stat_activity",
+        ] {
+            assert!(refused(&own_alone, sql).is_some(), "{own:?}: {sql}");
+        }
+    }
+}
+
 #[test]
 fn explain_analyze_passes_where_tenants_share_no_table() {
     let options = guard(SETTING).options();
     let mut policy = Policy::new(options, ["search_path"]);
-    policy.shares_tables = false;
+    policy.own = Own::Schema;
     assert_eq!(
         refused(&Guard::new(policy), "EXPLAIN ANALYZE SELECT 1"),
         None
@@ -79,18 +121,42 @@ fn explain_analyze_passes_where_tenants_share_no_table() {
 }
 
 #[test]
-fn a_protected_search_path_cannot_be_changed_in_any_spelling() {
+fn a_protected_search_path_is_changed_to_the_tenants_own_list_alone() {
     let guard = guard("search_path");
     for sql in [
         "SET search_path = a",
         "SET LOCAL SEARCH_PATH TO a",
         "SET SCHEMA 'a'",
-        "RESET search_path",
         "SELECT set_config('Search_Path', '', false)",
-        "SET search_path TO DEFAULT",
+        "SET search_path = 'a', pg_catalog",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path = pg_catalog AS ''",
         "WITH x AS MATERIALIZED (SELECT set_config('search_path', 'a', true)) SELECT * FROM x",
     ] {
-        assert_eq!(refused(&guard, sql), Some("tenant-setting"), "{sql}");
+        let verdict = guard.inspect(sql.as_bytes());
+        let rule = verdict.refusal.as_ref().map(|refusal| refusal.rule);
+        let other = if sql.starts_with("CREATE") {
+            "opaque-code"
+        } else {
+            "tenant-setting"
+        };
+        assert_eq!(rule, Some(other), "{sql}");
+        let own = verdict.for_path(Some("\"a\""));
+        let is_own = sql.contains("'a'") || sql.ends_with(['A', 'a']);
+        assert_eq!(
+            own.is_some(),
+            is_own && !sql.contains("pg_catalog"),
+            "{sql}"
+        );
+        assert!(own.is_none_or(|own| own.refusal.is_none()), "{sql}");
+        assert!(verdict.for_path(Some("b")).is_none() && verdict.for_path(None).is_none());
+    }
+    for sql in [
+        "RESET search_path",
+        "SET search_path TO DEFAULT",
+        "SET LOCAL search_path = PG_Catalog",
+        "SELECT set_config('search_path', '\"pg_catalog\"', true)",
+    ] {
+        assert_eq!(refused(&guard, sql), None, "{sql}");
     }
     assert_eq!(
         refused(&guard, "SET session.current_organization_id = 'x'"),
@@ -175,7 +241,7 @@ fn startup_settings_are_judged_like_set() {
         ("statement_timeout", "5s", None),
     ];
     for (name, value, rule) in cases {
-        let refusal = guard.startup_setting(name, value);
+        let refusal = guard.startup_setting(name, value, None);
         assert_eq!(refusal.map(|refusal| refusal.rule), rule, "{name}={value}");
     }
 }

@@ -54,17 +54,17 @@ fn a_read_only_tenant_cannot_get_a_transaction_that_writes() {
     }
     assert!(
         guard
-            .startup_setting("default_transaction_read_only", "off")
+            .startup_setting("default_transaction_read_only", "off", None)
             .is_some()
     );
     assert!(
         guard
-            .startup_setting("Default-Transaction-Read-Only", "no")
+            .startup_setting("Default-Transaction-Read-Only", "no", None)
             .is_some()
     );
     assert!(
         guard
-            .startup_setting("default_transaction_read_only", "on")
+            .startup_setting("default_transaction_read_only", "on", None)
             .is_none()
     );
 }

@@ -42,7 +42,7 @@ impl Kind {
         }
     }
 
-    fn value(self) -> &'static str {
+    pub(super) fn value(self) -> &'static str {
         match self {
             Self::Setting => A,
             Self::Schema => "acme_health",

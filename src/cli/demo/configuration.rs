@@ -75,8 +75,8 @@ database = "{{database}}"
 # advisory locks, …).
 [guard]
 mode = "enforce"
-opaque = "reject"
-channels = "reject"
+opaque = "own"
+channels = "own"
 
 [log]
 format = "text"                 # or "json"

@@ -60,7 +60,7 @@ pub(super) static OPAQUE: Check = Check {
     id: "PGT002",
     severity: Error,
     title: "code that the guard cannot see into is let through",
-    why: "With guard.opaque = \"allow\" a client can send DO blocks and make functions. Such \
+    why: "With opaque = \"allow\" a client can send DO blocks and make functions. Such \
           code can change the setting or the search_path that says who the tenant is, and no \
           statement shows it.",
     heuristic: None,
@@ -106,7 +106,7 @@ pub(super) static CHANNELS: Check = Check {
     id: "PGT006",
     severity: Warning,
     title: "channels between tenants are open",
-    why: "With guard.channels = \"allow\" tenants of one role can see each other's NOTIFY, wait \
+    why: "With channels = \"allow\" tenants of one role can see each other's NOTIFY, wait \
           for each other's advisory locks, cancel each other's queries and read them in \
           pg_stat_activity, and find out each other's values by EXPLAIN ANALYZE and pg_stats.",
     heuristic: None,
@@ -128,7 +128,7 @@ pub(super) static OPAQUE_SHARED_ROLE: Check = Check {
     id: "PGT008",
     severity: Warning,
     title: "code of clients can change the role that tenants share, and end its sessions",
-    why: "With guard.opaque = \"allow\" a client can run ALTER ROLE CURRENT_USER within DO. \
+    why: "With opaque = \"allow\" a client can run ALTER ROLE CURRENT_USER within DO. \
           PostgreSQL lets every role change its own password and the settings with which its \
           sessions begin, such as search_path and statement_timeout: for all tenants of the \
           role. Rows stay apart, as long as the role cannot make functions that last. Such code \

@@ -27,8 +27,8 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
             "mode = \"enforce\"",
         );
     }
-    if settings.guard.opaque == Permission::Allow {
-        for (name, isolation) in &settings.isolations {
+    for (name, isolation) in &settings.isolations {
+        if isolation.guard.opaque == Permission::Allow {
             let (check, what) = match isolation.kind {
                 IsolationKind::Setting {
                     seal: Seal::Off, ..
@@ -44,17 +44,24 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
                 } => continue,
             };
             let detail = format!("isolation.{name} {what}");
-            let fix = "opaque = \"reject\"";
-            add(check, "guard.opaque".to_owned(), Some(detail), fix);
+            let fix = "opaque = \"own\"";
+            let object = match settings.guard.opaque {
+                Permission::Allow => "guard.opaque".to_owned(),
+                _ => format!("isolation.{name}.opaque"),
+            };
+            add(check, object, Some(detail), fix);
         }
     }
+    let fix = "channels = \"own\"";
     if settings.guard.channels == Permission::Allow {
-        add(
-            &catalogue::CHANNELS,
-            "guard.channels".into(),
-            None,
-            "channels = \"reject\"",
-        );
+        add(&catalogue::CHANNELS, "guard.channels".into(), None, fix);
+    }
+    for (name, isolation) in &settings.isolations {
+        let guard = isolation.guard;
+        if guard.channels == Permission::Allow && guard.channels != settings.guard.channels {
+            let object = format!("isolation.{name}.channels");
+            add(&catalogue::CHANNELS, object, None, fix);
+        }
     }
     for (name, isolation) in &settings.isolations {
         if let IsolationKind::Schema {

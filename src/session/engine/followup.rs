@@ -164,13 +164,13 @@ impl Engine {
 
     /// Adds to a pipeline what gives settings their startup values.
     fn add_startup_values(&mut self, defaults: &[Returned], up: &mut Up<'_>) {
-        let startup = |setting: &&Returned| self.settings.startup.get(&setting.name).is_some();
+        let startup = |setting: &&Returned| self.settings.default_of(&setting.name).is_some();
         if !defaults.iter().any(|setting| startup(&setting)) {
             return;
         }
         let (mut conditions, mut values) = (Vec::new(), Vec::new());
         for setting in defaults {
-            if let Some(value) = self.settings.startup.get(&setting.name) {
+            if let Some(value) = self.settings.default_of(&setting.name) {
                 let n = values.len();
                 conditions.push(format!(
                     "pg_catalog.set_config(${}, ${}, ${}) IS NULL",

@@ -155,6 +155,10 @@ impl Engine {
         let Some(refusal) = &verdict.refusal else {
             return Ok(Admitted(verdict));
         };
+        let path = self.tenant.placement.attachment.search_path();
+        if let Some(verdict) = verdict.for_path(path.map(|path| &**path)) {
+            return Ok(Admitted(Arc::new(verdict)));
+        }
         let enforced = self.guard.options().mode == guard::Mode::Enforce;
         self.audit(refusal, enforced);
         if !enforced {

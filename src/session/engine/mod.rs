@@ -164,7 +164,11 @@ impl Engine {
             registration: parts.registration,
             span: parts.span,
             statements: Statements::default(),
-            settings: Settings::new(parts.asked, parts.startup),
+            settings: Settings::new(
+                parts.asked,
+                parts.startup,
+                parts.tenant.placement.attachment.search_path().cloned(),
+            ),
             judged: None,
             as_of: 0,
             tenant: parts.tenant,

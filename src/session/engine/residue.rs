@@ -23,6 +23,17 @@ impl Engine {
         link: &mut Link,
     ) -> Result<(), ClientError> {
         let effects = &verdict.effects;
+        let attachment = &self.tenant.placement.attachment;
+        if attachment.search_path().is_some()
+            && effects
+                .set_again
+                .iter()
+                .any(|name| **name == *"search_path")
+        {
+            // What attaches the tenant behind the string sets it, too.
+            let message = "search_path must not be set behind a reset in its query string";
+            return Err(ClientError::error("0A000", message).hint("Send it by itself."));
+        }
         link.local |= effects.sets_local;
         if effects.redefines && link.unsettled.is_none() {
             // Before it is sent: others may use what it makes as soon as it is done.
@@ -106,10 +117,11 @@ impl Engine {
     }
 
     /// Whether a statement returns settings to their default that the client
-    /// made at startup: for it, that is their default.
+    /// made at startup, or that its tenant is attached by: for it, that is their
+    /// default.
     pub(super) fn returns_to_startup(&self, verdict: &Verdict) -> bool {
         let mut defaults = verdict.effects.defaults.iter();
-        defaults.any(|setting| self.settings.startup.get(&setting.name).is_some())
+        defaults.any(|setting| self.settings.default_of(&setting.name).is_some())
     }
 
     /// Refuses a statement that may change what was a temporary relation before

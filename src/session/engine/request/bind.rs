@@ -194,23 +194,29 @@ impl Engine {
             })
             .collect();
         let verdict = self.guard.bound(&statement.verdict, &parameters);
-        let admitted = self
-            .admit_to_server(Arc::new(verdict))
-            .map_err(Unbound::Refused)?;
-        Ok(Arc::new(Statement {
-            verdict: admitted.verdict().clone(),
-            ..Statement::clone(&statement)
-        }))
+        self.admit_with(&statement, Arc::new(verdict))
     }
 
-    /// A statement that was let in when other rules held may be refused now.
+    /// A statement that was let in when other rules held, or for a tenant with another
+    /// search path, may be refused now.
     fn admit_again(&self, statement: Arc<Statement>) -> Result<Arc<Statement>, Unbound> {
-        match &statement.verdict.refusal {
-            Some(refusal) if self.guard.options().mode == guard::Mode::Enforce => {
-                Err(Unbound::Refused(self.refusal(refusal)))
-            }
-            _ => Ok(statement),
+        let enforced = self.guard.options().mode == guard::Mode::Enforce;
+        if statement.verdict.refusal.is_none() || !enforced {
+            return Ok(statement);
         }
+        self.admit_with(&statement, statement.verdict.clone())
+    }
+
+    fn admit_with(
+        &self,
+        statement: &Arc<Statement>,
+        verdict: Arc<Verdict>,
+    ) -> Result<Arc<Statement>, Unbound> {
+        let admitted = self.admit_to_server(verdict).map_err(Unbound::Refused)?;
+        Ok(Arc::new(Statement {
+            verdict: admitted.into_verdict(),
+            ..Statement::clone(statement)
+        }))
     }
 
     /// The values of the Bind at the buffer's head, once they are there.
