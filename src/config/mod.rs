@@ -48,11 +48,11 @@ use aws_lc_rs::hmac;
 use logins::Accepted;
 use rustls::pki_types::TrustAnchor;
 use sources::Queries;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Loads the configuration file with the process's environment over it.
@@ -324,7 +324,35 @@ pub struct Server {
     /// How long what was sent may stay without an acknowledgement: then the
     /// connection is lost.
     pub tcp_user_timeout: Duration,
+    /// Which of the host's addresses was reached last.
+    pub reached: Reached,
 }
+
+/// The address at which a server was reached last: it is tried first. It is no part
+/// of the configuration, and equal to every other.
+#[derive(Debug, Clone, Default)]
+pub struct Reached(Arc<Mutex<Option<IpAddr>>>);
+
+impl Reached {
+    /// The address.
+    #[must_use]
+    pub fn get(&self) -> Option<IpAddr> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It was reached at this one.
+    pub fn set(&self, address: IpAddr) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    }
+}
+
+impl PartialEq for Reached {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Reached {}
 
 /// How a connection to a server is secured.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@
 //! scrubbed one is [`Unbound`]; the states in which it belongs to a tenant are
 //! made by the room `attach` alone.
 
+mod addresses;
 mod authenticate;
 mod connect;
 mod connection;
