@@ -196,8 +196,9 @@ impl<S> Lease<S> {
     }
 
     /// It is the client's turn, and the connection is held for it, until
-    /// [`busy`](Self::busy). `waker` is woken when it should give it up.
-    pub fn rest(&mut self, waker: &Waker) {
+    /// [`busy`](Self::busy). `within`: in a transaction, or in the midst of a message
+    /// or an answer. `waker` is woken when it should give it up.
+    pub fn rest(&mut self, within: bool, waker: &Waker) {
         let Place {
             pool,
             tenant,
@@ -209,7 +210,7 @@ impl<S> Lease<S> {
             lock(&pool.holders).push(holder.clone());
             holder
         });
-        holder.rest(waker);
+        holder.rest(within, waker);
     }
 
     /// The client has gone on.

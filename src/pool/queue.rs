@@ -1,19 +1,21 @@
 //! The pool's book-keeping: which connections are idle, who holds how many,
 //! and who is next.
 
+mod age;
 mod idle;
 mod source;
 mod sweep;
 mod waiting;
 
-pub(super) use waiting::{NotYet, Outcome, Outcomes, Ticket, hand_out};
+pub(super) use waiting::{Claim, NotYet, Outcome, Outcomes, Ticket, hand_out};
 
 use super::Pool;
 use super::lease::{Grant, Lease, Place};
 use crate::attach::{Parked, SessionSettings};
 use crate::config;
 use crate::server::Connection;
-use crate::tenant::{SharedTenant, TenantId};
+use crate::tenant::{Attachment, SharedTenant, TenantId};
+use age::Age;
 use hashbrown::HashMap;
 use idle::Idle;
 use slab::Slab;
@@ -34,9 +36,12 @@ pub const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct Queue {
     size: usize,
     size_per_tenant: usize,
+    /// The same for a tenant whose database is its own.
+    size_alone: usize,
     waiting_per_tenant: usize,
     wait_timeout: Duration,
     check_after: Duration,
+    age: Age,
     /// Connections that exist or are being opened.
     open: usize,
     /// Idle ones, the longest idle first.
@@ -71,6 +76,8 @@ impl Queue {
         Self {
             size: settings.size,
             size_per_tenant: settings.size_per_tenant,
+            size_alone: settings.size_alone,
+            age: Age::new(settings.connection_lifetime),
             waiting_per_tenant: settings.waiting_per_tenant,
             wait_timeout: settings.wait_timeout,
             check_after: settings.check_after,
@@ -129,7 +136,7 @@ impl Queue {
     }
 
     /// Takes a connection back from its `tenant`; returns what others get now, or
-    /// the connection where nobody is to get it.
+    /// the connection where nobody is to get it: it is too old, or the pool retired.
     pub(super) fn put(
         &mut self,
         pool: &Arc<Pool>,
@@ -138,7 +145,7 @@ impl Queue {
         connection: Connection<Parked>,
         dedicated: bool,
     ) -> Result<Outcomes, Connection<Parked>> {
-        if self.retired {
+        if self.retired || self.age.is_over(&connection) {
             return Err(connection);
         }
         self.release(account);
@@ -198,7 +205,11 @@ impl Queue {
 
     /// Most connections that the tenant may hold.
     fn most_of(&self, tenant: &SharedTenant) -> usize {
-        tenant.limits.pool_size.unwrap_or(self.size_per_tenant)
+        let default = match tenant.placement.attachment {
+            Attachment::Database => self.size_alone,
+            Attachment::Setting { .. } | Attachment::Schema { .. } => self.size_per_tenant,
+        };
+        tenant.limits.pool_size.unwrap_or(default)
     }
 
     /// Whether the tenant holds as many connections as it may.

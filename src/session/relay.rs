@@ -145,7 +145,9 @@ impl Session {
             if exchange.lease.is_reclaimed() {
                 return Poll::Ready(self.reclaimed(exchange));
             }
-            exchange.lease.rest(cx.waker());
+            let sends = self.engine.client.scan.is_within();
+            let within = reads || sends || !exchange.link.is_idle();
+            exchange.lease.rest(within, cx.waker());
         } else {
             exchange.lease.busy();
         }

@@ -21,6 +21,15 @@ pub(in crate::pool) enum NotYet {
     Retired,
 }
 
+/// Who waits for a connection that a tenant holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::pool) enum Claim {
+    /// Its own clients, or those of a tenant that holds as many.
+    Equal,
+    /// Clients of a tenant that holds fewer: the pool would be shared more evenly.
+    Poorer,
+}
+
 /// A client's place in the queue.
 #[derive(Debug)]
 pub(in crate::pool) struct Ticket {
@@ -65,15 +74,23 @@ pub(in crate::pool) fn hand_out(outcomes: Outcomes) {
 }
 
 impl Queue {
-    /// Whether somebody waits who would get a connection that `tenant` gave
-    /// back.
-    pub(in crate::pool) fn is_awaited(&self, tenant: &TenantId) -> bool {
-        let mut waiting = self.turns.iter().filter_map(|id| self.accounts.get(id.0));
-        waiting.any(|account| {
-            let first = account.queue.front();
-            account.tenant == *tenant
-                || first.is_some_and(|first| account.held < self.most_of(&first.tenant))
-        })
+    /// Who waits and would get a connection that `tenant` gave back.
+    pub(in crate::pool) fn claim(&self, tenant: &TenantId) -> Option<Claim> {
+        let held = |id: &AccountId| self.accounts.get(id.0).map(|account| account.held);
+        let holds = self.by_tenant.get(tenant).and_then(held).unwrap_or(0);
+        let waiting = self.turns.iter().filter_map(|id| self.accounts.get(id.0));
+        let claims = waiting.filter_map(|account| {
+            let first = account.queue.front()?;
+            if account.tenant == *tenant {
+                return Some(Claim::Equal);
+            }
+            let may_have = account.held < self.most_of(&first.tenant);
+            may_have.then_some(match account.held < holds {
+                true => Claim::Poorer,
+                false => Claim::Equal,
+            })
+        });
+        claims.max()
     }
 
     /// Gives the client the last place in its tenant's queue, if there is one.
