@@ -1280,6 +1280,49 @@ fn a_hangup_replaces_connections_and_ends_no_transaction() {
     assert_eq!(busy.value(show), "5MB");
 }
 
+/// `current_setting` of a name that was never set is NULL, and an empty text once it
+/// has been: by whichever way, and in whichever transaction.
+#[test]
+fn a_custom_setting_of_one_tenant_is_not_known_to_the_next() {
+    let number = "SELECT pg_backend_pid() + 0";
+    let is_new = "SELECT current_setting('app.user_id', true) IS NULL";
+    let ways = [
+        Pipeline::new().query("SET app.user_id = 'x'"),
+        Pipeline::new().query("SET App.User_Id = 'x'; RESET app.user_id"),
+        Pipeline::new().query("BEGIN; SET LOCAL app.user_id = 'x'; ROLLBACK"),
+        Pipeline::new()
+            .statement("SELECT set_config('app.user_id', 'x', true)")
+            .sync(),
+        Pipeline::new()
+            .parse_with("", "SELECT set_config($1, 'x', true)", &[25])
+            .bind("", "", &["app.user_id"])
+            .execute("", 0)
+            .sync(),
+    ];
+    for way in ways {
+        let proxy = with_bulk(size(1));
+        let mut a = proxy.raw("innovate");
+        let mut b = proxy.raw("synergy");
+        assert_eq!(b.value(is_new), "t");
+        a.run(&way).ok();
+        let first = a.value(number);
+        assert_eq!(a.value(is_new), "f");
+        assert_eq!(b.value(is_new), "t", "{way:?}");
+        assert_ne!(b.value(number), first);
+        // A tenant that has set it itself gets the session as it is.
+        b.run(&way).ok();
+        let second = b.value(number);
+        assert_eq!(a.value(number), second);
+        assert_eq!(b.value(number), second);
+    }
+    // The same of what a client asks for at login.
+    let proxy = with_bulk(size(1));
+    let mut a = proxy.raw_with("innovate", &[("options", "-c app.user_id=x")]);
+    assert_eq!(a.value("SHOW app.user_id"), "x");
+    drop(a);
+    assert_eq!(proxy.raw("synergy").value(is_new), "t");
+}
+
 /// Waits until somebody sleeps in the database.
 fn wait_for_sleeper(proxy: &Proxy) {
     let database = proxy.database("innovate");

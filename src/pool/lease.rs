@@ -240,6 +240,7 @@ impl Lease<Parked> {
     /// tenant that has not used the connection last. What fails is found by whoever
     /// settles it.
     pub(super) fn begin_cleaning(&mut self, settings: &SessionSettings) {
+        self.connection.customs_mut().note(settings.names());
         self.connection
             .clean_of_others(&self.place.tenant, settings);
         if !self.connection.is_settled() {
@@ -258,6 +259,7 @@ impl Lease<Parked> {
         tenant: &SharedTenant,
         settings: &SessionSettings,
     ) -> Result<Lease<Attaching>, AttachError> {
+        self.connection.customs_mut().note(settings.names());
         // Twice, if one of the settings is not valid.
         let cleaned = async {
             for _ in 0..2 {

@@ -13,7 +13,7 @@ use super::Pool;
 use super::lease::{Grant, Lease, Place};
 use crate::attach::{Parked, SessionSettings};
 use crate::config;
-use crate::server::Connection;
+use crate::server::{Connection, Customs};
 use crate::tenant::{Attachment, SharedTenant, TenantId};
 use age::Age;
 use hashbrown::HashMap;
@@ -31,6 +31,9 @@ pub(super) type Evicted = Vec<Connection<Parked>>;
 
 /// Most time for the server's answer to a cleanup.
 pub const SETTLE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Most tenants of which custom settings are kept.
+const MOST_WITH_CUSTOMS: usize = 100_000;
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -50,6 +53,8 @@ pub(super) struct Queue {
     /// that is idle; the others are taken out in the sweep.
     accounts: Slab<Account>,
     by_tenant: HashMap<TenantId, AccountId, foldhash::fast::RandomState>,
+    /// Custom settings that tenants have set.
+    customs: HashMap<TenantId, Customs, foldhash::fast::RandomState>,
     /// Tenants who wait, in the order in which they are served.
     turns: VecDeque<AccountId>,
     tickets: u64,
@@ -85,6 +90,7 @@ impl Queue {
             idle: VecDeque::new(),
             accounts: Slab::new(),
             by_tenant: HashMap::default(),
+            customs: HashMap::default(),
             turns: VecDeque::new(),
             tickets: 0,
             retired: false,
@@ -148,6 +154,7 @@ impl Queue {
         if self.retired || self.age.is_over(&connection) {
             return Err(connection);
         }
+        self.learn_customs(&tenant, connection.customs());
         self.release(account);
         self.idle.push_back(Idle {
             connection,
@@ -201,6 +208,23 @@ impl Queue {
         }));
         self.by_tenant.insert(tenant.id.clone(), id);
         id
+    }
+
+    /// Takes note of what a connection knows that its tenant gives back: all of it is
+    /// the tenant's own, or was known to it before.
+    fn learn_customs(&mut self, tenant: &SharedTenant, customs: &Customs) {
+        if customs.is_empty() {
+            return;
+        }
+        if let Some(known) = self.customs.get_mut(&tenant.id) {
+            known.extend(customs);
+            return;
+        }
+        if self.customs.len() >= MOST_WITH_CUSTOMS {
+            // They are learnt again.
+            self.customs.clear();
+        }
+        self.customs.insert(tenant.id.clone(), customs.clone());
     }
 
     /// Most connections that the tenant may hold.

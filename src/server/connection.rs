@@ -1,6 +1,6 @@
 //! The connection itself: socket, buffers, and what the server said at login.
 
-use super::PreparedSet;
+use super::{Customs, PreparedSet};
 use crate::protocol::backend;
 use crate::tenant::ServerName;
 use crate::transport::{Buffer, Transport};
@@ -60,6 +60,7 @@ struct Inner {
     at_boundary: bool,
     /// The goodbye has been said.
     hung_up: bool,
+    customs: Customs,
 }
 
 /// What goes over a connection and what is known of its session, apart from the
@@ -115,6 +116,17 @@ impl<S> Connection<S> {
     #[must_use]
     pub fn opened(&self) -> Instant {
         self.inner.opened
+    }
+
+    /// Custom settings that its session knows.
+    #[must_use]
+    pub fn customs(&self) -> &Customs {
+        &self.inner.customs
+    }
+
+    /// The same, to be added to.
+    pub fn customs_mut(&mut self) -> &mut Customs {
+        &mut self.inner.customs
     }
 
     /// A number larger than all before it on this connection, from 1.
@@ -339,6 +351,7 @@ impl Connection<Unbound> {
                 random: Vec::new(),
                 at_boundary: true,
                 hung_up: false,
+                customs: Customs::default(),
             }),
             state: Unbound(()),
         }

@@ -1,5 +1,6 @@
 //! Where a connection comes from.
 
+use super::idle::Idle;
 use super::{AccountId, Evicted, Queue};
 use crate::attach::Parked;
 use crate::pool::Pool;
@@ -44,13 +45,21 @@ impl Queue {
             self.open += 1;
             return Some(Source::Room);
         }
-        // One whose cleanup is under way may keep its next user waiting.
-        let at = self
+        let customs = self.customs.get(&tenant.id);
+        let looks_new = |idle: &Idle| idle.connection.customs().are_among(customs);
+        // One whose cleanup is under way may keep its next user waiting, and one that
+        // does not look as new must be closed.
+        let settled = |idle: &Idle| idle.connection.is_settled();
+        let best = |idle: &Idle| settled(idle) && looks_new(idle);
+        let at = self.idle.iter().position(best);
+        let at = at.or_else(|| self.idle.iter().position(settled));
+        let at = at.unwrap_or(0);
+        let is_shared = self
             .idle
-            .iter()
-            .position(|idle| idle.connection.is_settled());
-        let idle = self.idle.remove(at.unwrap_or(0))?;
-        if !dedicated && !idle.dedicated && !idle.is_disturbed() {
+            .get(at)
+            .is_some_and(|idle| !dedicated && !idle.dedicated && looks_new(idle));
+        let idle = self.idle.remove(at)?;
+        if is_shared && !idle.is_disturbed() {
             return Some(Source::Idle(idle.into_connection(self.check_after)));
         }
         evicted.push(idle.connection);

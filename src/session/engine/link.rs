@@ -7,7 +7,7 @@ use super::portals::Portals;
 use crate::attach::{Cleanup, Random};
 use crate::guard::{Unsettled, Verdict};
 use crate::protocol::backend::TransactionStatus;
-use crate::server::{Pipe, PreparedId};
+use crate::server::{Customs, Pipe, PreparedId};
 use postgres_protocol::message::frontend as write;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -54,6 +54,8 @@ pub(in crate::session) struct Link {
     pub(super) described: Option<PreparedId>,
     /// The transaction may have changed settings for itself (`SET LOCAL`).
     pub(super) local: bool,
+    /// Custom settings that the session may have come to know.
+    pub(in crate::session) customs: Customs,
     /// The setting that makes the server read statements otherwise than the
     /// guard, once code in the database has changed it.
     pub(in crate::session) misread: Option<&'static str>,
@@ -145,6 +147,7 @@ impl Link {
             deallocated: 0,
             described: None,
             local: false,
+            customs: Customs::default(),
             misread: None,
             server_ended: false,
         }
