@@ -215,12 +215,14 @@ fn what_is_not_written_has_its_default() {
     let pool = &settings.pool;
     assert_eq!(pool.mode, PoolMode::Transaction);
     assert_eq!((pool.size, pool.size_per_tenant), (20, 20));
+    assert_eq!(pool.connection_lifetime, Duration::from_secs(3600));
     assert_eq!(pool.waiting_per_tenant, 10_000);
     assert_eq!(pool.share, Share::Scrubbed);
     assert_eq!(pool.pin, Pin::Allow);
     assert_eq!(pool.wait_timeout, Duration::from_secs(30));
     assert_eq!(pool.idle_timeout, Duration::from_secs(600));
     assert_eq!(pool.reclaim_after, Duration::from_secs(5));
+    assert_eq!(pool.reclaim_own_after, Duration::from_secs(60));
     assert_eq!(pool.check_after, Duration::from_secs(30));
 
     assert_eq!(settings.guard.mode, guard::Mode::Enforce);
@@ -231,6 +233,34 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(settings.log.filter, "info");
     assert!(settings.tenants.is_empty());
     assert!(settings.directory.is_empty());
+}
+
+/// A tenant leaves connections to the others of its database, unless it has none.
+#[test]
+fn tenants_of_one_database_leave_some_connections_to_each_other() {
+    let tenants = |n: usize| {
+        let tenant = |i| format!("[[tenants]]\nid = \"t{i}\"\nname = \"t{i}\"\n");
+        (0..n).map(tenant).collect::<String>()
+    };
+    for (size, tenants_there, each) in [
+        (20, 1, 20),
+        (20, 2, 15),
+        (5, 2, 4),
+        (3, 2, 2),
+        (2, 2, 1),
+        (1, 2, 1),
+    ] {
+        let pool = format!("{SMALL}\n[pool]\nsize = {size}\n{}", tenants(tenants_there));
+        let pool = load_case(pool.as_bytes(), &[]).unwrap().pool;
+        assert_eq!(pool.size_per_tenant, each, "{size}, {tenants_there}");
+        assert_eq!(pool.size_alone, size);
+    }
+    let given = format!(
+        "{SMALL}\n[pool]\nsize = 20\nsize_per_tenant = 20\n{}",
+        tenants(2)
+    );
+    let pool = load_case(given.as_bytes(), &[]).unwrap().pool;
+    assert_eq!((pool.size_per_tenant, pool.size_alone), (20, 20));
 }
 
 #[test]
@@ -567,6 +597,16 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             "listen",
             "clients_per_tenant = 10001",
             "listen.clients_per_tenant = 10001: must be at most listen.max_clients, which is 10000",
+        ),
+        (
+            "pool",
+            "reclaim_own_after = \"4s\"",
+            "pool.reclaim_own_after = \"4s\": must be at least pool.reclaim_after, which is 5s",
+        ),
+        (
+            "pool",
+            "check_after = \"1ms\"",
+            "pool.check_after = \"1ms\": must be a length of time with its unit, such as \"5s\", from 100ms to 1day",
         ),
         (
             "pool",
@@ -1765,7 +1805,13 @@ fn the_example_s_comments_load_too() {
         ..settings.throttle
     };
     assert_eq!(throttle, plain.throttle);
-    assert_eq!(format!("{:?}", settings.pool), format!("{:?}", plain.pool));
+    // Given, it is meant for tenants that are alone in their database, too.
+    let size_alone = plain.pool.size_alone;
+    let pool = pgtenant::config::Pool {
+        size_alone,
+        ..settings.pool.clone()
+    };
+    assert_eq!(pool, plain.pool);
     assert_eq!(
         format!("{:?}", settings.listen),
         format!("{:?}", plain.listen)

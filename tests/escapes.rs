@@ -273,6 +273,8 @@ impl<'a> Lab<'a> {
         let is = format!("size = {}\n", self.variant.size);
         assert!(text.contains(&is));
         let text = text.replace(&is, &format!("size = {size}\n"));
+        let share = format!("size_per_tenant = {}\n", self.variant.size);
+        let text = text.replace(&share, &format!("size_per_tenant = {size}\n"));
         put(&self.cluster, "larger.toml", &text)
     }
 
@@ -415,10 +417,12 @@ user = "wellness_app"
 password = "app"
 [pool]
 size = {size}
+size_per_tenant = {size}
 mode = "{mode}"
 share = "{share}"
 wait_timeout = "5s"
 reclaim_after = "500ms"
+reclaim_own_after = "500ms"
 [isolation.row]
 kind = "setting"
 server = "main"

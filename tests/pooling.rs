@@ -1211,6 +1211,121 @@ fn a_connection_that_is_held_for_nothing_goes_to_one_who_waits() {
     assert_eq!(waiting.until_ready().ok().value(), "0");
 }
 
+/// Idle transactions are ended early for those who have less, and late for clients of
+/// their own tenant alone.
+#[test]
+fn a_transaction_that_harms_its_own_tenant_alone_is_left_for_longer() {
+    let proxy = with_bulk(Options {
+        reclaim_after: "100ms",
+        reclaim_own_after: Some("1h"),
+        wait_timeout: "1s",
+        ..size(1)
+    });
+    let mut holder = proxy.raw("innovate");
+    holder.run_ok("BEGIN; INSERT INTO bulk VALUES (1, 'x')");
+    let mut own = proxy.raw("innovate");
+    assert_eq!(own.error("SELECT 1").code(), "53300");
+    holder.run_ok("COMMIT; BEGIN");
+    // Another tenant that has none is not made to wait.
+    let mut other = proxy.raw("synergy");
+    assert_eq!(other.value("SELECT count(*) FROM bulk"), "1");
+    assert_eq!(holder.until_closed().error().code(), "25P03");
+    // What is kept outside of a transaction goes early to anybody.
+    let mut holder = proxy.raw("innovate");
+    holder.run_ok("CREATE TEMP TABLE mine AS SELECT 42 AS n");
+    assert_eq!(own.value("SELECT 7"), "7");
+    assert_eq!(holder.read().fields().code(), "01000");
+}
+
+#[test]
+fn a_connection_is_replaced_when_its_time_is_over() {
+    let proxy = with_bulk(Options {
+        connection_lifetime: "1s",
+        ..size(1)
+    });
+    let mut client = proxy.raw("innovate");
+    let number = "SELECT pg_backend_pid() + 0";
+    let first = client.value(number);
+    // In use it stays.
+    assert_eq!(client.value(&format!("BEGIN; {number}")), first);
+    client.run_ok("SELECT pg_sleep(1.5)");
+    assert_eq!(client.value(number), first);
+    client.run_ok("COMMIT");
+    assert_ne!(client.value(number), first);
+    // Idle it goes by itself.
+    wait_until("the connection is closed", || connections(&proxy) == 0);
+}
+
+#[test]
+fn a_hangup_replaces_connections_and_ends_no_transaction() {
+    let database = site().fresh_database();
+    let proxy = Proxy::start(&Options {
+        database: database.clone(),
+        ..size(2)
+    });
+    let mut idle = proxy.raw("synergy");
+    let mut busy = proxy.raw("innovate");
+    busy.run_ok("BEGIN");
+    idle.run_ok("SELECT 1");
+    let show = "SHOW work_mem";
+    assert_eq!(busy.value(show), "4MB");
+    site().sql(
+        "postgres",
+        &format!("ALTER DATABASE {database} SET work_mem = '5MB'"),
+    );
+    proxy.hang_up("reloaded");
+    wait_until("the idle connection is replaced", || {
+        connections(&proxy) == 1
+    });
+    assert_eq!(idle.value(show), "5MB");
+    assert_eq!(busy.value(show), "4MB");
+    busy.run_ok("COMMIT");
+    assert_eq!(busy.value(show), "5MB");
+}
+
+/// `current_setting` of a name that was never set is NULL, and an empty text once it
+/// has been: by whichever way, and in whichever transaction.
+#[test]
+fn a_custom_setting_of_one_tenant_is_not_known_to_the_next() {
+    let number = "SELECT pg_backend_pid() + 0";
+    let is_new = "SELECT current_setting('app.user_id', true) IS NULL";
+    let ways = [
+        Pipeline::new().query("SET app.user_id = 'x'"),
+        Pipeline::new().query("SET App.User_Id = 'x'; RESET app.user_id"),
+        Pipeline::new().query("BEGIN; SET LOCAL app.user_id = 'x'; ROLLBACK"),
+        Pipeline::new()
+            .statement("SELECT set_config('app.user_id', 'x', true)")
+            .sync(),
+        Pipeline::new()
+            .parse_with("", "SELECT set_config($1, 'x', true)", &[25])
+            .bind("", "", &["app.user_id"])
+            .execute("", 0)
+            .sync(),
+    ];
+    for way in ways {
+        let proxy = with_bulk(size(1));
+        let mut a = proxy.raw("innovate");
+        let mut b = proxy.raw("synergy");
+        assert_eq!(b.value(is_new), "t");
+        a.run(&way).ok();
+        let first = a.value(number);
+        assert_eq!(a.value(is_new), "f");
+        assert_eq!(b.value(is_new), "t", "{way:?}");
+        assert_ne!(b.value(number), first);
+        // A tenant that has set it itself gets the session as it is.
+        b.run(&way).ok();
+        let second = b.value(number);
+        assert_eq!(a.value(number), second);
+        assert_eq!(b.value(number), second);
+    }
+    // The same of what a client asks for at login.
+    let proxy = with_bulk(size(1));
+    let mut a = proxy.raw_with("innovate", &[("options", "-c app.user_id=x")]);
+    assert_eq!(a.value("SHOW app.user_id"), "x");
+    drop(a);
+    assert_eq!(proxy.raw("synergy").value(is_new), "t");
+}
+
 /// Waits until somebody sleeps in the database.
 fn wait_for_sleeper(proxy: &Proxy) {
     let database = proxy.database("innovate");

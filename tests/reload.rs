@@ -762,7 +762,9 @@ fn nothing_is_lost_while_certificates_pools_and_other_tenants_change() {
         std::fs::write(&certificate, &pair.certificate_pem).unwrap();
         std::fs::write(&key, &pair.key_pem).unwrap();
         let size = format!("\nsize = {}\n", 2 + rounds % 3);
-        let text = before.replace("\nsize = 10\n", &size);
+        let text = before
+            .replace("\nsize = 10\n", &size)
+            .replace("\nsize_per_tenant = 10\n", "\n");
         proxy.reload(|_| text.clone());
         assert!(trusts(&proxy, ca));
         assert!(!trusts(&proxy, other));

@@ -3,6 +3,7 @@
 use pgtenant::config::{self, Files, Problems, Settings};
 use pgtenant::directory::{Follower, Watch};
 use pgtenant::gateway::Control;
+use pgtenant::tenant::Directory;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,39 +43,49 @@ impl Sources {
     pub(super) async fn follow(mut self, control: Control, asked: Arc<Notify>) {
         loop {
             let changed = tokio::select! {
-                () = asked.notified() => None,
-                () = change(self.watch.as_mut()) => None,
-                directory = self.directory.changed() => Some(directory),
+                () = asked.notified() => Changed::Asked,
+                () = change(self.watch.as_mut()) => Changed::Files,
+                directory = self.directory.changed() => Changed::Directory(directory),
             };
             match changed {
-                Some(directory) => {
+                Changed::Directory(directory) => {
                     // Apart: sessions and directory are many.
                     let control = control.clone();
                     let work = move || control.replace_directory(directory);
                     let _ = tokio::task::spawn_blocking(work).await;
                     self.directory.in_force();
                 }
-                None => self.reload(&control).await,
+                Changed::Files => {
+                    self.reload(&control).await;
+                }
+                Changed::Asked => {
+                    if self.reload(&control).await {
+                        control.renew_connections();
+                    }
+                }
             }
         }
     }
 
-    async fn reload(&mut self, control: &Control) {
+    /// Says whether the configuration is in force.
+    async fn reload(&mut self, control: &Control) -> bool {
         let path = self.file.clone();
         match tokio::task::spawn_blocking(move || config::load(&path)).await {
             Ok(Ok(mut settings)) => {
                 self.adopt(&mut settings).await;
                 let control = control.clone();
                 let work = move || go_by(settings, &control);
-                let _ = tokio::task::spawn_blocking(work).await;
+                tokio::task::spawn_blocking(work).await.unwrap_or(false)
             }
             Ok(Err(problems)) => {
                 tell(&problems);
                 self.watch_again(problems.files());
+                false
             }
             Err(failed) => {
                 error!(target: "pgtenant::reload", error = %failed, "the configuration was not reloaded");
                 tokio::time::sleep(Duration::from_secs(1)).await;
+                false
             }
         }
     }
@@ -84,6 +95,14 @@ impl Sources {
             watch.follow(files);
         }
     }
+}
+
+/// What makes the proxy look at its sources again.
+enum Changed {
+    /// SIGHUP, at which server connections are replaced, too.
+    Asked,
+    Files,
+    Directory(Directory),
 }
 
 async fn change(watch: Option<&mut Watch>) {
@@ -99,7 +118,8 @@ fn tell(problems: &Problems) {
     }
 }
 
-fn go_by(settings: Settings, control: &Control) {
+/// Says whether the settings are in force.
+fn go_by(settings: Settings, control: &Control) -> bool {
     let directory = &settings.directory;
     let (tenants, logins) = (directory.tenants().count(), directory.len());
     match control.reload(settings) {
@@ -108,9 +128,11 @@ fn go_by(settings: Settings, control: &Control) {
                 warn!(target: "pgtenant::reload", key, "the new value waits for a restart");
             }
             info!(target: "pgtenant::reload", tenants, logins, "reloaded");
+            true
         }
         Err(failed) => {
             error!(target: "pgtenant::reload", error = %failed, "the configuration was not reloaded");
+            false
         }
     }
 }

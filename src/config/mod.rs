@@ -43,16 +43,18 @@ pub use sources::{EndSessions, Sources, SqlSource};
 
 use crate::guard;
 use crate::jwt::{Keys, Rules};
-use crate::tenant::{CertificateMap, Directory, IsolationName, Seal, ServerName, SharedTenant};
+use crate::tenant::{
+    Attachment, CertificateMap, Directory, IsolationName, Seal, ServerName, SharedTenant,
+};
 use aws_lc_rs::hmac;
 use logins::Accepted;
 use rustls::pki_types::TrustAnchor;
 use sources::Queries;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Loads the configuration file with the process's environment over it.
@@ -94,7 +96,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let listen = listen::read(root.section("listen"));
     let tls = tls::read(root.section("tls"));
     let servers = servers::read(&mut root);
-    let pool = pool::read(root.section("pool"));
+    let (mut pool, reserves) = pool::read(root.section("pool"));
     let isolations = isolation::read(&mut root, &servers);
     let guard = rules::read(root.section("guard"));
     let sources = sources::read(root.section("directory"), &servers);
@@ -142,6 +144,9 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         rows,
     );
     let directory = blueprint.build(None, &Incumbents::default()).directory;
+    if reserves && (more_tenants || shares_pools(&directory)) {
+        pool.reserve();
+    }
     Some(Settings {
         listen,
         tls: tls?,
@@ -158,6 +163,15 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         throttle,
         log,
         files: Files::default(),
+    })
+}
+
+/// Whether several tenants are in one database.
+fn shares_pools(directory: &Directory) -> bool {
+    let mut seen = HashSet::new();
+    directory.tenants().any(|tenant| {
+        let placement = &tenant.placement;
+        placement.attachment != Attachment::Database && !seen.insert(&placement.endpoint)
     })
 }
 
@@ -324,7 +338,35 @@ pub struct Server {
     /// How long what was sent may stay without an acknowledgement: then the
     /// connection is lost.
     pub tcp_user_timeout: Duration,
+    /// Which of the host's addresses was reached last.
+    pub reached: Reached,
 }
+
+/// The address at which a server was reached last: it is tried first. It is no part
+/// of the configuration, and equal to every other.
+#[derive(Debug, Clone, Default)]
+pub struct Reached(Arc<Mutex<Option<IpAddr>>>);
+
+impl Reached {
+    /// The address.
+    #[must_use]
+    pub fn get(&self) -> Option<IpAddr> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It was reached at this one.
+    pub fn set(&self, address: IpAddr) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    }
+}
+
+impl PartialEq for Reached {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Reached {}
 
 /// How a connection to a server is secured.
 #[derive(Debug, Clone)]
@@ -379,6 +421,8 @@ pub struct Pool {
     pub size: usize,
     /// Most of them that one tenant may hold.
     pub size_per_tenant: usize,
+    /// The same for a tenant whose database is its own.
+    pub size_alone: usize,
     /// Most clients of one tenant that wait for one.
     pub waiting_per_tenant: usize,
     /// Whether tenants share server connections.
@@ -391,9 +435,14 @@ pub struct Pool {
     pub wait_timeout: Duration,
     /// How long an idle server connection is kept.
     pub idle_timeout: Duration,
-    /// How long a client may hold a server connection and do nothing with it
-    /// (in an open transaction, or pinned) while another client waits for one.
+    /// The age at which a server connection is closed, once nobody uses it.
+    pub connection_lifetime: Duration,
+    /// How long a client may hold a server connection and do nothing with it while
+    /// a client of a tenant that holds fewer waits for one.
     pub reclaim_after: Duration,
+    /// The same in a transaction, or in the midst of a message or an answer, while
+    /// only others wait: clients of its own tenant, most often.
+    pub reclaim_own_after: Duration,
     /// After so long without a byte a server connection is not trusted: an idle one
     /// must answer before it is used, and where an answer is awaited the server is
     /// asked whether one is to come.

@@ -1,7 +1,7 @@
 //! `[servers.NAME]`
 
 use super::reader::{Entry, Section};
-use super::{Secret, Server, ServerTls, Verification};
+use super::{Reached, Secret, Server, ServerTls, Verification};
 use super::{pem, server_certificate};
 use crate::tenant::ServerName;
 use rustls::client::danger::ServerCertVerifier;
@@ -79,6 +79,7 @@ fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
         password,
         connect_timeout: connect_timeout?,
         tcp_user_timeout: tcp_user_timeout?,
+        reached: Reached::default(),
     })
 }
 

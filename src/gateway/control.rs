@@ -66,6 +66,11 @@ impl Control {
         Ok(waiting)
     }
 
+    /// Replaces every server connection, each as soon as nobody uses it.
+    pub fn renew_connections(&self) {
+        self.shared.pools.renew();
+    }
+
     /// Goes by another directory from now on.
     pub fn replace_directory(&self, mut directory: Directory) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);

@@ -322,6 +322,10 @@ impl<'p> Inspection<'p> {
         if local {
             // A time limit says nothing about what statements mean.
             self.effects.sets_local |= !name.ends_with("_timeout");
+            let customs = &mut self.effects.local_customs;
+            if name.contains('.') && !customs.iter().any(|known| **known == *name) {
+                customs.push(name.into());
+            }
         } else {
             self.touch(name);
             if self.effects.resets {

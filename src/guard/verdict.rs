@@ -76,6 +76,7 @@ impl Verdict {
         size_of::<Self>()
             + self.refusal.as_ref().map_or(0, |r| r.message.capacity())
             + settings
+            + names(&self.effects.local_customs)
             + texts(returned.iter().map(|returned| &returned.name))
             + returned.len() * size_of::<Returned>()
             + self
@@ -135,6 +136,8 @@ pub struct Effects {
     /// It changes settings for its transaction alone (`SET LOCAL`), others than
     /// time limits.
     pub sets_local: bool,
+    /// Custom settings among those, in lower case: the session knows them from then on.
+    pub local_customs: Vec<Box<str>>,
     /// It runs `RESET ALL`, `DISCARD ALL` or `SET SESSION AUTHORIZATION DEFAULT`,
     /// and nothing behind it in the string sees data: the tenant and the client's
     /// settings must be attached again before the next message.

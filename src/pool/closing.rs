@@ -34,7 +34,7 @@ pub(super) fn spawn<S: Send + 'static>(
 
 async fn cancel(server: &Server, key: BackendKey) -> Result<(), ConnectError> {
     let limit = server.connect_timeout;
-    let request = async { Ok(CancelConnection::open(server).await?.ask(key).await?) };
+    let request = async { Ok(CancelConnection::open(server, key).await?.ask(key).await?) };
     timeout(limit, request)
         .await
         .map_err(|_| ConnectError::Timeout(limit))?

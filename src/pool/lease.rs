@@ -196,8 +196,9 @@ impl<S> Lease<S> {
     }
 
     /// It is the client's turn, and the connection is held for it, until
-    /// [`busy`](Self::busy). `waker` is woken when it should give it up.
-    pub fn rest(&mut self, waker: &Waker) {
+    /// [`busy`](Self::busy). `within`: in a transaction, or in the midst of a message
+    /// or an answer. `waker` is woken when it should give it up.
+    pub fn rest(&mut self, within: bool, waker: &Waker) {
         let Place {
             pool,
             tenant,
@@ -209,7 +210,7 @@ impl<S> Lease<S> {
             lock(&pool.holders).push(holder.clone());
             holder
         });
-        holder.rest(waker);
+        holder.rest(within, waker);
     }
 
     /// The client has gone on.
@@ -239,6 +240,7 @@ impl Lease<Parked> {
     /// tenant that has not used the connection last. What fails is found by whoever
     /// settles it.
     pub(super) fn begin_cleaning(&mut self, settings: &SessionSettings) {
+        self.connection.customs_mut().note(settings.names());
         self.connection
             .clean_of_others(&self.place.tenant, settings);
         if !self.connection.is_settled() {
@@ -257,6 +259,7 @@ impl Lease<Parked> {
         tenant: &SharedTenant,
         settings: &SessionSettings,
     ) -> Result<Lease<Attaching>, AttachError> {
+        self.connection.customs_mut().note(settings.names());
         // Twice, if one of the settings is not valid.
         let cleaned = async {
             for _ in 0..2 {

@@ -23,7 +23,7 @@ use crate::protocol::ClientError;
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
 use crate::tenant::{Attachment, Endpoint, Identity, Placement, SharedTenant};
 use backoff::{Advice, Backoff, Failed};
-use queue::{Evicted, NotYet, Queue};
+use queue::{Claim, Evicted, NotYet, Queue};
 use reclaim::Holder;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -229,6 +229,15 @@ impl Pool {
         self.pass_on();
     }
 
+    /// Replaces all connections: the idle ones are closed now, the others once they
+    /// are given back.
+    fn renew(self: &Arc<Self>) {
+        lock(&self.welcomes).clear();
+        let (old, outcomes) = lock(&self.queue).renew(self);
+        self.close(old);
+        queue::hand_out(outcomes);
+    }
+
     /// Closes the idle connections that have been silent for long.
     fn evict_silent(self: &Arc<Self>) {
         let (silent, outcomes) = lock(&self.queue).evict_silent(self);
@@ -268,9 +277,11 @@ impl Pool {
     }
 
     /// While somebody waits, tells the client that has held its connection for
-    /// nothing the longest to give it up, if that is for too long.
+    /// nothing the longest to give it up, if that is for too long: for
+    /// `reclaim_after` where the one who waits is of a tenant that holds fewer, or
+    /// only objects are kept. A transaction that idles while nobody but its own tenant
+    /// has the harm is given `reclaim_own_after`.
     fn reclaim(&self) {
-        let limit = self.settings.reclaim_after;
         let holders = lock(&self.holders);
         if holders.is_empty() {
             return;
@@ -279,8 +290,15 @@ impl Pool {
         let idle = holders
             .iter()
             .filter_map(|holder| Some((holder.idle_for()?, holder)));
-        let useful =
-            idle.filter(|(idle, holder)| *idle >= limit && queue.is_awaited(&holder.tenant));
+        let useful = idle.filter(|(idle, holder)| {
+            let (short, long) = (self.settings.reclaim_after, self.settings.reclaim_own_after);
+            *idle >= short
+                && match queue.claim(&holder.tenant) {
+                    None => false,
+                    Some(Claim::Equal) if holder.is_within() => *idle >= long,
+                    Some(_) => true,
+                }
+        });
         if let Some((_, holder)) = useful.max_by_key(|(idle, _)| *idle) {
             holder.tell();
         }

@@ -93,7 +93,7 @@ impl Pools {
         lock(&self.state).settings.check_after
     }
 
-    /// Closes connections that have been idle for too long, or that their
+    /// Closes connections that have been idle for too long or are too old, or that their
     /// server has closed, tells those who have waited for too long, and takes
     /// back connections that others wait for and whose clients do nothing with
     /// them. To be called several times a second: it is what `wait_timeout` is
@@ -112,6 +112,15 @@ impl Pools {
         lock(&self.state)
             .retired
             .retain(|pool| !lock(&pool.queue).is_empty());
+    }
+
+    /// Replaces every connection, without disturbing anybody: those that are idle now,
+    /// the others once they are given back. New ones have what the server's roles and
+    /// databases say today.
+    pub fn renew(&self) {
+        for pool in self.all() {
+            pool.renew();
+        }
     }
 
     /// Closes every idle connection.

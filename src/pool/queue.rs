@@ -1,50 +1,29 @@
 //! The pool's book-keeping: which connections are idle, who holds how many,
 //! and who is next.
 
+mod age;
 mod idle;
+mod source;
 mod sweep;
+mod waiting;
 
+pub(super) use waiting::{Claim, NotYet, Outcome, Outcomes, Ticket, hand_out};
+
+use super::Pool;
 use super::lease::{Grant, Lease, Place};
-use super::{CheckoutError, Pool};
 use crate::attach::{Parked, SessionSettings};
 use crate::config;
-use crate::server::Connection;
-use crate::tenant::{SharedTenant, TenantId};
+use crate::server::{Connection, Customs};
+use crate::tenant::{Attachment, SharedTenant, TenantId};
+use age::Age;
 use hashbrown::HashMap;
 use idle::Idle;
 use slab::Slab;
-use smallvec::SmallVec;
+use source::Source;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
-
-/// Why a client gets nothing at once.
-#[derive(Debug)]
-pub(super) enum NotYet {
-    /// It has a place in the queue.
-    Queued(Ticket),
-    /// The queue of its tenant is full.
-    Crowded,
-    /// The pool gives nothing out any more.
-    Retired,
-}
-
-/// A client's place in the queue.
-#[derive(Debug)]
-pub(super) struct Ticket {
-    account: AccountId,
-    number: u64,
-    pub(super) outcome: oneshot::Receiver<Outcome>,
-}
-
-/// What comes of waiting.
-pub(super) type Outcome = Result<Grant, CheckoutError>;
-
-/// Outcomes on their way to those who waited for them. They must be handed out
-/// after the lock is released: one that nobody takes any more comes back. Most
-/// often there is one.
-pub(super) type Outcomes = SmallVec<[(Waiter, Outcome); 1]>;
+use std::time::Duration;
+use waiting::Waiter;
 
 /// Connections that the pool keeps no more. They are to be closed after the lock is
 /// released.
@@ -53,27 +32,19 @@ pub(super) type Evicted = Vec<Connection<Parked>>;
 /// Most time for the server's answer to a cleanup.
 pub const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Hands outcomes to those who waited; what a client that has gone does not take
-/// goes back to the pool.
-pub(super) fn hand_out(outcomes: Outcomes) {
-    for (waiter, mut outcome) in outcomes {
-        if let Ok(Grant::Idle(lease)) = &mut outcome {
-            // While the next client's task is woken.
-            lease.begin_cleaning(&waiter.settings);
-        }
-        if let Err(Ok(Grant::Idle(lease))) = waiter.outcome.send(outcome) {
-            lease.give_back();
-        }
-    }
-}
+/// Most tenants of which custom settings are kept.
+const MOST_WITH_CUSTOMS: usize = 100_000;
 
 #[derive(Debug)]
 pub(super) struct Queue {
     size: usize,
     size_per_tenant: usize,
+    /// The same for a tenant whose database is its own.
+    size_alone: usize,
     waiting_per_tenant: usize,
     wait_timeout: Duration,
     check_after: Duration,
+    age: Age,
     /// Connections that exist or are being opened.
     open: usize,
     /// Idle ones, the longest idle first.
@@ -82,6 +53,8 @@ pub(super) struct Queue {
     /// that is idle; the others are taken out in the sweep.
     accounts: Slab<Account>,
     by_tenant: HashMap<TenantId, AccountId, foldhash::fast::RandomState>,
+    /// Custom settings that tenants have set.
+    customs: HashMap<TenantId, Customs, foldhash::fast::RandomState>,
     /// Tenants who wait, in the order in which they are served.
     turns: VecDeque<AccountId>,
     tickets: u64,
@@ -103,30 +76,13 @@ struct Account {
     queue: VecDeque<Waiter>,
 }
 
-/// Somebody who waits.
-#[derive(Debug)]
-pub(super) struct Waiter {
-    number: u64,
-    tenant: SharedTenant,
-    /// Its own, for a connection of another tenant's.
-    settings: SessionSettings,
-    dedicated: bool,
-    /// When it has waited for too long.
-    deadline: Instant,
-    outcome: oneshot::Sender<Outcome>,
-}
-
-/// Where a connection may come from.
-enum Source {
-    Idle(Connection<Parked>),
-    Room,
-}
-
 impl Queue {
     pub(super) fn new(settings: &config::Pool) -> Self {
         Self {
             size: settings.size,
             size_per_tenant: settings.size_per_tenant,
+            size_alone: settings.size_alone,
+            age: Age::new(settings.connection_lifetime),
             waiting_per_tenant: settings.waiting_per_tenant,
             wait_timeout: settings.wait_timeout,
             check_after: settings.check_after,
@@ -134,6 +90,7 @@ impl Queue {
             idle: VecDeque::new(),
             accounts: Slab::new(),
             by_tenant: HashMap::default(),
+            customs: HashMap::default(),
             turns: VecDeque::new(),
             tickets: 0,
             retired: false,
@@ -181,35 +138,11 @@ impl Queue {
         {
             return Ok((self.grant(pool, id, tenant, dedicated, source), evicted));
         }
-        let Some(account) = self.accounts.get_mut(id.0) else {
-            return Err(NotYet::Retired);
-        };
-        if account.queue.len() >= self.waiting_per_tenant {
-            return Err(NotYet::Crowded);
-        }
-        self.tickets += 1;
-        let number = self.tickets;
-        let (sender, outcome) = oneshot::channel();
-        if account.queue.is_empty() {
-            self.turns.push_back(id);
-        }
-        account.queue.push_back(Waiter {
-            number,
-            tenant: tenant.clone(),
-            settings: settings.clone(),
-            dedicated,
-            deadline: Instant::now() + self.wait_timeout,
-            outcome: sender,
-        });
-        Err(NotYet::Queued(Ticket {
-            account: id,
-            number,
-            outcome,
-        }))
+        Err(self.queue_up(id, tenant, settings, dedicated))
     }
 
     /// Takes a connection back from its `tenant`; returns what others get now, or
-    /// the connection where nobody is to get it.
+    /// the connection where nobody is to get it: it is too old, or the pool retired.
     pub(super) fn put(
         &mut self,
         pool: &Arc<Pool>,
@@ -218,9 +151,10 @@ impl Queue {
         connection: Connection<Parked>,
         dedicated: bool,
     ) -> Result<Outcomes, Connection<Parked>> {
-        if self.retired {
+        if self.retired || self.age.is_over(&connection) {
             return Err(connection);
         }
+        self.learn_customs(&tenant, connection.customs());
         self.release(account);
         self.idle.push_back(Idle {
             connection,
@@ -262,30 +196,6 @@ impl Queue {
         self.open == 0
     }
 
-    /// Whether somebody waits who would get a connection that `tenant` gave
-    /// back.
-    pub(super) fn is_awaited(&self, tenant: &TenantId) -> bool {
-        let mut waiting = self.turns.iter().filter_map(|id| self.accounts.get(id.0));
-        waiting.any(|account| {
-            let first = account.queue.front();
-            account.tenant == *tenant
-                || first.is_some_and(|first| account.held < self.most_of(&first.tenant))
-        })
-    }
-
-    /// Takes a client out of the queue.
-    pub(super) fn leave(&mut self, ticket: &Ticket) {
-        let id = ticket.account;
-        if let Some(account) = self.accounts.get_mut(id.0) {
-            let queue = &mut account.queue;
-            let before = queue.len();
-            queue.retain(|waiter| waiter.number != ticket.number);
-            if queue.is_empty() && before > 0 {
-                self.turns.retain(|turn| *turn != id);
-            }
-        }
-    }
-
     /// The tenant's account, a new one if it has none.
     fn account(&mut self, tenant: &SharedTenant) -> AccountId {
         if let Some(id) = self.by_tenant.get(&tenant.id) {
@@ -300,20 +210,36 @@ impl Queue {
         id
     }
 
+    /// Takes note of what a connection knows that its tenant gives back: all of it is
+    /// the tenant's own, or was known to it before.
+    fn learn_customs(&mut self, tenant: &SharedTenant, customs: &Customs) {
+        if customs.is_empty() {
+            return;
+        }
+        if let Some(known) = self.customs.get_mut(&tenant.id) {
+            known.extend(customs);
+            return;
+        }
+        if self.customs.len() >= MOST_WITH_CUSTOMS {
+            // They are learnt again.
+            self.customs.clear();
+        }
+        self.customs.insert(tenant.id.clone(), customs.clone());
+    }
+
     /// Most connections that the tenant may hold.
     fn most_of(&self, tenant: &SharedTenant) -> usize {
-        tenant.limits.pool_size.unwrap_or(self.size_per_tenant)
+        let default = match tenant.placement.attachment {
+            Attachment::Database => self.size_alone,
+            Attachment::Setting { .. } | Attachment::Schema { .. } => self.size_per_tenant,
+        };
+        tenant.limits.pool_size.unwrap_or(default)
     }
 
     /// Whether the tenant holds as many connections as it may.
     fn is_full(&self, id: AccountId, tenant: &SharedTenant) -> bool {
         let account = self.accounts.get(id.0);
         account.is_none_or(|account| account.held >= self.most_of(tenant))
-    }
-
-    fn has_waiting(&self, id: AccountId) -> bool {
-        let account = self.accounts.get(id.0);
-        account.is_some_and(|account| !account.queue.is_empty())
     }
 
     fn release(&mut self, id: AccountId) {
@@ -348,86 +274,5 @@ impl Queue {
             account.held += 1;
         }
         Place::new(pool.clone(), id, tenant.clone(), dedicated)
-    }
-
-    /// Gives what there is to those who wait, one tenant after another.
-    pub(super) fn serve(&mut self, pool: &Arc<Pool>) -> Outcomes {
-        let mut outcomes = Outcomes::new();
-        if self.turns.is_empty() {
-            return outcomes;
-        }
-        let mut evicted = Evicted::new();
-        let mut refused = 0;
-        while refused < self.turns.len() {
-            let Some(id) = self.turns.pop_front() else {
-                break;
-            };
-            let first = self.accounts.get(id.0).and_then(|a| a.queue.front());
-            let Some((tenant, dedicated)) = first.map(|w| (w.tenant.clone(), w.dedicated)) else {
-                continue;
-            };
-            let Some(source) = self.source(pool, id, &tenant, dedicated, &mut evicted) else {
-                self.turns.push_back(id);
-                refused += 1;
-                continue;
-            };
-            refused = 0;
-            let queue = self.accounts.get_mut(id.0).map(|a| &mut a.queue);
-            let Some((waiter, more)) = queue.and_then(|q| Some((q.pop_front()?, !q.is_empty())))
-            else {
-                continue;
-            };
-            if more {
-                self.turns.push_back(id);
-            }
-            let grant = self.grant(pool, id, &tenant, dedicated, source);
-            outcomes.push((waiter, Ok(grant)));
-        }
-        pool.close(evicted);
-        outcomes
-    }
-
-    /// Finds a connection for the tenant: its own, a new one, another tenant's,
-    /// or the place of one that cannot serve it, in this order.
-    fn source(
-        &mut self,
-        pool: &Pool,
-        id: AccountId,
-        tenant: &SharedTenant,
-        dedicated: bool,
-        evicted: &mut Evicted,
-    ) -> Option<Source> {
-        if self.is_full(id, tenant) {
-            return None;
-        }
-        // The one that was used last: its caches are the warmest, and the
-        // others grow old enough to be closed.
-        while let Some(idle) = self
-            .idle
-            .iter()
-            .rposition(|idle| idle.is_of(tenant))
-            .and_then(|at| self.idle.remove(at))
-        {
-            if idle.fits(tenant, dedicated) {
-                return Some(Source::Idle(idle.into_connection(self.check_after)));
-            }
-            self.open -= 1;
-            evicted.push(idle.connection);
-        }
-        if self.open + pool.open_before() < self.size {
-            self.open += 1;
-            return Some(Source::Room);
-        }
-        // One whose cleanup is under way may keep its next user waiting.
-        let at = self
-            .idle
-            .iter()
-            .position(|idle| idle.connection.is_settled());
-        let idle = self.idle.remove(at.unwrap_or(0))?;
-        if !dedicated && !idle.dedicated && !idle.is_disturbed() {
-            return Some(Source::Idle(idle.into_connection(self.check_after)));
-        }
-        evicted.push(idle.connection);
-        Some(Source::Room)
     }
 }

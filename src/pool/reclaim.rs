@@ -16,6 +16,8 @@ pub(super) struct Holder {
     began: Instant,
     /// Milliseconds from `began` to when it came to rest; 0 while it is busy.
     resting: AtomicU64,
+    /// It rests in a transaction, or in the midst of a message or an answer.
+    within: AtomicBool,
     told: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
@@ -26,13 +28,15 @@ impl Holder {
             tenant,
             began: Instant::now(),
             resting: AtomicU64::new(0),
+            within: AtomicBool::new(false),
             told: AtomicBool::new(false),
             waker: Mutex::default(),
         }
     }
 
-    /// It is the client's turn.
-    pub(super) fn rest(&self, waker: &Waker) {
+    /// It is the client's turn. `within`: not between two transactions.
+    pub(super) fn rest(&self, within: bool, waker: &Waker) {
+        self.within.store(within, Ordering::Relaxed);
         if self.resting.load(Ordering::Relaxed) == 0 {
             lock(&self.waker).clone_from(&Some(waker.clone()));
             self.resting.store(self.now(), Ordering::Relaxed);
@@ -43,6 +47,11 @@ impl Holder {
     pub(super) fn busy(&self) {
         self.resting.store(0, Ordering::Relaxed);
         self.told.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether it rests elsewhere than between two transactions.
+    pub(super) fn is_within(&self) -> bool {
+        self.within.load(Ordering::Relaxed)
     }
 
     /// How long it has been resting.

@@ -88,6 +88,11 @@ impl Welcomes {
         }
     }
 
+    /// Forgets all: the server may report something else now.
+    pub(super) fn clear(&mut self) {
+        self.known.clear();
+    }
+
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Welcome>> {
         self.known.get(key).cloned()
     }

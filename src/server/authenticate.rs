@@ -158,6 +158,7 @@ impl Login {
         let mut key = BackendKey {
             pid: 0,
             secret: [0; 4],
+            address: None,
         };
         loop {
             if is_ready && self.input.is_empty() {
@@ -172,6 +173,7 @@ impl Login {
                     key = BackendKey {
                         pid,
                         secret: secret.try_into().map_err(|_| FrameError)?,
+                        address: None,
                     };
                 }
                 b'Z' if body == b"I" && !is_ready => is_ready = true,

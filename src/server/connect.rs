@@ -1,5 +1,6 @@
 //! Opening a connection, and reaching a server to cancel.
 
+use super::addresses::{Attempt, addresses, first_of};
 use super::authenticate::authenticate;
 use super::connection::BackendKey;
 use super::secure::secure;
@@ -11,7 +12,8 @@ use crate::transport::{self, Transport};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use std::io;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 /// What to connect to, and as whom.
@@ -100,20 +102,44 @@ impl ConnectError {
 /// `connect_timeout`.
 pub async fn connect(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> {
     let limit = target.server.connect_timeout;
-    tokio::time::timeout(limit, open(target))
-        .await
-        .map_err(|_| ConnectError::Timeout(limit))?
+    let begun = Instant::now();
+    let opened = tokio::time::timeout(limit, open(target)).await;
+    let connection = opened.map_err(|_| ConnectError::Timeout(limit))??;
+    Ok(connection.opened_at(begun))
 }
 
+/// Where the server's name has several addresses, each that is reached must let the
+/// proxy in: one may accept connections and say nothing.
 async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> {
-    let stream = dial(target.server).await?;
-    let secured = secure(stream, target.server).await?;
-    authenticate(secured, target).await
+    let server = target.server;
+    let attempt = |address| -> Attempt<'_, _, _> {
+        Box::pin(async move {
+            let stream = dial_at(server, address).await?;
+            let secured = secure(stream, server).await?;
+            let connection = authenticate(secured, target).await?;
+            server.reached.set(address.ip());
+            Ok(connection.opened_from(address))
+        })
+    };
+    let found = addresses(server).await?;
+    first_of(found, server.connect_timeout, attempt, |error| {
+        !ConnectError::is_passing(error)
+    })
+    .await
 }
 
 /// Opens the TCP connection.
 pub(crate) async fn dial(server: &Server) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((&*server.host, server.port)).await?;
+    let attempt = |address| -> Attempt<'_, _, _> { Box::pin(dial_at(server, address)) };
+    let found = addresses(server).await?;
+    first_of(found, server.connect_timeout, attempt, |_: &io::Error| {
+        false
+    })
+    .await
+}
+
+async fn dial_at(server: &Server, address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
     transport::tune(&stream)?;
     transport::bound_silence(&stream, server.tcp_user_timeout)?;
     Ok(stream)
@@ -123,9 +149,13 @@ pub(crate) async fn dial(server: &Server) -> io::Result<TcpStream> {
 pub(crate) struct CancelConnection(Transport);
 
 impl CancelConnection {
-    /// Reaches the server; no request has left yet. The caller bounds the time.
-    pub(crate) async fn open(server: &Server) -> Result<Self, ConnectError> {
-        let stream = dial(server).await?;
+    /// Reaches the server that has given `key`, of those that its name may lead to;
+    /// no request has left yet. The caller bounds the time.
+    pub(crate) async fn open(server: &Server, key: BackendKey) -> Result<Self, ConnectError> {
+        let stream = match key.address {
+            Some(address) => dial_at(server, address).await?,
+            None => dial(server).await?,
+        };
         Ok(Self(secure(stream, server).await?.transport))
     }
 

@@ -1,12 +1,13 @@
 //! The connection itself: socket, buffers, and what the server said at login.
 
-use super::PreparedSet;
+use super::{Customs, PreparedSet};
 use crate::protocol::backend;
 use crate::tenant::ServerName;
 use crate::transport::{Buffer, Transport};
 use bytes::BytesMut;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -33,6 +34,17 @@ pub struct Unbound(pub(super) ());
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnectionId(u64);
 
+impl ConnectionId {
+    /// A number from 0 to 1, which spreads connections that follow one another.
+    #[must_use]
+    pub fn spread(self) -> f64 {
+        /// By the golden ratio.
+        const STEP: u32 = 0x9E37_79B9;
+        let [_, _, _, _, low @ ..] = self.0.to_be_bytes();
+        f64::from(u32::from_be_bytes(low).wrapping_mul(STEP)) / f64::from(u32::MAX)
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
     id: ConnectionId,
@@ -48,6 +60,7 @@ struct Inner {
     at_boundary: bool,
     /// The goodbye has been said.
     hung_up: bool,
+    customs: Customs,
 }
 
 /// What goes over a connection and what is known of its session, apart from the
@@ -99,10 +112,21 @@ impl<S> Connection<S> {
         &mut self.inner.pipe.prepared
     }
 
-    /// When it was opened.
+    /// When its opening began: what the server was told later it may not know.
     #[must_use]
     pub fn opened(&self) -> Instant {
         self.inner.opened
+    }
+
+    /// Custom settings that its session knows.
+    #[must_use]
+    pub fn customs(&self) -> &Customs {
+        &self.inner.customs
+    }
+
+    /// The same, to be added to.
+    pub fn customs_mut(&mut self) -> &mut Customs {
+        &mut self.inner.customs
     }
 
     /// A number larger than all before it on this connection, from 1.
@@ -292,6 +316,18 @@ impl<S> Connection<S> {
 }
 
 impl Connection<Unbound> {
+    /// The connection, whose opening began then.
+    pub(super) fn opened_at(mut self, begun: Instant) -> Self {
+        self.inner.opened = begun;
+        self
+    }
+
+    /// The connection, which was opened at this address.
+    pub(super) fn opened_from(mut self, address: SocketAddr) -> Self {
+        self.inner.key.address = Some(address);
+        self
+    }
+
     /// A connection that has just logged in.
     pub(super) fn new(
         server: ServerName,
@@ -315,6 +351,7 @@ impl Connection<Unbound> {
                 random: Vec::new(),
                 at_boundary: true,
                 hung_up: false,
+                customs: Customs::default(),
             }),
             state: Unbound(()),
         }
@@ -327,6 +364,8 @@ pub struct BackendKey {
     /// The server's process.
     pub pid: u32,
     pub(super) secret: [u8; 4],
+    /// Where the server was reached, which its name may lead elsewhere from.
+    pub(super) address: Option<SocketAddr>,
 }
 
 impl fmt::Debug for BackendKey {

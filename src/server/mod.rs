@@ -4,14 +4,17 @@
 //! scrubbed one is [`Unbound`]; the states in which it belongs to a tenant are
 //! made by the room `attach` alone.
 
+mod addresses;
 mod authenticate;
 mod connect;
 mod connection;
+mod customs;
 mod prepared;
 mod secure;
 
 pub(crate) use connect::{CancelConnection, dial};
 pub use connect::{ConnectError, Target, connect};
 pub use connection::{BackendKey, Connection, ConnectionId, Parameters, Pipe, Unbound};
+pub use customs::Customs;
 pub use prepared::{Moment, Prepared, PreparedId, PreparedSet, Shape, StatementName};
 pub(crate) use secure::{Secured, secure};

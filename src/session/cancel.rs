@@ -272,10 +272,14 @@ impl Registration {
         self.entry.using(key);
     }
 
-    /// The session waits for its server's answer, and nothing has moved since
-    /// now.
-    pub(super) fn awaits(&self) {
-        self.entry.awaited.begin();
+    /// The session waits for its server's answer. `moved`: something has gone to the
+    /// server or come from it since the session said so last.
+    pub(super) fn awaits(&self, moved: bool) {
+        if moved {
+            self.entry.awaited.begin();
+        } else {
+            self.entry.awaited.go_on();
+        }
     }
 
     /// It is not the server's turn.

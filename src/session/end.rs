@@ -75,7 +75,7 @@ impl End {
         };
         let message = format!("terminating connection: it {doing} while other clients waited");
         Self::Failed(ClientError::fatal(sqlstate, message).hint(
-            "End transactions and drop session objects when they are no longer used (pool.reclaim_after).",
+            "End transactions and drop session objects when they are no longer used (pool.reclaim_after, pool.reclaim_own_after).",
         ))
     }
 }

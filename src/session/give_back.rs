@@ -98,6 +98,7 @@ impl Session {
 
     fn give_back(&mut self, exchange: Exchange, aftermath: Aftermath) {
         let Exchange { mut lease, link } = exchange;
+        lease.connection_mut().customs_mut().extend(&link.customs);
         let mut cleanup = link.cleanup;
         let random = match self.engine.guard.sees_draws() {
             true => link.random,

@@ -82,6 +82,8 @@ pub struct Session {
     leaving: Leaving,
     /// Something has come from the client, or gone to it.
     progress: bool,
+    /// Something has gone to the server, or come from it.
+    moved: bool,
 }
 
 /// A server connection in use.
@@ -117,6 +119,7 @@ impl Session {
             draining: parts.draining,
             leaving: Leaving::No,
             progress: false,
+            moved: false,
         }
     }
 

@@ -131,7 +131,8 @@ impl Session {
             && !self.engine.client.scan.has_approved();
         let waits_for_client = exchange.link.is_clients_turn() || reads;
         if all_sent && !waits_for_client {
-            self.engine.registration.awaits();
+            let moved = std::mem::take(&mut self.moved);
+            self.engine.registration.awaits(moved);
         } else {
             self.engine.registration.awaits_nothing();
         }
@@ -144,7 +145,9 @@ impl Session {
             if exchange.lease.is_reclaimed() {
                 return Poll::Ready(self.reclaimed(exchange));
             }
-            exchange.lease.rest(cx.waker());
+            let sends = self.engine.client.scan.is_within();
+            let within = reads || sends || !exchange.link.is_idle();
+            exchange.lease.rest(within, cx.waker());
         } else {
             exchange.lease.busy();
         }
@@ -219,7 +222,10 @@ impl Session {
         while !connection.output().is_empty() || client.scan.has_approved() {
             let run = client.scan.approved(&client.input);
             match connection.poll_send(cx, run) {
-                Poll::Ready(Ok(n)) => client.scan.sent(&mut client.input, n),
+                Poll::Ready(Ok(n)) => {
+                    client.scan.sent(&mut client.input, n);
+                    self.moved = true;
+                }
                 // Its last words may still be there to be read.
                 Poll::Ready(Err(error)) if is_gone(&error) => return Ok(false),
                 Poll::Ready(Err(error)) => return Err(Outcome::End(End::ServerGone(error))),
@@ -275,7 +281,10 @@ impl Session {
                         io::ErrorKind::UnexpectedEof.into(),
                     )));
                 }
-                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Ready(Ok(_)) => {
+                    moved = true;
+                    self.moved = true;
+                }
                 Poll::Ready(Err(error)) => return Err(Outcome::End(End::ServerGone(error))),
                 Poll::Pending => return Ok(moved),
             }

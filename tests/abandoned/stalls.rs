@@ -90,6 +90,29 @@ fn a_result_that_is_not_read() {
     stalled("COPY TO STDOUT", copy.bytes(), Some(b'd'));
 }
 
+#[test]
+fn five_results_that_are_not_read_are_taken_from_their_tenant() {
+    let proxy = with_bulk(Options {
+        size: 5,
+        wait_timeout: pool::WAIT_TIMEOUT,
+        reclaim_after: "200ms",
+        reclaim_own_after: Some("1h"),
+        ..Options::default()
+    });
+    let sql = "SELECT repeat('x', 1000) FROM generate_series(1, 100000)";
+    let unread: Vec<_> = (0..5)
+        .map(|_| {
+            let mut client = proxy.raw("innovate");
+            client.send_query(sql);
+            client.until(b'D');
+            client
+        })
+        .collect();
+    // As long as the other tenant holds fewer.
+    assert_whole("five results", &proxy, "synergy", 3);
+    drop(unread);
+}
+
 /// Who does something, though slowly, is not disturbed.
 #[test]
 fn a_copy_that_goes_on_is_not_ended() {

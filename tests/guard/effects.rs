@@ -98,7 +98,20 @@ fn effects_tell_what_outlives_the_transaction() {
         ),
         ("SET LOCAL work_mem = '64MB'", local.clone()),
         ("SET LOCAL search_path = a, b", local.clone()),
-        ("SELECT set_config('app.user', $1, true)", local.clone()),
+        (
+            "SELECT set_config('app.user', $1, true)",
+            Effects {
+                local_customs: vec!["app.user".into()],
+                ..local.clone()
+            },
+        ),
+        (
+            "SET LOCAL App.X = 1; SET LOCAL app.x = 2",
+            Effects {
+                local_customs: vec!["app.x".into()],
+                ..local.clone()
+            },
+        ),
         (
             "SET LOCAL work_mem TO DEFAULT",
             Effects {

@@ -8,7 +8,7 @@ use testkit::{Passed, answers_soon};
 #[test]
 fn connections_that_were_silent_for_long_are_checked_before_they_are_used() {
     for major in [15, 18] {
-        let pool = "check_after = \"1ms\"\nsize = 3";
+        let pool = "check_after = \"100ms\"\nsize = 3";
         let Some(place) = Place::start_with(major, pool, "") else {
             continue;
         };

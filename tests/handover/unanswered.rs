@@ -2,6 +2,7 @@
 //! at it.
 
 use crate::{LOOK, NOTHING, Place};
+use std::io::Write as _;
 use testkit::{Pipeline, answers_soon};
 
 /// The proxy asks often.
@@ -35,6 +36,37 @@ fn a_session_whose_answer_does_not_come_is_ended() {
             place.relay.release();
             assert_eq!(place.client("synergy").value(LOOK), NOTHING);
         }
+    }
+}
+
+/// What the client sends ahead is no sign of life of the server.
+#[test]
+fn a_client_that_goes_on_sending_does_not_hide_a_lost_answer() {
+    for major in [15, 18] {
+        let Some(place) = Place::start(major, OFTEN, "") else {
+            continue;
+        };
+        let mut a = place.client("innovate");
+        place.relay.hold_answer_to("'lost'");
+        // Nothing is sent behind it before it is answered.
+        a.send_query("PREPARE p AS SELECT 'lost'");
+        place.relay.wait_until_held();
+        let mut sender = a.stream.try_clone().unwrap();
+        let sending = std::thread::spawn(move || {
+            let next = Pipeline::new().query(&"x".repeat(1000));
+            // Its pace is what is tested: more often than the proxy looks.
+            for byte in next.bytes() {
+                if sender.write_all(&[*byte]).is_err() {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        });
+        assert!(answers_soon(&a), "the session hangs");
+        assert_eq!(a.until(b'E').error().code(), "XX000");
+        place.relay.release();
+        drop(a);
+        sending.join().unwrap();
     }
 }
 

@@ -40,7 +40,7 @@ password_file = {password_file}
 [pool]
 mode = "transaction"
 size = 20
-# size_per_tenant = 10          # by default all of them
+# size_per_tenant = 10          # by default three quarters of them
 share = "scrubbed"
 wait_timeout = "10s"
 idle_timeout = "60s"

@@ -1,7 +1,7 @@
 //! A PostgreSQL connection URL.
 
 use super::{Database, SqlClientError};
-use crate::config::{Secret, Server, ServerTls, TCP_USER_TIMEOUT};
+use crate::config::{Reached, Secret, Server, ServerTls, TCP_USER_TIMEOUT};
 use crate::server::ConnectError;
 use crate::tenant::ServerName;
 use percent_encoding::percent_decode_str;
@@ -114,6 +114,7 @@ impl Url {
                 password: secret(&config, password)?,
                 connect_timeout: parameters.timeout()?,
                 tcp_user_timeout: TCP_USER_TIMEOUT,
+                reached: Reached::default(),
             },
         })
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// What a sweep has found.
 pub(in crate::pool) struct Swept {
-    /// Connections that have been idle for too long.
+    /// Connections that have been idle for too long, or are too old.
     pub(in crate::pool) evicted: Evicted,
     /// Those whose cleanup has failed, or that their server has closed.
     pub(in crate::pool) spoilt: Vec<Lease<Parked>>,
@@ -19,17 +19,18 @@ pub(in crate::pool) struct Swept {
 }
 
 impl Queue {
-    /// Takes out connections that have been idle for longer than `limit`, or
-    /// that their server has closed, and those who have waited for too long.
+    /// Takes out connections that have been idle for longer than `limit` or are too
+    /// old, or that their server has closed, and those who have waited for too long.
     pub(in crate::pool) fn sweep(&mut self, pool: &Arc<Pool>, limit: Duration) -> Swept {
         let now = Instant::now();
+        self.age.tick(now);
         let (mut stale, mut spoilt) = (Evicted::new(), Vec::new());
         for mut idle in std::mem::take(&mut self.idle) {
             let since = *idle.since.get_or_insert(now);
             if idle.is_spoilt(now) {
                 let place = self.place(pool, idle.account, &idle.tenant, idle.dedicated);
                 spoilt.push(Lease::new(idle.connection, place));
-            } else if now.duration_since(since) >= limit {
+            } else if now.duration_since(since) >= limit || self.age.is_over(&idle.connection) {
                 stale.push(idle.connection);
             } else {
                 self.idle.push_back(idle);

@@ -24,6 +24,13 @@ impl Awaited {
         self.count.store((count | 1) + 2, Ordering::Relaxed);
     }
 
+    /// The session waits still, or now. What wakes it meanwhile does not count.
+    pub(super) fn go_on(&self) {
+        if self.count.load(Ordering::Relaxed) & 1 == 0 {
+            self.begin();
+        }
+    }
+
     /// The session waits for its server no more.
     pub(super) fn end(&self) {
         let count = self.count.load(Ordering::Relaxed);
@@ -56,6 +63,8 @@ mod tests {
         awaited.begin();
         assert_eq!(awaited.look(), None);
         let wait = awaited.look().unwrap();
+        assert!(awaited.is(wait));
+        awaited.go_on();
         assert!(awaited.is(wait));
         awaited.begin();
         assert!(!awaited.is(wait));

@@ -190,7 +190,7 @@ impl Deliveries {
         let reach = timeout_at(deadline, async {
             // Never closed; without a place there would only be no bound.
             let place = self.lane.acquire().await.ok();
-            let connection = CancelConnection::open(&self.server).await?;
+            let connection = CancelConnection::open(&self.server, self.key).await?;
             Ok((place, connection))
         });
         let reached = tokio::select! {

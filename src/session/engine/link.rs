@@ -8,7 +8,7 @@ use super::sql_prepared::SqlPrepared;
 use crate::attach::{Cleanup, Random};
 use crate::guard::{Unsettled, Verdict};
 use crate::protocol::backend::TransactionStatus;
-use crate::server::{Pipe, PreparedId};
+use crate::server::{Customs, Pipe, PreparedId};
 use postgres_protocol::message::frontend as write;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -55,6 +55,8 @@ pub(in crate::session) struct Link {
     pub(super) described: Option<PreparedId>,
     /// The transaction may have changed settings for itself (`SET LOCAL`).
     pub(super) local: bool,
+    /// Custom settings that the session may have come to know.
+    pub(in crate::session) customs: Customs,
     /// The setting that makes the server read statements otherwise than the
     /// guard, once code in the database has changed it.
     pub(in crate::session) misread: Option<&'static str>,
@@ -147,6 +149,7 @@ impl Link {
             sql_prepared: SqlPrepared::default(),
             described: None,
             local: false,
+            customs: Customs::default(),
             misread: None,
             server_ended: false,
         }

@@ -35,6 +35,7 @@ impl Engine {
             return Err(ClientError::error("0A000", message).hint("Send it by itself."));
         }
         link.local |= effects.sets_local;
+        note_customs(effects, link);
         if effects.redefines && link.unsettled.is_none() {
             // Before it is sent: others may use what it makes as soon as it is done.
             let relations = self.guard.relations();
@@ -142,6 +143,17 @@ impl Engine {
             _ => Ok(()),
         }
     }
+}
+
+/// Takes note of the custom settings that the server's session knows from then on.
+fn note_customs(effects: &Effects, link: &mut Link) {
+    match &effects.settings {
+        TouchedSettings::None => {}
+        TouchedSettings::Named(names) => link.customs.note(names.iter().map(|name| &**name)),
+        TouchedSettings::Any => link.customs.note_others(),
+    }
+    let local = effects.local_customs.iter();
+    link.customs.note(local.map(|name| &**name));
 }
 
 /// Whether a statement can have read or set the state of `random()`, by itself or

@@ -30,7 +30,7 @@ pub struct Options {
     pub mode: &'static str,
     /// `pool.size`
     pub size: usize,
-    /// `pool.size_per_tenant`
+    /// `pool.size_per_tenant`; by default all of them.
     pub size_per_tenant: Option<usize>,
     /// `pool.waiting_per_tenant`
     pub waiting_per_tenant: Option<usize>,
@@ -42,6 +42,10 @@ pub struct Options {
     pub wait_timeout: &'static str,
     /// `pool.reclaim_after`
     pub reclaim_after: &'static str,
+    /// `pool.reclaim_own_after`; by default the same.
+    pub reclaim_own_after: Option<&'static str>,
+    /// `pool.connection_lifetime`
+    pub connection_lifetime: &'static str,
     /// `pool.idle_timeout`
     pub idle_timeout: &'static str,
     /// `servers.main.connect_timeout`
@@ -86,6 +90,8 @@ impl Default for Options {
             pin: "allow",
             wait_timeout: "30s",
             reclaim_after: "30s",
+            reclaim_own_after: None,
+            connection_lifetime: "1h",
             idle_timeout: "10min",
             connect_timeout: "5s",
             guard: "enforce",
@@ -117,7 +123,10 @@ pub fn configuration(site: &Site, options: &Options) -> String {
         None => String::new(),
     };
     let clients_per_tenant = line("clients_per_tenant", options.clients_per_tenant);
-    let size_per_tenant = line("size_per_tenant", options.size_per_tenant);
+    let size_per_tenant = line(
+        "size_per_tenant",
+        options.size_per_tenant.or(Some(options.size)),
+    );
     let waiting_per_tenant = line("waiting_per_tenant", options.waiting_per_tenant);
     let Options {
         database,
@@ -132,6 +141,7 @@ pub fn configuration(site: &Site, options: &Options) -> String {
         pin,
         wait_timeout,
         reclaim_after,
+        connection_lifetime,
         idle_timeout,
         connect_timeout,
         guard,
@@ -171,6 +181,8 @@ size = {size}
 pin = "{pin}"
 wait_timeout = "{wait_timeout}"
 reclaim_after = "{reclaim_after}"
+reclaim_own_after = "{reclaim_own_after}"
+connection_lifetime = "{connection_lifetime}"
 idle_timeout = "{idle_timeout}"
 [isolation.setting]
 kind = "setting"
@@ -201,6 +213,7 @@ filter = "{log}"
             Some(_) => "tls = \"off\"".to_owned(),
             None => format!("tls = \"verify-full\"\nca = {}", path("ca.crt")),
         },
+        reclaim_own_after = options.reclaim_own_after.unwrap_or(reclaim_after),
         password = path("app.password"),
         role_key = path("role.key"),
     );
