@@ -265,6 +265,39 @@ fn tls_is_required_and_the_server_verified_by_default() {
 }
 
 #[test]
+fn aliases_of_databases_are_names_or_templates() {
+    let folder = Folder::new();
+    let with_alias = |value: &str| {
+        let line = format!("database_alias = {value}");
+        with(SMALL, "isolation.wellness", &line) + &people()
+    };
+    let settings = folder.load(with_alias("[\"app\", \"t-{id}\"]")).unwrap();
+    for tenant in settings.directory.tenants() {
+        let own = format!("t-{}", tenant.id);
+        assert!(tenant.has_database("app") && tenant.has_database(&own));
+        assert!(!tenant.has_database("t-{id}") && !tenant.has_database("App"));
+    }
+    for (value, part) in [
+        ("\"\"", "must not be empty"),
+        ("\"a\\nb\"", "control characters"),
+        ("\"{db\"", "not closed"),
+        ("[]", "must not be an empty list"),
+        ("5", "must be text in quotes"),
+        ("[\"{isolation}\"]", "is not a value of the tenant's own"),
+        ("\"{old_name}\"", "[isolation.wellness] fills {…} with it"),
+    ] {
+        let lines = folder.problems(&with_alias(value)).join("\n");
+        assert!(lines.contains(part), "{value}: {lines}");
+    }
+    let long = format!("\"{{id}}{}\"", "x".repeat(40));
+    let lines = folder.problems(&with_alias(&long)).join("\n");
+    assert!(
+        lines.contains("database_alias") && lines.contains("63 bytes"),
+        "{lines}"
+    );
+}
+
+#[test]
 fn the_three_kinds_resolve_to_placements() {
     let text = format!(
         r#"{SMALL}

@@ -59,6 +59,8 @@ impl Isolations {
 pub(super) struct Plan {
     pub(super) server: ServerName,
     pub(super) kind: Kind,
+    /// Other names by which clients may ask for the database.
+    pub(super) aliases: Vec<Template>,
 }
 
 pub(super) enum Kind {
@@ -130,7 +132,8 @@ impl Plan {
             }
             Kind::Database { database } => vec![database],
         };
-        let names = templates.into_iter().flat_map(Template::placeholders);
+        let templates = templates.into_iter().chain(&self.aliases);
+        let names = templates.flat_map(Template::placeholders);
         names
             .filter(|name| !matches!(*name, "id" | "name"))
             .collect()
@@ -226,11 +229,23 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
             database: template(&database?, check_identifier)?,
         }),
     });
+    let aliases = aliases(&mut section);
     section.finish();
     Some(Plan {
         server: server?,
         kind: kind?,
+        aliases: aliases?,
     })
+}
+
+/// The names of `database_alias`.
+fn aliases(section: &mut Section<'_>) -> Option<Vec<Template>> {
+    let Some(entry) = section.optional("database_alias") else {
+        return Some(Vec::new());
+    };
+    let parse = |text| parse(text, check_identifier).map_err(|reason| entry.refuse(reason));
+    let aliases: Vec<_> = entry.texts()?.into_iter().map(parse).collect();
+    aliases.into_iter().collect::<Result<_, _>>().ok()
 }
 
 fn database_name(entry: &Entry<'_>) -> Option<Arc<str>> {

@@ -272,20 +272,12 @@ impl Door<'_> {
         principal: &Principal,
     ) -> Result<Prepared, ClientError> {
         let tenant = &principal.tenant;
-        let endpoint = &tenant.placement.endpoint;
         let asked = parameter(startup, "database");
         if let Some(asked) = asked
             && !asked.is_empty()
-            && *asked != *endpoint.database
+            && !tenant.has_database(&asked)
         {
-            return Err(ClientError::fatal(
-                "3D000",
-                format!("database \"{asked}\" does not exist"),
-            )
-            .hint(format!(
-                "This login is for the database \"{}\".",
-                endpoint.database
-            )));
+            return Err(no_such_database(tenant, &asked));
         }
         loop {
             let membership = self
@@ -313,6 +305,16 @@ impl Door<'_> {
             });
         }
     }
+}
+
+fn no_such_database(tenant: &Tenant, asked: &str) -> ClientError {
+    let own = std::iter::once(&*tenant.placement.endpoint.database);
+    let names = own.chain(tenant.database_aliases.iter().map(|alias| &**alias));
+    let names: Vec<_> = names.map(|name| format!("\"{name}\"")).collect();
+    ClientError::fatal("3D000", format!("database \"{asked}\" does not exist")).hint(format!(
+        "This login is for the database {}. The administrator can name others in database_alias.",
+        names.join(" or ")
+    ))
 }
 
 fn too_many_clients() -> ClientError {
