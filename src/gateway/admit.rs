@@ -200,7 +200,7 @@ impl Door<'_> {
             Err(error) => return Err((Some(Box::new(wire)), error)),
         };
         let mut out = answer;
-        out.extend_from_slice(prepared.welcome.messages());
+        prepared.welcome.write(&mut out);
         backend::write_backend_key_data(&mut out, registration.pid(), registration.secret());
         backend::ready_for_query(&mut out, TransactionStatus::Idle);
         if let Err(lost) = wire.send(&out).await {
@@ -219,6 +219,7 @@ impl Door<'_> {
             registration,
             asked: prepared.asked,
             startup: prepared.welcome.own.clone(),
+            told: prepared.welcome.parameters.clone(),
             draining: self.draining,
             span: span.clone(),
         }));
