@@ -286,11 +286,11 @@ fn aliases_of_databases_are_names_or_templates() {
         ("[\"{isolation}\"]", "is not a value of the tenant's own"),
         ("\"{old_name}\"", "[isolation.wellness] fills {…} with it"),
     ] {
-        let lines = folder.problems(&with_alias(value)).join("\n");
+        let lines = folder.problems(with_alias(value)).join("\n");
         assert!(lines.contains(part), "{value}: {lines}");
     }
     let long = format!("\"{{id}}{}\"", "x".repeat(40));
-    let lines = folder.problems(&with_alias(&long)).join("\n");
+    let lines = folder.problems(with_alias(&long)).join("\n");
     assert!(
         lines.contains("database_alias") && lines.contains("63 bytes"),
         "{lines}"

@@ -276,9 +276,9 @@ impl Door<'_> {
         let asked = parameter(startup, "database");
         if let Some(asked) = asked
             && !asked.is_empty()
-            && !tenant.has_database(&asked)
+            && !tenant.has_database(asked)
         {
-            return Err(no_such_database(tenant, &asked));
+            return Err(no_such_database(tenant, asked));
         }
         loop {
             let membership = self

@@ -5,7 +5,6 @@ mod idle;
 mod sweep;
 
 use super::lease::{Grant, Lease, Place};
-use super::welcome::Reported;
 use super::{CheckoutError, Pool};
 use crate::attach::{Parked, SessionSettings};
 use crate::config;
@@ -160,31 +159,6 @@ impl Queue {
         let idle = self.idle.remove(at)?;
         let place = self.place(pool, id, tenant, idle.dedicated);
         Some(Lease::new(idle.into_connection(self.check_after), place))
-    }
-
-    /// What the connection reports that was given back last.
-    pub(super) fn last_reported(&self) -> Option<Reported> {
-        let Idle {
-            connection, tenant, ..
-        } = self
-            .idle
-            .back()
-            .filter(|idle| idle.connection.is_settled())?;
-        let settings = connection.last_settings().cloned().unwrap_or_default();
-        let parameters = connection.parameters();
-        Some(Reported::new(&tenant.placement, parameters, settings))
-    }
-
-    /// An idle connection, whoever has used it last, unless somebody waits. To be
-    /// given back as it is.
-    pub(super) fn take_any_idle(&mut self, pool: &Arc<Pool>) -> Option<Lease<Parked>> {
-        let is_ready = |idle: &Idle| idle.connection.is_settled() && !idle.is_disturbed();
-        if self.retired || !self.turns.is_empty() || !self.idle.back().is_some_and(is_ready) {
-            return None;
-        }
-        let idle = self.idle.pop_back()?;
-        let place = self.place(pool, idle.account, &idle.tenant, idle.dedicated);
-        Some(Lease::new(idle.connection, place))
     }
 
     /// A connection at once, and those that had to make room for it; or a place
