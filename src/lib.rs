@@ -3,7 +3,7 @@
 //! Data flows one way through the rooms: bytes → [`protocol`] → [`login`] →
 //! Principal → [`tenant`] → Tenant → [`session`] → ([`guard`]) → [`pool`] →
 //! [`attach`] → [`server`] → bytes. Tokens that clients log in with are verified in
-//! [`jwt`]. Imports point downwards only. Queries of our
+//! [`jwt`], certificates in [`x509`]. Imports point downwards only. Queries of our
 //! own go through [`ops`], beside that stream.
 
 pub mod attach;
@@ -22,3 +22,4 @@ pub mod session;
 pub mod tenant;
 pub mod throwaway;
 pub mod transport;
+pub mod x509;

@@ -11,6 +11,8 @@ use pgtenant::tenant::{
     TenantRole,
 };
 use proptest::prelude::*;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -283,13 +285,46 @@ fn tls_is_required_and_the_server_verified_by_default() {
     };
     assert_eq!(shown.config.alpn_protocols, [b"postgresql"]);
     assert_eq!(shown.key, folder.path("server.key"));
-    let pem = std::fs::read_to_string(folder.path("server.crt")).unwrap();
-    let chain = String::from_utf8(shown.chain_pem.to_vec()).unwrap();
-    assert_eq!(chain, pem.replace("\r\n", "\n"));
+    let file = CertificateDer::pem_file_iter(folder.path("server.crt")).unwrap();
+    let file: Vec<_> = file.map(Result::unwrap).collect();
+    assert_eq!(*shown.chain, *file);
     let ServerTls::On { config, .. } = &settings.servers[&ServerName::new("main")].tls else {
         panic!("TLS is off")
     };
     assert!(config.alpn_protocols.is_empty());
+}
+
+#[test]
+fn aliases_of_databases_are_names_or_templates() {
+    let folder = Folder::new();
+    let with_alias = |value: &str| {
+        let line = format!("database_alias = {value}");
+        with(SMALL, "isolation.wellness", &line) + &people()
+    };
+    let settings = folder.load(with_alias("[\"app\", \"t-{id}\"]")).unwrap();
+    for tenant in settings.directory.tenants() {
+        let own = format!("t-{}", tenant.id);
+        assert!(tenant.has_database("app") && tenant.has_database(&own));
+        assert!(!tenant.has_database("t-{id}") && !tenant.has_database("App"));
+    }
+    for (value, part) in [
+        ("\"\"", "must not be empty"),
+        ("\"a\\nb\"", "control characters"),
+        ("\"{db\"", "not closed"),
+        ("[]", "must not be an empty list"),
+        ("5", "must be text in quotes"),
+        ("[\"{isolation}\"]", "is not a value of the tenant's own"),
+        ("\"{old_name}\"", "[isolation.wellness] fills {…} with it"),
+    ] {
+        let lines = folder.problems(with_alias(value)).join("\n");
+        assert!(lines.contains(part), "{value}: {lines}");
+    }
+    let long = format!("\"{{id}}{}\"", "x".repeat(40));
+    let lines = folder.problems(with_alias(&long)).join("\n");
+    assert!(
+        lines.contains("database_alias") && lines.contains("63 bytes"),
+        "{lines}"
+    );
 }
 
 #[test]
@@ -1656,8 +1691,8 @@ fn secrets_are_never_shown() {
         let ClientTls::Require(tls) = &settings.tls else {
             panic!("TLS is not required")
         };
-        let kept = String::from_utf8(tls.chain_pem.to_vec()).unwrap();
-        assert!(kept.contains("BEGIN CERTIFICATE") && !kept.contains("PRIVATE KEY"));
+        let kept = format!("{:?}", tls.chain);
+        assert!(shown.contains(&kept) && !kept.contains("PRIVATE KEY"));
     }
 
     let pem = "\"\"\"-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\"\"\"";

@@ -665,6 +665,43 @@ fn a_database_of_somebody_else_is_refused_by_name() {
 }
 
 #[test]
+fn a_database_may_be_asked_for_by_its_aliases() {
+    let proxy = Proxy::start(&Options::default());
+    let enter = |login: &str, database: &str| {
+        let mut conn = Raw::open(proxy.port);
+        let parameters = [("user", login), ("database", database)];
+        let entered = conn.enter(V3_0, &proxy.password, &parameters);
+        entered.map(|()| conn.value("SELECT current_database()"))
+    };
+    assert_eq!(enter("initech", "app").unwrap_err().code(), "3D000");
+    proxy.reload(|text| {
+        let plain = "database = \"{database}\"\n";
+        assert!(text.contains(plain));
+        let alias = "database_alias = [\"app\", \"{database}_old\"]\n";
+        text.replace(plain, &format!("{plain}{alias}"))
+    });
+    // The tenant is the login's, by whichever name.
+    for login in ["initech", "umbrella"] {
+        let own = format!("wellness_{login}");
+        for name in [&own, "app", &format!("{own}_old"), ""] {
+            assert_eq!(enter(login, name).unwrap(), own, "{login} {name:?}");
+        }
+    }
+    // Aliases of another tenant, and of another isolation, are none.
+    for (login, name) in [
+        ("initech", "wellness_umbrella_old"),
+        ("initech", "wellness_umbrella"),
+        ("initech", "APP"),
+        ("innovate", "app"),
+    ] {
+        let error = enter(login, name).unwrap_err();
+        assert_eq!(error.code(), "3D000", "{login} {name}");
+    }
+    let hint = enter("initech", "elsewhere").unwrap_err();
+    assert!(hint.hint().contains("\"app\"") && hint.hint().contains("database_alias"));
+}
+
+#[test]
 fn a_value_that_the_server_refuses_is_told_in_its_words() {
     let proxy = Proxy::start(&Options::default());
     for (name, value, part) in [

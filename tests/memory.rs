@@ -189,6 +189,26 @@ fn a_very_long_statement_passes_where_it_may() {
 }
 
 #[test]
+fn long_inserts_and_lists_take_no_more_memory_than_is_said() {
+    let proxy = Proxy::start(&with_statements("128MiB"));
+    let mut client = proxy.raw("innovate");
+    client.run_ok("CREATE TEMP TABLE long (t text)");
+    let before = proxy.peak_memory();
+    let row = format!("('{}')", "x".repeat(100));
+    let rows = 16 * MIB / row.len();
+    let insert = format!("INSERT INTO long VALUES {}", vec![&*row; rows].join(","));
+    let answer = client.query(&insert);
+    assert_eq!(answer.ok().commands(), [format!("INSERT 0 {rows}")]);
+    let grown = growth(&proxy, before);
+    assert!(grown < 10 * insert.len(), "{grown}");
+    let numbers: Vec<_> = (0..2 * MIB).map(|n| (1_000_000 + n).to_string()).collect();
+    let list = format!("SELECT 7 IN ({})", numbers.join(","));
+    assert_eq!(client.value(&list), "f");
+    let grown = growth(&proxy, before);
+    assert!(grown < 16 * list.len(), "{grown}");
+}
+
+#[test]
 fn the_longest_statement_is_that_of_the_configuration_at_any_time() {
     let proxy = Proxy::start(&with_statements("64KiB"));
     let mut client = proxy.raw("innovate");

@@ -137,6 +137,15 @@ impl Connection<Parked> {
         }
     }
 
+    /// What its last client has set, unless it has been cleaned of that.
+    #[must_use]
+    pub fn last_settings(&self) -> Option<&SessionSettings> {
+        match &self.state().holds {
+            Holds::Base(_) => None,
+            Holds::Tenant(attached) => Some(&attached.settings),
+        }
+    }
+
     /// Queues what takes away what the last client has left and what should not
     /// wait for the next one: other sessions could wait for its locks.
     pub fn clean(&mut self) {

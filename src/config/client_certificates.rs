@@ -2,8 +2,9 @@
 
 use super::pem;
 use super::reader::Section;
+use crate::x509::{self, Authorities, Unusual, Usage};
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -30,21 +31,31 @@ pub(super) fn read(
         section.refuse("end_expired", "has no meaning without tls.client_ca");
         return Some(Verification::None);
     };
-    let roots = pem::roots(&authorities);
+    let trusted = pem::authorities(&authorities);
+    if let Some(Err(e)) = trusted.as_ref().map(Authorities::are_authorities) {
+        authorities.refuse(e.to_string());
+    }
     let lists = match section.optional("client_crl") {
         Some(entry) => pem::revocation_lists(&entry).map(|lists| (Some(entry), lists)),
         None => Some((None, Vec::new())),
     };
-    let (roots, (lists_entry, lists)) = (roots?, lists?);
+    let (trusted, (lists_entry, lists)) = (trusted?, lists?);
+    let has_lists = lists_entry.is_some();
     // Of every certificate up to the authority it must be known that it was not
     // revoked, and from a list that is not out of date.
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+    let roots = trusted.roots().clone();
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
         .with_crls(lists)
         .enforce_revocation_expiration()
         .allow_unauthenticated()
         .build();
     match verifier {
-        Ok(verifier) => Some(Verification::Optional(Arc::new(Telling(verifier)))),
+        Ok(usual) => Some(Verification::Optional(Arc::new(Verifier {
+            usual,
+            authorities: trusted,
+            has_lists,
+            algorithms: provider.signature_verification_algorithms,
+        }))),
         Err(e) => {
             let culprit = lists_entry.as_ref().unwrap_or(&authorities);
             culprit.refuse_hidden(format!("cannot be used: {e}"));
@@ -53,22 +64,79 @@ pub(super) fn read(
     }
 }
 
-/// Tells the log whose certificate it was that is not valid. TLS ends before
-/// anybody has said who they are.
+/// Verifies certificates of version 1 too, and tells the log whose certificate it
+/// was that is not valid. TLS ends before anybody has said who they are.
 #[derive(Debug)]
-struct Telling(Arc<dyn ClientCertVerifier>);
+struct Verifier {
+    /// webpki, for all other certificates.
+    usual: Arc<dyn ClientCertVerifier>,
+    authorities: Authorities,
+    /// There are revocation lists, which webpki alone reads.
+    has_lists: bool,
+    algorithms: WebPkiSupportedAlgorithms,
+}
 
-impl ClientCertVerifier for Telling {
+/// What cannot be told of a certificate of version 1.
+const REVOCATION: &str = "it is of X.509 version 1, of which it is not known whether it was \
+     revoked (tls.client_crl): issue it with extensions (openssl x509 -req -extfile)";
+
+/// Who has the key of an authority makes certificates for all tenants.
+const AUTHORITY: &str = "it is an authority's own certificate (CaUsedAsEndEntity), and who has its \
+     key could make others for every tenant: issue a client's with basicConstraints CA:FALSE, by \
+     an authority of yours";
+
+impl Verifier {
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match Unusual::of(end_entity, &self.authorities) {
+            None => self
+                .usual
+                .verify_client_cert(end_entity, intermediates, now),
+            Some(Unusual::Trusted | Unusual::Authority) => {
+                // The reason may be another: that it is of somebody else's making.
+                self.verify_path(end_entity, intermediates, now)?;
+                Err(x509::refusal(AUTHORITY))
+            }
+            Some(Unusual::Version1) if self.has_lists => Err(x509::refusal(REVOCATION)),
+            Some(Unusual::Version1) => {
+                self.verify_path(end_entity, intermediates, now)?;
+                Ok(ClientCertVerified::assertion())
+            }
+        }
+    }
+
+    fn verify_path(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        x509::verify_path(
+            end_entity,
+            intermediates,
+            &self.authorities,
+            now,
+            Usage::Client,
+            self.algorithms.all,
+        )
+    }
+}
+
+impl ClientCertVerifier for Verifier {
     fn offer_client_auth(&self) -> bool {
-        self.0.offer_client_auth()
+        self.usual.offer_client_auth()
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.0.client_auth_mandatory()
+        self.usual.client_auth_mandatory()
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.0.root_hint_subjects()
+        self.usual.root_hint_subjects()
     }
 
     fn verify_client_cert(
@@ -77,7 +145,7 @@ impl ClientCertVerifier for Telling {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.0.verify_client_cert(end_entity, intermediates, now);
+        let verified = self.verify(end_entity, intermediates, now);
         if let Err(error) = &verified {
             tell(end_entity, error);
         }
@@ -90,8 +158,7 @@ impl ClientCertVerifier for Telling {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls12_signature(message, certificate, signature)
+        x509::verify_tls12(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -100,12 +167,11 @@ impl ClientCertVerifier for Telling {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls13_signature(message, certificate, signature)
+        x509::verify_tls13(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.usual.supported_verify_schemes()
     }
 }
 

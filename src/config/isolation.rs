@@ -68,6 +68,8 @@ pub(super) struct Plan {
     /// Where they are not those of `[guard]`.
     pub(super) opaque: Option<Permission>,
     pub(super) channels: Option<Permission>,
+    /// Other names by which clients may ask for the database.
+    pub(super) aliases: Vec<Template>,
 }
 
 pub(super) enum Kind {
@@ -139,7 +141,8 @@ impl Plan {
             }
             Kind::Database { database } => vec![database],
         };
-        let names = templates.into_iter().flat_map(Template::placeholders);
+        let templates = templates.into_iter().chain(&self.aliases);
+        let names = templates.flat_map(Template::placeholders);
         names
             .filter(|name| !matches!(*name, "id" | "name"))
             .collect()
@@ -237,13 +240,25 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
     });
     let channels = rules::permission(&mut section, "channels");
     let opaque = rules::opaque(&mut section, kind.as_ref());
+    let aliases = aliases(&mut section);
     section.finish();
     Some(Plan {
         server: server?,
         kind: kind?,
         opaque,
         channels,
+        aliases: aliases?,
     })
+}
+
+/// The names of `database_alias`.
+fn aliases(section: &mut Section<'_>) -> Option<Vec<Template>> {
+    let Some(entry) = section.optional("database_alias") else {
+        return Some(Vec::new());
+    };
+    let parse = |text| parse(text, check_identifier).map_err(|reason| entry.refuse(reason));
+    let aliases: Vec<_> = entry.texts()?.into_iter().map(parse).collect();
+    aliases.into_iter().collect::<Result<_, _>>().ok()
 }
 
 fn database_name(entry: &Entry<'_>) -> Option<Arc<str>> {

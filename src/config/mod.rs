@@ -48,7 +48,7 @@ use crate::tenant::{
 };
 use aws_lc_rs::hmac;
 use logins::Accepted;
-use rustls::pki_types::TrustAnchor;
+use rustls::pki_types::CertificateDer;
 use sources::Queries;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
@@ -280,8 +280,8 @@ pub struct ClientCertificates {
     pub key: PathBuf,
     /// Built from them (rustls), certificate and key proved to belong together.
     pub config: Arc<rustls::ServerConfig>,
-    /// The chain's PEM text, for `tls-server-end-point` channel binding.
-    pub chain_pem: Arc<[u8]>,
+    /// The certificate chain, the proxy's own first.
+    pub chain: Arc<[CertificateDer<'static>]>,
     /// Whether clients are asked for a certificate (`client_ca`). One that is not
     /// valid ends the handshake; none at all does not.
     pub verifies_clients: bool,
@@ -380,7 +380,7 @@ pub enum ServerTls {
         /// What of the server's certificate it verifies.
         verification: Verification,
         /// Whom it trusts to have made that.
-        roots: Arc<[TrustAnchor<'static>]>,
+        roots: Arc<[CertificateDer<'static>]>,
     },
 }
 
@@ -596,7 +596,7 @@ pub struct JwksTls {
     /// For what the certificate must be made.
     pub name: rustls::pki_types::ServerName<'static>,
     /// What it is verified against.
-    pub roots: Vec<rustls::pki_types::CertificateDer<'static>>,
+    pub roots: Vec<CertificateDer<'static>>,
     /// Built from them (rustls).
     pub config: Arc<rustls::ClientConfig>,
 }

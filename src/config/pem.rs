@@ -1,9 +1,7 @@
 //! Certificates and keys in PEM files (RFC 7468).
 
 use super::reader::Entry;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use rustls::RootCertStore;
+use crate::x509::Authorities;
 use rustls::pki_types::pem::{Error, PemObject as _};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::path::Path;
@@ -29,15 +27,10 @@ pub(super) fn certificates(entry: &Entry<'_>) -> Option<Vec<CertificateDer<'stat
 }
 
 /// The same as what other certificates are verified against.
-pub(super) fn roots(entry: &Entry<'_>) -> Option<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(entry)? {
-        if let Err(e) = roots.add(certificate) {
-            entry.refuse(format!("a certificate in the file cannot be used: {e}"));
-            return None;
-        }
-    }
-    Some(roots)
+pub(super) fn authorities(entry: &Entry<'_>) -> Option<Authorities> {
+    Authorities::new(certificates(entry)?)
+        .map_err(|e| entry.refuse(format!("a certificate in the file cannot be used: {e}")))
+        .ok()
 }
 
 /// Lists of revoked certificates may be large.
@@ -98,22 +91,6 @@ pub(super) fn private_key(entry: &Entry<'_>) -> Option<PrivateKeyDer<'static>> {
             None
         }
     }
-}
-
-/// The chain as PEM text.
-pub(super) fn encode(chain: &[CertificateDer<'_>]) -> String {
-    let mut text = String::new();
-    for certificate in chain {
-        text.push_str("-----BEGIN CERTIFICATE-----\n");
-        let mut rest = STANDARD.encode(certificate);
-        while !rest.is_empty() {
-            let line: String = rest.drain(..rest.len().min(64)).collect();
-            text.push_str(&line);
-            text.push('\n');
-        }
-        text.push_str("-----END CERTIFICATE-----\n");
-    }
-    text
 }
 
 /// Says what is wrong without a byte of the file.

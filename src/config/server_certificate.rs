@@ -1,51 +1,85 @@
 //! How much of a server's certificate is verified.
 
-use rustls::client::WebPkiServerVerifier;
+use crate::x509::{self, Authorities, Unusual, Usage};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use std::sync::Arc;
 
 /// `verify-full`: the chain and the host name.
 pub(super) fn full(
-    roots: RootCertStore,
+    authorities: Authorities,
     provider: &Arc<CryptoProvider>,
-) -> Option<Arc<dyn ServerCertVerifier>> {
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    Some(verifier.build().ok()?)
+) -> Arc<dyn ServerCertVerifier> {
+    verifier(Check::Full(authorities), provider)
 }
 
 /// `verify-ca`: the chain.
 pub(super) fn chain(
-    roots: RootCertStore,
+    authorities: Authorities,
     provider: &Arc<CryptoProvider>,
 ) -> Arc<dyn ServerCertVerifier> {
-    Arc::new(Verifier {
-        roots: Some(roots),
-        algorithms: provider.signature_verification_algorithms,
-    })
+    verifier(Check::Chain(authorities), provider)
 }
 
 /// `require`: nothing but that the server has the key of the certificate that
 /// it shows.
 pub(super) fn none(provider: &Arc<CryptoProvider>) -> Arc<dyn ServerCertVerifier> {
+    verifier(Check::Nothing, provider)
+}
+
+fn verifier(check: Check, provider: &Arc<CryptoProvider>) -> Arc<dyn ServerCertVerifier> {
     Arc::new(Verifier {
-        roots: None,
+        check,
         algorithms: provider.signature_verification_algorithms,
     })
 }
 
-/// Verifies the chain where there are roots, and never the name.
+/// Verifies what libpq verifies, of every certificate that libpq takes.
 #[derive(Debug)]
 struct Verifier {
-    roots: Option<RootCertStore>,
+    check: Check,
     algorithms: WebPkiSupportedAlgorithms,
+}
+
+#[derive(Debug)]
+enum Check {
+    Nothing,
+    Chain(Authorities),
+    Full(Authorities),
+}
+
+impl Verifier {
+    fn verify_chain(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        authorities: &Authorities,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let algorithms = self.algorithms.all;
+        if Unusual::of(end_entity, authorities).is_some() {
+            let usage = Usage::Server;
+            return x509::verify_path(
+                end_entity,
+                intermediates,
+                authorities,
+                now,
+                usage,
+                algorithms,
+            );
+        }
+        verify_server_cert_signed_by_trust_anchor(
+            &ParsedCertificate::try_from(end_entity)?,
+            authorities.roots(),
+            intermediates,
+            now,
+            algorithms,
+        )
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -53,18 +87,19 @@ impl ServerCertVerifier for Verifier {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
+        server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if let Some(roots) = &self.roots {
-            verify_server_cert_signed_by_trust_anchor(
-                &ParsedCertificate::try_from(end_entity)?,
-                roots,
-                intermediates,
-                now,
-                self.algorithms.all,
-            )?;
+        match &self.check {
+            Check::Nothing => {}
+            Check::Chain(authorities) => {
+                self.verify_chain(end_entity, intermediates, authorities, now)?;
+            }
+            Check::Full(authorities) => {
+                self.verify_chain(end_entity, intermediates, authorities, now)?;
+                x509::verify_host(end_entity, server_name)?;
+            }
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -75,7 +110,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        x509::verify_tls12(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -84,7 +119,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        x509::verify_tls13(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -4,11 +4,12 @@ use super::reader::{Entry, Section};
 use super::{Reached, Secret, Server, ServerTls, Verification};
 use super::{pem, server_certificate};
 use crate::tenant::ServerName;
+use crate::x509::Authorities;
+use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::TrustAnchor;
+use rustls::pki_types::CertificateDer;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,8 +129,8 @@ fn tls(section: &mut Section<'_>) -> Option<ServerTls> {
             );
             None
         }
-        (Some(Verification::Full), Some(ca)) => ServerTls::verified(pem::roots(&ca)?),
-        (Some(Verification::Chain), Some(ca)) => ServerTls::of_chain(pem::roots(&ca)?),
+        (Some(Verification::Full), Some(ca)) => ServerTls::verified(pem::authorities(&ca)?),
+        (Some(Verification::Chain), Some(ca)) => ServerTls::of_chain(pem::authorities(&ca)?),
     }
 }
 
@@ -138,30 +139,30 @@ impl ServerTls {
     pub(crate) fn unverified() -> Option<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = server_certificate::none(&provider);
-        Self::on(provider, verifier, Verification::Nothing, Arc::default())
+        Self::on(provider, verifier, Verification::Nothing, Arc::from([]))
     }
 
     /// `verify-ca`. `None` if the cryptography cannot do it.
-    pub(crate) fn of_chain(roots: RootCertStore) -> Option<Self> {
+    pub(crate) fn of_chain(authorities: Authorities) -> Option<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let anchors = Arc::from(roots.roots.clone());
-        let verifier = server_certificate::chain(roots, &provider);
-        Self::on(provider, verifier, Verification::Chain, anchors)
+        let roots = authorities.certificates().clone();
+        let verifier = server_certificate::chain(authorities, &provider);
+        Self::on(provider, verifier, Verification::Chain, roots)
     }
 
     /// `verify-full`. `None` if the cryptography cannot do it.
-    pub(crate) fn verified(roots: RootCertStore) -> Option<Self> {
+    pub(crate) fn verified(authorities: Authorities) -> Option<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let anchors = Arc::from(roots.roots.clone());
-        let verifier = server_certificate::full(roots, &provider)?;
-        Self::on(provider, verifier, Verification::Full, anchors)
+        let roots = authorities.certificates().clone();
+        let verifier = server_certificate::full(authorities, &provider);
+        Self::on(provider, verifier, Verification::Full, roots)
     }
 
     fn on(
         provider: Arc<CryptoProvider>,
         verifier: Arc<dyn ServerCertVerifier>,
         verification: Verification,
-        roots: Arc<[TrustAnchor<'static>]>,
+        roots: Arc<[CertificateDer<'static>]>,
     ) -> Option<Self> {
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13, &TLS12])

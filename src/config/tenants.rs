@@ -142,7 +142,9 @@ fn place<'a>(
         server: server?,
         values: values?,
     };
-    let (placement, schemas, own_schema) = filled.placement(plan, &section)?;
+    let placement = filled.placement(plan, &section);
+    let aliases = filled.aliases(plan, &section);
+    let (placement, schemas, own_schema) = placement?;
     Some(Placed {
         place: section.place(),
         tenant: Arc::new(Tenant {
@@ -150,6 +152,7 @@ fn place<'a>(
             name: filled.name,
             isolation: IsolationName::new(isolation),
             placement,
+            database_aliases: aliases?,
             schema: schemas.get(own_schema).map(|schema| Arc::from(&**schema)),
             standing: standing?,
             limits: limits?,
@@ -274,6 +277,15 @@ impl Filled<'_> {
             }
         };
         Some((placement, Vec::new(), 0))
+    }
+
+    /// The other names by which the tenant's clients may ask for its database.
+    fn aliases(&self, plan: &Plan, section: &Section<'_>) -> Option<Arc<[Box<str>]>> {
+        let fill = |template| {
+            let name = self.fill(section, template, "database_alias", check_identifier)?;
+            Some(name.into_boxed_str())
+        };
+        plan.aliases.iter().map(fill).collect()
     }
 
     fn identity(&self, section: &Section<'_>, role: Option<&RolePlan>) -> Option<Identity> {

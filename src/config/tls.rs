@@ -4,11 +4,13 @@ use super::client_certificates::{self, Verification};
 use super::pem;
 use super::reader::Section;
 use super::{ClientCertificates, ClientTls, MockKey};
-use rustls::ServerConfig;
+use crate::x509;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
+use rustls::{InconsistentKeys, ServerConfig};
 use std::sync::Arc;
 
 /// The protocol's name in TLS (ALPN), which PostgreSQL 17 registered.
@@ -89,7 +91,7 @@ fn certificates(section: &mut Section<'_>) -> Option<ClientCertificates> {
         certificate: certificate.path()?,
         key: key.path()?,
         config: Arc::new(config),
-        chain_pem: Arc::from(pem::encode(&chain).into_bytes()),
+        chain: chain.into(),
         verifies_clients,
         end_expired: end_expired?,
         mock_key,
@@ -104,12 +106,13 @@ fn config(
 ) -> Result<ServerConfig, rustls::Error> {
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&TLS13, &TLS12])?;
+    let own = certified(provider, chain, key)?;
     let mut config = match clients {
-        Verification::None => builder.with_no_client_auth().with_single_cert(chain, key)?,
+        Verification::None => builder.with_no_client_auth().with_cert_resolver(own),
         Verification::Optional(verifier) => {
             let mut config = builder
                 .with_client_cert_verifier(verifier)
-                .with_single_cert(chain, key)?;
+                .with_cert_resolver(own);
             // A resumed session would bring a certificate along that was
             // verified a while ago.
             config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -119,4 +122,27 @@ fn config(
     };
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
+}
+
+/// The certificate and its key, proved to belong together. rustls does not parse a
+/// certificate of version 1, and needs not to.
+fn certified(
+    provider: &CryptoProvider,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<dyn ResolvesServerCert>, rustls::Error> {
+    let own = chain
+        .first()
+        .ok_or(rustls::Error::NoCertificatesPresented)?;
+    let certified = if x509::has_version_1(own) {
+        let signing = provider.key_provider.load_private_key(key)?;
+        let public = signing.public_key().ok_or(InconsistentKeys::Unknown)?;
+        if x509::public_key(own).is_none_or(|key| key != public.as_ref()) {
+            return Err(InconsistentKeys::KeyMismatch.into());
+        }
+        CertifiedKey::new(chain, signing)
+    } else {
+        CertifiedKey::from_der(chain, key, provider)?
+    };
+    Ok(Arc::new(SingleCertAndKey::from(certified)))
 }

@@ -200,7 +200,7 @@ impl Door<'_> {
             Err(error) => return Err((Some(Box::new(wire)), error)),
         };
         let mut out = answer;
-        out.extend_from_slice(prepared.welcome.messages());
+        prepared.welcome.write(&mut out);
         backend::write_backend_key_data(&mut out, registration.pid(), registration.secret());
         backend::ready_for_query(&mut out, TransactionStatus::Idle);
         if let Err(lost) = wire.send(&out).await {
@@ -219,6 +219,7 @@ impl Door<'_> {
             registration,
             asked: prepared.asked,
             startup: prepared.welcome.own.clone(),
+            told: prepared.welcome.parameters.clone(),
             draining: self.draining,
             span: span.clone(),
         }));
@@ -272,20 +273,12 @@ impl Door<'_> {
         principal: &Principal,
     ) -> Result<Prepared, ClientError> {
         let tenant = &principal.tenant;
-        let endpoint = &tenant.placement.endpoint;
         let asked = parameter(startup, "database");
         if let Some(asked) = asked
             && !asked.is_empty()
-            && *asked != *endpoint.database
+            && !tenant.has_database(asked)
         {
-            return Err(ClientError::fatal(
-                "3D000",
-                format!("database \"{asked}\" does not exist"),
-            )
-            .hint(format!(
-                "This login is for the database \"{}\".",
-                endpoint.database
-            )));
+            return Err(no_such_database(tenant, asked));
         }
         loop {
             let membership = self
@@ -313,6 +306,16 @@ impl Door<'_> {
             });
         }
     }
+}
+
+fn no_such_database(tenant: &Tenant, asked: &str) -> ClientError {
+    let own = std::iter::once(&*tenant.placement.endpoint.database);
+    let names = own.chain(tenant.database_aliases.iter().map(|alias| &**alias));
+    let names: Vec<_> = names.map(|name| format!("\"{name}\"")).collect();
+    ClientError::fatal("3D000", format!("database \"{asked}\" does not exist")).hint(format!(
+        "This login is for the database {}. The administrator can name others in database_alias.",
+        names.join(" or ")
+    ))
 }
 
 fn too_many_clients() -> ClientError {

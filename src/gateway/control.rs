@@ -1,6 +1,7 @@
 //! Changing the running proxy.
 
 use super::Shared;
+use super::expiry;
 use super::live::{Live, pool_settings};
 use crate::config::{Log, Settings};
 use crate::tenant::Directory;
@@ -58,6 +59,7 @@ impl Control {
         catalogs.replace(settings.servers.clone(), &settings.isolations);
         let pool = pool_settings(&settings);
         let retired = self.shared.pools.replace(settings.servers, pool);
+        expiry::tell(&live.tls);
         self.go_by(live);
         // Everybody has been told of the new ones.
         for pool in retired {

@@ -29,18 +29,24 @@ pub(super) async fn welcome(
     own: &SessionSettings,
 ) -> Result<Arc<Welcome>, NoWelcome> {
     let key = WelcomeKey::new(&tenant.placement, own);
-    if let Some(known) = pool.welcome(&key) {
-        return Ok(known);
+    let is_fresh = pool.refresh_welcome(&key).await;
+    let known = pool.welcome(&key);
+    if let Some(known) = &known
+        && is_fresh
+    {
+        return Ok(known.clone());
     }
-    match reported(pool, tenant, own).await {
-        Ok(parameters) => {
-            let welcome = Arc::new(Welcome::new(own.clone(), &parameters));
+    match (reported(pool, tenant, own).await, known) {
+        (Ok(parameters), _) => {
+            let welcome = Arc::new(Welcome::new(own.clone(), parameters));
             pool.remember_welcome(key, welcome.clone());
             Ok(welcome)
         }
-        Err(Failure::Checkout(CheckoutError::Retired)) => Err(NoWelcome::Retired),
-        Err(Failure::Checkout(error)) => Err(NoWelcome::Told(error.to_client())),
-        Err(Failure::Attach(error)) => Err(NoWelcome::Told(not_attached(tenant, error))),
+        (Err(Failure::Checkout(CheckoutError::Retired)), _) => Err(NoWelcome::Retired),
+        // It can only get old.
+        (Err(_), Some(known)) => Ok(known),
+        (Err(Failure::Checkout(error)), None) => Err(NoWelcome::Told(error.to_client())),
+        (Err(Failure::Attach(error)), None) => Err(NoWelcome::Told(not_attached(tenant, error))),
     }
 }
 
@@ -70,7 +76,9 @@ async fn reported(
     let mut broken = 0;
     loop {
         let lease = pool.checkout(tenant, own).await;
-        let lease = lease.map_err(Failure::Checkout)?;
+        let mut lease = lease.map_err(Failure::Checkout)?;
+        // What has changed since it was used last is reported with the answer.
+        lease.connection_mut().check();
         let Ok(mut lease) = lease.attach(tenant, own).await else {
             // It could not be cleaned of its last client: another is asked for.
             continue;

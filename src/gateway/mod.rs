@@ -3,6 +3,7 @@
 mod admit;
 mod catalogs;
 mod control;
+mod expiry;
 mod greeting;
 mod guards;
 mod live;
@@ -122,6 +123,7 @@ impl Gateway {
         let workers = Workers::start(workers, &shared, &stop)?;
         let sweeper = tokio::spawn(sweep(shared.clone()));
         let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
+        let expiry = tokio::spawn(expiry::watch(shared.clone()));
         let reader = tokio::spawn(shared.catalogs.clone().follow());
         let accepting: Vec<_> = listeners
             .into_iter()
@@ -142,6 +144,7 @@ impl Gateway {
         };
         sweeper.abort();
         watchdog.abort();
+        expiry.abort();
         reader.abort();
         if drained {
             shared.pools.close().await;

@@ -248,6 +248,16 @@ impl Lease<Parked> {
         }
     }
 
+    /// Asks the server for a sign of life. Whatever it has to report comes with its
+    /// answer.
+    ///
+    /// # Errors
+    /// If none comes within [`SETTLE_LIMIT`]: the connection is to be given up.
+    pub(super) async fn ask(&mut self) -> Result<(), AttachError> {
+        self.connection.check();
+        in_time(SETTLE_LIMIT, self.connection.settle()).await
+    }
+
     /// Queues what makes the connection `tenant`'s, with the client's `settings`.
     /// What another client has left is taken away before, and the server's answer
     /// to that awaited: after [`SETTLE_LIMIT`] the connection is given up.

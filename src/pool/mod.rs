@@ -27,7 +27,7 @@ use queue::{Claim, Evicted, NotYet, Queue};
 use reclaim::Holder;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use welcome::Welcomes;
+use welcome::{Reported, Welcomes};
 
 /// The connections to one database.
 #[derive(Debug)]
@@ -192,7 +192,9 @@ impl Pool {
             match connect(&target).await {
                 Ok(connection) => {
                     lock(&self.backoff).succeeded(&flavor.user);
-                    lock(&self.welcomes).meet(connection.parameters());
+                    let parameters = connection.parameters();
+                    let new = Reported::new(placement, parameters, SessionSettings::default());
+                    lock(&self.welcomes).meet(&new);
                     return Ok(connection);
                 }
                 Err(error) => {
@@ -269,6 +271,41 @@ impl Pool {
     #[must_use]
     pub fn welcome(&self, key: &WelcomeKey) -> Option<Arc<Welcome>> {
         lock(&self.welcomes).get(key)
+    }
+
+    /// Forgets what the server says at a login with this key where an idle connection says otherwise
+    /// (a reload, a promotion). The server is asked for that at most once a second,
+    /// and only where that keeps nobody waiting. `false`: there has been no connection
+    /// for long.
+    pub async fn refresh_welcome(self: &Arc<Self>, key: &WelcomeKey) -> bool {
+        let reported = lock(&self.queue).last_reported();
+        let is_due = {
+            let mut welcomes = lock(&self.welcomes);
+            if let Some(reported) = reported {
+                welcomes.compare(key, &reported);
+            }
+            welcomes.are_due()
+        };
+        if !is_due {
+            return true;
+        }
+        let (idle, is_empty) = {
+            let mut queue = lock(&self.queue);
+            (queue.take_any_idle(self), queue.is_empty())
+        };
+        let Some(mut lease) = idle else {
+            return !is_empty || !lock(&self.welcomes).are_old();
+        };
+        let before = lease.connection().parameters().clone();
+        if lease.ask().await.is_err() {
+            lease.abandon();
+            return true;
+        }
+        if *lease.connection().parameters() != before {
+            lock(&self.welcomes).clear();
+        }
+        lease.give_back();
+        true
     }
 
     /// Keeps what the server says at login.

@@ -6,9 +6,14 @@ use crate::server::Parameters;
 use crate::tenant::{Identity, Placement};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Most welcomes that a pool keeps.
 const MOST: usize = 256;
+/// So long they hold without the server being asked.
+const FRESH: Duration = Duration::from_secs(1);
+/// So long they hold where there is no connection to ask over.
+const OLD: Duration = Duration::from_secs(10);
 
 /// The parameters that a client is told at login.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,27 +22,33 @@ pub struct Welcome {
     /// share one copy.
     pub own: SessionSettings,
     /// The parameters, as the server reports them under the client's settings.
-    messages: Box<[u8]>,
+    pub parameters: Parameters,
 }
 
 impl Welcome {
     /// What a client with these settings is told.
     #[must_use]
-    pub fn new(own: SessionSettings, parameters: &Parameters) -> Self {
-        let mut messages = Vec::new();
-        for (name, value) in parameters.iter() {
-            backend::write_parameter_status(&mut messages, name, value);
-        }
-        Self {
-            own,
-            messages: messages.into(),
+    pub fn new(own: SessionSettings, parameters: Parameters) -> Self {
+        Self { own, parameters }
+    }
+
+    /// Appends a ParameterStatus message for each parameter.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        for (name, value) in self.parameters.iter() {
+            backend::write_parameter_status(out, name, value);
         }
     }
 
-    /// A ParameterStatus message for each parameter.
-    #[must_use]
-    pub fn messages(&self) -> &[u8] {
-        &self.messages
+    /// Whether a connection on which a client has these `settings` reports another
+    /// value of something that neither client has set itself.
+    fn is_contradicted(&self, reported: &Parameters, settings: &SessionSettings) -> bool {
+        let mut differing = reported.differing(&self.parameters);
+        differing.any(|(name, _)| {
+            let name = name.to_ascii_lowercase();
+            let is_set = |settings: &SessionSettings| settings.get(&name).is_some();
+            // This one is the tenant's.
+            name != "search_path" && !is_set(&self.own) && !is_set(settings)
+        })
     }
 }
 
@@ -57,38 +68,97 @@ impl Key {
     #[must_use]
     pub fn new(placement: &Placement, own: &SessionSettings) -> Self {
         let search_path = placement.attachment.search_path().cloned();
-        let role = match &placement.identity {
-            Identity::Tenant(role) => Some(role.name.clone()),
-            Identity::Server => None,
-        };
         Self {
             own: own.clone(),
             search_path,
-            role,
+            role: role(placement),
         }
+    }
+}
+
+/// What a connection reports.
+#[derive(Debug)]
+pub(super) struct Reported {
+    /// The role that it is of, where that is a tenant's own.
+    pub(super) role: Option<Arc<str>>,
+    pub(super) parameters: Parameters,
+    /// What its last client has set.
+    pub(super) settings: SessionSettings,
+}
+
+impl Reported {
+    pub(super) fn new(
+        placement: &Placement,
+        parameters: &Parameters,
+        settings: SessionSettings,
+    ) -> Self {
+        Self {
+            role: role(placement),
+            parameters: parameters.clone(),
+            settings,
+        }
+    }
+
+    fn contradicts(&self, key: &Key, known: &Welcome) -> bool {
+        key.role == self.role && known.is_contradicted(&self.parameters, &self.settings)
+    }
+}
+
+/// The tenant's own role.
+fn role(placement: &Placement) -> Option<Arc<str>> {
+    match &placement.identity {
+        Identity::Tenant(role) => Some(role.name.clone()),
+        Identity::Server => None,
     }
 }
 
 /// Welcomes by what they depend on.
 #[derive(Debug, Default)]
 pub(super) struct Welcomes {
-    /// What the server last reported to a new connection.
-    server_version: Option<Box<str>>,
     known: HashMap<Key, Arc<Welcome>>,
+    /// When the server was asked last whether they still hold.
+    asked: Option<Instant>,
+    /// When a connection was opened last, or to be opened for that.
+    opened: Option<Instant>,
 }
 
 impl Welcomes {
-    /// Takes note of a new connection: a server that has changed its version
-    /// invalidates what is known.
-    pub(super) fn meet(&mut self, parameters: &Parameters) {
-        let version = parameters.get("server_version").map(Box::from);
-        if self.server_version != version {
-            self.known.clear();
-            self.server_version = version;
+    /// Takes note of a connection that has just been opened. What says otherwise does
+    /// not hold any more (another version of the server, `ALTER ROLE ... SET`, a
+    /// reload).
+    pub(super) fn meet(&mut self, new: &Reported) {
+        self.opened = Some(Instant::now());
+        self.known.retain(|key, known| !new.contradicts(key, known));
+    }
+
+    /// Forgets the one of the key where a connection says otherwise.
+    pub(super) fn compare(&mut self, key: &Key, reported: &Reported) {
+        let known = self.known.get(key);
+        if known.is_some_and(|known| reported.contradicts(key, known)) {
+            self.known.remove(key);
         }
     }
 
-    /// Forgets all: the server may report something else now.
+    /// Whether it is time to ask the server whether they still hold. Whoever is told
+    /// so does that.
+    pub(super) fn are_due(&mut self) -> bool {
+        let is_due = self.asked.is_none_or(|asked| asked.elapsed() >= FRESH);
+        if is_due {
+            self.asked = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// Whether it is time to open a connection for that, where there is none.
+    pub(super) fn are_old(&mut self) -> bool {
+        let is_old = self.opened.is_none_or(|opened| opened.elapsed() >= OLD);
+        if is_old {
+            self.opened = Some(Instant::now());
+        }
+        is_old
+    }
+
+    /// Forgets them all.
     pub(super) fn clear(&mut self) {
         self.known.clear();
     }

@@ -2,9 +2,9 @@
 //! Authentication").
 
 use super::connect::{ConnectError, Target};
-use super::connection::{BackendKey, Parameters};
+use super::connection::BackendKey;
 use super::secure::Secured;
-use super::{Connection, Unbound};
+use super::{Connection, Parameters, Unbound};
 use crate::protocol::backend::{self, FrameError};
 use crate::transport::{Buffer, Transport};
 use bytes::BytesMut;

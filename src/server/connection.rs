@@ -1,7 +1,6 @@
 //! The connection itself: socket, buffers, and what the server said at login.
 
-use super::{Customs, PreparedSet};
-use crate::protocol::backend;
+use super::{Customs, Parameters, PreparedSet};
 use crate::tenant::ServerName;
 use crate::transport::{Buffer, Transport};
 use bytes::BytesMut;
@@ -373,39 +372,5 @@ impl fmt::Debug for BackendKey {
         f.debug_struct("BackendKey")
             .field("pid", &self.pid)
             .finish_non_exhaustive()
-    }
-}
-
-/// Parameters that the server reports by itself (ParameterStatus), in the order
-/// in which it reported them first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Parameters(Vec<(Box<str>, Box<str>)>);
-
-impl Parameters {
-    /// Takes the body of a ParameterStatus.
-    ///
-    /// # Errors
-    /// If it is not one.
-    pub fn update(&mut self, body: &[u8]) -> Result<(), backend::FrameError> {
-        let (name, value) = backend::parameter_status(body).ok_or(backend::FrameError)?;
-        match self.0.iter_mut().find(|(known, _)| **known == *name) {
-            Some((_, known)) => *known = value.into(),
-            None => self.0.push((name.into(), value.into())),
-        }
-        Ok(())
-    }
-
-    /// Names and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
-    }
-
-    /// The value of one.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        let mut parameters = self.iter();
-        parameters
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
     }
 }

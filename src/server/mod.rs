@@ -9,12 +9,14 @@ mod authenticate;
 mod connect;
 mod connection;
 mod customs;
+mod parameters;
 mod prepared;
 mod secure;
 
 pub(crate) use connect::{CancelConnection, dial};
 pub use connect::{ConnectError, Target, connect};
-pub use connection::{BackendKey, Connection, ConnectionId, Parameters, Pipe, Unbound};
+pub use connection::{BackendKey, Connection, ConnectionId, Pipe, Unbound};
 pub use customs::Customs;
+pub use parameters::Parameters;
 pub use prepared::{Moment, Prepared, PreparedId, PreparedSet, Shape, StatementName};
 pub(crate) use secure::{Secured, secure};

@@ -3,15 +3,14 @@
 use super::ConnectError;
 use crate::config::{Server, ServerTls};
 use crate::transport::Transport;
-use aws_lc_rs::digest;
+use crate::x509::server_end_point;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
-use x509_certificate::{CapturedX509Certificate, SignatureAlgorithm};
 
 /// A secured connection, and the data for channel binding where there is some.
 pub(crate) struct Secured {
@@ -56,7 +55,7 @@ pub(crate) async fn secure(
         .1
         .peer_certificates()
         .and_then(|chain| chain.first())
-        .and_then(server_end_point);
+        .and_then(|certificate| server_end_point(certificate));
     Ok(Secured {
         transport: Transport::Tls(Box::new(TlsStream::Client(stream))),
         end_point,
@@ -69,20 +68,4 @@ fn not_secured(error: io::Error) -> ConnectError {
         Some(inner) if inner.is::<rustls::Error>() => ConnectError::Tls(error.to_string()),
         _ => ConnectError::Unreachable(error),
     }
-}
-
-/// The `tls-server-end-point` channel binding data (RFC 5929, section 4.1): the
-/// certificate's hash by the hash function of its signature, or SHA-256 where
-/// that is MD5 or SHA-1. `None` where the signature names no hash function.
-fn server_end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
-    let parsed = CapturedX509Certificate::from_der(certificate.to_vec()).ok()?;
-    let algorithm = match parsed.signature_algorithm()? {
-        SignatureAlgorithm::RsaSha1
-        | SignatureAlgorithm::RsaSha256
-        | SignatureAlgorithm::EcdsaSha256 => &digest::SHA256,
-        SignatureAlgorithm::RsaSha384 | SignatureAlgorithm::EcdsaSha384 => &digest::SHA384,
-        SignatureAlgorithm::RsaSha512 => &digest::SHA512,
-        _ => return None,
-    };
-    Some(digest::digest(algorithm, certificate).as_ref().to_vec())
 }

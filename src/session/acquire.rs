@@ -35,8 +35,10 @@ impl Session {
             Some(Grant::Idle(lease)) => {
                 let (tenant, own) = (&self.engine.tenant, &self.engine.settings.own);
                 match lease.try_map(|connection| connection.resume(tenant, own)) {
-                    Ok(lease) => {
+                    Ok(mut lease) => {
                         self.engine.registration.using(lease.connection().key());
+                        let parameters = lease.connection_mut().parameters_mut();
+                        self.engine.tell_parameters(parameters);
                         Ok(Some(Exchange {
                             lease,
                             link: Link::new(),
@@ -73,8 +75,10 @@ impl Session {
             return Err(end);
         }
         match lease.try_map(Connection::bind) {
-            Ok(lease) => {
+            Ok(mut lease) => {
                 self.engine.registration.using(lease.connection().key());
+                let parameters = lease.connection_mut().parameters_mut();
+                self.engine.tell_parameters(parameters);
                 Ok(Some(Exchange { lease, link }))
             }
             Err(lease) => {

@@ -167,14 +167,20 @@ impl Session {
         link.renewed();
         let mut lease = lease.map(Connection::renew);
         let output = &mut self.engine.client.output;
-        let report = |frame: &[u8]| output.extend_from_slice(frame);
+        // Parameters are told of below.
+        let report = |frame: &[u8]| match frame.first() {
+            Some(b'S') => {}
+            _ => output.extend_from_slice(frame),
+        };
         if let Err(error) = lease.confirm(link.status, report).await {
             lease.abandon();
             return Err(self.not_attached(error));
         }
         match lease.try_map(Connection::bind) {
-            Ok(lease) => {
+            Ok(mut lease) => {
                 self.engine.registration.using(lease.connection().key());
+                let parameters = lease.connection_mut().parameters_mut();
+                self.engine.tell_parameters(parameters);
                 Ok(Exchange { lease, link })
             }
             Err(lease) => {

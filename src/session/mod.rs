@@ -36,6 +36,7 @@ use crate::config::PoolMode;
 use crate::guard::Guard;
 use crate::observe::ClientSpan;
 use crate::pool::{Lease, Pool};
+use crate::server::Parameters;
 use crate::tenant::Principal;
 use engine::{Engine, Link};
 use leaving::Leaving;
@@ -63,6 +64,8 @@ pub struct Parts {
     pub asked: SessionSettings,
     /// The same, restricted as its tenant is: what a reset goes back to.
     pub startup: SessionSettings,
+    /// The server's parameters, as the client was told.
+    pub told: Parameters,
     /// Set once the proxy is to stop: the session ends at the next end of a
     /// transaction. Whoever sets it wakes the session's task.
     pub draining: Arc<AtomicBool>,
@@ -108,6 +111,7 @@ impl Session {
             tenant: parts.principal.tenant,
             asked: parts.asked,
             startup: parts.startup,
+            told: parts.told,
             maps_names: settings.mode == PoolMode::Transaction,
             pin: settings.pin,
         });

@@ -316,7 +316,9 @@ async fn exchange<S>(
                 return Err(FrameError.into());
             }
             if let Some(body) = bytes.get(backend::HEADER..end) {
+                let mut parameter = None;
                 match header.tag {
+                    b'S' => parameter = Some(body.to_vec()),
                     b'E' => {
                         let report = backend::report(body);
                         failed = Some(match report.is_cancel() {
@@ -331,6 +333,9 @@ async fn exchange<S>(
                     tag => take(tag, body)?,
                 }
                 connection.input_mut().consume(end);
+                if let Some(body) = parameter {
+                    connection.parameters_mut().update(&body)?;
+                }
                 if header.tag == b'Z' {
                     return failed.map_or(Ok(()), Err);
                 }

@@ -35,6 +35,8 @@ pub struct Tenant {
     pub isolation: IsolationName,
     /// Where its data is and how it is attached.
     pub placement: Placement,
+    /// Other names by which its clients may ask for the database.
+    pub database_aliases: Arc<[Box<str>]>,
     /// The schema of its own, in kind `schema`.
     pub schema: Option<Arc<str>>,
     /// What its clients may do now.
@@ -44,6 +46,14 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// Whether a client of the tenant that asks for the database of this name means
+    /// the tenant's.
+    #[must_use]
+    pub fn has_database(&self, name: &str) -> bool {
+        *name == *self.placement.endpoint.database
+            || self.database_aliases.iter().any(|alias| **alias == *name)
+    }
+
     /// What its clients cannot lift.
     #[must_use]
     pub fn restrictions(&self) -> Restrictions {

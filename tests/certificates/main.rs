@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod manual;
 mod openssl;
+mod own;
 
 use openssl::{ALWAYS, Authority, Issued, Wish, joined};
 use std::path::Path;

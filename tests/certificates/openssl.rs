@@ -233,6 +233,62 @@ impl Authority {
         }
     }
 
+    /// A key, and a request of this name, in files.
+    fn request(&self, file: &str, name: &str) {
+        let (key, request) = (format!("{file}.key"), format!("{file}.csr"));
+        let subject = format!("/CN={name}");
+        let made = ["req", "-new", "-nodes", "-keyout", &key, "-out", &request];
+        let ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+        self.openssl(&[&made[..], &ec, &["-config", "ca.cnf", "-subj", &subject]].concat());
+    }
+
+    /// Issues a certificate as PostgreSQL's manual does, by `openssl x509 -req`: of
+    /// version 1.
+    pub fn issue_version_1(&self, file: &str, name: &str, days: &str) -> Issued {
+        let (certificate, key) = (self.certificate(), self.file("ca.key"));
+        self.issue_version_1_by(file, name, days, &Issued { certificate, key })
+    }
+
+    /// The same, with the certificate and key of somebody else.
+    pub fn issue_version_1_by(&self, file: &str, name: &str, days: &str, by: &Issued) -> Issued {
+        self.request(file, name);
+        let (request, certificate) = (format!("{file}.csr"), format!("{file}.crt"));
+        let (ca, key) = (by.certificate.to_str().unwrap(), by.key.to_str().unwrap());
+        self.openssl(&[
+            "x509",
+            "-req",
+            "-in",
+            &request,
+            "-days",
+            days,
+            "-CA",
+            ca,
+            "-CAkey",
+            key,
+            "-CAcreateserial",
+            "-out",
+            &certificate,
+        ]);
+        Issued {
+            certificate: self.file(&certificate),
+            key: self.file(&format!("{file}.key")),
+        }
+    }
+
+    /// A self-signed certificate as PostgreSQL's manual makes it: also that of an
+    /// authority.
+    pub fn self_signed_with(&self, file: &str, name: &str, options: &[&str]) -> Issued {
+        let (key, certificate) = (format!("{file}.key"), format!("{file}.crt"));
+        let subject = format!("/CN={name}");
+        let made = ["req", "-new", "-x509", "-nodes", "-text", "-subj", &subject];
+        let files = ["-keyout", &key, "-out", &certificate];
+        self.openssl(&[&made[..], &files, options].concat());
+        Issued {
+            certificate: self.file(&certificate),
+            key: self.file(&key),
+        }
+    }
+
     /// Runs openssl in the authority's folder.
     pub fn openssl(&self, arguments: &[&str]) {
         let output = Command::new("openssl")

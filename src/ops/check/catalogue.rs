@@ -124,6 +124,17 @@ pub(super) static CLIENT_CLEAR_TEXT: Check = Check {
     sql: None,
 };
 
+pub(super) static CERTIFICATE_ENDS: Check = Check {
+    id: "PGT010",
+    severity: Warning,
+    title: "the proxy's certificate has expired, or expires within 30 days",
+    why: "Clients that verify the certificate (sslmode=verify-ca or verify-full) cannot connect \
+          once it has expired. A new one in the same file is in effect without a restart.",
+    heuristic: None,
+    kind: Configuration,
+    sql: None,
+};
+
 pub(super) static OPAQUE_SHARED_ROLE: Check = Check {
     id: "PGT008",
     severity: Warning,
@@ -688,7 +699,7 @@ static ROLE_OF_OTHER: Check = Check {
 };
 
 /// All checks, by id.
-pub static CHECKS: [&Check; 56] = [
+pub static CHECKS: [&Check; 57] = [
     &GUARD_REPORTS,
     &OPAQUE,
     &SERVER_CLEAR_TEXT,
@@ -696,6 +707,7 @@ pub static CHECKS: [&Check; 56] = [
     &NO_TENANT_ROLE,
     &CHANNELS,
     &CLIENT_CLEAR_TEXT,
+    &CERTIFICATE_ENDS,
     &OPAQUE_SHARED_ROLE,
     &ROLE_MISSING,
     &SUPERUSER,

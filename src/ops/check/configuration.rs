@@ -5,7 +5,9 @@ use super::finding::{Finding, Place};
 use crate::config::{ClientTls, IsolationKind, ServerTls, Settings, Verification};
 use crate::guard::{Mode, Permission};
 use crate::tenant::Seal;
+use crate::x509::Lifetime;
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 /// What is to be changed in the configuration.
 pub(super) fn check(settings: &Settings) -> Vec<Finding> {
@@ -99,6 +101,16 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
             "tls.mode".into(),
             None,
             "mode = \"require\"",
+        );
+    }
+    let own = settings.tls.certificates();
+    let lifetime = own.and_then(|own| Lifetime::of(&own.chain));
+    if let Some(lifetime) = lifetime.filter(|lifetime| lifetime.is_ending(SystemTime::now())) {
+        add(
+            &catalogue::CERTIFICATE_ENDS,
+            "tls.certificate".into(),
+            Some(lifetime.to_string()),
+            "replace the certificate in the file",
         );
     }
     findings

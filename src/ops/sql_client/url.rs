@@ -4,8 +4,8 @@ use super::{Database, SqlClientError};
 use crate::config::{Reached, Secret, Server, ServerTls, TCP_USER_TIMEOUT};
 use crate::server::ConnectError;
 use crate::tenant::ServerName;
+use crate::x509::Authorities;
 use percent_encoding::percent_decode_str;
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::ffi::OsString;
@@ -254,27 +254,22 @@ impl Parameters {
         let tls = match self.mode()? {
             Mode::Disable => Some(ServerTls::Off),
             Mode::Prefer | Mode::Require => ServerTls::unverified(),
-            Mode::VerifyCa => ServerTls::of_chain(self.roots()?),
-            Mode::VerifyFull => ServerTls::verified(self.roots()?),
+            Mode::VerifyCa => ServerTls::of_chain(self.authorities()?),
+            Mode::VerifyFull => ServerTls::verified(self.authorities()?),
         };
         tls.ok_or_else(|| UrlError::Roots("no certificate in it can be used".to_owned()))
     }
 
-    fn roots(&self) -> Result<RootCertStore, UrlError> {
+    fn authorities(&self) -> Result<Authorities, UrlError> {
         let path = Path::new(self.sslrootcert.as_deref().ok_or(UrlError::NoRoots)?);
         let refuse = |reason: String| UrlError::Roots(format!("{}: {reason}", path.display()));
         let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&bytes) {
-            let certificate = certificate.map_err(|_| refuse("damaged PEM text".to_owned()))?;
-            roots
-                .add(certificate)
-                .map_err(|error| refuse(error.to_string()))?;
-        }
-        if roots.is_empty() {
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+        let certificates = read.map_err(|_| refuse("damaged PEM text".to_owned()))?;
+        if certificates.is_empty() {
             return Err(refuse("has no certificate".to_owned()));
         }
-        Ok(roots)
+        Authorities::new(certificates).map_err(|error| refuse(error.to_string()))
     }
 
     fn timeout(&self) -> Result<Duration, UrlError> {

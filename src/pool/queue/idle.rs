@@ -1,7 +1,10 @@
 //! A connection that nobody uses.
 
-use super::{AccountId, SETTLE_LIMIT};
+use super::{AccountId, Queue, SETTLE_LIMIT};
 use crate::attach::Parked;
+use crate::pool::Pool;
+use crate::pool::lease::Lease;
+use crate::pool::welcome::Reported;
 use crate::server::Connection;
 use crate::tenant::SharedTenant;
 use std::sync::Arc;
@@ -66,5 +69,32 @@ impl Idle {
             Ok(settled) => !settled && self.connection.cleaning_since().is_some_and(late),
             Err(_) => true,
         }
+    }
+}
+
+impl Queue {
+    /// What the connection reports that was given back last.
+    pub(in crate::pool) fn last_reported(&self) -> Option<Reported> {
+        let Idle {
+            connection, tenant, ..
+        } = self
+            .idle
+            .back()
+            .filter(|idle| idle.connection.is_settled())?;
+        let settings = connection.last_settings().cloned().unwrap_or_default();
+        let parameters = connection.parameters();
+        Some(Reported::new(&tenant.placement, parameters, settings))
+    }
+
+    /// An idle connection, whoever has used it last, unless somebody waits. To be
+    /// given back as it is.
+    pub(in crate::pool) fn take_any_idle(&mut self, pool: &Arc<Pool>) -> Option<Lease<Parked>> {
+        let is_ready = |idle: &Idle| idle.connection.is_settled() && !idle.is_disturbed();
+        if self.retired || !self.turns.is_empty() || !self.idle.back().is_some_and(is_ready) {
+            return None;
+        }
+        let idle = self.idle.pop_back()?;
+        let place = self.place(pool, idle.account, &idle.tenant, idle.dedicated);
+        Some(Lease::new(idle.connection, place))
     }
 }

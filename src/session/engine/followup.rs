@@ -8,7 +8,7 @@ use super::{Engine, Up};
 use crate::attach::{Expected, Reattach};
 use crate::guard::{Effects, Returned};
 use crate::protocol::backend::{self, TransactionStatus};
-use crate::server::{Parameters, Pipe};
+use crate::server::Pipe;
 use bytes::BytesMut;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend as write;
@@ -25,8 +25,6 @@ pub(super) struct Followup {
     pub(super) returned: Vec<Returned>,
     /// The client is to be told that the server is ready once it is all done.
     pub(super) owes_ready: bool,
-    /// The parameters that the client knows, while others are in force.
-    pub(super) told: Option<Parameters>,
 }
 
 /// Whether and how the tenant is attached again.
@@ -146,20 +144,10 @@ impl Engine {
     /// is ready.
     fn end_reset(&mut self, link: &mut Link, pipe: &mut Pipe) {
         link.scan.stage(&mut pipe.input, &mut self.client.output);
-        let now = &pipe.parameters;
-        let told = link.followup.told.take();
+        self.tell_parameters(&mut pipe.parameters);
         let status = link.status;
-        self.client.send(|out| {
-            if let Some(before) = told {
-                let changed = now
-                    .iter()
-                    .filter(|(name, value)| before.get(name) != Some(value));
-                for (name, value) in changed {
-                    backend::write_parameter_status(out, name, value);
-                }
-            }
-            backend::ready_for_query(out, status);
-        });
+        self.client
+            .send(|out| backend::ready_for_query(out, status));
     }
 
     /// Adds to a pipeline what gives settings their startup values.

@@ -54,7 +54,9 @@ use crate::config::Pin;
 use crate::guard::Guard;
 use crate::observe::ClientSpan;
 use crate::protocol::ClientError;
+use crate::protocol::backend;
 use crate::protocol::frontend::FrameError;
+use crate::server::Parameters;
 use crate::tenant::SharedTenant;
 use answers::{Interrupt, OwnPortal};
 use std::collections::BTreeSet;
@@ -70,6 +72,8 @@ pub(super) struct Engine {
     pub(super) span: Arc<ClientSpan>,
     pub(super) statements: Statements,
     pub(super) settings: Settings,
+    /// The server's parameters, as the client knows them.
+    told: Parameters,
     /// The verdict on the statement at the head of the buffer.
     pub(super) judged: Option<Judged>,
     /// What that verdict rests on, at least: [`Guard::as_of`].
@@ -110,6 +114,8 @@ pub(super) struct Parts {
     pub(super) asked: SessionSettings,
     /// The same, restricted as its tenant is.
     pub(super) startup: SessionSettings,
+    /// The server's parameters, as the client was told.
+    pub(super) told: Parameters,
     pub(super) maps_names: bool,
     pub(super) pin: Pin,
 }
@@ -150,8 +156,8 @@ impl From<FrameError> for Fault {
     }
 }
 
-impl From<crate::protocol::backend::FrameError> for Fault {
-    fn from(_: crate::protocol::backend::FrameError) -> Self {
+impl From<backend::FrameError> for Fault {
+    fn from(_: backend::FrameError) -> Self {
         Self::Server("a message that does not fit the protocol")
     }
 }
@@ -169,6 +175,7 @@ impl Engine {
                 parts.startup,
                 parts.tenant.placement.attachment.search_path().cloned(),
             ),
+            told: parts.told,
             judged: None,
             as_of: 0,
             tenant: parts.tenant,
@@ -182,6 +189,24 @@ impl Engine {
             maps_names: parts.maps_names,
             pin: parts.pin,
         }
+    }
+
+    /// Tells the client of the parameters of its server connection that differ from
+    /// those that it knows: the server's answers are to be read by them.
+    #[inline]
+    pub(super) fn tell_parameters(&mut self, now: &mut Parameters) {
+        if !now.joins(&self.told) {
+            self.tell_differing(now);
+        }
+    }
+
+    fn tell_differing(&mut self, now: &Parameters) {
+        let told = std::mem::replace(&mut self.told, now.clone());
+        self.client.send(|out| {
+            for (name, value) in now.differing(&told) {
+                backend::write_parameter_status(out, name, value);
+            }
+        });
     }
 
     /// Takes note that temporary relations are gone with the connection.

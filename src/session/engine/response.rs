@@ -159,15 +159,15 @@ impl Engine {
         match tag {
             b'E' => self.take_error(link, pipe, body, is_whole),
             b'S' => {
+                pipe.parameters.update(body)?;
                 let fate = if link.followup.is_empty() && !self.resets(link) {
+                    self.told.update(body)?;
+                    pipe.parameters.joins(&self.told);
                     Fate::Pass
                 } else {
                     // The client is told once they are what it will find.
-                    let before = || pipe.parameters.clone();
-                    link.followup.told.get_or_insert_with(before);
                     Fate::Drop
                 };
-                pipe.parameters.update(body)?;
                 link.misread = misread(body).or(link.misread);
                 Ok(fate)
             }
