@@ -636,7 +636,7 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
         (
             "isolation.wellness",
             "seal_key_file = \"x\"",
-            "isolation.wellness.seal_key_file: has no meaning without seal",
+            "isolation.wellness.seal_key_file",
         ),
         (
             "isolation.wellness",

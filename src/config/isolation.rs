@@ -37,10 +37,12 @@ impl Isolations {
                         database,
                         setting,
                         seal,
+                        seal_key,
                     } => IsolationKind::Setting {
                         database: Arc::clone(database),
                         setting: Arc::clone(setting),
                         seal: seal.clone(),
+                        seal_key: seal_key.clone(),
                     },
                     Kind::Schema { role, .. } => IsolationKind::Schema {
                         per_tenant_role: role.is_some(),
@@ -66,6 +68,7 @@ pub(super) enum Kind {
         database: Arc<str>,
         setting: Arc<str>,
         seal: Seal,
+        seal_key: Option<SealKey>,
     },
     Schema {
         database: Arc<str>,
@@ -207,10 +210,13 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
         Word::Setting => {
             let setting = setting(&mut section);
             let seal = seal(&mut section);
+            let database = database_name(&database?)?;
+            let (seal, seal_key) = seal?;
             Some(Kind::Setting {
-                database: database_name(&database?)?,
+                database,
                 setting: setting?,
-                seal: seal?,
+                seal,
+                seal_key,
             })
         }
         Word::Schema => {
@@ -279,8 +285,8 @@ fn setting(section: &mut Section<'_>) -> Option<Arc<str>> {
     Some(Arc::from(name.to_ascii_lowercase()))
 }
 
-/// How the setting is sealed.
-fn seal(section: &mut Section<'_>) -> Option<Seal> {
+/// How the setting is sealed, and the key that it is or will be sealed with.
+fn seal(section: &mut Section<'_>) -> Option<(Seal, Option<SealKey>)> {
     #[derive(Clone, Copy, PartialEq)]
     enum Choice {
         Off,
@@ -307,9 +313,12 @@ fn seal(section: &mut Section<'_>) -> Option<Seal> {
         Some(entry) => entry.duration(SHORTEST_LIFETIME..=LONGEST_LIFETIME),
     };
     if choice? == Choice::Off {
-        let reason = "has no meaning without seal = \"token\" or \"carrier\"";
-        section.refuse("seal_key_file", reason);
-        return Some(Seal::Off);
+        let key = section.optional("seal_key_file").map(|entry| key(&entry));
+        return match key {
+            // The database can be made ready for a seal before it is switched on.
+            Some(key) => Some((Seal::Off, Some(SealKey::derive(&key?)))),
+            None => Some((Seal::Off, None)),
+        };
     }
     let entry = section.required(
         "seal_key_file",
@@ -317,10 +326,11 @@ fn seal(section: &mut Section<'_>) -> Option<Seal> {
          `openssl rand -hex 32`",
     )?;
     let key = SealKey::derive(&key(&entry)?);
-    Some(match choice? {
-        Choice::Token => Seal::Token(key, lifetime?),
-        Choice::Off | Choice::Carrier => Seal::Carrier(key),
-    })
+    let seal = match choice? {
+        Choice::Token => Seal::Token(key.clone(), lifetime?),
+        Choice::Off | Choice::Carrier => Seal::Carrier(key.clone()),
+    };
+    Some((seal, Some(key)))
 }
 
 /// PostgreSQL's `valid_custom_variable_name` (guc.c), for ASCII alone. Parts

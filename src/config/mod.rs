@@ -43,7 +43,9 @@ pub use sources::{EndSessions, Sources, SqlSource};
 
 use crate::guard;
 use crate::jwt::{Keys, Rules};
-use crate::tenant::{CertificateMap, Directory, IsolationName, Seal, ServerName, SharedTenant};
+use crate::tenant::{
+    CertificateMap, Directory, IsolationName, Seal, SealKey, ServerName, SharedTenant,
+};
 use aws_lc_rs::hmac;
 use logins::Accepted;
 use rustls::pki_types::TrustAnchor;
@@ -462,6 +464,9 @@ pub enum IsolationKind {
         setting: Arc<str>,
         /// What keeps clients from forging it.
         seal: Seal,
+        /// The key of `seal_key_file`: also where the seal is off, for `harden` to
+        /// make the database ready.
+        seal_key: Option<SealKey>,
     },
     /// By a schema of each tenant's own.
     Schema {

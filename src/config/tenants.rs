@@ -234,6 +234,7 @@ impl Filled<'_> {
                 database,
                 setting,
                 seal,
+                ..
             } => Placement {
                 endpoint: endpoint(Arc::clone(database)),
                 attachment: Attachment::Setting {
