@@ -341,6 +341,7 @@ db-name = "west"
         database: "wellness_corp_db".into(),
         setting: "session.current_organization_id".into(),
         seal: Seal::Off,
+        seal_key: None,
     };
     assert_eq!(kind("wellness"), unsealed);
     assert_eq!(

@@ -1079,3 +1079,46 @@ fn a_transaction_that_began_before_the_seal_is_waited_for() {
     let output = harden.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
 }
+
+#[test]
+fn a_sealed_database_before_a_proxy_without_a_seal_serves_nobody() {
+    let sealed = Sealed::new("carrier");
+    let bare = Sealed::with(
+        "off",
+        sealed.options.database.clone(),
+        sealed.key_file.clone(),
+    );
+    let proxy = bare.proxy();
+    let mut client = proxy.raw("innovate");
+    assert_eq!(client.value("SELECT count(*) FROM users"), "51");
+    assert!(!bare.check().contains("PGT308"));
+    sealed.harden(&[]);
+    let said = bare.check();
+    assert!(
+        said.contains("PGT308") && said.contains("public.users"),
+        "{said}"
+    );
+    // The proxy that runs finds out, and so does one that starts.
+    let line = proxy.wait_for_log("the tenants of the isolation are not served");
+    assert!(
+        line.contains("ERROR") && line.contains("seal_key_file"),
+        "{line}"
+    );
+    let parameters = [("user", "innovate"), ("database", &*bare.options.database)];
+    for proxy in [proxy, bare.proxy()] {
+        let error = Raw::log_in(proxy.port, &proxy.password, &parameters).unwrap_err();
+        assert_eq!(error.code(), "55000", "{error:?}");
+        assert!(error.message().contains("asks for a seal"), "{error:?}");
+    }
+    assert!(!client.until_closed().errors().is_empty());
+    // The tenants are back when the seal is off.
+    let proxy = bare.proxy();
+    sealed.harden(&["--unseal-all"]);
+    wait_until("the tenants are served", || {
+        Raw::log_in(proxy.port, &proxy.password, &parameters).is_ok()
+    });
+    assert_eq!(
+        proxy.raw("innovate").value("SELECT count(*) FROM users"),
+        "51"
+    );
+}

@@ -50,6 +50,7 @@ impl Isolations {
                     Kind::Database { .. } => IsolationKind::Database,
                 },
                 naming: plan.naming(),
+                allow_unprotected_role: plan.allow_unprotected_role,
             };
             (IsolationName::new(name), isolation)
         };
@@ -61,6 +62,7 @@ impl Isolations {
 pub(super) struct Plan {
     pub(super) server: ServerName,
     pub(super) kind: Kind,
+    pub(super) allow_unprotected_role: bool,
 }
 
 pub(super) enum Kind {
@@ -192,6 +194,10 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
         .required("server", "the NAME of a section [servers.NAME]")
         .and_then(|entry| servers.find(&entry));
     let database = section.required("database", "the name of the database");
+    let allow_unprotected_role = match section.optional("allow_unprotected_role") {
+        None => Some(false),
+        Some(entry) => entry.boolean(),
+    };
     for (key, owner) in KEYS_OF_ONE_KIND {
         match word {
             // Without a kind it is not known which keys are right.
@@ -236,6 +242,7 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
     Some(Plan {
         server: server?,
         kind: kind?,
+        allow_unprotected_role: allow_unprotected_role?,
     })
 }
 

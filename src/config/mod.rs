@@ -437,6 +437,9 @@ pub struct Isolation {
     pub server: ServerName,
     /// By what they are kept apart.
     pub kind: IsolationKind,
+    /// Whether they are served over a role that nothing keeps from other tenants'
+    /// rows: a superuser, one that bypasses row-level security, the tables' owner.
+    pub allow_unprotected_role: bool,
     /// How the schemas and roles of its tenants are called, in kind `schema`.
     pub naming: Option<Naming>,
 }

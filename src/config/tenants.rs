@@ -243,6 +243,7 @@ impl Filled<'_> {
                     seal: seal.clone(),
                 },
                 identity: Identity::Server,
+                allow_unprotected_role: plan.allow_unprotected_role,
             },
             Kind::Schema {
                 database,
@@ -262,6 +263,7 @@ impl Filled<'_> {
                         search_path: Arc::from(quoted.join(", ")),
                     },
                     identity: identity?,
+                    allow_unprotected_role: plan.allow_unprotected_role,
                 };
                 return Some((placement, schemas, own_schema(search_path)));
             }
@@ -271,6 +273,7 @@ impl Filled<'_> {
                     endpoint: endpoint(Arc::from(name)),
                     attachment: Attachment::Database,
                     identity: Identity::Server,
+                    allow_unprotected_role: plan.allow_unprotected_role,
                 }
             }
         };

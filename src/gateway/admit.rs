@@ -14,6 +14,7 @@ use crate::pool::Welcome;
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::protocol::startup::Startup;
+use crate::server::not_served;
 use crate::session::{Client, End, Membership, Parts, Registration, Session, Visitor, restricted};
 use crate::tenant::{Principal, Tenant};
 use crate::transport;
@@ -286,6 +287,9 @@ impl Door<'_> {
                 "This login is for the database \"{}\".",
                 endpoint.database
             )));
+        }
+        if let Some(unfit) = self.live.unfit(tenant) {
+            return Err(not_served(&unfit));
         }
         loop {
             let membership = self

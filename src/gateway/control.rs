@@ -75,6 +75,23 @@ impl Control {
         self.go_by(live);
     }
 
+    /// Ends the sessions of tenants that cannot be served any more, as soon as that is
+    /// found; for ever.
+    pub(super) async fn end_unfit(self) {
+        loop {
+            self.shared.catalogs.changed().await;
+            let control = self.clone();
+            let work = move || {
+                let _turn = control.turn.lock().unwrap_or_else(PoisonError::into_inner);
+                let live = control.shared.live.load_full();
+                let pools = &control.shared.pools;
+                let registry = &control.shared.registry;
+                registry.survey(|member| live.order(member, pools));
+            };
+            let _ = tokio::task::spawn_blocking(work).await;
+        }
+    }
+
     fn go_by(&self, live: Live) {
         let live = Arc::new(live);
         self.shared.live.store(live.clone());

@@ -117,8 +117,9 @@ impl Gateway {
             listeners,
             shared,
             workers,
-            control: _,
+            control,
         } = self;
+        let ending = tokio::spawn(control.end_unfit());
         let workers = Workers::start(workers, &shared, &stop)?;
         let sweeper = tokio::spawn(sweep(shared.clone()));
         let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
@@ -143,6 +144,7 @@ impl Gateway {
         sweeper.abort();
         watchdog.abort();
         reader.abort();
+        ending.abort();
         if drained {
             shared.pools.close().await;
         }

@@ -21,7 +21,7 @@ use crate::attach::{Parked, SessionSettings, base};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
-use crate::tenant::{Attachment, Endpoint, Identity, Placement, SharedTenant};
+use crate::tenant::{Attachment, Endpoint, Identity, Placement, SharedTenant, Vetting};
 use backoff::{Advice, Backoff, Failed};
 use queue::{Evicted, NotYet, Queue};
 use reclaim::Holder;
@@ -175,12 +175,14 @@ impl Pool {
     async fn open(&self, placement: &Placement) -> Result<Connection<Unbound>, Arc<ConnectError>> {
         let flavor = self.flavor(placement);
         let base = base(&placement.attachment, flavor.dedicated);
+        let vetting = Vetting::of(placement);
         let target = Target {
             server: &self.server,
             database: &self.endpoint.database,
             user: &flavor.user,
             password: flavor.password.as_ref().map(Secret::reveal),
             base: &base,
+            vetting: &vetting,
         };
         let deadline = Instant::now() + self.server.connect_timeout;
         loop {
@@ -194,6 +196,13 @@ impl Pool {
                     lock(&self.backoff).succeeded(&flavor.user);
                     lock(&self.welcomes).meet(connection.parameters());
                     return Ok(connection);
+                }
+                // Its login has succeeded, and the next may be of another isolation.
+                Err(error @ ConnectError::Unfit(_)) => {
+                    lock(&self.backoff).succeeded(&flavor.user);
+                    let failed = Failed::once(error);
+                    self.report(&flavor.user, &failed);
+                    return Err(failed.error);
                 }
                 Err(error) => {
                     let failed = lock(&self.backoff).failed(&flavor.user, error);

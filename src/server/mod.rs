@@ -9,9 +9,10 @@ mod connect;
 mod connection;
 mod prepared;
 mod secure;
+mod vet;
 
 pub(crate) use connect::{CancelConnection, dial};
-pub use connect::{ConnectError, Target, connect};
+pub use connect::{ConnectError, Target, connect, not_served};
 pub use connection::{BackendKey, Connection, ConnectionId, Parameters, Pipe, Unbound};
 pub use prepared::{Moment, Prepared, PreparedId, PreparedSet, Shape, StatementName};
 pub(crate) use secure::{Secured, secure};
