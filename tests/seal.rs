@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
-use testkit::{Answer, INNOVATE, Options, Proxy, Raw, SYNERGY, configuration, site, wait_until};
+use testkit::{
+    Answer, INNOVATE, Options, Proxy, Raw, SYNERGY, Site, configuration, site, wait_until,
+};
 
 const ALICE: &str = "alice@innovate.example";
 const BOB: &str = "bob@synergy.example";
@@ -993,7 +995,7 @@ impl Load {
 fn work(client: &mut Raw, id: &str, n: usize) {
     let whose = |table| format!("SELECT DISTINCT organization_id FROM {table}");
     let mut tables = ["users", "wellness_entries"];
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         tables.reverse();
     }
     client.run_ok("BEGIN");
@@ -1120,5 +1122,38 @@ fn a_sealed_database_before_a_proxy_without_a_seal_serves_nobody() {
     assert_eq!(
         proxy.raw("innovate").value("SELECT count(*) FROM users"),
         "51"
+    );
+}
+
+#[test]
+fn an_owner_is_told_that_the_carrier_is_not_for_it() {
+    let site = Site::start();
+    let database = site.fresh_database();
+    let key = site.write_new(".key", &random_hex(32).unwrap());
+    let options = Options {
+        database: database.clone(),
+        isolation: format!("seal = \"carrier\"\nseal_key_file = {key:?}"),
+        ..Options::default()
+    };
+    let config = site.write_new(".toml", &configuration(&site, &options));
+    site.sql(
+        &database,
+        "CREATE ROLE keeper LOGIN CREATEROLE PASSWORD 'k'; \
+         GRANT CREATE ON DATABASE wellness_corp_db TO keeper",
+    );
+    let url = format!(
+        "postgres://keeper:k@127.0.0.1:{}/{database}?sslmode=require",
+        site.cluster.port()
+    );
+    let output = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
+        .args(["harden", "--config"])
+        .arg(&config)
+        .args(["--apply", &url])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("Use seal = \"token\""),
+        "{said}"
     );
 }

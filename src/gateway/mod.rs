@@ -2,6 +2,7 @@
 
 mod admit;
 mod catalogs;
+mod changes;
 mod control;
 mod greeting;
 mod guards;
@@ -13,6 +14,7 @@ mod watchdog;
 mod watched;
 mod worker;
 
+pub use changes::{Changes, Difference};
 pub use control::Control;
 pub use stop::{Stop, StopHandle};
 

@@ -216,6 +216,32 @@ impl Pool {
         }
     }
 
+    /// What helps, where the configuration or `provision` does.
+    fn hint(&self, user: &str, error: &ConnectError) -> Option<String> {
+        let provision = |what: &str| Some(format!("`pgtenant provision` makes {what}"));
+        let server = &self.endpoint.server;
+        match error {
+            ConnectError::Refused(report) if report.sqlstate == "3D000" => {
+                provision("databases of tenants of kind \"database\"")
+            }
+            ConnectError::Refused(report)
+                if report.sqlstate.starts_with("28") && *user != *self.server.user =>
+            {
+                provision("the tenant's role, with the password that is derived for it")
+            }
+            ConnectError::Tls(reason) if reason.contains("UnknownIssuer") => Some(format!(
+                "servers.{server}.ca must have the authority of the server's certificate"
+            )),
+            ConnectError::Tls(reason) if reason.contains("NotValidForName") => Some(format!(
+                "servers.{server}.host must be a name in the server's certificate, or servers.{server}.tls = \"verify-ca\""
+            )),
+            ConnectError::Tls(_) => {
+                Some(format!("see servers.{server}.tls and servers.{server}.ca"))
+            }
+            _ => None,
+        }
+    }
+
     fn report(&self, user: &str, failed: &Failed) {
         tracing::warn!(
             target: "pgtenant::server",
@@ -223,6 +249,7 @@ impl Pool {
             database = %self.endpoint.database,
             user,
             error = %failed.error,
+            hint = self.hint(user, &failed.error),
             clients_told = failed.told,
             "cannot open a server connection"
         );

@@ -23,9 +23,9 @@ struct State {
 }
 
 impl Fitness {
-    pub(super) fn new(demands: Demands) -> Self {
+    pub(super) fn new(demands: &Demands) -> Self {
         let fitness = Self::default();
-        fitness.demand(&demands);
+        fitness.demand(demands);
         fitness
     }
 

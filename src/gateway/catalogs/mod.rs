@@ -74,7 +74,7 @@ impl Catalogs {
         let catalog = Catalog {
             server,
             relations: relations.clone(),
-            fitness: Arc::new(Fitness::new(state.demands.clone())),
+            fitness: Arc::new(Fitness::new(&state.demands)),
             reader: None,
         };
         state.databases.insert(endpoint.clone(), catalog);

@@ -61,9 +61,11 @@ pub(super) fn fill(piece: &str, hardening: &Hardening) -> String {
     let tables = hardening.tables.iter();
     let names = tables.flat_map(|(table, column)| [literal(table), literal(column)]);
     let extra = format!("ARRAY[{}]::text[]", names.collect::<Vec<_>>().join(", "));
+    let grants_parameter = matches!(hardening.seal, Seal::Carrier(_));
     let call = format!("{accessor}({}::text)", literal(&hardening.setting));
     fill_setting(piece, &hardening.setting)
         .replace("@policies@", &hardening.policies.to_string())
+        .replace("@grants_parameter@", &grants_parameter.to_string())
         .replace("@call@", &literal(&call))
         .replace("@least_version@", least)
         .replace("@least_release@", release)
