@@ -406,6 +406,7 @@ db-name = "west"
         database: "wellness_corp_db".into(),
         setting: "session.current_organization_id".into(),
         seal: Seal::Off,
+        seal_key: None,
     };
     assert_eq!(kind("wellness"), unsealed);
     assert_eq!(
@@ -711,7 +712,7 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
         (
             "isolation.wellness",
             "seal_key_file = \"x\"",
-            "isolation.wellness.seal_key_file: has no meaning without seal",
+            "isolation.wellness.seal_key_file",
         ),
         (
             "isolation.wellness",

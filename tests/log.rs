@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
-use testkit::{Options, Proxy};
+use testkit::{INNOVATE, Options, Proxy, Raw, site};
 
 /// More lines than may wait, and more than a pipe holds.
 const MANY: usize = 10_000;
@@ -65,4 +65,51 @@ fn a_pipe_that_nobody_reads_does_not_keep_it_from_ending() {
     let proxy = Proxy::start_logging_to(&Options::default(), Stdio::from(writer));
     use_it(&proxy);
     stop(proxy);
+}
+
+#[test]
+fn a_refused_login_is_logged_with_login_and_tenant_and_a_probe_is_no_warning() {
+    let proxy = Proxy::start(&Options {
+        log: "debug",
+        ..Options::default()
+    });
+    let refuse = |user: &str| {
+        let parameters = [("user", user), ("database", "x")];
+        assert!(Raw::log_in(proxy.port, "wrong", &parameters).is_err());
+    };
+    refuse("innovate");
+    let line = proxy.wait_for_log("login=\"innovate\"");
+    let tenant = format!("tenant=\"{INNOVATE}\"");
+    assert!(
+        line.contains("WARN") && line.contains("login_refused") && line.contains(&tenant),
+        "{line}"
+    );
+    refuse("nobody\n");
+    let line = proxy.wait_for_log("nobody");
+    assert!(!line.contains("tenant="), "{line}");
+    // A probe of the port.
+    drop(std::net::TcpStream::connect(("127.0.0.1", proxy.port)).unwrap());
+    let line = proxy.wait_for_log("the connection was lost");
+    assert!(
+        line.contains("DEBUG") && line.contains("login_refused"),
+        "{line}"
+    );
+    // pg_isready, which leaves when it is asked for a password.
+    let ready = std::process::Command::new(site().cluster.client_program("pg_isready"))
+        .args([
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "synergy",
+            "-p",
+            &proxy.port.to_string(),
+        ])
+        .status()
+        .unwrap();
+    assert!(ready.success());
+    let line = proxy.wait_for_log("login=\"synergy\"");
+    assert!(
+        line.contains("INFO") && line.contains("login_refused"),
+        "{line}"
+    );
 }

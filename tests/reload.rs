@@ -498,6 +498,27 @@ fn the_number_of_clients_can_change() {
     assert_eq!(log_in(&proxy, "innovate").err().unwrap().code(), "53300");
 }
 
+#[test]
+fn a_reload_tells_what_it_has_changed() {
+    let proxy = Proxy::start(&Options::default());
+    let before = original(&proxy);
+    change(&proxy, &before, INNOVATE, "max_clients = 7");
+    let line = proxy.wait_for_log("changed_tenants=");
+    assert!(line.contains(&format!("1 changed ({INNOVATE})")), "{line}");
+    assert!(!line.contains("changed_sections"), "{line}");
+    let changed = before
+        .replace("user = \"innovate\"", "user = \"renamed\"")
+        .replace("size = 10", "size = 9")
+        .replace("connect_timeout = \"5s\"", "connect_timeout = \"6s\"");
+    proxy.reload(|_| changed);
+    let line = proxy.wait_for_log("changed_sections=");
+    assert!(line.contains("servers.main, pool"), "{line}");
+    assert!(
+        line.contains("1 added (renamed), 1 removed (innovate)"),
+        "{line}"
+    );
+}
+
 // Servers and pools.
 
 #[test]

@@ -6,8 +6,13 @@ use pgtenant::tenant::{Claim, SealKey};
 use pgtenant::throwaway::{random_hex, wellness::SETTING};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
-use testkit::{Answer, INNOVATE, Options, Proxy, Raw, SYNERGY, configuration, site, wait_until};
+use testkit::{
+    Answer, INNOVATE, Options, Proxy, Raw, SYNERGY, Site, configuration, site, wait_until,
+};
 
 const ALICE: &str = "alice@innovate.example";
 const BOB: &str = "bob@synergy.example";
@@ -839,7 +844,316 @@ fn a_seal_needs_its_key_and_harden_a_seal() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains("isolation.setting.seal: is \"off\""),
+        said.contains("isolation.setting.seal_key_file: is missing"),
+        "{said}"
+    );
+    // Policies would hide all rows from a proxy that does not seal.
+    let off = Sealed::with("off", sealed.options.database.clone(), sealed.key_file);
+    for arguments in [&["--without-policies"][..], &["--seal", "token"]] {
+        let refused = off.try_harden(arguments);
+        assert_eq!(refused.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            said.contains("isolation.setting.seal: is \"off\"")
+                && said.contains("--without-policies"),
+            "{said}"
+        );
+    }
+    off.harden(&["--seal", "token", "--without-policies"]);
+}
+
+/// A table whose policy reads the setting through a function, and one whose policy
+/// does not read it at all.
+const INDIRECT: &str = "
+    CREATE FUNCTION whoami() RETURNS text STABLE LANGUAGE sql
+        RETURN current_setting('session.current_organization_id');
+    CREATE TABLE own (organization_id text, other text);
+    CREATE TABLE news (text text);
+    ALTER TABLE own ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE news ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY p ON own USING (organization_id = whoami());
+    CREATE POLICY p ON news USING (true);
+    GRANT SELECT, INSERT ON own, news TO wellness_app;";
+
+#[test]
+fn what_is_sealed_stays_sealed_until_it_is_asked_for() {
+    for seal in SEALS {
+        let sealed = Sealed::new(seal);
+        sealed.sql(INDIRECT);
+        let said = sealed.harden(&[]);
+        for (table, why) in [
+            ("own", "through the function public.whoami()"),
+            ("news", "by themselves"),
+        ] {
+            let unsealed = format!("public.{table} is NOT sealed");
+            let told = |line: &str| line.contains(&unsealed) && line.contains(why);
+            assert!(said.lines().any(told), "{said}");
+        }
+        let named = sealed.harden(&["--table", "public.own=organization_id"]);
+        assert!(named.contains("sealed public.own"), "{named}");
+        let first = sealed.state();
+        // The end of the way to another key.
+        let key = site().write_new(".key", &random_hex(32).unwrap());
+        sealed.harden(&["--rotate", key.to_str().unwrap()]);
+        let said = sealed.harden(&[]);
+        assert!(said.contains("sealed public.own"), "{said}");
+        assert_eq!(sealed.state(), first);
+        sealed.harden(&["--without-policies"]);
+        assert_eq!(sealed.state(), first);
+        // The column keeps its meaning under another name.
+        sealed.sql("ALTER TABLE own RENAME organization_id TO tenant");
+        let renamed = sealed.state();
+        sealed.harden(&[]);
+        assert_eq!(sealed.state(), renamed);
+        // Where its column cannot be told, a seal stays as it is.
+        sealed.sql(
+            "COMMENT ON POLICY pgtenant_seal ON own IS NULL;
+             ALTER POLICY tenant_isolation_policy ON users
+                USING (organization_id::text = whoami())",
+        );
+        let said = sealed.harden(&[]);
+        for table in ["own", "users"] {
+            let line = format!("sealed public.{table} (as it was before)");
+            assert!(said.contains(&line), "{said}");
+        }
+        // Also by a seal of the other kind.
+        let kind = if seal == "carrier" {
+            "token"
+        } else {
+            "carrier"
+        };
+        sealed.harden(&["--seal", kind]);
+        let accessor = |seal| match seal {
+            "carrier" => "pgtenant.tenant(",
+            _ => "pgtenant.tenant_of_token(",
+        };
+        let unlike = format!(
+            "SELECT count(*) FROM pg_policies WHERE policyname ~ 'pgtenant_seal' \
+             AND strpos(qual, '{}') = 0",
+            accessor(kind)
+        );
+        assert_eq!(sealed.sql(&unlike), "0");
+        sealed.harden(&[]);
+        let refused = sealed.try_harden(&["--unseal", "public.news"]);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains("public.news is not sealed"), "{said}");
+        let said = sealed.harden(&["--unseal", "public.own"]);
+        assert!(
+            said.contains("unsealed public.own") && !said.contains("users"),
+            "{said}"
+        );
+        let said = sealed.harden(&[]);
+        assert!(said.contains("public.own is NOT sealed"), "{said}");
+        let said = sealed.harden(&["--unseal-all"]);
+        assert!(said.contains("unsealed public.users"), "{said}");
+        let again = "unsealed public.wellness_entries: pgtenant harden would seal it again";
+        assert!(said.contains(again), "{said}");
+        let seals = "SELECT count(*) FROM pg_policies WHERE policyname ~ 'pgtenant_seal'";
+        assert_eq!(sealed.sql(seals), "0");
+        // The proxy goes on.
+        let proxy = sealed.proxy();
+        let mut client = proxy.raw("innovate");
+        assert_eq!(client.value("SELECT count(*) FROM wellness_entries"), "10");
+    }
+}
+
+/// Clients of two tenants that run transactions all the time.
+struct Load {
+    stop: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<usize>>,
+}
+
+impl Load {
+    fn start(proxy: &Proxy) -> Self {
+        let stop = Arc::<AtomicBool>::default();
+        let start = |n: usize| {
+            let (login, id) = [("innovate", INNOVATE), ("synergy", SYNERGY)][n % 2];
+            let (mut client, stop) = (proxy.raw(login), stop.clone());
+            std::thread::spawn(move || {
+                let mut transactions = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    work(&mut client, id, n);
+                    transactions += 1;
+                }
+                transactions
+            })
+        };
+        let clients = (0..6).map(start).collect();
+        Self { stop, clients }
+    }
+
+    /// Each of them has done something, and nothing of it has failed.
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            assert!(client.join().unwrap() > 0);
+        }
+    }
+}
+
+/// A transaction, which takes the tables in one order or the other.
+fn work(client: &mut Raw, id: &str, n: usize) {
+    let whose = |table| format!("SELECT DISTINCT organization_id FROM {table}");
+    let mut tables = ["users", "wellness_entries"];
+    if n.is_multiple_of(3) {
+        tables.reverse();
+    }
+    client.run_ok("BEGIN");
+    for table in tables {
+        let sql = whose(table);
+        let answer = match n % 2 {
+            0 => client.query(&sql),
+            _ => client.extended(&sql),
+        };
+        assert_eq!(answer.ok().column(), [id], "{table}");
+    }
+    // One of each tenant: several could wait for each other.
+    if n < 2 {
+        let done = client.run_ok("UPDATE wellness_entries SET value = value");
+        assert_ne!(done.commands(), ["UPDATE 0"]);
+    }
+    client.run_ok("COMMIT");
+    assert_eq!(client.run_ok(&whose("users")).column(), [id]);
+}
+
+#[test]
+fn a_seal_is_switched_on_and_off_under_load_with_one_file() {
+    for seal in SEALS {
+        // As an operator has it: not sealed, and opaque code refused.
+        let mut sealed = Sealed::new(seal);
+        sealed.options.isolation = String::new();
+        sealed.options.opaque = "reject";
+        sealed.options.size = 8;
+        let proxy = sealed.proxy();
+        sealed.config.clone_from(&proxy.config);
+        let key = format!("seal_key_file = {:?}\n", sealed.key_file);
+        let lines = |seal: &str| format!("{key}seal = {seal:?}\n");
+        let head = "[isolation.setting]\n";
+        let original = std::fs::read_to_string(&proxy.config).unwrap();
+        let change = |lines: &str| {
+            let text = original.replace(head, &format!("{head}{lines}"));
+            proxy.reload(|_| text);
+        };
+        let load = Load::start(&proxy);
+        change(&key);
+        sealed.harden(&["--seal", seal, "--without-policies"]);
+        change(&lines(seal));
+        let said = sealed.harden(&[]);
+        assert!(said.contains("sealed public.users"), "{said}");
+        load.stop();
+        let said = sealed.check();
+        assert!(
+            !said.contains("PGT306") && !said.contains("PGT307"),
+            "{said}"
+        );
+        let load = Load::start(&proxy);
+        // Another key.
+        let next = site().write_new(".key", &random_hex(32).unwrap());
+        sealed.harden(&["--rotate", next.to_str().unwrap()]);
+        change(&format!("seal_key_file = {next:?}\nseal = {seal:?}\n"));
+        sealed.harden(&[]);
+        // And off.
+        let key = format!("seal_key_file = {next:?}\n");
+        sealed.harden(&["--unseal-all"]);
+        change(&key);
+        sealed.harden(&["--undo"]);
+        change("");
+        load.stop();
+    }
+}
+
+#[test]
+fn a_transaction_that_began_before_the_seal_is_waited_for() {
+    let sealed = Sealed::new("token");
+    let bare = Proxy::start(&Options {
+        isolation: String::new(),
+        ..sealed.options.clone()
+    });
+    let mut client = bare.raw("innovate");
+    client.run_ok("BEGIN; SELECT 1");
+    let harden = sealed.start_harden(&[]);
+    // It waits, and has changed nothing.
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgtenant' \
+                 AND wait_event = 'PgSleep'";
+    wait_until("it waits", || sealed.sql(waits) == "1");
+    assert_eq!(client.value("SELECT count(*) FROM users"), "51");
+    client.run_ok("COMMIT");
+    let output = harden.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_sealed_database_before_a_proxy_without_a_seal_serves_nobody() {
+    let sealed = Sealed::new("carrier");
+    let bare = Sealed::with(
+        "off",
+        sealed.options.database.clone(),
+        sealed.key_file.clone(),
+    );
+    let proxy = bare.proxy();
+    let mut client = proxy.raw("innovate");
+    assert_eq!(client.value("SELECT count(*) FROM users"), "51");
+    assert!(!bare.check().contains("PGT313"));
+    sealed.harden(&[]);
+    let said = bare.check();
+    assert!(
+        said.contains("PGT313") && said.contains("public.users"),
+        "{said}"
+    );
+    // The proxy that runs finds out, and so does one that starts.
+    let line = proxy.wait_for_log("the tenants of the isolation are not served");
+    assert!(
+        line.contains("ERROR") && line.contains("seal_key_file"),
+        "{line}"
+    );
+    let parameters = [("user", "innovate"), ("database", &*bare.options.database)];
+    for proxy in [proxy, bare.proxy()] {
+        let error = Raw::log_in(proxy.port, &proxy.password, &parameters).unwrap_err();
+        assert_eq!(error.code(), "55000", "{error:?}");
+        assert!(error.message().contains("asks for a seal"), "{error:?}");
+    }
+    assert!(!client.until_closed().errors().is_empty());
+    // The tenants are back when the seal is off.
+    let proxy = bare.proxy();
+    sealed.harden(&["--unseal-all"]);
+    wait_until("the tenants are served", || {
+        Raw::log_in(proxy.port, &proxy.password, &parameters).is_ok()
+    });
+    assert_eq!(
+        proxy.raw("innovate").value("SELECT count(*) FROM users"),
+        "51"
+    );
+}
+
+#[test]
+fn an_owner_is_told_that_the_carrier_is_not_for_it() {
+    let site = Site::start();
+    let database = site.fresh_database();
+    let key = site.write_new(".key", &random_hex(32).unwrap());
+    let options = Options {
+        database: database.clone(),
+        isolation: format!("seal = \"carrier\"\nseal_key_file = {key:?}"),
+        ..Options::default()
+    };
+    let config = site.write_new(".toml", &configuration(&site, &options));
+    site.sql(
+        &database,
+        "CREATE ROLE keeper LOGIN CREATEROLE PASSWORD 'k'; \
+         GRANT CREATE ON DATABASE wellness_corp_db TO keeper",
+    );
+    let url = format!(
+        "postgres://keeper:k@127.0.0.1:{}/{database}?sslmode=require",
+        site.cluster.port()
+    );
+    let output = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
+        .args(["harden", "--config"])
+        .arg(&config)
+        .args(["--apply", &url])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("Use seal = \"token\""),
         "{said}"
     );
 }

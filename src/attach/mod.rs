@@ -37,6 +37,7 @@ pub use cleanup::{Cleanup, Parked, Random};
 pub use session_settings::SessionSettings;
 pub use userset::is_userset;
 
+use crate::protocol::ClientError;
 use crate::protocol::backend::{FrameError, Report, TransactionStatus};
 use crate::server::{Connection, Pipe};
 use crate::tenant::{Attachment, SharedTenant};
@@ -198,6 +199,16 @@ pub enum AttachError {
     /// nevertheless.
     #[error("{} ({})", .0.message, .0.sqlstate)]
     OwnSetting(Report),
+}
+
+/// What a client is told whose tenant could not be attached.
+#[must_use]
+pub fn not_attached() -> ClientError {
+    ClientError::fatal(
+        "08006",
+        "the tenant could not be attached to the server connection",
+    )
+    .hint("The log of pgtenant has the reason.")
 }
 
 impl Connection<Parked> {

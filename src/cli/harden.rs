@@ -3,7 +3,7 @@
 use super::{Failure, print};
 use pgtenant::config::{self, IsolationKind, Settings};
 use pgtenant::ops::sql_client::{Database, SqlClientError, Url};
-use pgtenant::ops::{Hardening, Undoing};
+use pgtenant::ops::{Hardening, Undoing, Unseal};
 use pgtenant::tenant::{IsolationName, Seal, SealKey};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,25 +18,35 @@ pub(super) struct Arguments {
     /// The isolation, if there are several of kind "setting"
     #[arg(long, value_name = "NAME")]
     isolation: Option<String>,
-    /// Another seal than the configuration's, with the same key
-    #[arg(long, value_enum, value_name = "KIND", conflicts_with = "undo")]
+    /// Another seal than the configuration's, with the same key; needed where that
+    /// is "off"
+    #[arg(long, value_enum, value_name = "KIND", conflicts_with_all = REMOVING)]
     seal: Option<SealKind>,
     /// A table whose policies do not read the setting themselves, and its column
     /// that holds the tenant; may be given several times
-    #[arg(long = "table", value_name = "SCHEMA.TABLE=COLUMN", value_parser = table, conflicts_with = "undo")]
+    #[arg(long = "table", value_name = "SCHEMA.TABLE=COLUMN", value_parser = table, conflicts_with_all = REMOVING)]
     tables: Vec<(String, String)>,
-    /// Make what the proxy needs, and seal no table yet
-    #[arg(long, conflicts_with_all = ["undo", "tables"])]
+    /// Make what the proxy needs, and seal no further table
+    #[arg(long, conflicts_with_all = ["undo", "unseal", "unseal_all", "tables"])]
     without_policies: bool,
     /// Let the key of this file be valid too, beside the configuration's
-    #[arg(long, value_name = "FILE", conflicts_with = "undo")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = REMOVING)]
     rotate: Option<PathBuf>,
-    /// Take the seal away
+    /// Take the seal off this table; may be given several times
+    #[arg(long, value_name = "SCHEMA.TABLE", value_parser = table_name, conflicts_with_all = ["undo", "unseal_all"])]
+    unseal: Vec<String>,
+    /// Take the seal off all tables; the proxy can go on to seal
+    #[arg(long, conflicts_with = "undo")]
+    unseal_all: bool,
+    /// Take all away: the proxy must not seal any more
     #[arg(long)]
     undo: bool,
     #[command(flatten)]
     output: Output,
 }
+
+/// The arguments that take a seal away.
+const REMOVING: [&str; 3] = ["undo", "unseal", "unseal_all"];
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
@@ -65,12 +75,31 @@ fn table(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn table_name(text: &str) -> Result<String, String> {
+    match text.split_once('.') {
+        Some((schema, table)) if !schema.is_empty() && !table.is_empty() => Ok(text.to_owned()),
+        _ => Err("must be SCHEMA.TABLE".to_owned()),
+    }
+}
+
+impl Arguments {
+    /// What loses its seal, if it is that what is asked for.
+    fn unseals(&self) -> Option<Unseal> {
+        match (self.undo, self.unseal_all, &*self.unseal) {
+            (true, ..) => Some(Unseal::Everything),
+            (false, true, _) => Some(Unseal::AllTables),
+            (false, false, []) => None,
+            (false, false, tables) => Some(Unseal::Tables(tables.to_vec())),
+        }
+    }
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = config::load(&arguments.config).map_err(Failure::configuration)?;
     let target = Target::find(&settings, arguments)?;
-    if arguments.undo {
+    if let Some(from) = arguments.unseals() {
         let setting = target.setting;
-        let undoing = Undoing { setting };
+        let undoing = Undoing { setting, from };
         let Some(url) = &arguments.output.apply else {
             return print(undoing.script());
         };
@@ -93,6 +122,7 @@ struct Target {
     database: Arc<str>,
     setting: Arc<str>,
     seal: Seal,
+    key: Option<SealKey>,
     role: Arc<str>,
 }
 
@@ -104,6 +134,7 @@ impl Target {
                 database,
                 setting,
                 seal,
+                seal_key,
             } = &isolation.kind
             else {
                 return None;
@@ -113,6 +144,7 @@ impl Target {
                 database: database.clone(),
                 setting: setting.clone(),
                 seal: seal.clone(),
+                key: seal_key.clone(),
                 role: settings.servers.get(&isolation.server)?.user.clone(),
             })
         });
@@ -135,20 +167,38 @@ impl Target {
 }
 
 fn hardening(target: &Target, arguments: &Arguments) -> Result<Hardening, Failure> {
-    let Some(key) = target.seal.key().cloned() else {
-        return Err(Failure::configuration(format!(
-            "{}: isolation.{}.seal: is \"off\": set it to \"carrier\" or \"token\", with a \
-             `seal_key_file`",
+    let wrong = |reason: &str| {
+        Failure::configuration(format!(
+            "{}: isolation.{}.{reason}",
             arguments.config.display(),
             target.name
-        )));
+        ))
+    };
+    let is_off = target.seal == Seal::Off;
+    let Some(key) = target.key.clone() else {
+        return Err(wrong(
+            "seal_key_file: is missing: make a key with `openssl rand -hex 32`; `seal` may stay \
+             \"off\" until the database is ready",
+        ));
     };
     let seal = match arguments.seal {
+        None if is_off => {
+            return Err(wrong(
+                "seal: is \"off\": make the database ready with `--seal carrier` or `--seal token`, \
+                 and `--without-policies`",
+            ));
+        }
         None => target.seal.clone(),
         Some(SealKind::Carrier) => Seal::Carrier(key),
         // What the database is given does not depend on the lifetime.
         Some(SealKind::Token) => Seal::Token(key, Duration::ZERO),
     };
+    if is_off && !arguments.without_policies {
+        return Err(wrong(
+            "seal: is \"off\": the tenants of a proxy that does not seal would see no rows; first \
+             run this with `--without-policies`, then change `seal`, then run it without",
+        ));
+    }
     let other_key = arguments.rotate.as_deref().map(read_key).transpose()?;
     Ok(Hardening {
         setting: target.setting.clone(),

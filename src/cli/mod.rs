@@ -85,10 +85,15 @@ enum Command {
     /// every table whose policies read the setting. What is there stays as it is.
     /// Runs in one transaction, can be repeated and undone.
     ///
-    /// Without a pause for clients: first `harden --without-policies`, then restart
-    /// the proxy with the seal in its configuration, then `harden`. To change the
-    /// key: first `harden --rotate NEW_KEY_FILE`, then restart the proxy with the new
-    /// key's file in its configuration, then `harden`, which forgets the old key.
+    /// What is sealed stays sealed until it is asked for: `--unseal SCHEMA.TABLE`,
+    /// `--unseal-all`, `--undo`.
+    ///
+    /// To switch it on without a pause for clients: `seal_key_file` in the
+    /// configuration, `harden --seal KIND --without-policies`, `seal = KIND` in the
+    /// configuration, `harden`. To switch it off: `harden --unseal-all`,
+    /// `seal = "off"`, `harden --undo`. To change the key: `harden --rotate
+    /// NEW_KEY_FILE`, the new `seal_key_file` in the configuration, `harden`, which
+    /// forgets the old key.
     Harden(harden::Arguments),
     /// Make what tenants need in PostgreSQL: schema or database, role, tables
     ///

@@ -2,7 +2,7 @@
 
 use pgtenant::config::{self, Files, Problems, Settings};
 use pgtenant::directory::{Follower, Watch};
-use pgtenant::gateway::Control;
+use pgtenant::gateway::{Control, Difference};
 use pgtenant::tenant::Directory;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -123,11 +123,22 @@ fn go_by(settings: Settings, control: &Control) -> bool {
     let directory = &settings.directory;
     let (tenants, logins) = (directory.tenants().count(), directory.len());
     match control.reload(settings) {
-        Ok(waiting) => {
+        Ok((waiting, changes)) => {
             for key in waiting {
                 warn!(target: "pgtenant::reload", key, "the new value waits for a restart");
             }
-            info!(target: "pgtenant::reload", tenants, logins, "reloaded");
+            let told =
+                |difference: &Difference| (!difference.is_empty()).then(|| difference.to_string());
+            let sections = (!changes.sections.is_empty()).then(|| changes.sections.join(", "));
+            info!(
+                target: "pgtenant::reload",
+                tenants,
+                logins,
+                changed_tenants = told(&changes.tenants),
+                changed_logins = told(&changes.logins),
+                changed_sections = sections,
+                "reloaded",
+            );
             true
         }
         Err(failed) => {

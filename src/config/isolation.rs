@@ -38,10 +38,12 @@ impl Isolations {
                         database,
                         setting,
                         seal,
+                        seal_key,
                     } => IsolationKind::Setting {
                         database: Arc::clone(database),
                         setting: Arc::clone(setting),
                         seal: seal.clone(),
+                        seal_key: seal_key.clone(),
                     },
                     Kind::Schema { role, .. } => IsolationKind::Schema {
                         per_tenant_role: role.is_some(),
@@ -54,6 +56,7 @@ impl Isolations {
                     channels: plan.channels.unwrap_or(guard.channels),
                     ..guard
                 },
+                allow_unprotected_role: plan.allow_unprotected_role,
             };
             (IsolationName::new(name), isolation)
         };
@@ -70,6 +73,7 @@ pub(super) struct Plan {
     pub(super) channels: Option<Permission>,
     /// Other names by which clients may ask for the database.
     pub(super) aliases: Vec<Template>,
+    pub(super) allow_unprotected_role: bool,
 }
 
 pub(super) enum Kind {
@@ -77,6 +81,7 @@ pub(super) enum Kind {
         database: Arc<str>,
         setting: Arc<str>,
         seal: Seal,
+        seal_key: Option<SealKey>,
     },
     Schema {
         database: Arc<str>,
@@ -201,6 +206,10 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
         .required("server", "the NAME of a section [servers.NAME]")
         .and_then(|entry| servers.find(&entry));
     let database = section.required("database", "the name of the database");
+    let allow_unprotected_role = match section.optional("allow_unprotected_role") {
+        None => Some(false),
+        Some(entry) => entry.boolean(),
+    };
     for (key, owner) in KEYS_OF_ONE_KIND {
         match word {
             // Without a kind it is not known which keys are right.
@@ -219,10 +228,13 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
         Word::Setting => {
             let setting = setting(&mut section);
             let seal = seal(&mut section);
+            let database = database_name(&database?)?;
+            let (seal, seal_key) = seal?;
             Some(Kind::Setting {
-                database: database_name(&database?)?,
+                database,
                 setting: setting?,
-                seal: seal?,
+                seal,
+                seal_key,
             })
         }
         Word::Schema => {
@@ -248,6 +260,7 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
         opaque,
         channels,
         aliases: aliases?,
+        allow_unprotected_role: allow_unprotected_role?,
     })
 }
 
@@ -307,8 +320,8 @@ fn setting(section: &mut Section<'_>) -> Option<Arc<str>> {
     Some(Arc::from(name.to_ascii_lowercase()))
 }
 
-/// How the setting is sealed.
-fn seal(section: &mut Section<'_>) -> Option<Seal> {
+/// How the setting is sealed, and the key that it is or will be sealed with.
+fn seal(section: &mut Section<'_>) -> Option<(Seal, Option<SealKey>)> {
     #[derive(Clone, Copy, PartialEq)]
     enum Choice {
         Off,
@@ -335,9 +348,12 @@ fn seal(section: &mut Section<'_>) -> Option<Seal> {
         Some(entry) => entry.duration(SHORTEST_LIFETIME..=LONGEST_LIFETIME),
     };
     if choice? == Choice::Off {
-        let reason = "has no meaning without seal = \"token\" or \"carrier\"";
-        section.refuse("seal_key_file", reason);
-        return Some(Seal::Off);
+        let key = section.optional("seal_key_file").map(|entry| key(&entry));
+        return match key {
+            // The database can be made ready for a seal before it is switched on.
+            Some(key) => Some((Seal::Off, Some(SealKey::derive(&key?)))),
+            None => Some((Seal::Off, None)),
+        };
     }
     let entry = section.required(
         "seal_key_file",
@@ -345,10 +361,11 @@ fn seal(section: &mut Section<'_>) -> Option<Seal> {
          `openssl rand -hex 32`",
     )?;
     let key = SealKey::derive(&key(&entry)?);
-    Some(match choice? {
-        Choice::Token => Seal::Token(key, lifetime?),
-        Choice::Off | Choice::Carrier => Seal::Carrier(key),
-    })
+    let seal = match choice? {
+        Choice::Token => Seal::Token(key.clone(), lifetime?),
+        Choice::Off | Choice::Carrier => Seal::Carrier(key.clone()),
+    };
+    Some((seal, Some(key)))
 }
 
 /// PostgreSQL's `valid_custom_variable_name` (guc.c), for ASCII alone. Parts

@@ -44,7 +44,7 @@ pub use sources::{EndSessions, Sources, SqlSource};
 use crate::guard;
 use crate::jwt::{Keys, Rules};
 use crate::tenant::{
-    Attachment, CertificateMap, Directory, IsolationName, Seal, ServerName, SharedTenant,
+    Attachment, CertificateMap, Directory, IsolationName, Seal, SealKey, ServerName, SharedTenant,
 };
 use aws_lc_rs::hmac;
 use logins::Accepted;
@@ -484,6 +484,9 @@ pub struct Isolation {
     pub server: ServerName,
     /// By what they are kept apart.
     pub kind: IsolationKind,
+    /// Whether they are served over a role that nothing keeps from other tenants'
+    /// rows: a superuser, one that bypasses row-level security, the tables' owner.
+    pub allow_unprotected_role: bool,
     /// How the schemas and roles of its tenants are called, in kind `schema`.
     pub naming: Option<Naming>,
     /// What its tenants' clients may send: `[guard]`, with its own `opaque` and
@@ -514,6 +517,9 @@ pub enum IsolationKind {
         setting: Arc<str>,
         /// What keeps clients from forging it.
         seal: Seal,
+        /// The key of `seal_key_file`: also where the seal is off, for `harden` to
+        /// make the database ready.
+        seal_key: Option<SealKey>,
     },
     /// By a schema of each tenant's own.
     Schema {

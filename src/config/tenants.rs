@@ -237,6 +237,7 @@ impl Filled<'_> {
                 database,
                 setting,
                 seal,
+                ..
             } => Placement {
                 endpoint: endpoint(Arc::clone(database)),
                 attachment: Attachment::Setting {
@@ -245,6 +246,7 @@ impl Filled<'_> {
                     seal: seal.clone(),
                 },
                 identity: Identity::Server,
+                allow_unprotected_role: plan.allow_unprotected_role,
             },
             Kind::Schema {
                 database,
@@ -264,6 +266,7 @@ impl Filled<'_> {
                         search_path: Arc::from(quoted.join(", ")),
                     },
                     identity: identity?,
+                    allow_unprotected_role: plan.allow_unprotected_role,
                 };
                 return Some((placement, schemas, own_schema(search_path)));
             }
@@ -273,6 +276,7 @@ impl Filled<'_> {
                     endpoint: endpoint(Arc::from(name)),
                     attachment: Attachment::Database,
                     identity: Identity::Server,
+                    allow_unprotected_role: plan.allow_unprotected_role,
                 }
             }
         };

@@ -14,15 +14,16 @@ use crate::pool::Welcome;
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::protocol::startup::Startup;
+use crate::server::not_served;
 use crate::session::{Client, End, Membership, Parts, Registration, Session, Visitor, restricted};
-use crate::tenant::{Principal, Tenant};
+use crate::tenant::{Directory, Principal, Tenant, TenantId};
 use crate::transport;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// A client that has connected.
 #[derive(Debug)]
@@ -49,19 +50,20 @@ pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) {
         let deadline = shared.live.load().listen.login_timeout;
         let arrived = Arrived::new(newcomer.stream, Instant::now() + deadline);
         let error = LoginError::told(too_many_of_address());
-        refused(address, &error);
+        refused(address, &Known::default(), &error);
         Box::pin(arrived.turn_away(&error)).await;
         return;
     };
     // Boxed: what a login needs is gone once it is over.
-    let login = Box::pin(log_in(newcomer, &shared));
+    let mut known = Known::default();
+    let login = Box::pin(log_in(newcomer, &shared, &mut known));
     let outcome = login.await;
     drop(progress);
     let session = match outcome {
         Ok(Some(session)) => session,
         Ok(None) => return,
         Err((wire, error)) => {
-            refused(address, &error);
+            refused(address, &known, &error);
             if let Some(wire) = wire {
                 Box::pin(wire.refuse(&error)).await;
             }
@@ -91,8 +93,51 @@ pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) {
     info!(target: "pgtenant::audit", parent: span.get(), event = "logout", reason = %end);
 }
 
-fn refused(address: SocketAddr, error: &LoginError) {
-    warn!(target: "pgtenant::audit", event = "login_refused", client = %address, reason = %error);
+/// What is known of a client that is not in yet.
+#[derive(Debug, Default)]
+struct Known {
+    /// The user name that it asks for, fit to be shown.
+    login: Option<String>,
+    /// The tenant of that login, or of what it has proved itself with.
+    tenant: Option<TenantId>,
+}
+
+impl Known {
+    /// The most letters of a name that a stranger sends.
+    const MOST: usize = 100;
+
+    fn introduce(&mut self, startup: &Startup, directory: &Directory) {
+        let Some(user) = parameter(startup, "user") else {
+            return;
+        };
+        let shown = user.chars().take(Self::MOST);
+        self.login = Some(shown.flat_map(char::escape_debug).collect());
+        let listed = directory.find(user);
+        self.tenant = listed.map(|login| login.principal.tenant.id.clone());
+    }
+
+    fn prove(&mut self, principal: &Principal) {
+        self.login = Some(principal.login.as_str().escape_debug().collect());
+        self.tenant = Some(principal.tenant.id.clone());
+    }
+}
+
+/// A refusal is a warning. A client that has left by itself, such as a probe of the
+/// port or `pg_isready`, is none.
+fn refused(address: SocketAddr, known: &Known, error: &LoginError) {
+    let login = known.login.as_deref();
+    let tenant = known.tenant.as_ref().map(TenantId::as_str);
+    match error {
+        LoginError::Lost(_) if login.is_none() => {
+            debug!(target: "pgtenant::audit", event = "login_refused", client = %address, reason = %error);
+        }
+        LoginError::Lost(_) | LoginError::Left(_) => {
+            info!(target: "pgtenant::audit", event = "login_refused", login, tenant, client = %address, reason = %error);
+        }
+        _ => {
+            warn!(target: "pgtenant::audit", event = "login_refused", login, tenant, client = %address, reason = %error);
+        }
+    }
 }
 
 struct Admitted {
@@ -101,7 +146,11 @@ struct Admitted {
     seat: Seat,
 }
 
-async fn log_in(newcomer: Newcomer, shared: &Arc<Shared>) -> Result<Option<Admitted>, Failed> {
+async fn log_in(
+    newcomer: Newcomer,
+    shared: &Arc<Shared>,
+    known: &mut Known,
+) -> Result<Option<Admitted>, Failed> {
     let live = shared.live.load_full();
     let deadline = Instant::now() + live.listen.login_timeout;
     let arrived = Arrived::new(newcomer.stream, deadline);
@@ -123,6 +172,7 @@ async fn log_in(newcomer: Newcomer, shared: &Arc<Shared>) -> Result<Option<Admit
             return Ok(None);
         }
     };
+    known.introduce(&introduced.startup, &live.directory);
     if !newcomer.has_place {
         let error = LoginError::told(too_many_clients());
         return Err((Some(Box::new(introduced.wire)), error));
@@ -135,6 +185,7 @@ async fn log_in(newcomer: Newcomer, shared: &Arc<Shared>) -> Result<Option<Admit
         .authenticator
         .authenticate(introduced, &live.directory, peer)
         .await?;
+    known.prove(&authenticated.proven.principal);
     let door = Door {
         live: &live,
         shared,
@@ -279,6 +330,9 @@ impl Door<'_> {
             && !tenant.has_database(asked)
         {
             return Err(no_such_database(tenant, asked));
+        }
+        if let Some(unfit) = self.live.unfit(tenant) {
+            return Err(not_served(&unfit));
         }
         loop {
             let membership = self

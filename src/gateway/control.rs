@@ -1,6 +1,7 @@
 //! Changing the running proxy.
 
 use super::Shared;
+use super::changes::{Changes, Sections};
 use super::expiry;
 use super::live::{Live, pool_settings};
 use crate::config::{Log, Settings};
@@ -14,8 +15,8 @@ pub struct Control {
     shared: Arc<Shared>,
     /// What the process was started with and cannot change.
     started: Arc<Started>,
-    /// One change at a time.
-    turn: Arc<Mutex<()>>,
+    /// One change at a time; with what the last one has led to.
+    turn: Arc<Mutex<Sections>>,
 }
 
 /// What needs a restart to change.
@@ -35,24 +36,30 @@ impl Control {
                 mode: settings.pool.mode,
                 log: settings.log.clone(),
             }),
-            turn: Arc::default(),
+            turn: Arc::new(Mutex::new(Sections::of(settings))),
         }
     }
 
     /// Goes by other settings from now on: new clients at once, sessions from
     /// their next transaction on. Returns the keys whose new values wait for a
-    /// restart.
+    /// restart, and what has changed.
     ///
     /// # Errors
     /// If the system has no randomness; then nothing has changed.
-    pub fn reload(&self, mut settings: Settings) -> io::Result<Vec<&'static str>> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn reload(&self, mut settings: Settings) -> io::Result<(Vec<&'static str>, Changes)> {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = self.started.differing(&settings);
         settings.listen.workers = self.started.listen.workers;
         settings.pool.mode = self.started.mode;
         let before = self.shared.live.load_full();
         let mut live = Live::new(&mut settings, Some(&before), &self.shared.catalogs)?;
         Arc::make_mut(&mut live.directory).keep_unchanged(&before.directory);
+        let sections = Sections::of(&settings);
+        let changes = Changes {
+            sections: turn.differing(&sections),
+            ..Changes::of_directory(&before.directory, &live.directory)
+        };
+        *turn = sections;
         self.shared.places.set_most(live.listen.max_clients);
         self.shared.throttle.configure(settings.throttle);
         let catalogs = &self.shared.catalogs;
@@ -65,7 +72,7 @@ impl Control {
         for pool in retired {
             pool.retire();
         }
-        Ok(waiting)
+        Ok((waiting, changes))
     }
 
     /// Replaces every server connection, each as soon as nobody uses it.
@@ -80,6 +87,23 @@ impl Control {
         directory.keep_unchanged(&live.directory);
         live.directory = Arc::new(directory);
         self.go_by(live);
+    }
+
+    /// Ends the sessions of tenants that cannot be served any more, as soon as that is
+    /// found; for ever.
+    pub(super) async fn end_unfit(self) {
+        loop {
+            self.shared.catalogs.changed().await;
+            let control = self.clone();
+            let work = move || {
+                let _turn = control.turn.lock().unwrap_or_else(PoisonError::into_inner);
+                let live = control.shared.live.load_full();
+                let pools = &control.shared.pools;
+                let registry = &control.shared.registry;
+                registry.survey(|member| live.order(member, pools));
+            };
+            let _ = tokio::task::spawn_blocking(work).await;
+        }
     }
 
     fn go_by(&self, live: Live) {

@@ -1,6 +1,6 @@
 //! What a client is told of the server at login.
 
-use crate::attach::{AttachError, Cleanup, Random, SessionSettings};
+use crate::attach::{self, AttachError, Cleanup, Random, SessionSettings};
 use crate::pool::{CheckoutError, Pool, Welcome, WelcomeKey};
 use crate::protocol::ClientError;
 use crate::protocol::backend::TransactionStatus;
@@ -55,11 +55,7 @@ fn not_attached(tenant: &SharedTenant, error: AttachError) -> ClientError {
         return ClientError::fatal("22023", report.message);
     }
     warn!(target: "pgtenant::server", tenant = %tenant.id, %error, "cannot attach the tenant");
-    ClientError::fatal(
-        "08006",
-        "the tenant could not be attached to the server connection",
-    )
-    .hint("The log of pgtenant has the reason.")
+    attach::not_attached()
 }
 
 enum Failure {

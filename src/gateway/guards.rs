@@ -2,7 +2,7 @@
 
 use super::catalogs::Catalogs;
 use crate::guard::{Guard, Policy};
-use crate::tenant::{Endpoint, IsolationName, Restrictions, Tenant};
+use crate::tenant::{Endpoint, IsolationName, Restrictions, Tenant, Unfit};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -50,6 +50,12 @@ impl Guards {
     /// What they are made from.
     pub(super) fn policies(&self) -> &Policies {
         &self.policies
+    }
+
+    /// Why a tenant cannot be served over the role of its connections, as far as it
+    /// is known.
+    pub(super) fn unfit(&self, tenant: &Tenant) -> Option<Unfit> {
+        self.catalogs.unfit(tenant)
     }
 
     /// The guard for a tenant's clients; `None` if its isolation or its server is

@@ -9,7 +9,7 @@ use crate::guard::{Own, Permission, Policy};
 use crate::login::Authenticator;
 use crate::pool::Pools;
 use crate::session::{Ending, Member, Membership, Order, When};
-use crate::tenant::{Directory, IsolationName, Seal, SharedTenant, Standing};
+use crate::tenant::{Directory, IsolationName, Seal, SharedTenant, Standing, Tenant, Unfit};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -82,6 +82,11 @@ impl Live {
         })
     }
 
+    /// Why the tenant cannot be served, as far as it is known.
+    pub(super) fn unfit(&self, tenant: &Tenant) -> Option<Unfit> {
+        self.guards.first()?.unfit(tenant)
+    }
+
     /// What a session is to be told, if what it goes by is not so any more.
     pub(super) fn order(&self, member: &Member<'_>, pools: &Pools) -> Option<Order> {
         let end = |ending| Some(Order::End(ending, self.end_sessions));
@@ -103,6 +108,9 @@ impl Live {
         }
         if !tenant.limits.allow(member.visitor.address) {
             return end(Ending::Address);
+        }
+        if self.unfit(tenant).is_some() {
+            return Some(Order::End(Ending::Unfit, When::Now));
         }
         match self.membership(tenant, member.visitor.worker, pools) {
             Some(membership) if membership.is(member.membership) => None,

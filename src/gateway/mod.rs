@@ -2,6 +2,7 @@
 
 mod admit;
 mod catalogs;
+mod changes;
 mod control;
 mod expiry;
 mod greeting;
@@ -14,6 +15,7 @@ mod watchdog;
 mod watched;
 mod worker;
 
+pub use changes::{Changes, Difference};
 pub use control::Control;
 pub use stop::{Stop, StopHandle};
 
@@ -118,8 +120,9 @@ impl Gateway {
             listeners,
             shared,
             workers,
-            control: _,
+            control,
         } = self;
+        let ending = tokio::spawn(control.end_unfit());
         let workers = Workers::start(workers, &shared, &stop)?;
         let sweeper = tokio::spawn(sweep(shared.clone()));
         let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
@@ -146,6 +149,7 @@ impl Gateway {
         watchdog.abort();
         expiry.abort();
         reader.abort();
+        ending.abort();
         if drained {
             shared.pools.close().await;
         }

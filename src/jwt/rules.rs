@@ -118,7 +118,7 @@ impl Rules {
 
     fn claims(&self, claims: &Map<String, Value>) -> Result<Claims, Refusal> {
         Ok(Claims {
-            tenant: self.tenant.text_in(claims)?.to_owned(),
+            tenant: self.tenant.id_in(claims)?,
             user: self.user.text_in(claims)?.to_owned(),
             expires: expiry(claims)?.and_then(|exp| exp.checked_add(self.leeway)),
         })
@@ -181,14 +181,29 @@ impl ClaimPath {
         !self.0.is_empty() && self.0.iter().all(|name| !name.is_empty())
     }
 
-    /// The text there.
-    fn text_in<'c>(&self, claims: &'c Map<String, Value>) -> Result<&'c str, Refusal> {
+    /// The value there.
+    fn value_in<'c>(&self, claims: &'c Map<String, Value>) -> Result<&'c Value, Refusal> {
         let missing = || Refusal::NoClaim(self.to_string());
         let (first, rest) = self.0.split_first().ok_or_else(missing)?;
         let mut value = claims.get(first).ok_or_else(missing)?;
         for name in rest {
             value = value.get(name).ok_or_else(missing)?;
         }
+        Ok(value)
+    }
+
+    /// The text there, or the digits of a whole number: only what is written as
+    /// such, in JSON's one way, and fits into 64 bits.
+    fn id_in(&self, claims: &Map<String, Value>) -> Result<String, Refusal> {
+        match self.value_in(claims)? {
+            Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
+            _ => self.text_in(claims).map(str::to_owned),
+        }
+    }
+
+    /// The text there.
+    fn text_in<'c>(&self, claims: &'c Map<String, Value>) -> Result<&'c str, Refusal> {
+        let value = self.value_in(claims)?;
         let usable = |text: &&str| {
             !text.is_empty() && text.len() <= MAX_CLAIM && !text.contains(char::is_control)
         };

@@ -6,4 +6,4 @@ mod harden;
 pub mod provision;
 pub mod sql_client;
 
-pub use harden::{Hardening, Undoing};
+pub use harden::{Hardening, Undoing, Unseal};

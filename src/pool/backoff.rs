@@ -51,6 +51,17 @@ pub(super) struct Failed {
     pub(super) error: Arc<ConnectError>,
 }
 
+impl Failed {
+    /// One that others need not be told of.
+    pub(super) fn once(error: ConnectError) -> Self {
+        Self {
+            pause: Duration::ZERO,
+            told: 0,
+            error: Arc::new(error),
+        }
+    }
+}
+
 impl Backoff {
     /// What to do now. While the server refuses the role, one at a time tries.
     pub(super) fn advise(&mut self, role: &str) -> Advice {

@@ -21,7 +21,7 @@ use crate::attach::{Parked, SessionSettings, base};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
-use crate::tenant::{Attachment, Endpoint, Identity, Placement, SharedTenant};
+use crate::tenant::{Attachment, Endpoint, Identity, Placement, SharedTenant, Vetting};
 use backoff::{Advice, Backoff, Failed};
 use queue::{Claim, Evicted, NotYet, Queue};
 use reclaim::Holder;
@@ -175,12 +175,14 @@ impl Pool {
     async fn open(&self, placement: &Placement) -> Result<Connection<Unbound>, Arc<ConnectError>> {
         let flavor = self.flavor(placement);
         let base = base(&placement.attachment, flavor.dedicated);
+        let vetting = Vetting::of(placement);
         let target = Target {
             server: &self.server,
             database: &self.endpoint.database,
             user: &flavor.user,
             password: flavor.password.as_ref().map(Secret::reveal),
             base: &base,
+            vetting: &vetting,
         };
         let deadline = Instant::now() + self.server.connect_timeout;
         loop {
@@ -197,6 +199,13 @@ impl Pool {
                     lock(&self.welcomes).meet(&new);
                     return Ok(connection);
                 }
+                // Its login has succeeded, and the next may be of another isolation.
+                Err(error @ ConnectError::Unfit(_)) => {
+                    lock(&self.backoff).succeeded(&flavor.user);
+                    let failed = Failed::once(error);
+                    self.report(&flavor.user, &failed);
+                    return Err(failed.error);
+                }
                 Err(error) => {
                     let failed = lock(&self.backoff).failed(&flavor.user, error);
                     self.report(&flavor.user, &failed);
@@ -209,6 +218,32 @@ impl Pool {
         }
     }
 
+    /// What helps, where the configuration or `provision` does.
+    fn hint(&self, user: &str, error: &ConnectError) -> Option<String> {
+        let provision = |what: &str| Some(format!("`pgtenant provision` makes {what}"));
+        let server = &self.endpoint.server;
+        match error {
+            ConnectError::Refused(report) if report.sqlstate == "3D000" => {
+                provision("databases of tenants of kind \"database\"")
+            }
+            ConnectError::Refused(report)
+                if report.sqlstate.starts_with("28") && *user != *self.server.user =>
+            {
+                provision("the tenant's role, with the password that is derived for it")
+            }
+            ConnectError::Tls(reason) if reason.contains("UnknownIssuer") => Some(format!(
+                "servers.{server}.ca must have the authority of the server's certificate"
+            )),
+            ConnectError::Tls(reason) if reason.contains("NotValidForName") => Some(format!(
+                "servers.{server}.host must be a name in the server's certificate, or servers.{server}.tls = \"verify-ca\""
+            )),
+            ConnectError::Tls(_) => {
+                Some(format!("see servers.{server}.tls and servers.{server}.ca"))
+            }
+            _ => None,
+        }
+    }
+
     fn report(&self, user: &str, failed: &Failed) {
         tracing::warn!(
             target: "pgtenant::server",
@@ -216,6 +251,7 @@ impl Pool {
             database = %self.endpoint.database,
             user,
             error = %failed.error,
+            hint = self.hint(user, &failed.error),
             clients_told = failed.told,
             "cannot open a server connection"
         );

@@ -33,8 +33,8 @@ pub(super) async fn authenticate(
     login.finish(target).await
 }
 
-struct Login {
-    transport: Transport,
+pub(super) struct Login {
+    pub(super) transport: Transport,
     input: Buffer,
     end_point: Option<Vec<u8>>,
 }
@@ -153,7 +153,7 @@ impl Login {
     /// Reads up to the first ReadyForQuery, and what has come with it: a server that
     /// stops or ends the session tells of it behind that.
     async fn finish(mut self, target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> {
-        let mut is_ready = false;
+        let (mut is_ready, mut is_vetted) = (false, false);
         let mut parameters = Parameters::default();
         let mut key = BackendKey {
             pid: 0,
@@ -161,6 +161,11 @@ impl Login {
             address: None,
         };
         loop {
+            if is_ready && !is_vetted && self.input.is_empty() {
+                self.vet(target, &mut parameters).await?;
+                is_vetted = true;
+                continue;
+            }
             if is_ready && self.input.is_empty() {
                 let server = target.server.name.clone();
                 return Ok(Connection::new(server, self.transport, key, parameters));
@@ -183,7 +188,7 @@ impl Login {
     }
 
     /// The next message that is not a notice. An ErrorResponse is an error.
-    async fn message(&mut self) -> Result<(u8, Vec<u8>), ConnectError> {
+    pub(super) async fn message(&mut self) -> Result<(u8, Vec<u8>), ConnectError> {
         loop {
             let Some(header) = backend::header(self.input.bytes())? else {
                 self.transport.read_some(&mut self.input).await?;

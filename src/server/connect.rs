@@ -8,6 +8,7 @@ use super::{Connection, Unbound};
 use crate::config::Server;
 use crate::protocol::ClientError;
 use crate::protocol::backend::{FrameError, Report};
+use crate::tenant::{Unfit, Vetting};
 use crate::transport::{self, Transport};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
@@ -30,6 +31,8 @@ pub struct Target<'a> {
     /// Session settings that the connection starts with, and returns to at
     /// every reset.
     pub base: &'a [(&'a str, &'a str)],
+    /// What the role must not be.
+    pub vetting: &'a Vetting,
 }
 
 /// Why there is no connection.
@@ -53,6 +56,9 @@ pub enum ConnectError {
     /// The server proved not to know the password, or spoke SCRAM wrongly.
     #[error("SCRAM: {0}")]
     Scram(io::Error),
+    /// Tenants are not served over this role, or of this database.
+    #[error("{}; cure: {}", .0, .0.cure())]
+    Unfit(Unfit),
     /// The server broke the protocol.
     #[error(transparent)]
     Protocol(#[from] FrameError),
@@ -85,6 +91,7 @@ impl ConnectError {
                 "the database server has no connection left for pgtenant",
             )
             .hint("Try again later, or ask the administrator to lower pool.size or raise max_connections."),
+            Self::Unfit(unfit) => not_served(unfit),
             error if error.is_passing() => {
                 ClientError::fatal("57P03", "the database server is not available")
                     .hint("pgtenant keeps trying to reach it; try again later.")
@@ -93,6 +100,22 @@ impl ConnectError {
                 .hint("This is an error of the proxy's configuration; its log has the reason."),
         }
     }
+}
+
+/// What a client is told whose tenant is not served for this reason.
+#[must_use]
+pub fn not_served(unfit: &Unfit) -> ClientError {
+    let error = match unfit {
+        Unfit::Sealed(_) => ClientError::fatal(
+            "55000",
+            "the database asks for a seal, and pgtenant is configured without one",
+        ),
+        Unfit::Superuser | Unfit::Bypasses | Unfit::Owns(_) => ClientError::fatal(
+            "28000",
+            "pgtenant's role in the database is one that does not keep tenants apart",
+        ),
+    };
+    error.hint("This is an error of the proxy's configuration; its log has the reason.")
 }
 
 /// Connects, secures, logs in and waits for the first ReadyForQuery.

@@ -12,9 +12,10 @@ mod customs;
 mod parameters;
 mod prepared;
 mod secure;
+mod vet;
 
 pub(crate) use connect::{CancelConnection, dial};
-pub use connect::{ConnectError, Target, connect};
+pub use connect::{ConnectError, Target, connect, not_served};
 pub use connection::{BackendKey, Connection, ConnectionId, Pipe, Unbound};
 pub use customs::Customs;
 pub use parameters::Parameters;

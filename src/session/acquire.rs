@@ -4,7 +4,7 @@ use super::end::End;
 use super::engine::{Link, Step, Up};
 use super::leaving::Leaving;
 use super::{Exchange, Session};
-use crate::attach::{AttachError, Attaching, Parked};
+use crate::attach::{self, AttachError, Attaching, Parked};
 use crate::pool::{Asked, CheckoutError, Grant, Lease};
 use crate::protocol::backend::TransactionStatus;
 use crate::protocol::{ClientError, Severity};
@@ -147,10 +147,7 @@ impl Session {
                     .hint("One of the session's own settings could not be applied to the next server connection."),
             ),
             AttachError::Broken(error) => End::ServerGone(error),
-            _ => End::Failed(
-                ClientError::fatal("08006", "the tenant could not be attached to the server connection")
-                    .hint("The log of pgtenant has the reason."),
-            ),
+            _ => End::Failed(attach::not_attached()),
         }
     }
 

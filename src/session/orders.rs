@@ -105,6 +105,9 @@ pub enum Ending {
     Expired,
     /// It waits for an answer that its server does not owe.
     Unanswered,
+    /// Its tenant is not served any more: nothing would keep it from others' rows, or
+    /// it would see none.
+    Unfit,
 }
 
 impl fmt::Display for Ending {
@@ -117,6 +120,7 @@ impl fmt::Display for Ending {
             Self::Changed => "the tenant's place or limits have changed",
             Self::Expired => "the credential has expired",
             Self::Unanswered => "it waits for an answer that its server does not owe",
+            Self::Unfit => "the role or the seal of its database is not one to serve tenants with",
         })
     }
 }
@@ -148,6 +152,10 @@ impl Ending {
             Self::Expired => (
                 "terminating connection: the credential of the login has expired",
                 "Connect again with a new one.",
+            ),
+            Self::Unfit => (
+                "terminating connection: the database is not in a state in which pgtenant serves its tenants",
+                "This is an error of the proxy's configuration; its log has the reason.",
             ),
             Self::Unanswered => (
                 "terminating connection: pgtenant waits for an answer that the server does not owe",

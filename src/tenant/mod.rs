@@ -11,6 +11,7 @@ mod name;
 mod placement;
 mod seal;
 mod verifier;
+mod vetting;
 
 pub use certificates::{
     CertificateMap, CertificateRule, Holder, Misfit, NameKind, Pattern, PatternError,
@@ -21,6 +22,7 @@ pub use name::{IsolationName, LoginName, ServerName, TenantId};
 pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
 pub use seal::{Claim, Seal, SealKey};
 pub use verifier::{Verifier, VerifierError};
+pub use vetting::{Found, Unfit, Vetting};
 
 use std::sync::Arc;
 

@@ -14,6 +14,8 @@ pub struct Placement {
     pub attachment: Attachment,
     /// Whom the server connection logs in as.
     pub identity: Identity,
+    /// Whether that role may be one that nothing keeps from other tenants' rows.
+    pub allow_unprotected_role: bool,
 }
 
 /// A database on a server: the unit that has a pool.

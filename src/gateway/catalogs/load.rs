@@ -1,13 +1,16 @@
 //! Reading the plain tables of one database, again and again.
 
+use super::fitness::Fitness;
 use crate::config::Server;
 use crate::guard::PlainRelations;
 use crate::ops::sql_client::{Database, SqlClientError};
+use crate::tenant::Found;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::Statement;
+use tokio_postgres::{SimpleQueryMessage, Statement};
 
 /// The time between the beginnings of two readings: so many times what the last
 /// one took, within these limits. So a usual catalog, which is read in a few
@@ -72,12 +75,21 @@ impl From<tokio_postgres::Error> for LoadError {
     }
 }
 
+/// Where what is read is put.
+pub(super) struct News {
+    pub(super) relations: Arc<PlainRelations>,
+    pub(super) fitness: Arc<Fitness>,
+    /// Notified when the fitness changes.
+    pub(super) changed: Arc<Notify>,
+}
+
 /// Reads now and again, for ever.
-pub(super) async fn follow(server: Server, database: Arc<str>, relations: Arc<PlainRelations>) {
+pub(super) async fn follow(server: Server, database: Arc<str>, news: News) {
     let mut reader = Reader {
         server,
         database,
-        relations,
+        relations: news.relations.clone(),
+        news,
         told: Told::Nothing,
         retry: FIRST_RETRY,
     };
@@ -99,6 +111,7 @@ struct Reader {
     server: Server,
     database: Arc<str>,
     relations: Arc<PlainRelations>,
+    news: News,
     told: Told,
     retry: Duration,
 }
@@ -120,6 +133,7 @@ impl Reader {
         let statement = in_time(prepare(&database)).await?;
         loop {
             let begun = Instant::now();
+            self.vet(&database).await?;
             // Before anything is read.
             let mark = self.relations.mark();
             let names = in_time(read(&mut database, &statement)).await?;
@@ -130,6 +144,42 @@ impl Reader {
             }
             self.pause(begun, begun.elapsed()).await;
         }
+    }
+
+    /// Looks at the role, and tells what has changed.
+    async fn vet(&self, database: &Database) -> Result<(), LoadError> {
+        let (query, change) = self.news.fitness.mark();
+        let found = in_time(ask(database, &query)).await?;
+        let Some(found) = found else {
+            return Ok(());
+        };
+        let changed = self.news.fitness.judge(change, &found);
+        for (isolation, unfit) in &changed {
+            let (server, database) = (&self.server.name, &self.database);
+            match unfit {
+                Some(unfit) => tracing::error!(
+                    target: "pgtenant::catalog",
+                    isolation = %isolation,
+                    %server,
+                    %database,
+                    role = %self.server.user,
+                    reason = %unfit,
+                    cure = unfit.cure(),
+                    "the tenants of the isolation are not served",
+                ),
+                None => tracing::info!(
+                    target: "pgtenant::catalog",
+                    isolation = %isolation,
+                    %server,
+                    %database,
+                    "the tenants of the isolation are served again",
+                ),
+            }
+        }
+        if !changed.is_empty() {
+            self.news.changed.notify_one();
+        }
+        Ok(())
     }
 
     /// Waits until it is time to read again.
@@ -184,6 +234,19 @@ impl Reader {
         );
         self.told = told;
     }
+}
+
+/// What the server says of the role.
+async fn ask(database: &Database, query: &str) -> Result<Option<Found>, LoadError> {
+    let messages = database.client.simple_query(query).await?;
+    let row = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    Ok(row.and_then(|row| {
+        let columns: Option<Vec<_>> = (0..row.len()).map(|n| row.try_get(n).ok()).collect();
+        Found::parse(&columns?)
+    }))
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, LoadError>>) -> Result<T, LoadError> {

@@ -4,11 +4,13 @@
 //! connection of its own that logs in as the pool's do. As long as it has nothing
 //! to say, all relations of its database are doubtful; nobody waits for it.
 
+mod fitness;
 mod load;
 
 use crate::config::{Isolation, IsolationKind, Server};
 use crate::guard::PlainRelations;
-use crate::tenant::{Endpoint, IsolationName, ServerName};
+use crate::tenant::{Endpoint, IsolationName, ServerName, Tenant, Unfit};
+use fitness::{Demands, Fitness, demands};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -21,18 +23,22 @@ pub(super) struct Catalogs {
     state: Mutex<State>,
     /// There is a database that nobody reads yet.
     added: Notify,
+    /// Whether tenants can be served has changed.
+    changed: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct State {
     servers: BTreeMap<ServerName, Server>,
     databases: HashMap<Endpoint, Catalog>,
+    demands: Demands,
 }
 
 #[derive(Debug)]
 struct Catalog {
     server: Server,
     relations: Arc<PlainRelations>,
+    fitness: Arc<Fitness>,
     /// None before it is read.
     reader: Option<AbortHandle>,
 }
@@ -47,8 +53,10 @@ impl Catalogs {
             state: Mutex::new(State {
                 servers,
                 databases: HashMap::new(),
+                demands: demands(isolations),
             }),
             added: Notify::new(),
+            changed: Arc::default(),
         };
         catalogs.add(isolations);
         Arc::new(catalogs)
@@ -66,11 +74,25 @@ impl Catalogs {
         let catalog = Catalog {
             server,
             relations: relations.clone(),
+            fitness: Arc::new(Fitness::new(&state.demands)),
             reader: None,
         };
         state.databases.insert(endpoint.clone(), catalog);
         self.added.notify_one();
         Some(relations)
+    }
+
+    /// Why a tenant cannot be served over the role that its isolation's tenants
+    /// share, as far as it is known.
+    pub(super) fn unfit(&self, tenant: &Tenant) -> Option<Unfit> {
+        let state = self.lock();
+        let catalog = state.databases.get(&tenant.placement.endpoint)?;
+        catalog.fitness.unfit(&tenant.isolation)
+    }
+
+    /// Whether tenants can be served has changed somewhere.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Takes other servers from now on. Of databases of servers that these change
@@ -90,6 +112,13 @@ impl Catalogs {
                 same
             });
             state.servers = servers;
+            let demands = demands(isolations);
+            if state.demands != demands {
+                for catalog in state.databases.values() {
+                    catalog.fitness.demand(&demands);
+                }
+                state.demands = demands;
+            }
         }
         self.add(isolations);
     }
@@ -115,7 +144,12 @@ impl Catalogs {
             if catalog.reader.is_none() {
                 let server = catalog.server.clone();
                 let database = endpoint.database.clone();
-                let reading = load::follow(server, database, catalog.relations.clone());
+                let news = load::News {
+                    relations: catalog.relations.clone(),
+                    fitness: catalog.fitness.clone(),
+                    changed: self.changed.clone(),
+                };
+                let reading = load::follow(server, database, news);
                 catalog.reader = Some(tokio::spawn(reading).abort_handle());
             }
         }

@@ -2,7 +2,7 @@
 //! again.
 
 use super::finding::Severity::{self, Error, Notice, Warning};
-use Kind::{Configuration, Database, Roles, Schema, Sealed, Server, Setting, Shared};
+use Kind::{Configuration, Database, Roles, Schema, Sealed, Server, Setting, Shared, Unsealed};
 
 /// A check: what it is about. What it found is a [`Finding`](super::Finding).
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Setting,
     /// The same, where the configuration seals this setting.
     Sealed,
+    /// The same, where it does not.
+    Unsealed,
     /// A database where tenants have schemas and roles.
     Schema,
     /// A database that several tenants share.
@@ -417,6 +419,18 @@ pub(super) static SEAL_KEY: Check = Check {
     sql: None,
 };
 
+static SEALED: Check = Check {
+    id: "PGT313",
+    severity: Error,
+    title: "the database asks for a seal, and the configuration has none",
+    why: "The policies of `pgtenant harden` show no rows to a session without a seal. The proxy \
+          does not serve such tenants: logins are refused with 55000. Set `seal` and \
+          `seal_key_file`, or take the seal off.",
+    heuristic: None,
+    kind: Unsealed,
+    sql: Some(include_str!("sql/sealed.sql")),
+};
+
 static VIEW: Check = Check {
     id: "PGT401",
     severity: Error,
@@ -699,7 +713,7 @@ static ROLE_OF_OTHER: Check = Check {
 };
 
 /// All checks, by id.
-pub static CHECKS: [&Check; 57] = [
+pub static CHECKS: [&Check; 58] = [
     &GUARD_REPORTS,
     &OPAQUE,
     &SERVER_CLEAR_TEXT,
@@ -732,6 +746,7 @@ pub static CHECKS: [&Check; 57] = [
     &PER_ROW,
     &UNSEALED,
     &SEAL_KEY,
+    &SEALED,
     &VIEW,
     &LEAKY_VIEW,
     &MATERIALIZED_VIEW,

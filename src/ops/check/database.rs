@@ -129,7 +129,11 @@ impl Looker<'_> {
                 Kind::Schema => !scope.tenant_schemas.is_empty(),
                 Kind::Shared => !scope.is_tenants_own,
                 Kind::Database => scope.is_tenants_own,
-                Kind::Configuration | Kind::Server | Kind::Setting | Kind::Sealed => false,
+                Kind::Configuration
+                | Kind::Server
+                | Kind::Setting
+                | Kind::Sealed
+                | Kind::Unsealed => false,
             };
             if applies {
                 self.run(check, &given).await;
@@ -145,7 +149,8 @@ impl Looker<'_> {
             ..Given::default()
         };
         for check in CHECKS {
-            if check.kind == Kind::Setting || (check.kind == Kind::Sealed && sealed) {
+            let seal = if sealed { Kind::Sealed } else { Kind::Unsealed };
+            if check.kind == Kind::Setting || check.kind == seal {
                 self.run(check, &given).await;
             }
         }

@@ -36,6 +36,7 @@ impl Hardening {
         for (variable, _) in self.variables() {
             script.push_str(&sql::read_file(variable));
         }
+        script.push_str(&sql::fill(sql::WAIT, self));
         script.push_str("BEGIN;\n");
         for piece in self.before_keys() {
             script.push_str(&piece);
@@ -53,13 +54,15 @@ impl Hardening {
         script
     }
 
-    /// Seals the isolation, in one transaction. What is sealed already is sealed
-    /// anew as it is told here; keys other than those given are forgotten.
-    /// Returns lines for people.
+    /// Seals the isolation, in one transaction, once those that the role runs have
+    /// ended. What is sealed already stays so; keys other than those given are
+    /// forgotten. Returns lines for people.
     ///
     /// # Errors
     /// [`SqlClientError::Query`]; nothing has been changed then.
     pub async fn apply(&self, database: &mut Database) -> Result<Vec<String>, SqlClientError> {
+        let wait = sql::fill(sql::WAIT, self);
+        database.client.batch_execute(&wait).await?;
         let transaction = database.client.transaction().await?;
         for piece in self.before_keys() {
             transaction.batch_execute(&piece).await?;
@@ -103,10 +106,10 @@ impl Hardening {
     }
 
     fn after_keys(&self) -> Vec<String> {
-        let policies = self.policies.then_some(sql::POLICIES);
-        let pieces = [sql::RELEASE, sql::UNSEAL].into_iter().chain(policies);
-        let pieces = pieces.chain([sql::END]);
-        pieces.map(|piece| sql::fill(piece, self)).collect()
+        let policies: &[&str] = if self.policies { &sql::SEALS } else { &[] };
+        let pieces = [&[sql::RELEASE], policies, &[sql::END]].concat();
+        let fill = |piece: &str| sql::fill(piece, self);
+        pieces.into_iter().map(fill).collect()
     }
 }
 
@@ -115,6 +118,19 @@ impl Hardening {
 pub struct Undoing {
     /// The setting that the policies read.
     pub setting: Arc<str>,
+    /// From what.
+    pub from: Unseal,
+}
+
+/// What a seal is taken away from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unseal {
+    /// These tables. The proxy can go on to seal.
+    Tables(Vec<String>),
+    /// All tables. The proxy can go on to seal.
+    AllTables,
+    /// All tables, and the functions and keys: the proxy must not seal any more.
+    Everything,
 }
 
 impl Undoing {
@@ -148,8 +164,13 @@ impl Undoing {
     }
 
     fn pieces(&self) -> Vec<String> {
-        let pieces = [sql::BEGIN, sql::UNSEAL, sql::UNDO];
-        let fill = |piece| sql::fill_setting(piece, &self.setting);
+        let (tables, undo): (_, &[&str]) = match &self.from {
+            Unseal::Tables(tables) => (Some(&**tables), &[]),
+            Unseal::AllTables => (None, &[]),
+            Unseal::Everything => (None, &[sql::UNDO]),
+        };
+        let pieces = [&[sql::BEGIN], &sql::UNSEALS[..], undo].concat();
+        let fill = |piece: &str| sql::fill_tables(piece, &self.setting, tables);
         pieces.into_iter().map(fill).collect()
     }
 }

@@ -11,8 +11,19 @@ pub(super) const KEYS: &str = include_str!("sql/keys.sql");
 pub(super) const CARRIER: &str = include_str!("sql/carrier.sql");
 pub(super) const TOKEN: &str = include_str!("sql/token.sql");
 pub(super) const RELEASE: &str = "RESET ROLE;\n";
-pub(super) const UNSEAL: &str = include_str!("sql/unseal.sql");
-pub(super) const POLICIES: &str = include_str!("sql/policies.sql");
+pub(super) const WAIT: &str = include_str!("sql/wait.sql");
+pub(super) const SEALS: [&str; 4] = [
+    include_str!("sql/learn.sql"),
+    LOCK,
+    include_str!("sql/policies.sql"),
+    include_str!("sql/report.sql"),
+];
+pub(super) const UNSEALS: [&str; 3] = [
+    include_str!("sql/unseal.sql"),
+    LOCK,
+    include_str!("sql/drop_policies.sql"),
+];
+const LOCK: &str = include_str!("sql/lock.sql");
 pub(super) const END: &str = include_str!("sql/end.sql");
 pub(super) const UNDO: &str = include_str!("sql/undo.sql");
 const READ_KEY: &str = include_str!("sql/read_key.sql");
@@ -50,11 +61,15 @@ pub(super) fn fill(piece: &str, hardening: &Hardening) -> String {
     let tables = hardening.tables.iter();
     let names = tables.flat_map(|(table, column)| [literal(table), literal(column)]);
     let extra = format!("ARRAY[{}]::text[]", names.collect::<Vec<_>>().join(", "));
+    let grants_parameter = matches!(hardening.seal, Seal::Carrier(_));
+    let call = format!("{accessor}({}::text)", literal(&hardening.setting));
     fill_setting(piece, &hardening.setting)
+        .replace("@policies@", &hardening.policies.to_string())
+        .replace("@grants_parameter@", &grants_parameter.to_string())
+        .replace("@call@", &literal(&call))
         .replace("@least_version@", least)
         .replace("@least_release@", release)
         .replace("@version_hint@", &literal(hint))
-        .replace("@accessor@", &literal(accessor))
         .replace("@accessor_pattern@", &literal(&pattern(accessor)))
         .replace("@ident_role@", &identifier(&hardening.role))
         .replace("@role@", &literal(&hardening.role))
@@ -64,10 +79,27 @@ pub(super) fn fill(piece: &str, hardening: &Hardening) -> String {
 /// Fills a piece that has to know the setting alone.
 pub(super) fn fill_setting(piece: &str, setting: &str) -> String {
     let quoted = format!("'{}'", pattern(setting));
+    let seal = format!(r"pgtenant\.tenant(?:_of_token)?\({quoted}::text\)");
+    let mention = format!(r"current_setting\({quoted}::text(?:, (?:true|false))?\)");
     piece
-        .replace("@quoted_literal_pattern@", &literal(&quoted))
+        .replace("@seal_pattern@", &literal(&seal))
+        .replace("@mention@", &literal(&mention))
         .replace("@setting@", &literal(setting))
+        .replace("@patience@", PATIENCE)
 }
+
+/// Fills a piece that has to know besides which tables are to lose their seal.
+pub(super) fn fill_tables(piece: &str, setting: &str, tables: Option<&[String]>) -> String {
+    let names = tables.map(|tables| {
+        let names: Vec<_> = tables.iter().map(|table| literal(table)).collect();
+        format!("ARRAY[{}]", names.join(", "))
+    });
+    let names = format!("{}::text[]", names.unwrap_or_else(|| "NULL".to_owned()));
+    fill_setting(piece, setting).replace("@unseal@", &names)
+}
+
+/// How long running transactions are waited for.
+const PATIENCE: &str = "120 s";
 
 /// The beginning of a script for psql.
 pub(super) fn header(hardening: &Hardening) -> String {

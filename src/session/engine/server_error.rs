@@ -5,7 +5,7 @@ use super::link::{Link, Phase};
 use super::outstanding::Reply;
 use super::response::Fate;
 use super::{Engine, Fault};
-use crate::attach::Cleanup;
+use crate::attach::{self, Cleanup};
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, Report};
 use crate::server::Pipe;
@@ -154,9 +154,5 @@ fn not_attached(report: &Report) -> ClientError {
     if report.is_cancel() {
         return ClientError::fatal("57014", report.message.clone());
     }
-    ClientError::fatal(
-        "08006",
-        "the tenant could not be attached to the server connection",
-    )
-    .hint("The log of pgtenant has the reason.")
+    attach::not_attached()
 }

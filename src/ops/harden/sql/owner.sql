@@ -7,6 +7,17 @@ BEGIN
         RAISE EXCEPTION 'this seal needs PostgreSQL @least_release@ or later'
             USING ERRCODE = 'feature_not_supported', HINT = @version_hint@;
     END IF;
+    IF @grants_parameter@ THEN
+        -- Apart: before release 15 there is no such catalog.
+        IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+            AND NOT EXISTS (SELECT FROM pg_parameter_acl, aclexplode(paracl) AS a
+                JOIN pg_roles r ON r.oid = a.grantee
+                WHERE parname = 'backtrace_functions' AND r.rolname = 'pgtenant_seal') THEN
+            RAISE EXCEPTION 'seal = "carrier" needs a superuser once, and % is none', current_user
+                USING ERRCODE = 'insufficient_privilege', HINT =
+                    'Use seal = "token", for which the tables'' owner will do, or run this as a superuser.';
+        END IF;
+    END IF;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'pgtenant_seal') THEN
         CREATE ROLE pgtenant_seal NOLOGIN;
     END IF;

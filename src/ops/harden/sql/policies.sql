@@ -12,67 +12,37 @@ DO $pgtenant$
 <<policies>>
 DECLARE
     setting constant text := @setting@;
-    mention constant text := 'current_setting\(' || @quoted_literal_pattern@
-        || '::text(?:, (?:true|false))?\)';
-    accessor constant text := @accessor@ || '(' || quote_literal(@setting@) || '::text)';
-    -- A condition that can only hold for a tenant: no need to ask for one.
-    plain constant text := '^\(*[a-z_"][^ ()]* = \(SELECT \(?' || @accessor_pattern@
-        || '\([^()]*\)\)?(::[a-z]+)?\)\)*$';
-    extra constant text[] := @extra@;
-    sealed integer := 0;
+    mention constant text := @mention@;
     target record;
+    seal record;
     command text;
     condition text;
     conditions text[];
     everything text;
     roles text;
     ignored text;
+    remark text;
 BEGIN
-    CREATE TEMPORARY TABLE pgtenant_learnt ON COMMIT DROP AS
-        SELECT format('%I.%I', schemaname, tablename) AS name, roles, command,
-            regexp_replace(regexp_replace(expression,
-                '\(' || mention || '\)::(uuid|bigint|integer|smallint|text)(?=\)|$| )',
-                '(SELECT (' || accessor || ')::\1)', 'gi'),
-                mention, '(SELECT ' || accessor || ')', 'gi') AS condition
-        FROM pg_policies, LATERAL (VALUES
-            ('SELECT', qual), ('UPDATE', qual), ('DELETE', qual),
-            ('INSERT CHECK', coalesce(with_check, qual)), ('UPDATE CHECK', coalesce(with_check, qual))
-        ) AS rule (command, expression)
-        WHERE permissive = 'PERMISSIVE' AND expression ~* mention
-            AND (cmd = 'ALL' OR starts_with(command, cmd));
-    -- Tables that were named, with the column that holds the tenant.
-    FOR i IN 1 .. cardinality(extra) / 2 LOOP
-        INSERT INTO pgtenant_learnt
-            SELECT (extra[2 * i - 1]::regclass)::text, '{public}', command,
-                format('(%I = (SELECT (%s)::%s))', attname, accessor, format_type(atttypid, NULL))
-            FROM pg_attribute, unnest(ARRAY[
-                'SELECT', 'UPDATE', 'DELETE', 'INSERT CHECK', 'UPDATE CHECK']) AS command
-            WHERE attrelid = extra[2 * i - 1]::regclass AND attname = extra[2 * i];
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'table % has no column %', extra[2 * i - 1], extra[2 * i];
-        END IF;
+    FOR seal IN SELECT * FROM pgtenant_kept
+        WHERE (new_qual, new_check) IS DISTINCT FROM (qual, with_check)
+    LOOP
+        EXECUTE format('ALTER POLICY %I ON %s', seal.policyname, seal.name)
+            || coalesce(' USING (' || seal.new_qual || ')', '')
+            || coalesce(' WITH CHECK (' || seal.new_check || ')', '');
     END LOOP;
-    UPDATE pgtenant_learnt l SET condition = format('((SELECT %s) IS NOT NULL AND %s)', accessor, l.condition)
-        WHERE l.condition !~ plain;
     FOR target IN
         SELECT name, c.oid, c.relowner, relrowsecurity, relforcerowsecurity
         FROM (SELECT DISTINCT name FROM pgtenant_learnt) l JOIN pg_class c ON c.oid = name::regclass
         ORDER BY name
     LOOP
-        IF NOT target.relrowsecurity THEN
-            INSERT INTO pgtenant_report VALUES (format(
-                'WARNING: %s is NOT sealed: row-level security is not enabled on it', target.name));
-            CONTINUE;
-        END IF;
-        IF pg_has_role(@role@, target.relowner, 'MEMBER') THEN
-            INSERT INTO pgtenant_report VALUES (format('WARNING: role %s owns %s: it can drop the seal%s',
-                @role@, target.name, CASE WHEN target.relforcerowsecurity THEN ''
-                    ELSE ', and row-level security does not apply to it' END));
-        END IF;
+        CONTINUE WHEN NOT target.relrowsecurity;
+        FOR seal IN SELECT policyname FROM pgtenant_sealed WHERE oid = target.oid LOOP
+            EXECUTE format('DROP POLICY %I ON %s', seal.policyname, target.name);
+        END LOOP;
         SELECT string_agg(quote_ident(policyname), ', ') INTO ignored FROM pg_policies
             WHERE format('%I.%I', schemaname, tablename) = target.name
                 AND permissive = 'PERMISSIVE' AND concat(qual, with_check) !~* mention;
-        IF ignored IS NOT NULL THEN
+        IF ignored IS NOT NULL AND target.oid NOT IN (SELECT oid FROM pgtenant_named) THEN
             INSERT INTO pgtenant_report VALUES (format(
                 'WARNING: on %s, rows that only these policies show are hidden by the seal: %s',
                 target.name, ignored));
@@ -102,11 +72,16 @@ BEGIN
             EXECUTE format('CREATE POLICY pgtenant_seal_insert ON %s AS RESTRICTIVE FOR INSERT TO %s WITH CHECK (%s)',
                 target.name, roles, conditions[4]);
         END IF;
-        INSERT INTO pgtenant_report VALUES (format('sealed %s', target.name));
-        sealed := sealed + 1;
+        -- So that sealing it again need not be told.
+        SELECT 'pgtenant: named column ' || string_agg(attnum::text, ',' ORDER BY attnum) INTO remark
+            FROM pgtenant_named WHERE oid = target.oid;
+        FOR seal IN SELECT polname FROM pg_policy WHERE remark IS NOT NULL
+            AND polrelid = target.oid AND polname ~ '^pgtenant_seal(_|$)'
+        LOOP
+            EXECUTE format('COMMENT ON POLICY %I ON %s IS %L', seal.polname, target.name, remark);
+        END LOOP;
     END LOOP;
-    DROP TABLE pgtenant_learnt;
-    IF sealed = 0 THEN
+    IF NOT EXISTS (SELECT FROM pgtenant_locked UNION ALL SELECT FROM pgtenant_sealed) THEN
         RAISE EXCEPTION 'no policy reads the setting %', setting
             USING HINT = 'Name the tables: --table SCHEMA.TABLE=COLUMN';
     END IF;

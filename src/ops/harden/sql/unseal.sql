@@ -1,16 +1,20 @@
--- Seals of this setting that are there already.
+-- Seals of this setting: of the tables that are named, or of all.
+CREATE TEMPORARY TABLE pgtenant_locked ON COMMIT DROP AS
+    SELECT DISTINCT format('%I.%I', schemaname, tablename) AS name,
+        format('%I.%I', schemaname, tablename)::regclass::oid AS oid
+    FROM pg_policies
+    WHERE policyname ~ '^pgtenant_seal(_|$)' AND permissive = 'RESTRICTIVE'
+        AND concat(qual, with_check) ~ @seal_pattern@
+        AND (@unseal@ IS NULL OR format('%I.%I', schemaname, tablename)::regclass = ANY (@unseal@::regclass[]));
 DO $pgtenant$
 DECLARE
-    seal record;
+    missing text;
 BEGIN
-    FOR seal IN
-        SELECT schemaname, tablename, policyname FROM pg_policies
-        WHERE policyname ~ '^pgtenant_seal(_|$)' AND permissive = 'RESTRICTIVE'
-            AND concat(qual, with_check)
-                ~ ('pgtenant\.tenant(_of_token)?\(' || @quoted_literal_pattern@ || '::text\)')
-    LOOP
-        EXECUTE format('DROP POLICY %I ON %I.%I',
-            seal.policyname, seal.schemaname, seal.tablename);
-    END LOOP;
+    SELECT name INTO missing FROM unnest(@unseal@) AS name
+        WHERE name::regclass NOT IN (SELECT oid FROM pgtenant_locked);
+    IF FOUND THEN
+        RAISE EXCEPTION 'table % is not sealed', missing USING ERRCODE = 'undefined_object',
+            HINT = 'Nothing has been changed.';
+    END IF;
 END
 $pgtenant$;

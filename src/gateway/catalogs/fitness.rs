@@ -1,0 +1,100 @@
+//! What is known of the role of a database's connections: whether the tenants of
+//! each isolation can be served over it.
+
+use crate::config::{Isolation, IsolationKind};
+use crate::tenant::{Found, IsolationName, Seal, Unfit, Vetting};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What each isolation asks of the role.
+pub(super) type Demands = BTreeMap<IsolationName, Vetting>;
+
+/// The isolations that cannot be served, as the catalog was read last.
+#[derive(Debug, Default)]
+pub(super) struct Fitness(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    demands: Demands,
+    /// Grows with each change of the demands: what was read before is not judged by
+    /// those that came after.
+    change: u64,
+    unfit: BTreeMap<IsolationName, Unfit>,
+}
+
+impl Fitness {
+    pub(super) fn new(demands: &Demands) -> Self {
+        let fitness = Self::default();
+        fitness.demand(demands);
+        fitness
+    }
+
+    /// Asks for something else. What was found is not known any more.
+    pub(super) fn demand(&self, demands: &Demands) {
+        let mut state = self.lock();
+        state.demands.clone_from(demands);
+        state.change += 1;
+        state.unfit.clear();
+    }
+
+    /// Before a reading: what to ask for, and what to [judge](Self::judge) it with.
+    pub(super) fn mark(&self) -> (String, u64) {
+        let state = self.lock();
+        let unsealed = state.demands.values();
+        let unsealed = unsealed.filter_map(|vetting| vetting.unsealed.as_deref());
+        (Found::query(unsealed), state.change)
+    }
+
+    /// Takes a reading. Returns the isolations that it changes, where it does.
+    pub(super) fn judge(&self, change: u64, found: &Found) -> Vec<(IsolationName, Option<Unfit>)> {
+        let mut state = self.lock();
+        if state.change != change {
+            return Vec::new();
+        }
+        let mut changed = Vec::new();
+        let State { demands, unfit, .. } = &mut *state;
+        for (name, vetting) in demands {
+            let judged = vetting.judge(found);
+            if unfit.get(name) == judged.as_ref() {
+                continue;
+            }
+            match &judged {
+                Some(reason) => unfit.insert(name.clone(), reason.clone()),
+                None => unfit.remove(name),
+            };
+            changed.push((name.clone(), judged));
+        }
+        changed
+    }
+
+    /// Why the isolation cannot be served; `None` if it can, or is not known.
+    pub(super) fn unfit(&self, isolation: &IsolationName) -> Option<Unfit> {
+        self.lock().unfit.get(isolation).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the isolations ask of the role that their tenants share.
+pub(super) fn demands(isolations: &BTreeMap<IsolationName, Isolation>) -> Demands {
+    let demands = isolations.iter().filter_map(|(name, isolation)| {
+        let (policies, unsealed) = match &isolation.kind {
+            IsolationKind::Setting { setting, seal, .. } => {
+                (true, (*seal == Seal::Off).then(|| setting.clone()))
+            }
+            IsolationKind::Schema {
+                per_tenant_role: false,
+            } => (false, None),
+            IsolationKind::Schema { .. } | IsolationKind::Database => return None,
+        };
+        let vetting = Vetting {
+            allow: isolation.allow_unprotected_role,
+            policies,
+            unsealed,
+        };
+        Some((name.clone(), vetting))
+    });
+    demands.collect()
+}

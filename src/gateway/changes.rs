@@ -1,0 +1,160 @@
+//! What a reload has changed, for the log: names, and nothing secret.
+
+use crate::config::{self, Isolation, Server, Settings, Throttling};
+use crate::guard;
+use crate::tenant::{Directory, IsolationName, ServerName};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// What differs between two configurations.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// The tenants.
+    pub tenants: Difference,
+    /// The logins.
+    pub logins: Difference,
+    /// The sections that are not the same any more, of those that can be told.
+    pub sections: Vec<String>,
+}
+
+/// What differs between two lists of names.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Difference {
+    added: Vec<String>,
+    removed: Vec<String>,
+    changed: Vec<String>,
+}
+
+impl Difference {
+    /// The most names of each that are shown.
+    const MOST: usize = 10;
+
+    /// Whether nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = [
+            ("added", &self.added),
+            ("removed", &self.removed),
+            ("changed", &self.changed),
+        ];
+        let mut separator = "";
+        for (what, names) in kinds.into_iter().filter(|(_, names)| !names.is_empty()) {
+            let shown = names.iter().take(Self::MOST).map(String::as_str);
+            let shown = shown.collect::<Vec<_>>().join(", ");
+            let more = if names.len() > Self::MOST {
+                ", …"
+            } else {
+                ""
+            };
+            write!(f, "{separator}{} {what} ({shown}{more})", names.len())?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+impl Changes {
+    /// What `now` has otherwise than `before`, whose unchanged tenants it shares.
+    pub(super) fn of_directory(before: &Directory, now: &Directory) -> Self {
+        let mut changes = Self::default();
+        for tenant in now.tenants() {
+            let name = tenant.id.as_str();
+            match before.tenant(&tenant.id) {
+                None => changes.tenants.added.push(name.to_owned()),
+                Some(old) if !Arc::ptr_eq(old, tenant) && old != tenant => {
+                    changes.tenants.changed.push(name.to_owned());
+                }
+                Some(_) => {}
+            }
+        }
+        let gone = before.tenants().filter(|old| now.tenant(&old.id).is_none());
+        let gone = gone.map(|old| old.id.as_str().to_owned());
+        changes.tenants.removed.extend(gone);
+        for login in now.logins() {
+            let name = login.principal.login.as_str();
+            match before.find(name) {
+                None => changes.logins.added.push(name.to_owned()),
+                Some(old)
+                    if old.principal.tenant.id != login.principal.tenant.id
+                        || old.methods != login.methods =>
+                {
+                    changes.logins.changed.push(name.to_owned());
+                }
+                Some(_) => {}
+            }
+        }
+        let names = before.logins().map(|old| old.principal.login.as_str());
+        let gone = names.filter(|name| now.find(name).is_none());
+        changes.logins.removed.extend(gone.map(str::to_owned));
+        for difference in [&mut changes.tenants, &mut changes.logins] {
+            difference.added.sort();
+            difference.removed.sort();
+            difference.changed.sort();
+        }
+        changes
+    }
+}
+
+/// The sections that are compared.
+#[derive(Debug)]
+pub(super) struct Sections {
+    servers: BTreeMap<ServerName, Server>,
+    isolations: BTreeMap<IsolationName, Isolation>,
+    pool: config::Pool,
+    guard: guard::Options,
+    throttle: Throttling,
+}
+
+impl Sections {
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            servers: settings.servers.clone(),
+            isolations: settings.isolations.clone(),
+            pool: settings.pool.clone(),
+            guard: settings.guard,
+            throttle: settings.throttle,
+        }
+    }
+
+    /// The names of those that `now` has otherwise.
+    pub(super) fn differing(&self, now: &Self) -> Vec<String> {
+        let mut differing = Vec::new();
+        keys(&mut differing, "servers", &self.servers, &now.servers);
+        keys(
+            &mut differing,
+            "isolation",
+            &self.isolations,
+            &now.isolations,
+        );
+        let others = [
+            ("pool", self.pool != now.pool),
+            ("guard", self.guard != now.guard),
+            ("throttle", self.throttle != now.throttle),
+        ];
+        let others = others.into_iter().filter(|(_, differs)| *differs);
+        differing.extend(others.map(|(name, _)| name.to_owned()));
+        differing
+    }
+}
+
+fn keys<K: Ord + fmt::Display, V: PartialEq>(
+    differing: &mut Vec<String>,
+    section: &str,
+    before: &BTreeMap<K, V>,
+    now: &BTreeMap<K, V>,
+) {
+    let names = before.keys().chain(now.keys());
+    for name in names.filter(|name| before.get(name) != now.get(name)) {
+        let name = format!("{section}.{name}");
+        if !differing.contains(&name) {
+            differing.push(name);
+        }
+    }
+}

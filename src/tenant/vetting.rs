@@ -1,0 +1,152 @@
+//! Whether the role of server connections is bound by what keeps tenants apart.
+
+use super::{Attachment, Placement, Seal};
+use std::fmt;
+use std::sync::Arc;
+
+/// What a role must not be, for the tenants of one isolation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vetting {
+    /// It may be anything (`allow_unprotected_role`).
+    pub allow: bool,
+    /// Row-level security must bind it.
+    pub policies: bool,
+    /// The setting, where it is not sealed: no policy may ask for a seal then.
+    pub unsealed: Option<Arc<str>>,
+}
+
+/// What a server says of the role that is logged in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// It is a superuser.
+    pub superuser: bool,
+    /// It has BYPASSRLS.
+    pub bypasses: bool,
+    /// A table with policies whose owner's rights it has, and that does not force
+    /// row-level security.
+    pub owned: Option<String>,
+    /// Those of the settings asked for whose tables are sealed.
+    pub sealed: Vec<String>,
+}
+
+/// Why tenants are not served over a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// It is a superuser.
+    Superuser,
+    /// It has BYPASSRLS.
+    Bypasses,
+    /// It has the rights of the owner of this table.
+    Owns(String),
+    /// Tables ask for a seal, and the configuration has none for this setting.
+    Sealed(Arc<str>),
+}
+
+impl Vetting {
+    /// That of a tenant.
+    #[must_use]
+    pub fn of(placement: &Placement) -> Self {
+        let (policies, unsealed) = match &placement.attachment {
+            Attachment::Setting { name, seal, .. } => {
+                (true, (*seal == Seal::Off).then(|| name.clone()))
+            }
+            Attachment::Schema { .. } | Attachment::Database => (false, None),
+        };
+        Self {
+            allow: placement.allow_unprotected_role,
+            policies,
+            unsealed,
+        }
+    }
+
+    /// Whether the server has to be asked: that a role is a superuser it says by
+    /// itself.
+    #[must_use]
+    pub fn needs_query(&self) -> bool {
+        self.policies && (!self.allow || self.unsealed.is_some())
+    }
+
+    /// Why a role that is so is not fit; `None` if it is.
+    #[must_use]
+    pub fn judge(&self, found: &Found) -> Option<Unfit> {
+        if !self.allow {
+            if found.superuser {
+                return Some(Unfit::Superuser);
+            }
+            if self.policies && found.bypasses {
+                return Some(Unfit::Bypasses);
+            }
+            if let Some(table) = found.owned.as_ref().filter(|_| self.policies) {
+                return Some(Unfit::Owns(table.clone()));
+            }
+        }
+        let setting = self.unsealed.as_ref()?;
+        let sealed = found.sealed.iter().any(|one| **one == **setting);
+        sealed.then(|| Unfit::Sealed(setting.clone()))
+    }
+}
+
+impl Found {
+    /// Asks for all of it: one row of four columns in text form, as
+    /// [`parse`](Self::parse) takes them. `settings`: those that may be sealed.
+    #[must_use]
+    pub fn query<'a>(settings: impl IntoIterator<Item = &'a str>) -> String {
+        let quote = |setting: &str| format!("'{}'", setting.replace('\'', "''"));
+        let settings: Vec<_> = settings.into_iter().map(quote).collect();
+        let settings = format!("ARRAY[{}]::text[]", settings.join(", "));
+        include_str!("vetting.sql").replace("@settings@", &settings)
+    }
+
+    /// Reads the row; `None` if it is not that of the query.
+    #[must_use]
+    pub fn parse(columns: &[Option<&str>]) -> Option<Self> {
+        let &[Some(superuser), Some(bypasses), owned, sealed] = columns else {
+            return None;
+        };
+        let sealed = sealed.unwrap_or_default().split(',');
+        Some(Self {
+            superuser: superuser == "t",
+            bypasses: bypasses == "t",
+            owned: owned.map(str::to_owned),
+            sealed: sealed.map(str::to_owned).collect(),
+        })
+    }
+}
+
+impl Unfit {
+    /// What helps, for the log.
+    #[must_use]
+    pub fn cure(&self) -> &'static str {
+        match self {
+            Self::Superuser => {
+                "let `user` of the section [servers.NAME] be a role of its own: ALTER ROLE … NOSUPERUSER"
+            }
+            Self::Bypasses => "ALTER ROLE … NOBYPASSRLS",
+            Self::Owns(_) => {
+                "let another role own the table, or ALTER TABLE … FORCE ROW LEVEL SECURITY"
+            }
+            Self::Sealed(_) => {
+                "set `seal` and `seal_key_file` in the section [isolation.NAME], or take the seal off: pgtenant harden --unseal-all"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Superuser => f.write_str("the role is a superuser: nothing keeps tenants apart"),
+            Self::Bypasses => {
+                f.write_str("the role has BYPASSRLS: row-level security does not bind it")
+            }
+            Self::Owns(table) => write!(
+                f,
+                "the role has the rights of the owner of {table}: row-level security does not bind it there"
+            ),
+            Self::Sealed(setting) => write!(
+                f,
+                "tables of the database ask for a seal of {setting}, and the configuration has none: tenants would see no rows"
+            ),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Roles that nothing keeps from the rows of other tenants.
+
+#![allow(clippy::unwrap_used)]
+
+use testkit::{INNOVATE, Options, Proxy, Raw, Site, wait_until};
+
+const WHOSE: &str = "SELECT DISTINCT organization_id FROM users";
+
+fn log_in(proxy: &Proxy, login: &str) -> Result<Raw, String> {
+    let database = proxy.database(login);
+    let parameters = [("user", login), ("database", &*database)];
+    Raw::log_in(proxy.port, &proxy.password, &parameters)
+        .map_err(|error| format!("{} {}", error.code(), error.message()))
+}
+
+#[test]
+fn tenants_are_not_served_over_a_role_that_row_level_security_does_not_bind() {
+    let site = Site::start();
+    let database = site.fresh_database();
+    let options = Options {
+        database: database.clone(),
+        ..Options::default()
+    };
+    let owner = "CREATE ROLE owning; GRANT owning TO wellness_app; \
+                 ALTER TABLE users OWNER TO owning";
+    let cases = [
+        (
+            "ALTER ROLE wellness_app SUPERUSER",
+            "ALTER ROLE wellness_app NOSUPERUSER",
+            "superuser",
+        ),
+        (
+            "ALTER ROLE wellness_app BYPASSRLS",
+            "ALTER ROLE wellness_app NOBYPASSRLS",
+            "BYPASSRLS",
+        ),
+        (
+            "ALTER TABLE users OWNER TO wellness_app",
+            "ALTER TABLE users OWNER TO postgres; GRANT SELECT ON users TO wellness_app",
+            "the owner of public.users",
+        ),
+        // By membership.
+        (
+            owner,
+            "ALTER TABLE users FORCE ROW LEVEL SECURITY",
+            "the owner of public.users",
+        ),
+    ];
+    for (spoil, mend, why) in cases {
+        // It runs before, and after.
+        let running = Proxy::start_before(&site, &options);
+        let mut client = running.raw("innovate");
+        assert_eq!(client.run_ok(WHOSE).column(), [INNOVATE]);
+        site.sql(&database, spoil);
+        let line = running.wait_for_log("the tenants of the isolation are not served");
+        assert!(line.contains("ERROR") && line.contains(why), "{line}");
+        let end = client.until_closed().errors().pop().unwrap();
+        assert_eq!((end.code(), end.severity()), ("57P01", "FATAL"));
+        let new = Proxy::start_before(&site, &options);
+        for proxy in [&running, &new] {
+            let error = log_in(proxy, "innovate").err().unwrap();
+            assert!(error.starts_with("28000 "), "{error}");
+            assert!(
+                !error.contains("wellness_app") && !error.contains("users"),
+                "{error}"
+            );
+        }
+        // Unless somebody says that it may be so.
+        let allowed = Proxy::start_before(
+            &site,
+            &Options {
+                isolation: "allow_unprotected_role = true".to_owned(),
+                ..options.clone()
+            },
+        );
+        assert!(log_in(&allowed, "innovate").is_ok());
+        site.sql(&database, mend);
+        wait_until("the tenants are served", || {
+            log_in(&running, "innovate").is_ok()
+        });
+        assert_eq!(running.raw("innovate").run_ok(WHOSE).column(), [INNOVATE]);
+    }
+}
+
+#[test]
+fn a_superuser_serves_no_tenant_of_any_kind() {
+    let site = Site::start();
+    site.sql(
+        "postgres",
+        "ALTER ROLE wellness_app SUPERUSER; ALTER ROLE acme_health_app SUPERUSER",
+    );
+    let proxy = Proxy::start_before(&site, &Options::default());
+    for login in ["innovate", "acme", "umbrella"] {
+        let error = log_in(&proxy, login).err().unwrap();
+        assert!(error.starts_with("28000 "), "{login}: {error}");
+        proxy.wait_for_log("ALTER ROLE");
+    }
+    // One that is bound is served.
+    assert_eq!(proxy.raw("globex").value("SELECT 1"), "1");
+}
