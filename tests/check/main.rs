@@ -10,3 +10,4 @@ mod layouts;
 mod rights;
 mod schemas;
 mod sealed;
+mod surroundings;
