@@ -198,6 +198,66 @@ fn a_distribution_column_that_is_compared_as_another_type() {
 }
 
 #[test]
+fn tables_between_tables_and_ids_of_fixed_length() {
+    on_each_version(|lab| {
+        lab.database("blog", include_str!("sql/frameworks.sql"));
+        let configuration = lab.tenants("blog", "app.tenant", &[A, B]);
+        let report = lab.check(&configuration);
+        report.assert_complete();
+        assert_eq!(
+            errors(&report),
+            [
+                "PGT203 table public.tenants",
+                "PGT210 table public.attachments",
+                "PGT210 table public.post_tag",
+                "PGT401 view public.latest",
+                "PGT401 view public.secret_names",
+            ]
+            .map(str::to_owned)
+            .into()
+        );
+        // An attachment may belong to no post; readers of names may not read secrets.
+        for (id, object) in [
+            ("PGT210", "table public.attachments"),
+            ("PGT401", "view public.secret_names"),
+        ] {
+            let found = report.one(id, object);
+            assert!(found["fix"].is_null(), "{found}");
+        }
+        report.assert_has(&[
+            "PGT209 table public.django_content_type",
+            // By its name alone account_id is no tenant column.
+            "PGT209 table public.payments",
+            "PGT304 policy own on public.settings",
+            "PGT501 index public.posts_slug",
+        ]);
+        let application = Application {
+            tenant: ("app.tenant", A),
+            statements: &[
+                ("SELECT slug FROM posts", "a\n"),
+                (
+                    "SELECT t.name FROM posts p JOIN post_tag ON post_id = p.id JOIN tags t ON tag_id = t.id",
+                    "a\n",
+                ),
+                (
+                    "INSERT INTO post_tag (post_id, tag_id) VALUES (1, 1) RETURNING post_id",
+                    "1\n",
+                ),
+                ("SELECT path FROM attachments WHERE path = 'a'", "a\n"),
+                ("SELECT slug FROM latest WHERE slug = 'a'", "a\n"),
+                ("SELECT name FROM secret_names WHERE name = 'a'", "a\n"),
+                ("SELECT name FROM tenants WHERE name = 'a'", "a\n"),
+                ("SELECT count(*) FROM payments", "0\n"),
+            ],
+        };
+        lab.fix(&configuration, "blog", Some(&application));
+        let own = "SET ROLE wellness_app; SET app.tenant = 'aaaaaaaa-0000-4000-8000-000000000001'; \
+                   SELECT count(*) FROM post_tag; SELECT count(*) FROM latest; SELECT count(*) FROM tenants";
+        assert_eq!(lab.sql("blog_copy", own), "1\n1\n1\n");
+    });
+}
+
+#[test]
 fn a_setting_that_no_policy_reads() {
     on_each_version(|lab| {
         lab.database(

@@ -11,7 +11,7 @@ CREATE POLICY realm ON realm USING (id = (SELECT current_setting('app.realm')));
 CREATE POLICY realm ON client USING (realm_id = (SELECT current_setting('app.realm')));
 CREATE POLICY realm ON user_entity USING (realm_id = (SELECT current_setting('app.realm')));
 CREATE POLICY realm ON short USING (realm_id = (SELECT current_setting('app.realm')::varchar(4)));
-CREATE POLICY realm ON fixed USING (realm_id = (SELECT current_setting('app.realm')::varchar(36)));
+CREATE POLICY realm ON fixed USING (realm_id = current_setting('app.realm')::varchar(36));
 CREATE POLICY realm ON by_mail USING (lower(realm_id) = (SELECT current_setting('app.realm')));
 ALTER TABLE realm ENABLE ROW LEVEL SECURITY; ALTER TABLE client ENABLE ROW LEVEL SECURITY;
 ALTER TABLE user_entity ENABLE ROW LEVEL SECURITY; ALTER TABLE short ENABLE ROW LEVEL SECURITY;

@@ -105,7 +105,9 @@ pub(in crate::ops::check) static TEXT_TRIGGER: Check = Check {
     severity: Error,
     title: "clients can write to a table with a trigger that changes settings or runs text",
     why: "A row that the client writes makes the trigger run. It may set the tenant's setting: \
-          the guard sees a harmless statement.",
+          the guard sees a harmless statement. Put what comes from a row into the text with \
+          %I, %L or USING alone, or seal the tables (`pgtenant harden`): then the setting is \
+          worthless to such code.",
     heuristic: Some("As for functions, by its source."),
     kind: Setting,
     sql: Some(include_str!("../sql/text_trigger.sql")),

@@ -9,7 +9,8 @@ pub(in crate::ops::check) static UNIQUE_KEYS: Check = Check {
     severity: Warning,
     title: "a unique key goes across tenants",
     why: "Uniqueness is checked without policies: an INSERT that fails tells that another \
-          tenant has this value (an e-mail address, a name).",
+          tenant has this value (an e-mail address, a name). ON CONFLICT names the columns of the key: \
+          where the application has it, it must name the new ones.",
     heuristic: Some("Keys of uuid columns alone are left out: they cannot be guessed."),
     kind: Setting,
     sql: Some(include_str!("../sql/unique_keys.sql")),

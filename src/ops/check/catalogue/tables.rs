@@ -12,7 +12,7 @@ pub(in crate::ops::check) static NO_RLS: Check = Check {
     heuristic: Some(
         "That a column holds tenants is learnt from policies that compare it with \
           the setting, from foreign keys to the table of the tenants, from columns of the same \
-          name and type elsewhere, and from usual names such as tenant_id.",
+          name elsewhere, and where no policy tells anything from usual names such as tenant_id.",
     ),
     kind: Setting,
     sql: Some(include_str!("../sql/no_rls.sql")),

@@ -1,15 +1,14 @@
 //! What policies compare with the tenant, read with PostgreSQL's own grammar from
 //! their conditions as `pg_get_expr` prints them: each operator in parentheses.
 
-use pg_raw_parse::list::NodeList;
-use pg_raw_parse::nodes::{
-    A_Expr, A_Expr_Kind, FuncCall, SelectStmt, SubLink, SubLinkType, TypeCast,
-};
-use pg_raw_parse::walk::{Recurse, walk_manual};
+mod tree;
+
+use pg_raw_parse::nodes::{A_Expr, A_Expr_Kind, FuncCall, SubLink, SubLinkType};
 use pg_raw_parse::{ConstValue, Node};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use tree::{any, children, enclosed, is_equality, last_name, length_of, only_target};
 
 /// What the conditions are put behind to be parsed.
 const SELECT: &str = "SELECT ";
@@ -240,7 +239,7 @@ impl Reader<'_> {
             return None;
         };
         let fields = column.fields();
-        let table = fields.first().and_then(|field| field.as_str());
+        let table = fields.first().and_then(Node::as_str);
         (fields.len() == 2 && table == Some(self.relation))
             .then(|| last_name(fields))
             .flatten()
@@ -311,7 +310,7 @@ impl Reader<'_> {
     fn is_read_by(&self, call: &FuncCall) -> bool {
         let names = call.funcname();
         let is_reader = last_name(names) == Some("current_setting")
-            || names.first().and_then(|name| name.as_str()) == Some("pgtenant");
+            || names.first().and_then(Node::as_str) == Some("pgtenant");
         is_reader && call.args().iter().any(|argument| self.is_setting(argument))
     }
 
@@ -343,198 +342,5 @@ impl Reader<'_> {
     }
 }
 
-/// The length that a cast to a type of characters leaves.
-fn length_of(cast: &TypeCast) -> Option<u32> {
-    let Node::TypeName(name) = cast.type_name().into() else {
-        return None;
-    };
-    let least = match name.names().iter().last()?.sval()? {
-        "varchar" | "bpchar" => None,
-        "name" => Some(63),
-        "char" => Some(1),
-        _ => return None,
-    };
-    match name.typmods().first() {
-        Some(Node::A_Const(length)) => length
-            .val()?
-            .numeric_value::<i64>()
-            .and_then(|n| u32::try_from(n).ok()),
-        _ => least,
-    }
-}
-
-fn is_equality(expression: &A_Expr) -> bool {
-    let name = last_name(expression.name());
-    match expression.kind {
-        A_Expr_Kind::AEXPR_OP | A_Expr_Kind::AEXPR_OP_ANY | A_Expr_Kind::AEXPR_IN => {
-            name == Some("=")
-        }
-        A_Expr_Kind::AEXPR_DISTINCT | A_Expr_Kind::AEXPR_NOT_DISTINCT => true,
-        _ => false,
-    }
-}
-
-/// The one thing that a query without tables gives.
-fn only_target(query: Node<'_>) -> Option<Node<'_>> {
-    let Node::SelectStmt(select) = query else {
-        return None;
-    };
-    let select: &SelectStmt = select;
-    let targets = select.target_list();
-    (targets.len() == 1 && select.from_clause().is_empty())
-        .then(|| targets.first().map(|target| target.val()))
-        .flatten()
-}
-
-fn last_name(names: &NodeList) -> Option<&str> {
-    names.iter().last().and_then(|name| name.as_str())
-}
-
-fn children(node: Node<'_>) -> Vec<Node<'_>> {
-    let mut children = Vec::new();
-    walk_manual::<()>(node, |child| {
-        children.push(child);
-        Recurse::no()
-    });
-    children
-}
-
-fn any<'t>(node: Node<'t>, mut is: impl FnMut(Node<'t>) -> bool) -> bool {
-    let mut nodes = vec![node];
-    while let Some(node) = nodes.pop() {
-        if is(node) {
-            return true;
-        }
-        nodes.extend(children(node));
-    }
-    false
-}
-
-/// What is inside the innermost parentheses around a position, or all of it.
-fn enclosed(text: &str, at: usize) -> Option<(usize, usize)> {
-    let (mut open, mut quote) = (Vec::new(), None);
-    let mut start = None;
-    for (position, byte) in text.bytes().enumerate() {
-        if position == at {
-            start = Some(open.last().map_or(SELECT.len(), |open| open + 1));
-        }
-        match (quote, byte) {
-            (Some(mark), _) if byte == mark => quote = None,
-            (Some(_), _) => {}
-            (None, b'\'' | b'"') => quote = Some(byte),
-            (None, b'(') => open.push(position),
-            (None, b')') => {
-                let closed = open.pop()? + 1;
-                if start == Some(closed) {
-                    return Some((closed, position));
-                }
-            }
-            (None, _) => {}
-        }
-    }
-    (start == Some(SELECT.len())).then_some((SELECT.len(), text.len()))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reading() -> Reading {
-        Reading {
-            setting: "app.tenant".to_owned(),
-            functions: ["uid", "my_teams"].map(str::to_owned).into(),
-            sets: ["my_teams".to_owned()].into(),
-        }
-    }
-
-    fn columns(condition: &str) -> Vec<String> {
-        let found = read(condition, "objects", &reading()).comparisons;
-        found
-            .into_iter()
-            .map(|comparison| comparison.column)
-            .collect()
-    }
-
-    #[test]
-    fn only_what_is_compared_with_the_tenant_is_a_tenant_column() {
-        for (condition, expected) in [
-            (
-                "((bucket_id = 'a'::text) AND (uid() = owner))",
-                vec!["owner"],
-            ),
-            (
-                "((uid() = owner) AND (bucket_id = 'a'::text))",
-                vec!["owner"],
-            ),
-            (
-                "((bucket_id = 'a'::text) AND ((storage.foldername(name))[1] = (uid())::text))",
-                vec![],
-            ),
-            (
-                "((bucket_id = 'a'::text) AND (owner IN ( SELECT uid() AS uid)))",
-                vec!["owner"],
-            ),
-            (
-                "(bucket_id IN ( SELECT buckets.id\n   FROM buckets\n  WHERE buckets.public))",
-                vec![],
-            ),
-            (
-                "(team_id IN ( SELECT my_teams() AS my_teams))",
-                vec!["team_id"],
-            ),
-            (
-                "(EXISTS ( SELECT 1\n   FROM members m\n  WHERE ((m.team_id = objects.team_id) AND (m.user_id = uid()))))",
-                vec!["team_id"],
-            ),
-            (
-                "((tenant_id)::uuid = (current_setting('app.tenant'::text))::uuid)",
-                vec!["tenant_id"],
-            ),
-            ("(tenant_id = 7)", vec![]),
-            ("not a condition (", vec![]),
-        ] {
-            assert_eq!(columns(condition), expected, "{condition}");
-        }
-    }
-
-    #[test]
-    fn the_parts_of_a_comparison_are_told_apart() {
-        let condition = "((tenant_id)::uuid = (current_setting('app.tenant'::text, true))::uuid)";
-        let found = read(condition, "objects", &reading());
-        assert_eq!(
-            found.comparisons,
-            [Comparison {
-                column: "tenant_id".to_owned(),
-                direct: true,
-                bare: true,
-                expression: Some("(tenant_id)::uuid".to_owned()),
-                reading: Some("(current_setting('app.tenant'::text, true))::uuid".to_owned()),
-                whole: Some(
-                    "(tenant_id)::uuid = (current_setting('app.tenant'::text, true))::uuid"
-                        .to_owned()
-                ),
-            }]
-        );
-        let through = read(
-            "(team_id IN ( SELECT my_teams() AS my_teams))",
-            "objects",
-            &reading(),
-        );
-        assert!(!through.comparisons[0].direct && !through.comparisons[0].bare);
-    }
-
-    #[test]
-    fn casts_with_a_length_cut_the_tenants_id() {
-        let cut = |condition| read(condition, "objects", &reading()).cut_to;
-        let condition = "((tenant_id)::text = ((current_setting('app.tenant'::text))::character varying(4))::text)";
-        assert_eq!(cut(condition), Some(4));
-        let condition = "(tenant_id = \"left\"(current_setting('app.tenant'::text), 4))";
-        assert_eq!(cut(condition), Some(0));
-        let condition = "(((note)::character varying(4))::text = 'x'::text)";
-        assert_eq!(cut(condition), None);
-        let condition = "((tenant_id)::text = ((current_setting('app.tenant'::text))::character varying)::text)";
-        assert_eq!(cut(condition), None);
-        let condition = "(tenant_id = (current_setting('app.tenant'::text))::character(3))";
-        assert_eq!(cut(condition), Some(3));
-    }
-}
+mod tests;
