@@ -196,7 +196,15 @@ fn the_ready_file_and_the_configuration_describe_the_demo() {
             .contains(&format!("127.0.0.1:{port}"))
     );
     let check = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
-        .args(["check", "--offline", "--config", config])
+        // How many files may be open is the machine's affair.
+        .args([
+            "check",
+            "--offline",
+            "--ignore",
+            "PGT009",
+            "--config",
+            config,
+        ])
         .output()
         .unwrap();
     assert_eq!(

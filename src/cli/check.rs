@@ -5,7 +5,7 @@ mod report;
 
 use super::{Failure, directory, print};
 use clap::Args;
-use pgtenant::config::{self, Settings};
+use pgtenant::config::{self, Ignored, Settings};
 use pgtenant::ops::check::{self, Report, Severity};
 use pgtenant::ops::sql_client::Url;
 use std::io::Read as _;
@@ -18,7 +18,8 @@ Exit codes:
   1  a database could not be looked at, in whole or in part
   2  the configuration or the command line is wrong
   4  warnings
-  5  errors";
+  5  errors
+What --severity or an ignore list leaves out does not count.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
@@ -44,6 +45,17 @@ pub(super) struct Arguments {
     #[arg(long)]
     offline: bool,
 
+    /// Show only findings that matter so much, or more
+    #[arg(long, value_name = "error|warning|notice", default_value = "notice", value_parser = severity)]
+    severity: Severity,
+
+    /// Leave out a finding: "PGT502", or of one object "PGT209 table public.t"
+    ///
+    /// Can be given several times. `ignore` in [check] of the configuration file
+    /// does the same.
+    #[arg(long, value_name = "FINDING")]
+    ignore: Vec<String>,
+
     /// List all checks
     #[arg(long, exclusive = true)]
     list: bool,
@@ -64,13 +76,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Err(Failure::configuration("pgtenant: --config FILE is missing"));
     };
     let mut settings = config::load(config).map_err(Failure::configuration)?;
+    let ignored = ignored(&arguments.ignore, &settings)?;
     let credential = arguments.url.as_deref().map(credential).transpose()?;
-    let report = if arguments.offline {
+    let mut report = if arguments.offline {
         check::configuration(&settings)
     } else {
         directory::complete(&mut settings)?;
         look(&settings, credential.as_ref())?
     };
+    report.ignore(&ignored);
+    report.keep(arguments.severity);
     if arguments.json {
         print(format_args!("{:#}", report.to_json()))?;
     } else {
@@ -82,6 +97,37 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         report::print(&report)?;
     }
     Ok(exit_code(&report))
+}
+
+fn severity(word: &str) -> Result<Severity, &'static str> {
+    match word {
+        "error" => Ok(Severity::Error),
+        "warning" => Ok(Severity::Warning),
+        "notice" => Ok(Severity::Notice),
+        _ => Err("must be one of error, warning, notice"),
+    }
+}
+
+/// What is left out by the command line and by the configuration.
+fn ignored(arguments: &[String], settings: &Settings) -> Result<Vec<Ignored>, Failure> {
+    let mut all = Vec::new();
+    for text in arguments {
+        let one = text.parse::<Ignored>().map_err(|reason| {
+            Failure::configuration(format_args!("pgtenant: --ignore {text:?} {reason}"))
+        })?;
+        all.push(("--ignore", one));
+    }
+    let configured = settings.ignored.iter().cloned();
+    all.extend(configured.map(|one| ("check.ignore", one)));
+    for (place, one) in &all {
+        if check::find(&one.id).is_none() {
+            return Err(Failure::configuration(format_args!(
+                "pgtenant: {place}: there is no check {}; `pgtenant check --list` lists them",
+                one.id
+            )));
+        }
+    }
+    Ok(all.into_iter().map(|(_, one)| one).collect())
 }
 
 fn credential(argument: &str) -> Result<Url, Failure> {

@@ -7,6 +7,7 @@
 
 mod blueprint;
 mod certificates;
+mod check;
 mod client_certificates;
 mod files;
 mod isolation;
@@ -34,6 +35,7 @@ mod throttle;
 mod tls;
 
 pub use blueprint::{Blueprint, Built, Incumbents};
+pub use check::Ignored;
 pub use files::Files;
 pub use isolation::read_key_file;
 pub use problem::{Origin, Problem, Problems};
@@ -129,6 +131,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let certificates = certificates::read(&mut root, &tenants, more_tenants, accepted.certificates);
     let throttle = throttle::read(root.section("throttle"), &listen);
     let log = log::read(root.section("log"));
+    let ignored = check::read(root.section("check"));
     root.finish();
     for part in &parts {
         part.finish();
@@ -162,6 +165,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         certificates,
         throttle,
         log,
+        ignored,
         files: Files::default(),
     })
 }
@@ -220,6 +224,8 @@ pub struct Settings {
     pub throttle: Throttling,
     /// `[log]`
     pub log: Log,
+    /// `[check]`: what `pgtenant check` leaves out (key `ignore`).
+    pub ignored: Vec<Ignored>,
     /// The files that all of this was read from.
     pub files: Files,
 }

@@ -41,6 +41,10 @@ pub(super) fn print(report: &Report) -> Result<(), Failure> {
             ))?;
         }
     }
+    for one in &report.not_found {
+        let text = format!("not found, though it is to be ignored: {one}");
+        line(format_args!("\n{}", wrap(&plain(&text), "")))?;
+    }
     line(format_args!("\n{}", summary(report)))
 }
 
@@ -98,11 +102,15 @@ fn summary(report: &Report) -> String {
         .filter(|(_, n)| *n > 0)
         .map(|(severity, n)| count(n, &severity.to_string()))
         .collect();
+    let ignored = match report.ignored {
+        0 => String::new(),
+        n => format!("; {} ignored", count(n, "finding")),
+    };
     let found = if counts.is_empty() {
-        "nothing found".to_owned()
+        format!("nothing found{ignored}")
     } else {
         format!(
-            "{}; `pgtenant check --explain ID` tells more",
+            "{}{ignored}; `pgtenant check --explain ID` tells more",
             counts.join(", ")
         )
     };

@@ -1,7 +1,8 @@
 //! Checks of the configuration, which need no server.
 
-use super::catalogue::{self, Check};
+use super::catalogue::{Check, configuration as checks};
 use super::finding::{Finding, Place};
+use super::scope;
 use crate::config::{ClientTls, IsolationKind, ServerTls, Settings, Verification};
 use crate::guard::{Mode, Permission};
 use crate::tenant::Seal;
@@ -23,7 +24,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
     };
     if settings.guard.mode == Mode::Report {
         add(
-            &catalogue::GUARD_REPORTS,
+            &checks::GUARD_REPORTS,
             "guard.mode".into(),
             None,
             "mode = \"enforce\"",
@@ -37,9 +38,9 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
                 }
                 | IsolationKind::Schema {
                     per_tenant_role: false,
-                } => (&catalogue::OPAQUE, "relies on the guard"),
+                } => (&checks::OPAQUE, "relies on the guard"),
                 IsolationKind::Setting { .. } | IsolationKind::Database => {
-                    (&catalogue::OPAQUE_SHARED_ROLE, "has one role for all")
+                    (&checks::OPAQUE_SHARED_ROLE, "has one role for all")
                 }
                 IsolationKind::Schema {
                     per_tenant_role: true,
@@ -56,13 +57,13 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
     }
     let fix = "channels = \"own\"";
     if settings.guard.channels == Permission::Allow {
-        add(&catalogue::CHANNELS, "guard.channels".into(), None, fix);
+        add(&checks::CHANNELS, "guard.channels".into(), None, fix);
     }
     for (name, isolation) in &settings.isolations {
         let guard = isolation.guard;
         if guard.channels == Permission::Allow && guard.channels != settings.guard.channels {
             let object = format!("isolation.{name}.channels");
-            add(&catalogue::CHANNELS, object, None, fix);
+            add(&checks::CHANNELS, object, None, fix);
         }
     }
     for (name, isolation) in &settings.isolations {
@@ -72,7 +73,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
         {
             let object = format!("isolation.{name}");
             add(
-                &catalogue::NO_TENANT_ROLE,
+                &checks::NO_TENANT_ROLE,
                 object,
                 None,
                 "role = \"{schema}_app\"",
@@ -84,20 +85,28 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
         let fix = "tls = \"verify-full\" and ca = \"FILE\"";
         match &server.tls {
             _ if is_this_machine(&server.host) => {}
-            ServerTls::Off => add(&catalogue::SERVER_CLEAR_TEXT, object, None, fix),
+            ServerTls::Off => add(&checks::SERVER_CLEAR_TEXT, object, None, fix),
             ServerTls::On {
                 verification: Verification::Nothing,
                 ..
-            } => add(&catalogue::SERVER_UNVERIFIED, object, None, fix),
+            } => add(&checks::SERVER_UNVERIFIED, object, None, fix),
             ServerTls::On { .. } => {}
         }
+    }
+    if let Some((detail, fix)) = too_few_files(settings) {
+        add(
+            &checks::FILES,
+            "listen.max_clients".into(),
+            Some(detail),
+            &fix,
+        );
     }
     let mut addresses = settings.listen.addresses.iter();
     if matches!(settings.tls, ClientTls::Off | ClientTls::Allow(_))
         && addresses.any(|address| !address.ip().is_loopback())
     {
         add(
-            &catalogue::CLIENT_CLEAR_TEXT,
+            &checks::CLIENT_CLEAR_TEXT,
             "tls.mode".into(),
             None,
             "mode = \"require\"",
@@ -107,13 +116,46 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
     let lifetime = own.and_then(|own| Lifetime::of(&own.chain));
     if let Some(lifetime) = lifetime.filter(|lifetime| lifetime.is_ending(SystemTime::now())) {
         add(
-            &catalogue::CERTIFICATE_ENDS,
+            &checks::CERTIFICATE_ENDS,
             "tls.certificate".into(),
             Some(lifetime.to_string()),
             "replace the certificate in the file",
         );
     }
     findings
+}
+
+/// Files beside those of clients and of server connections: the listeners, what
+/// asks for cancels and for tenants, logs.
+const OTHER_FILES: usize = 64;
+
+/// What is said, and done about it, where the process may not open files enough.
+#[cfg(unix)]
+fn too_few_files(settings: &Settings) -> Option<(String, String)> {
+    use rustix::process::{Resource, getrlimit};
+
+    let limit = usize::try_from(getrlimit(Resource::Nofile).current?).ok()?;
+    let clients = settings.listen.max_clients;
+    let pools = scope::databases(settings).len();
+    let size = settings.pool.size;
+    let needed = clients
+        .saturating_add(pools.saturating_mul(size))
+        .saturating_add(OTHER_FILES);
+    let detail = format!(
+        "{clients} clients, {pools} databases with a pool.size of {size} and {OTHER_FILES} others \
+         need {needed} open files; this process may have {limit}"
+    );
+    (needed > limit).then(|| {
+        (
+            detail,
+            format!("ulimit -n {needed}, or LimitNOFILE={needed} in the unit"),
+        )
+    })
+}
+
+#[cfg(not(unix))]
+fn too_few_files(_: &Settings) -> Option<(String, String)> {
+    None
 }
 
 fn is_this_machine(host: &str) -> bool {

@@ -3,11 +3,10 @@
 use super::catalogue::{self, CHECKS, Check, Kind};
 use super::finding::{Checked, Finding, Place, Report};
 use super::releases;
-use super::scope::Scope;
-use super::{Database, SqlClientError, policies};
+use super::scope::{Scope, SettingUse};
+use super::{Database, SqlClientError, connections, learn, policies};
 use crate::ops::sql_client::explain;
 use crate::tenant::{Claim, Seal};
-use std::collections::BTreeSet;
 use tokio_postgres::error::SqlState;
 
 /// Nothing is changed, and no query runs for longer than a minute.
@@ -49,10 +48,13 @@ pub(super) async fn check(
         place,
         report,
     };
+    if let Err(error) = connections::check(&mut looker, &scope.wanted).await {
+        looker.fail(&catalogue::surroundings::CONNECTIONS, &error);
+    }
     looker.roles(scope).await;
-    for (setting, roles) in &scope.settings {
+    for (setting, use_of) in &scope.settings {
         looker
-            .setting(setting, roles, scope.sealed.contains_key(setting))
+            .setting(setting, use_of, scope.sealed.contains_key(setting))
             .await;
     }
     // Last, because it binds the session.
@@ -80,23 +82,48 @@ fn release(number: i32, server: &str, version: &str) -> Vec<Finding> {
     if !holes.is_empty() {
         let safe = releases::safe_minor(number);
         let fix = safe.map(|safe| format!("-- install PostgreSQL {safe} or a newer minor release"));
-        add(&catalogue::HOLES, holes.join("; "), fix);
+        add(&catalogue::surroundings::HOLES, holes.join("; "), fix);
     }
     if number / 10_000 < releases::OLDEST_MAINTAINED {
         let fix = "-- upgrade to a major version that is maintained".to_owned();
         let detail = "its time of support is over".to_owned();
-        add(&catalogue::UNMAINTAINED, detail, Some(fix));
+        add(&catalogue::surroundings::UNMAINTAINED, detail, Some(fix));
     }
     findings
 }
 
+/// What `query` puts before each query.
+const PRELUDE: &str = concat!(
+    include_str!("sql/prelude/scope.sql"),
+    include_str!("sql/prelude/policies.sql"),
+    include_str!("sql/prelude/tenants.sql"),
+    include_str!("sql/prelude/rights.sql"),
+    include_str!("sql/prelude/code.sql"),
+);
+
 /// What the queries of a check are asked about.
-#[derive(Default)]
 pub(super) struct Given {
     roles: Vec<String>,
-    setting: String,
+    pub(super) setting: String,
     tenant_roles: Vec<String>,
     tenant_schemas: Vec<String>,
+    /// What policies compare with the setting, as a JSON array.
+    pub(super) comparisons: String,
+    /// The tenants' values of the setting.
+    pub(super) tenants: Vec<String>,
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Self {
+            roles: Vec::new(),
+            setting: String::new(),
+            tenant_roles: Vec::new(),
+            tenant_schemas: Vec::new(),
+            comparisons: "[]".to_owned(),
+            tenants: Vec::new(),
+        }
+    }
 }
 
 pub(super) struct Looker<'a> {
@@ -142,19 +169,24 @@ impl Looker<'_> {
     }
 
     /// What depends on the setting that says who the tenant is.
-    async fn setting(&mut self, setting: &str, roles: &BTreeSet<String>, sealed: bool) {
-        let given = Given {
-            roles: roles.iter().cloned().collect(),
+    async fn setting(&mut self, setting: &str, use_of: &SettingUse, sealed: bool) {
+        let mut given = Given {
+            roles: use_of.roles.iter().cloned().collect(),
             setting: setting.to_owned(),
+            tenants: use_of.values.iter().cloned().collect(),
             ..Given::default()
         };
+        // Without it the others would look for the wrong columns.
+        if let Err(error) = learn::learn(self, &mut given).await {
+            return self.fail(&catalogue::policies::NO_READER, &error);
+        }
         for check in CHECKS {
             let seal = if sealed { Kind::Sealed } else { Kind::Unsealed };
             if check.kind == Kind::Setting || check.kind == seal {
                 self.run(check, &given).await;
             }
         }
-        policies::check(self, &given, setting, roles).await;
+        policies::check(self, &given, setting, &use_of.roles).await;
     }
 
     /// Whether the database takes what is signed with the configured key.
@@ -176,11 +208,16 @@ impl Looker<'_> {
             Some(&SqlState::INSUFFICIENT_PRIVILEGE) if is_proxys => {
                 format!("it was not hardened for the role {user}")
             }
-            _ => return self.fail(&catalogue::SEAL_KEY, &error),
+            _ => return self.fail(&catalogue::policies::SEAL_KEY, &error),
         };
         let fix = "-- run: pgtenant harden --config FILE --apply URL".to_owned();
         let object = format!("setting {setting}");
-        self.add(&catalogue::SEAL_KEY, object, Some(detail), Some(fix));
+        self.add(
+            &catalogue::policies::SEAL_KEY,
+            object,
+            Some(detail),
+            Some(fix),
+        );
     }
 
     async fn present(
@@ -237,7 +274,7 @@ impl Looker<'_> {
         sql: &str,
         given: &Given,
     ) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
-        let sql = format!("{}{sql}", include_str!("sql/prelude.sql"));
+        let sql = format!("{PRELUDE}{sql}");
         let client = &self.database.client;
         client
             .query(
@@ -247,6 +284,8 @@ impl Looker<'_> {
                     &given.setting,
                     &given.tenant_roles,
                     &given.tenant_schemas,
+                    &given.comparisons,
+                    &given.tenants,
                 ],
             )
             .await
@@ -270,6 +309,23 @@ impl Looker<'_> {
             place,
             object,
             detail,
+            fix,
+        });
+    }
+
+    /// Adds what is the server's, whichever database was looked at.
+    pub(super) fn of_server(
+        &mut self,
+        check: &'static Check,
+        object: String,
+        detail: String,
+        fix: Option<String>,
+    ) {
+        self.report.findings.push(Finding {
+            check,
+            place: Place::Server(self.server.to_owned()),
+            object,
+            detail: Some(detail),
             fix,
         });
     }

@@ -1,14 +1,17 @@
 //! What was found, and in what order and form it is told.
 
 use super::catalogue::Check;
+use crate::config::Ignored;
 use serde_json::{Value, json};
 use std::fmt;
 
 /// The checks whose fixes replace conditions of a policy.
-const REWRITES_POLICY: [&str; 4] = ["PGT301", "PGT302", "PGT303", "PGT304"];
+const REWRITES_POLICY: [&str; 6] = ["PGT301", "PGT302", "PGT303", "PGT304", "PGT309", "PGT310"];
 
-/// The check that is about a policy's speed.
+/// The checks that go by the conditions as they stand: a policy's speed, and the
+/// index that it can use.
 const SPEED_OF_POLICY: &str = "PGT305";
+const INDEX_OF_POLICY: &str = "PGT208";
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +95,10 @@ pub struct Report {
     pub checked: Vec<Checked>,
     /// What could not be looked at, and why.
     pub failures: Vec<(Place, String)>,
+    /// How many findings were left out because they are known.
+    pub ignored: usize,
+    /// What was to be left out and was not found.
+    pub not_found: Vec<Ignored>,
 }
 
 impl Report {
@@ -102,28 +109,65 @@ impl Report {
         self.findings.iter().filter(of).count()
     }
 
+    /// Leaves out the findings that are known and accepted.
+    pub fn ignore(&mut self, ignored: &[Ignored]) {
+        let is_meant = |finding: &Finding, one: &Ignored| {
+            let object = one.object.as_ref();
+            finding.check.id == one.id && object.is_none_or(|object| *object == finding.object)
+        };
+        let is_unused = |one: &&Ignored| !self.findings.iter().any(|found| is_meant(found, one));
+        self.not_found = ignored.iter().filter(is_unused).cloned().collect();
+        let before = self.findings.len();
+        self.findings
+            .retain(|finding| !ignored.iter().any(|one| is_meant(finding, one)));
+        self.ignored += before - self.findings.len();
+    }
+
+    /// Leaves out the findings that matter less than this.
+    pub fn keep(&mut self, least: Severity) {
+        self.findings
+            .retain(|finding| finding.check.severity <= least);
+    }
+
     /// Puts the findings in their order, each once, so that their fixes can be
     /// run one after another.
     pub(super) fn arrange(&mut self) {
-        self.leave_out_what_is_rewritten();
         self.findings.sort_by(|a, b| key(a).cmp(&key(b)));
         self.findings.dedup_by(|a, b| key(a) == key(b));
+        self.rewrite_once();
     }
 
-    /// How fast a policy is does not matter while it must be rewritten: the fix
-    /// for its speed has the condition as it stands now.
-    fn leave_out_what_is_rewritten(&mut self) {
-        let rewritten: Vec<_> = self
-            .findings
-            .iter()
-            .filter(|finding| REWRITES_POLICY.contains(&finding.check.id))
-            .map(|finding| (finding.place.clone(), finding.object.clone()))
-            .collect();
+    /// A fix has the condition of a policy as it stands now: where there are two of
+    /// a policy, the second would undo the first. How fast a policy is does not
+    /// matter while it must be rewritten.
+    fn rewrite_once(&mut self) {
+        let mut rewritten = Vec::<(Place, String, &'static str)>::new();
+        for finding in &mut self.findings {
+            if !REWRITES_POLICY.contains(&finding.check.id) || finding.fix.is_none() {
+                continue;
+            }
+            let (place, object) = (&finding.place, &finding.object);
+            let first = rewritten.iter().find(|(p, o, _)| (p, o) == (place, object));
+            if let Some((.., id)) = first {
+                let detail = finding.detail.take().unwrap_or_default();
+                finding.detail = Some(format!("{detail}; put right first what {id} says of it"));
+                finding.fix = None;
+            } else {
+                rewritten.push((place.clone(), object.clone(), finding.check.id));
+            }
+        }
         self.findings.retain(|finding| {
-            finding.check.id != SPEED_OF_POLICY
-                || !rewritten
-                    .iter()
-                    .any(|(place, object)| (place, object) == (&finding.place, &finding.object))
+            let table = finding.object.strip_prefix("table ");
+            let is_touched = |object: &str| match finding.check.id {
+                SPEED_OF_POLICY => object == finding.object,
+                INDEX_OF_POLICY => {
+                    table.is_some_and(|table| object.ends_with(&format!(" on {table}")))
+                }
+                _ => false,
+            };
+            !rewritten
+                .iter()
+                .any(|(place, object, _)| *place == finding.place && is_touched(object))
         });
     }
 
@@ -138,6 +182,8 @@ impl Report {
                 "warning": self.count(Severity::Warning),
                 "notice": self.count(Severity::Notice),
             },
+            "ignored": self.ignored,
+            "ignored_without_need": self.not_found.iter().map(Ignored::to_string).collect::<Vec<_>>(),
             "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
             "checked": self.checked.iter().map(|checked| {
                 let (server, database) = place(&checked.place);

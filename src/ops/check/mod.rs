@@ -5,9 +5,12 @@
 //! the SQL that closes the gap; nothing is changed.
 
 mod catalogue;
+mod comparisons;
 mod configuration;
+mod connections;
 mod database;
 mod finding;
+mod learn;
 mod policies;
 mod releases;
 mod scope;

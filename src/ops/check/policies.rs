@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Error, Row};
 struct Policy {
     object: String,
     qual: String,
-    fix: String,
+    fix: Option<String>,
     /// Whether nothing but PostgreSQL's own functions is in it, so that it can
     /// be run without running anybody's code.
     is_plain: bool,
@@ -52,21 +52,27 @@ pub(super) async fn check(
                 report(looker, policy, open);
             }
         }
-        Err(error) => looker.fail(&catalogue::OPEN_POLICY, &error),
+        Err(error) => looker.fail(&catalogue::policies::OPEN_POLICY, &error),
     }
 }
 
 fn report(looker: &mut Looker<'_>, policy: Policy, open: Open) {
     let (check, detail) = match open {
-        Open::ToAll => (&catalogue::OPEN_POLICY, format!("USING ({})", policy.qual)),
-        Open::ToRowsWithoutTenant => (&catalogue::NULL_TENANT, format!("USING ({})", policy.qual)),
+        Open::ToAll => (
+            &catalogue::policies::OPEN_POLICY,
+            format!("USING ({})", policy.qual),
+        ),
+        Open::ToRowsWithoutTenant => (
+            &catalogue::policies::NULL_TENANT,
+            format!("USING ({})", policy.qual),
+        ),
         Open::No if !policy.is_plain && policy.looks_open => (
-            &catalogue::OPEN_POLICY,
+            &catalogue::policies::OPEN_POLICY,
             format!("by its text, it was not tried: USING ({})", policy.qual),
         ),
         Open::No => return,
     };
-    looker.add(check, policy.object, Some(detail), Some(policy.fix));
+    looker.add(check, policy.object, Some(detail), policy.fix);
 }
 
 impl Policy {

@@ -1,7 +1,7 @@
 //! What there is to look at: the databases of the tenants, and how they use them.
 
 use crate::config::{Isolation, IsolationKind, Secret, Settings};
-use crate::tenant::{Attachment, Identity, Seal, Tenant};
+use crate::tenant::{Attachment, Identity, Seal, ServerName, Tenant};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One database, and what its tenants keep apart in it.
@@ -9,16 +9,49 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Scope {
     /// The roles that clients' statements run as.
     pub(super) roles: BTreeSet<String>,
-    /// The settings that its policies read, and the roles under which.
-    pub(super) settings: BTreeMap<String, BTreeSet<String>>,
+    /// The settings that its policies read, and how tenants use them.
+    pub(super) settings: BTreeMap<String, SettingUse>,
     /// Those of the settings that the configuration seals.
     pub(super) sealed: BTreeMap<String, Seal>,
     /// Tenants' own roles and their schemas, in pairs.
     pub(super) tenant_schemas: BTreeSet<(String, String)>,
     /// Whether it belongs to one tenant alone.
     pub(super) is_tenants_own: bool,
+    /// What the pools of its server can open.
+    pub(super) wanted: Wanted,
     /// Who can log in to it.
     pub(super) login: Option<(String, Option<Secret>)>,
+}
+
+/// The connections that can be opened to a server, by whatever sections name it.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Wanted {
+    /// The databases, each with a pool.
+    pub(super) databases: usize,
+    /// The size of each pool.
+    pub(super) pool_size: usize,
+    /// The role that tenants share.
+    pub(super) shared_role: String,
+    /// The databases that are used as this role.
+    pub(super) databases_of_role: usize,
+}
+
+/// How tenants use a setting.
+#[derive(Debug, Default)]
+pub(super) struct SettingUse {
+    /// The roles that their statements run as.
+    pub(super) roles: BTreeSet<String>,
+    /// Their values of it.
+    pub(super) values: BTreeSet<String>,
+}
+
+/// The databases of the tenants, each of which has a pool of its own.
+pub(super) fn databases(settings: &Settings) -> BTreeSet<(&ServerName, &str)> {
+    let endpoints = settings
+        .tenants
+        .iter()
+        .map(|tenant| &tenant.placement.endpoint);
+    endpoints.map(|one| (&one.server, &*one.database)).collect()
 }
 
 /// The databases of all tenants, by server and name.
@@ -32,10 +65,48 @@ pub(super) fn scopes(settings: &Settings) -> BTreeMap<(String, String), Scope> {
         );
         scopes.entry(key).or_default().add(tenant, settings);
     }
-    for scope in scopes.values_mut() {
+    for ((server, _), scope) in &mut scopes {
         scope.leave_out_shared_schemas();
+        scope.wanted = wanted(server, settings);
     }
     scopes
+}
+
+fn wanted(server: &str, settings: &Settings) -> Wanted {
+    let find = |name: &str| {
+        settings
+            .servers
+            .values()
+            .find(|one| one.name.as_str() == name)
+    };
+    let Some(this) = find(server) else {
+        return Wanted::default();
+    };
+    let is_this = |name: &ServerName| {
+        let other = settings.servers.get(name);
+        other.is_some_and(|other| (&other.host, other.port) == (&this.host, this.port))
+    };
+    let all = databases(settings);
+    let of_role = settings.tenants.iter().filter(|tenant| {
+        let server = settings.servers.get(&tenant.placement.endpoint.server);
+        tenant.placement.identity == Identity::Server
+            && is_this(&tenant.placement.endpoint.server)
+            && server.is_some_and(|server| server.user == this.user)
+    });
+    let of_role: BTreeSet<_> = of_role
+        .map(|tenant| {
+            (
+                &tenant.placement.endpoint.server,
+                &tenant.placement.endpoint.database,
+            )
+        })
+        .collect();
+    Wanted {
+        databases: all.iter().filter(|(name, _)| is_this(name)).count(),
+        pool_size: settings.pool.size,
+        shared_role: this.user.to_string(),
+        databases_of_role: of_role.len(),
+    }
 }
 
 impl Scope {
@@ -50,9 +121,10 @@ impl Scope {
         };
         self.roles.insert(role.to_string());
         match &placement.attachment {
-            Attachment::Setting { name, .. } => {
-                let roles = self.settings.entry(name.to_string()).or_default();
-                roles.insert(role.to_string());
+            Attachment::Setting { name, value, .. } => {
+                let use_of = self.settings.entry(name.to_string()).or_default();
+                use_of.roles.insert(role.to_string());
+                use_of.values.insert(value.to_string());
                 let isolation = settings.isolations.get(&tenant.isolation);
                 if let Some(seal) = isolation.and_then(seal) {
                     self.sealed.insert(name.to_string(), seal.clone());

@@ -3,8 +3,8 @@ SELECT DISTINCT 'table ' || t.name,
               CASE WHEN bool_or(r.may_insert OR r.may_update OR r.may_delete)
                    THEN 'every tenant can read and change the list of all of them'
                    ELSE 'every tenant can read the list of all of them' END),
-       format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY; '
-              'CREATE POLICY tenant_isolation ON %s USING (%s);', t.name, t.name, t.predicate)
+       'ALTER TABLE ' || t.name || ' ENABLE ROW LEVEL SECURITY; '
+       || 'CREATE POLICY tenant_isolation ON ' || t.name || ' USING (' || t.predicate || ');'
 FROM tenant_tables t
 JOIN directories d ON d.relid = t.oid
 JOIN reachable r ON r.relid = t.oid

@@ -1,6 +1,6 @@
 SELECT 'constraint ' || quote_ident(c.conname) || ' on ' || t.name,
        format('it refers to %s without %s', o.name, quote_ident(t.attname)),
-       CASE WHEN cardinality(c.conkey) = 1 AND (c.confdeltype NOT IN ('n', 'd')
+       CASE WHEN cardinality(c.conkey) = 1 AND t.atttypid = o.atttypid AND (c.confdeltype NOT IN ('n', 'd')
                  OR current_setting('server_version_num')::int >= 150000) THEN
        CASE WHEN EXISTS (SELECT FROM pg_constraint u WHERE u.conrelid = o.oid AND u.contype IN ('u', 'p')
                            AND u.conkey = ARRAY[o.attnum, c.confkey[1]])

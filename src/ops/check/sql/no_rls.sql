@@ -1,6 +1,7 @@
-SELECT DISTINCT 'table ' || t.name, format('column %s: %s', t.attname, t.how),
-       format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY; '
-              'CREATE POLICY tenant_isolation ON %s USING (%s);', t.name, t.name, t.predicate)
+SELECT DISTINCT 'table ' || t.name, format('column %s: %s', t.attname, t.how)
+       || CASE WHEN t.predicate IS NULL THEN '; which policy fits is for you to say' ELSE '' END,
+       'ALTER TABLE ' || t.name || ' ENABLE ROW LEVEL SECURITY; '
+       || 'CREATE POLICY tenant_isolation ON ' || t.name || ' USING (' || t.predicate || ');'
 FROM tenant_tables t JOIN reachable ON reachable.relid = t.oid
 WHERE t.relkind IN ('r', 'p') AND NOT t.relrowsecurity
   AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.oid)

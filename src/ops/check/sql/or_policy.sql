@@ -1,7 +1,7 @@
 SELECT DISTINCT format('policy %I on %s', p.polname, t.name),
        format('%s USING (%s)', CASE p.polcmd WHEN 'r' THEN 'FOR SELECT' WHEN 'w' THEN 'FOR UPDATE'
               WHEN 'd' THEN 'FOR DELETE' ELSE 'FOR ALL' END, p.qual),
-       format('ALTER POLICY %I ON %s USING ((%s) AND (%s));', p.polname, t.name, p.qual, t.predicate)
+       format('ALTER POLICY %I ON %s USING ((%s) AND (', p.polname, t.name, p.qual) || t.predicate || '));'
 FROM policies p JOIN protected t ON t.oid = p.polrelid
 JOIN reachable r ON r.relid = t.oid
 WHERE p.polpermissive AND p.polcmd <> 'a' AND p.applies AND NOT p.qual_reads

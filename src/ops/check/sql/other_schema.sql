@@ -5,9 +5,12 @@
     JOIN pg_namespace n ON n.nspname = pair.schema
 )
 SELECT DISTINCT 'schema ' || other.nspname,
-       format('%s, the role of another tenant, may use it', mine.rolname),
-       format('REVOKE ALL ON SCHEMA %I FROM %I;', other.nspname, mine.rolname)
+       format('%s, the role of another tenant, may use it', mine.rolname)
+       || coalesce(v.through, ', through membership: see PGT704'),
+       format(v.template, format('ALL ON SCHEMA %I', other.nspname))
 FROM own mine JOIN own other ON other.role <> mine.role
+LEFT JOIN revokes v ON v.role = mine.role AND v.class = 'pg_namespace'::regclass AND v.object = other.schema
+     AND v.privilege = '*'
 WHERE has_schema_privilege(mine.role, other.schema, 'USAGE')
   AND NOT EXISTS (SELECT FROM own same WHERE same.role = mine.role AND same.schema = other.schema)
   AND NOT EXISTS (

@@ -2,7 +2,7 @@
 -- expression, whether nothing but built-in functions is in it, and the two
 -- queries that try it, together with the restrictive ones that ask for the tenant.
 SELECT format('policy %I on %s', p.polname, t.name), p.qual,
-       format('ALTER POLICY %I ON %s USING (%s);', p.polname, t.name, t.predicate),
+       format('ALTER POLICY %I ON %s USING (', p.polname, t.name) || t.predicate || ');',
        NOT EXISTS (SELECT FROM pg_depend d JOIN policies q ON q.oid = d.objid
                    WHERE d.classid = 'pg_policy'::regclass
                      AND (q.oid = p.oid OR (q.polrelid = t.oid AND NOT q.polpermissive))

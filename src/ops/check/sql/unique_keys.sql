@@ -1,8 +1,11 @@
 SELECT 'constraint ' || quote_ident(c.conname) || ' on ' || t.name,
        format('UNIQUE (%s) without %s', columns.list, quote_ident(t.attname)),
-       format('ALTER TABLE %s DROP CONSTRAINT %I, ADD %s;', t.name, c.conname,
+       -- What foreign keys refer to has to stay.
+       CASE WHEN NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = t.oid
+                               AND f.conindid = c.conindid)
+       THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD %s;', t.name, c.conname,
               regexp_replace(pg_get_constraintdef(c.oid), '^(UNIQUE[A-Z ]*) \(',
-                             '\1 (' || replace(quote_ident(t.attname), '\', '\\') || ', '))
+                             '\1 (' || replace(quote_ident(t.attname), '\', '\\') || ', ')) END
 FROM tenant_tables t
 JOIN pg_constraint c ON c.conrelid = t.oid AND c.contype = 'u' AND c.conparentid = 0,
 LATERAL (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.position) AS list,
@@ -10,6 +13,14 @@ LATERAL (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.position) AS 
          FROM unnest(c.conkey) WITH ORDINALITY AS k (attnum, position)
          JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum) columns
 WHERE t.attnum <> ALL (c.conkey) AND NOT columns.random
+  AND NOT EXISTS (SELECT FROM directories d WHERE d.relid = t.oid)
+  AND EXISTS (SELECT FROM reach r WHERE r.relid = t.oid AND (r.may_insert OR r.may_update))
+UNION ALL
+SELECT 'constraint ' || quote_ident(c.conname) || ' on ' || t.name,
+       pg_get_constraintdef(c.oid) || ' without ' || quote_ident(t.attname), NULL
+FROM tenant_tables t
+JOIN pg_constraint c ON c.conrelid = t.oid AND c.contype = 'x' AND c.conparentid = 0
+WHERE t.attnum <> ALL (c.conkey)
   AND NOT EXISTS (SELECT FROM directories d WHERE d.relid = t.oid)
   AND EXISTS (SELECT FROM reach r WHERE r.relid = t.oid AND (r.may_insert OR r.may_update))
 UNION ALL

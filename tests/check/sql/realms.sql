@@ -1,0 +1,24 @@
+-- Ids that are texts, some with a length, as Keycloak and Django have them.
+CREATE TABLE realm (id varchar(36) PRIMARY KEY, name varchar(255) UNIQUE);
+CREATE TABLE client (id varchar(36) PRIMARY KEY, realm_id varchar(36) NOT NULL REFERENCES realm, client_id varchar(255));
+CREATE TABLE user_entity (id varchar(36) PRIMARY KEY, realm_id varchar(255), email varchar(255));
+CREATE TABLE short (id uuid PRIMARY KEY, realm_id varchar(4));
+CREATE TABLE fixed (id uuid PRIMARY KEY, realm_id varchar(36));
+CREATE TABLE old (id uuid PRIMARY KEY, realm_id text);
+CREATE TABLE numbered (id uuid PRIMARY KEY, realm_id integer);
+CREATE TABLE by_mail (id uuid PRIMARY KEY, realm_id varchar(36), upper_id text);
+CREATE POLICY realm ON realm USING (id = (SELECT current_setting('app.realm')));
+CREATE POLICY realm ON client USING (realm_id = (SELECT current_setting('app.realm')));
+CREATE POLICY realm ON user_entity USING (realm_id = (SELECT current_setting('app.realm')));
+CREATE POLICY realm ON short USING (realm_id = (SELECT current_setting('app.realm')::varchar(4)));
+CREATE POLICY realm ON fixed USING (realm_id = current_setting('app.realm')::varchar(36));
+CREATE POLICY realm ON by_mail USING (lower(realm_id) = (SELECT current_setting('app.realm')));
+ALTER TABLE realm ENABLE ROW LEVEL SECURITY; ALTER TABLE client ENABLE ROW LEVEL SECURITY;
+ALTER TABLE user_entity ENABLE ROW LEVEL SECURITY; ALTER TABLE short ENABLE ROW LEVEL SECURITY;
+ALTER TABLE fixed ENABLE ROW LEVEL SECURITY; ALTER TABLE by_mail ENABLE ROW LEVEL SECURITY;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO wellness_app;
+INSERT INTO realm VALUES ('acme', 'acme'), ('acme-europe', 'europe');
+INSERT INTO client SELECT id, id, name FROM realm;
+INSERT INTO short VALUES (gen_random_uuid(), 'acme');
+INSERT INTO old SELECT gen_random_uuid(), id FROM realm;
+INSERT INTO user_entity SELECT id, id, name FROM realm;
