@@ -1713,7 +1713,7 @@ fn secrets_are_never_shown() {
         ("isolation.bridge", &format!("role_key_file = {pem}")),
         ("isolation.bridge", "role_key_file = \"bad.key\""),
         ("isolation.bridge", "role_key = \"hunter2\""),
-        ("isolation.wellness", "seal_key_file = \"hunter2\""),
+        ("isolation.wellness", &format!("seal_key_file = {pem}")),
         ("log", "format = \"SCRAM-SHA-256$hunter2\""),
     ] {
         let problems = folder.load(with(&good, section, line)).unwrap_err();

@@ -49,6 +49,19 @@ pub enum Attachment {
 }
 
 impl Attachment {
+    /// Whether a session that was opened for a tenant attached like `self` falls back
+    /// to a state in which one attached like `other` is shut out, too: the base value of
+    /// a setting that carries tenants is given when a session begins, and another
+    /// isolation's setting would fall back to an empty text.
+    #[must_use]
+    pub fn has_base_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Setting { name, .. }, Self::Setting { name: others, .. }) => name == others,
+            (Self::Schema { .. }, Self::Schema { .. }) | (Self::Database, Self::Database) => true,
+            _ => false,
+        }
+    }
+
     /// The search path that the tenant is attached by, each element quoted.
     #[must_use]
     pub fn search_path(&self) -> Option<&Arc<str>> {

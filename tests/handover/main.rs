@@ -7,6 +7,7 @@
 
 mod held;
 mod locks;
+mod other_setting;
 mod race;
 mod silent;
 mod unanswered;

@@ -22,7 +22,7 @@ use std::time::Instant;
 use testkit::{Plain, Programs, Random};
 
 /// Sequences of a test, unless the environment says otherwise.
-const SEQUENCES: usize = 5000;
+const SEQUENCES: usize = 4000;
 
 /// Servers' databases, and proxies before them, that are used at the same time.
 const PAIRS: usize = 2;

@@ -35,7 +35,14 @@ impl Idle {
         let last = &self.tenant;
         let same_kind =
             || self.dedicated == dedicated && (!dedicated || last.placement == tenant.placement);
-        !self.is_disturbed() && (Arc::ptr_eq(last, tenant) || same_kind())
+        !self.is_disturbed()
+            && (Arc::ptr_eq(last, tenant) || (self.has_base_of(tenant) && same_kind()))
+    }
+
+    /// Whether its session falls back to what shuts the tenant out.
+    pub(super) fn has_base_of(&self, tenant: &SharedTenant) -> bool {
+        let last = &self.tenant.placement.attachment;
+        last.has_base_of(&tenant.placement.attachment)
     }
 
     /// Whether the server has spoken unasked, or has closed the connection.

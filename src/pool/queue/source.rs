@@ -46,7 +46,8 @@ impl Queue {
             return Some(Source::Room);
         }
         let customs = self.customs.get(&tenant.id);
-        let looks_new = |idle: &Idle| idle.connection.customs().are_among(customs);
+        let looks_new =
+            |idle: &Idle| idle.has_base_of(tenant) && idle.connection.customs().are_among(customs);
         // One whose cleanup is under way may keep its next user waiting, and one that
         // does not look as new must be closed.
         let settled = |idle: &Idle| idle.connection.is_settled();
