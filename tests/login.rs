@@ -620,11 +620,11 @@ fn what_carries_the_tenant_is_refused_at_startup_in_every_spelling() {
         );
         assert!(!error.message().is_empty());
     }
-    // In the schema kind the search path, too.
+    // In the schema kind what would hide the tenant's objects, too.
     for parameter in [
-        ("search_path", "globex"),
-        ("options", "-c search_path=globex"),
-        ("options", "--search-path=globex"),
+        ("search_path", "pg_temp"),
+        ("options", "-c search_path=pg_temp"),
+        ("options", "--search-path=pg_temp"),
     ] {
         let parameters = [
             ("user", "acme"),

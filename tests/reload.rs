@@ -509,6 +509,7 @@ fn a_reload_tells_what_it_has_changed() {
     let changed = before
         .replace("user = \"innovate\"", "user = \"renamed\"")
         .replace("size = 10", "size = 9")
+        .replace("size_per_tenant = 10", "size_per_tenant = 9")
         .replace("connect_timeout = \"5s\"", "connect_timeout = \"6s\"");
     proxy.reload(|_| changed);
     let line = proxy.wait_for_log("changed_sections=");

@@ -27,7 +27,7 @@ fn all_before() -> Vec<Before> {
     vec![
         simple("nothing", "SELECT 1", false),
         simple("a setting", "SET DateStyle = 'German'", false),
-        simple("a name", "SET app.secret = 'of_a'", false),
+        simple("a name", "SET work_mem = '4321kB' /* of_a */", false),
         simple("an error", "SELECT 1/0", false),
         simple(
             "a transaction",
@@ -53,7 +53,10 @@ fn all_before() -> Vec<Before> {
         Before {
             name: "P B E Q S",
             messages: p()
-                .parse("", "SELECT set_config('app.secret', 'of_a', true)")
+                .parse(
+                    "",
+                    "SELECT set_config('work_mem', '4321kB', true) /* of_a */",
+                )
                 .prepared("", &[])
                 .query("SELECT 1")
                 .sync(),
@@ -160,7 +163,7 @@ fn a_connection_with_a_transaction_is_not_handed_over() {
         };
         let mut b = place.client("synergy");
         let mut a = place.client("innovate");
-        a.run_ok("BEGIN; SET LOCAL app.secret = 'of_a'");
+        a.run_ok("BEGIN; SET LOCAL work_mem = '4321kB' /* of_a */");
         place.relay.forget();
         drop(a);
         b.send_query(LOOK);
@@ -186,7 +189,7 @@ fn nothing_is_sent_while_a_discard_all_of_the_last_tenant_is_unanswered() {
         ] {
             let mut a = place.client("innovate");
             let mut b = place.client("synergy");
-            a.run_ok("SET app.secret = 'of_a'");
+            a.run_ok("SET work_mem = '4321kB' /* of_a */");
             place.relay.forget();
             place.relay.hold_answer_to(CLEANUP);
             a.send(messages.bytes());

@@ -34,8 +34,8 @@ const STATEMENTS: &[(&str, bool)] = &[
 
 /// What reaches beyond a database: its role is every tenant's.
 const BEYOND: &[&str] = &[
-    "SELECT query FROM pg_stat_activity",
-    "SELECT * FROM pg_locks",
+    "TABLE pg_stat_activity",
+    "TABLE pg_locks",
     "SELECT pg_terminate_backend(1) FROM pg_stat_activity",
     "DO $$ BEGIN END $$",
     "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",

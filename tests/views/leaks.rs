@@ -15,7 +15,7 @@ struct Others {
 fn others(place: &Place) -> Others {
     let mut tenant = place.client("synergy");
     tenant.run_ok("PREPARE of_canary AS SELECT 'canary' FROM users");
-    tenant.run_ok("BEGIN; UPDATE users SET email = email; SELECT pg_try_advisory_lock(4242)");
+    tenant.run_ok("BEGIN; UPDATE users SET email = email");
     tenant.run_ok("SELECT 'canary('::text FROM users");
     let mut admin = place.plain.superuser();
     admin.run_ok("CREATE TABLE canary_table (n int)");
@@ -157,9 +157,10 @@ fn one_process_alone_has_sessions_and_locks() {
         client.run_ok("PREPARE mine AS SELECT 1");
         let own = "SELECT name FROM pg_prepared_statements";
         assert_eq!(client.run_ok(own).column(), ["mine"]);
-        client.run_ok("SELECT pg_try_advisory_lock(77)");
-        let own = "SELECT objid FROM pg_locks WHERE locktype = 'advisory'";
-        assert_eq!(client.run_ok(own).column(), ["77"]);
+        client.run_ok("BEGIN; LOCK TABLE users IN ROW EXCLUSIVE MODE");
+        let own = "SELECT relation::regclass FROM pg_locks WHERE mode = 'RowExclusiveLock'";
+        assert_eq!(client.run_ok(own).column(), ["users"]);
+        client.run_ok("COMMIT");
         // Only the functions beneath them see others.
         for sql in [
             "SELECT * FROM pg_stat_get_activity(NULL)",
