@@ -8,9 +8,10 @@ use super::policy::Policy;
 use super::rewrite::Instead;
 use super::rules::{self, Rule, Switch};
 use super::search_path;
+use super::setting_changes::SettingChanges;
 use super::settings::{self, Change, Objection};
 use super::tree::Stack;
-use super::verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
+use super::verdict::{Effects, Refusal, TouchedSettings, Verdict};
 use super::{Mode, Permission, answer, expression, statement};
 use pg_raw_parse::{Node, StmtList};
 use std::sync::Arc;
@@ -83,6 +84,7 @@ pub(super) enum Key {
 pub(super) struct Inspection<'p> {
     pub(super) policy: &'p Policy,
     pub(super) effects: Effects,
+    pub(super) changes: SettingChanges,
     /// The plain tables, where they are known.
     pub(super) plain: Option<&'p Names>,
     /// The statement may name another relation than those.
@@ -105,6 +107,7 @@ impl<'p> Inspection<'p> {
             names_others: false,
             counts_rows: false,
             effects: Effects::default(),
+            changes: SettingChanges::default(),
             refusal: None,
             key: Key::Shape,
             deferred: Vec::new(),
@@ -120,6 +123,7 @@ impl<'p> Inspection<'p> {
             call.judge(&mut self, bound);
         }
         self.refuse_unless_own();
+        self.changes.settle(&mut self.effects);
         Verdict {
             refusal: self.refusal,
             unless_own: self.paths,
@@ -168,7 +172,8 @@ impl<'p> Inspection<'p> {
         self.judgement(answer)
     }
 
-    pub(super) fn judgement(self, answer: Option<Answer>) -> Judgement {
+    pub(super) fn judgement(mut self, answer: Option<Answer>) -> Judgement {
+        self.changes.settle(&mut self.effects);
         let key = match (&self.refusal, &answer) {
             (None, None) => self.key,
             _ => Key::Text,
@@ -318,19 +323,12 @@ impl<'p> Inspection<'p> {
         }
         // Also for the transaction alone: the state stays.
         self.effects.draws |= settings::kind(name) == settings::Kind::Seed;
-        self.effects.defaults.retain(|known| *known.name != *name);
+        self.changes.set(name, local);
         if local {
             // A time limit says nothing about what statements mean.
             self.effects.sets_local |= !name.ends_with("_timeout");
-            let customs = &mut self.effects.local_customs;
-            if name.contains('.') && !customs.iter().any(|known| **known == *name) {
-                customs.push(name.into());
-            }
         } else {
             self.touch(name);
-            if self.effects.resets {
-                self.effects.set_again.push(name.into());
-            }
         }
     }
 
@@ -340,12 +338,8 @@ impl<'p> Inspection<'p> {
         if name == settings::ROLE {
             return;
         }
-        self.effects.set_again.retain(|set| **set != *name);
-        self.effects.defaults.push(Returned {
-            name: settings::current_name(name).into(),
-            local,
-            alone: place.alone,
-        });
+        let name = settings::current_name(name);
+        self.changes.returns(name, local, place.alone);
     }
 
     /// Records that the session's setting `name` may change.

@@ -41,6 +41,7 @@ mod rewrite;
 mod rules;
 mod search_path;
 mod set;
+mod setting_changes;
 mod settings;
 mod shape;
 mod statement;

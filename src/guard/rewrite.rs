@@ -6,6 +6,7 @@
 //! more, and what is not replaced is refused as ever: the text that comes of it is
 //! judged like any other, and nothing rests on what is done here.
 
+use super::expression::is_query;
 use super::inspection::Scope;
 use super::own_rows::{self, Rows};
 use super::tree::Stack;
@@ -101,18 +102,14 @@ pub(super) fn own_rows(sql: &str, statements: &StmtList) -> Option<Instead> {
 /// Whether a statement is one that reads, once or at each run in its own session:
 /// no definition that others use.
 fn reads(statement: Node<'_>) -> bool {
-    matches!(
-        statement,
-        Node::SelectStmt(_)
-            | Node::InsertStmt(_)
-            | Node::UpdateStmt(_)
-            | Node::DeleteStmt(_)
-            | Node::MergeStmt(_)
-            | Node::ExplainStmt(_)
-            | Node::PrepareStmt(_)
-            | Node::DeclareCursorStmt(_)
-            | Node::CopyStmt(_)
-    )
+    is_query(statement)
+        || matches!(
+            statement,
+            Node::ExplainStmt(_)
+                | Node::PrepareStmt(_)
+                | Node::DeclareCursorStmt(_)
+                | Node::CopyStmt(_)
+        )
 }
 
 /// `pg_locks` becomes `(SELECT …) AS pg_locks`.

@@ -103,7 +103,7 @@ pub(super) fn transaction(inspection: &mut Inspection<'_>, statement: &Transacti
 
 fn reset_all(inspection: &mut Inspection<'_>, statement: &str, place: Place) {
     inspection.effects.resets = true;
-    inspection.effects.set_again.clear();
+    inspection.changes.reset();
     if !place.last {
         inspection.refuse(&rules::RESET_ALL, || {
             format!("{statement} must not be followed by what could see data in its query string")

@@ -338,3 +338,27 @@ fn a_guard_can_be_shared() {
     fn shared<T: Send + Sync>(_: &T) {}
     shared(&guard(SETTING));
 }
+
+/// The last change of each counts, however many there are.
+#[test]
+fn thousands_of_settings_come_to_their_last_changes() {
+    let many = |what: &dyn Fn(usize) -> String| (0..4000).map(what).collect::<String>();
+    let sets = many(&|n| format!("SET a{n} = 1;"));
+    let resets = many(&|n| format!("RESET a{};", 2 * (n % 2000)));
+    let guard = guard(SETTING);
+    let effects = |sql: &str| guard.inspect(sql.as_bytes()).effects.clone();
+    assert_eq!(effects(&(sets.clone() + &resets)).defaults.len(), 2000);
+    assert_eq!(effects(&(resets.clone() + &sets)).defaults, []);
+    let after = effects(&format!("RESET ALL;{sets}{resets}"));
+    assert_eq!((after.set_again.len(), after.defaults.len()), (2000, 2000));
+    assert!(
+        after
+            .set_again
+            .iter()
+            .all(|name| name.ends_with(['1', '3', '5', '7', '9']))
+    );
+    let again = effects(&format!("RESET ALL;{sets}RESET ALL;SET a.b = 1"));
+    assert_eq!(again.set_again, ["a.b".into()]);
+    let local = many(&|n| format!("SET LOCAL a.a{} = 1;", n % 2000));
+    assert_eq!(effects(&local).local_customs.len(), 2000);
+}

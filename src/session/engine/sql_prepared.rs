@@ -20,9 +20,8 @@ const MOST: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct SqlPrepared {
     names: BTreeSet<Box<[u8]>>,
-    /// How many PREPARE and DEALLOCATE of the query string in front are complete.
-    prepared: usize,
-    deallocated: usize,
+    /// How many of the names in the query string in front are behind what is complete.
+    passed: usize,
 }
 
 fn significant(name: &[u8]) -> &[u8] {
@@ -36,7 +35,7 @@ impl SqlPrepared {
 
     /// Another query string, or statement, comes to the front.
     pub(super) fn begin(&mut self) {
-        (self.prepared, self.deallocated) = (0, 0);
+        self.passed = 0;
     }
 
     pub(super) fn remove(&mut self, name: &[u8]) {
@@ -49,12 +48,10 @@ impl SqlPrepared {
 
     /// The next PREPARE of the string is complete.
     pub(super) fn prepared(&mut self, effects: &Effects) {
-        let mut names = effects.sql_names.iter().filter_map(|named| match named {
+        let name = self.next(effects, |named| match named {
             SqlName::Prepare(name) => Some(name),
             _ => None,
         });
-        let name = names.nth(self.prepared);
-        self.prepared += 1;
         if let Some(name) = name
             && self.names.len() < MOST
         {
@@ -64,14 +61,25 @@ impl SqlPrepared {
 
     /// The next DEALLOCATE of the string is complete: of this name.
     pub(super) fn deallocated<'a>(&mut self, effects: &'a Effects) -> Option<&'a str> {
-        let mut names = effects.sql_names.iter().filter_map(|named| match named {
-            SqlName::Deallocate(name) => Some(&**name),
+        let name = self.next(effects, |named| match named {
+            SqlName::Deallocate(name) => Some(name),
             _ => None,
-        });
-        let name = names.nth(self.deallocated);
-        self.deallocated += 1;
-        self.remove(name?.as_bytes());
-        name
+        })?;
+        self.remove(name.as_bytes());
+        Some(name)
+    }
+
+    /// The next name that a statement `of` this kind names: they are complete in the
+    /// string's order.
+    fn next<'a>(
+        &mut self,
+        effects: &'a Effects,
+        of: impl Fn(&'a SqlName) -> Option<&'a str>,
+    ) -> Option<&'a str> {
+        let names = effects.sql_names.iter().skip(self.passed).map(of);
+        let (at, name) = names.enumerate().find_map(|(at, name)| Some((at, name?)))?;
+        self.passed += at + 1;
+        Some(name)
     }
 }
 
