@@ -65,6 +65,27 @@ fn scripts() -> Vec<(&'static str, Vec<Pipeline>)> {
             ],
         ),
         (
+            "one name again and again in one string",
+            vec![
+                p().query(
+                    "PREPARE z AS SELECT 1; DEALLOCATE z; PREPARE y AS SELECT 'y'; \
+                     EXECUTE y; PREPARE z AS SELECT 2; DEALLOCATE y",
+                ),
+                p().prepared("z", &[]).sync(),
+                p().prepared("y", &[]).sync(),
+            ],
+        ),
+        (
+            "a table that is gone",
+            vec![
+                p().query("CREATE TEMP TABLE gone (n int)"),
+                p().parse("g", "SELECT * FROM gone").sync(),
+                p().query("DROP TABLE gone"),
+                p().statement("EXECUTE g").sync(),
+                p().statement("SELECT 1").statement("EXECUTE g").sync(),
+            ],
+        ),
+        (
             "long names",
             vec![
                 p().query(&format!("PREPARE {} AS SELECT 'long'", "n".repeat(63))),

@@ -76,6 +76,8 @@ impl Engine {
         let mut names = verdict.effects.sql_names.iter();
         if names.any(|named| matches!(named, SqlName::Execute(_)) && self.is_lent(named)) {
             up.link.cleanup = Cleanup::DiscardAll;
+            // A part of the client's pipeline: one error for both.
+            up.begin_pipeline();
             self.lend(verdict, up);
         }
     }
