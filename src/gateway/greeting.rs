@@ -7,6 +7,7 @@ use crate::protocol::backend::TransactionStatus;
 use crate::server::{Connection, Parameters};
 use crate::tenant::SharedTenant;
 use std::sync::Arc;
+use std::time::Instant;
 use tracing::warn;
 
 /// Server connections that may break while a client is greeted: nothing of the
@@ -71,10 +72,13 @@ async fn reported(
 ) -> Result<Parameters, Failure> {
     let mut broken = 0;
     loop {
+        let begun = Instant::now();
         let lease = pool.checkout(tenant, own).await;
         let mut lease = lease.map_err(Failure::Checkout)?;
-        // What has changed since it was used last is reported with the answer.
-        lease.connection_mut().check();
+        if lease.connection().opened() < begun {
+            // What has changed since it was used last is reported with the answer.
+            lease.connection_mut().check();
+        }
         let Ok(mut lease) = lease.attach(tenant, own).await else {
             // It could not be cleaned of its last client: another is asked for.
             continue;
