@@ -2,9 +2,7 @@
 //! with a plan that is in its memory no more, and can end all sessions when a
 //! client executes it.
 
-use testkit::{Pipeline, Plain, Programs, Proxy, Raw};
-
-const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
+use testkit::{INNOVATE, Pipeline, Plain, Programs, Proxy, Raw};
 
 /// Statements whose memory is used again by the next message.
 const FAILS: &[&str] = &["ROLLBACK TO nowhere", "RELEASE nowhere", "SELECT 1/0"];

@@ -15,6 +15,8 @@ const SPREAD: u32 = 5;
 #[derive(Debug)]
 pub(super) struct Age {
     lifetime: Duration,
+    /// The shortest that the spread leaves.
+    least: Duration,
     /// The time of the last sweep, which is precise enough.
     now: Instant,
     /// Connections whose opening began before this are replaced.
@@ -25,6 +27,7 @@ impl Age {
     pub(super) fn new(lifetime: Duration) -> Self {
         Self {
             lifetime,
+            least: lifetime - lifetime / SPREAD,
             now: Instant::now(),
             since: None,
         }
@@ -37,12 +40,18 @@ impl Age {
     /// Whether the connection is to be closed once nobody uses it.
     pub(super) fn is_over<S>(&self, connection: &Connection<S>) -> bool {
         let opened = connection.opened();
+        let age = self.now.saturating_duration_since(opened);
+        if self.since.is_some_and(|since| opened < since) {
+            return true;
+        }
+        // Most are not: nothing is multiplied for them.
+        if age < self.least {
+            return false;
+        }
         // Numbers that follow one another are spread evenly by the golden ratio.
-        let spread = self.lifetime / SPREAD;
+        let spread = self.lifetime - self.least;
         let share = connection.id().spread();
-        let lifetime = self.lifetime.saturating_sub(spread.mul_f64(share));
-        self.since.is_some_and(|since| opened < since)
-            || self.now.saturating_duration_since(opened) >= lifetime
+        age >= self.lifetime.saturating_sub(spread.mul_f64(share))
     }
 }
 

@@ -7,7 +7,6 @@ use crate::protocol::ClientError;
 use crate::protocol::frontend::{self, FrameError, HEADER, Header, Kind};
 use crate::transport::Buffer;
 use bytes::BytesMut;
-use std::borrow::Cow;
 
 /// Longest front of a Bind (its two names) that is taken, in bytes.
 pub(super) const MAX_NAMES: usize = 16 << 10;
@@ -80,16 +79,16 @@ impl ClientSide {
         admitted: &Admitted,
         output: &mut BytesMut,
     ) {
+        if admitted.verdict().instead.is_none() {
+            return self.scan.pass(&self.input, HEADER + header.body);
+        }
         let body = self.body(header);
         let name = match header.kind {
             Kind::Parse => memchr::memchr(0, body).map_or(0, |end| end + 1),
             _ => 0,
         };
         let (name, tail) = body.split_at_checked(name).unwrap_or_default();
-        let Cow::Owned(tail) = admitted.tail(tail) else {
-            return self.scan.pass(&self.input, HEADER + header.body);
-        };
-        let name = name.to_vec();
+        let (name, tail) = (name.to_vec(), admitted.tail(tail).into_owned());
         self.drop_next(header, output);
         output.extend_from_slice(match header.kind {
             Kind::Parse => b"P",

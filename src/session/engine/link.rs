@@ -244,11 +244,6 @@ impl Link {
         name.is_empty() && !self.unnamed_portal.is_bound && self.unnamed_portal.is_left
     }
 
-    /// Whether the client has begun a pipeline, and its Sync has not been sent.
-    pub(super) fn is_in_pipeline(&self) -> bool {
-        self.phase != Phase::Between
-    }
-
     /// Whether the server ignores what is sent before a Sync.
     pub(super) fn skips(&self) -> bool {
         self.phase == Phase::Failed

@@ -1,6 +1,7 @@
 //! FunctionCall messages (protocol section "Function Call").
 
 use super::super::judge::Admitted;
+use super::super::link::Phase;
 use super::super::outstanding::Reply;
 use super::super::refusal::layout;
 use super::super::{Engine, Step, Up};
@@ -23,7 +24,7 @@ impl Engine {
         if let Err(error) = self.take_effects(admitted.verdict(), up.link) {
             return self.refuse(header, &error, Some(up));
         }
-        let holds = up.link.is_in_pipeline() || up.link.is_doubted();
+        let holds = up.link.phase == Phase::Open || up.link.is_doubted();
         up.end_pipeline();
         self.client.pass(header);
         up.link.outstanding.push(Reply::FunctionCall);

@@ -40,7 +40,6 @@ impl Engine {
     fn query_server(&mut self, header: Header, admitted: Admitted, up: &mut Up<'_>) -> Step {
         let verdict = admitted.verdict();
         if self.guard.is_harmless(verdict) && up.link.phase == Phase::Between && !up.link.doubted {
-            up.link.ends_pipeline();
             return self.pass_query(header, admitted, up);
         }
         let exclusive = is_exclusive(verdict) || self.returns_to_startup(verdict);
