@@ -3,7 +3,7 @@
 mod explain;
 mod report;
 
-use super::{Failure, directory, print};
+use super::{Failure, directory, print, runtime};
 use clap::Args;
 use pgtenant::config::{self, Ignored, Settings};
 use pgtenant::ops::check::{self, Report, Severity};
@@ -144,11 +144,7 @@ fn credential(argument: &str) -> Result<Url, Failure> {
 }
 
 fn look(settings: &Settings, credential: Option<&Url>) -> Result<Report, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map(|runtime| runtime.block_on(check::everything(settings, credential)))
-        .map_err(|error| Failure::run(format!("cannot start: {error}")))
+    Ok(runtime()?.block_on(check::everything(settings, credential)))
 }
 
 fn exit_code(report: &Report) -> ExitCode {

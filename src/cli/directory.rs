@@ -1,6 +1,6 @@
 //! The tenants of `[directory.sql]`, for commands that look at all tenants.
 
-use super::Failure;
+use super::{Failure, runtime};
 use pgtenant::config::Settings;
 use pgtenant::directory;
 use std::io::{self, Write as _};
@@ -10,10 +10,7 @@ pub(super) fn complete(settings: &mut Settings) -> Result<(), Failure> {
     if settings.sources.sql.is_none() {
         return Ok(());
     }
-    let problems = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::run(format!("cannot start: {error}")))?
+    let problems = runtime()?
         .block_on(directory::complete(settings))
         .map_err(|error| Failure::run(format!("the tenant directory cannot be read: {error}")))?;
     for problem in problems {

@@ -1,6 +1,6 @@
 //! `pgtenant harden`
 
-use super::{Failure, print};
+use super::{Failure, print, runtime};
 use pgtenant::config::{self, IsolationKind, Settings};
 use pgtenant::ops::sql_client::{Database, SqlClientError, Url};
 use pgtenant::ops::{Hardening, Undoing, Unseal};
@@ -223,10 +223,7 @@ fn apply(
 ) -> Result<(), Failure> {
     let wrong = |error| Failure::configuration(format!("pgtenant: --apply: {error}"));
     let url = Url::parse(url).map_err(wrong)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::run(format!("cannot start: {error}")))?;
+    let runtime = runtime()?;
     let lines = runtime.block_on(async {
         let mut database = url.connect_to(database).await?;
         work(&mut database).await

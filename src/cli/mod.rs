@@ -139,6 +139,14 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// What a command's own requests run on.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::run(format!("cannot start: {error}")))
+}
+
 /// Prints a line to standard output, which may be closed or full.
 fn print(line: impl Display) -> Result<(), Failure> {
     writeln!(io::stdout(), "{line}")

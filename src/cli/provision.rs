@@ -1,6 +1,6 @@
 //! `pgtenant provision`
 
-use super::{Failure, directory, print, removal};
+use super::{Failure, directory, print, removal, runtime};
 use pgtenant::config::{self, IsolationKind, Settings};
 use pgtenant::ops::provision::{
     Copies, Joining, Mode, ProvisionError, Removal, Report, Site, Template, install_trigger,
@@ -80,10 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         };
         return removal::run(removal, &tenants, mode, arguments.yes);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::run(format!("cannot start: {error}")))?;
+    let runtime = runtime()?;
     runtime.block_on(async {
         if let Some(joining) = joining {
             let installed = install_trigger(site, &joining, mode).await;
@@ -98,13 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 failed += 1;
             }
         }
-        match failed {
-            0 => Ok(()),
-            n => Err(Failure::run(format!(
-                "{n} of {} failed",
-                count(tenants.len())
-            ))),
-        }
+        all_done(failed, tenants.len())
     })
 }
 
@@ -238,7 +229,15 @@ pub(super) fn one_line(text: impl Display) -> String {
     text.to_string().replace(char::is_control, " ")
 }
 
-pub(super) fn count(n: usize) -> String {
+/// Fails if some of so many tenants have `failed`.
+pub(super) fn all_done(failed: usize, tenants: usize) -> Result<(), Failure> {
+    match failed {
+        0 => Ok(()),
+        n => Err(Failure::run(format!("{n} of {} failed", count(tenants)))),
+    }
+}
+
+fn count(n: usize) -> String {
     let ending = if n == 1 { "" } else { "s" };
     format!("{n} tenant{ending}")
 }

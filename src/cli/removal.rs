@@ -1,7 +1,7 @@
 //! `pgtenant provision --remove`
 
-use super::provision::{count, line, one_line, told};
-use super::{Failure, print};
+use super::provision::{all_done, line, one_line, told};
+use super::{Failure, print, runtime};
 use pgtenant::ops::provision::{Mode, Removal};
 use pgtenant::tenant::{SharedTenant, Tenant};
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
@@ -19,10 +19,7 @@ pub(super) fn run(
              on: add --yes, or --print to see what it would do",
         ));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::run(format!("cannot start: {error}")))?;
+    let runtime = runtime()?;
     let mut failed = 0;
     for tenant in tenants {
         let what = line(tenant);
@@ -42,13 +39,7 @@ pub(super) fn run(
             failed += 1;
         }
     }
-    match failed {
-        0 => Ok(()),
-        n => Err(Failure::run(format!(
-            "{n} of {} failed",
-            count(tenants.len())
-        ))),
-    }
+    all_done(failed, tenants.len())
 }
 
 /// Asks for the tenant's id.

@@ -1,7 +1,7 @@
 //! Serving clients until the process is told to stop; `run` and `demo` share it.
 
-use super::Failure;
 use super::reload::Sources;
+use super::{Failure, runtime};
 use pgtenant::config::Settings;
 use pgtenant::gateway::{Gateway, Stop, StopHandle};
 use pgtenant::observe::RunningLog;
@@ -34,10 +34,7 @@ pub(super) fn serve(
     hangup: Hangup,
     ready: impl FnOnce(&[SocketAddr], usize, usize) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::run(format!("cannot start: {error}")))?;
+    let runtime = runtime()?;
     let served = runtime.block_on(async {
         let signals = StopSignals::install()
             .map_err(|error| Failure::run(format!("cannot handle signals: {error}")))?;
