@@ -15,7 +15,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
-use testkit::{Programs, Proxy, root, write_private};
+use testkit::{Programs, Proxy, clear_text, root, write_private};
 
 /// How the proxy is set up, and how its clients behave.
 #[derive(Debug, Clone, Copy)]
@@ -405,17 +405,7 @@ fn configure(cluster: &Cluster, variant: &Variant) -> PathBuf {
         ..
     } = variant;
     let mut text = format!(
-        r#"[listen]
-address = "127.0.0.1:0"
-[tls]
-mode = "off"
-[servers.main]
-host = "127.0.0.1"
-port = {port}
-tls = "off"
-user = "wellness_app"
-password = "app"
-[pool]
+        r#"{head}[pool]
 size = {size}
 size_per_tenant = {size}
 mode = "{mode}"
@@ -439,7 +429,7 @@ role_key_file = {role_key_file:?}
 [guard]
 opaque = "{opaque}"
 "#,
-        port = cluster.port(),
+        head = clear_text(cluster.port(), "wellness_app", "app"),
         seal = seal.unwrap_or_default(),
     );
     let verifier = Verifier::derive(LOGIN_PASSWORD);

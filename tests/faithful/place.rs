@@ -5,7 +5,7 @@ use pgtenant::tenant::Verifier;
 use pgtenant::throwaway::{Cluster, ClusterOptions, random_hex};
 use std::fs;
 use std::path::PathBuf;
-use testkit::{Proxy, Raw};
+use testkit::{Proxy, Raw, clear_text};
 
 /// The role that owns the database: at the server, and the login at the proxy.
 pub const USER: &str = "regress";
@@ -74,17 +74,7 @@ impl Place {
         let config: PathBuf = directory.join(format!("proxy-{mode}.toml"));
         let verifier = Verifier::derive(&self.password);
         let text = format!(
-            r#"[listen]
-address = "127.0.0.1:0"
-[tls]
-mode = "off"
-[servers.main]
-host = "127.0.0.1"
-port = {port}
-tls = "off"
-user = "{USER}"
-password = "{password}"
-[pool]
+            r#"{head}[pool]
 mode = "{mode}"
 size = {size}
 [isolation.database]
@@ -104,8 +94,7 @@ user = "{USER}"
 tenant = "1"
 scram = "{verifier}"
 "#,
-            port = self.cluster.port(),
-            password = self.password,
+            head = clear_text(self.cluster.port(), USER, &self.password),
         );
         fs::write(&config, text).unwrap();
         Proxy::run(&config)

@@ -3,7 +3,7 @@
 use pgtenant::tenant::{TenantRole, Verifier};
 use pgtenant::throwaway::wellness::APP_ROLE;
 use std::fmt::Write as _;
-use testkit::{Fields, Plain, Programs, Proxy, Raw, write_private};
+use testkit::{Fields, Plain, Programs, Proxy, Raw, clear_text, write_private};
 
 /// The key of the roles' passwords.
 const KEY: &str = "the key of the roles that tenants of this test have for their own";
@@ -113,19 +113,9 @@ fn table(schema: &str, whose: &str, role: &str) -> String {
 
 fn configuration(plain: &Plain, guard: &str) -> String {
     let verifier = Verifier::derive(PASSWORD);
-    let port = plain.cluster.port();
+    let head = clear_text(plain.cluster.port(), APP_ROLE, PASSWORD);
     let mut text = format!(
-        r#"[listen]
-address = "127.0.0.1:0"
-[tls]
-mode = "off"
-[servers.main]
-host = "127.0.0.1"
-port = {port}
-tls = "off"
-user = "{APP_ROLE}"
-password = "{PASSWORD}"
-[pool]
+        r#"{head}[pool]
 size = 1
 [throttle]
 mode = "off"

@@ -19,6 +19,24 @@ pub struct Plain {
     files: AtomicUsize,
 }
 
+/// The front of a configuration that serves and reaches `servers.main` at `port` in clear
+/// text.
+pub fn clear_text(port: u16, user: &str, password: &str) -> String {
+    format!(
+        r#"[listen]
+address = "127.0.0.1:0"
+[tls]
+mode = "off"
+[servers.main]
+host = "127.0.0.1"
+port = {port}
+tls = "off"
+user = "{user}"
+password = "{password}"
+"#
+    )
+}
+
 impl Plain {
     /// Starts a server. `settings` go to `postgresql.conf`.
     pub fn start(programs: &Programs, settings: &[(&str, &str)]) -> Self {
@@ -52,18 +70,9 @@ impl Plain {
 
     /// The same as [`Plain::proxy`] for a copy of the database.
     pub fn proxy_of(&self, database: &str, port: u16, pool: &str, guard: &str) -> Proxy {
+        let head = clear_text(port, APP_ROLE, PASSWORD);
         let mut text = format!(
-            r#"[listen]
-address = "127.0.0.1:0"
-[tls]
-mode = "off"
-[servers.main]
-host = "127.0.0.1"
-port = {port}
-tls = "off"
-user = "{APP_ROLE}"
-password = "{PASSWORD}"
-[pool]
+            r#"{head}[pool]
 {pool}
 [guard]
 {guard}
