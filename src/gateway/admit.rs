@@ -10,7 +10,7 @@ use crate::login::{
     settings_of,
 };
 use crate::observe::ClientSpan;
-use crate::pool::Welcome;
+use crate::pool::{Handle, Welcome};
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::protocol::startup::Startup;
@@ -263,7 +263,7 @@ impl Door<'_> {
         let session = Box::new(Session::new(Parts {
             client: Client::new(transport, input),
             principal,
-            pool: prepared.membership.pool,
+            pool: prepared.pool,
             guard: prepared.membership.guard,
             interner: self.shared.interner.clone(),
             parsing: self.shared.parsing.clone(),
@@ -341,9 +341,10 @@ impl Door<'_> {
                 .ok_or_else(|| {
                     ClientError::fatal("XX000", "the tenant's isolation is not configured")
                 })?;
+            let pool = Handle::new(membership.pool.clone(), self.worker);
             let asked = settings_of(startup, tenant, &membership.guard)?;
             let own = restricted(&asked, &tenant.restrictions(), &membership.guard);
-            let welcome = match greeting::welcome(&membership.pool, tenant, &own).await {
+            let welcome = match greeting::welcome(&pool, tenant, &own).await {
                 Ok(welcome) => welcome,
                 // Another pool is in its place by now.
                 Err(NoWelcome::Retired) => continue,
@@ -355,6 +356,7 @@ impl Door<'_> {
             };
             return Ok(Prepared {
                 membership,
+                pool,
                 asked,
                 welcome,
             });
@@ -394,6 +396,7 @@ const SHORT_SECRET: usize = 4;
 
 struct Prepared {
     membership: Membership,
+    pool: Arc<Handle>,
     /// The settings that the client asked for.
     asked: SessionSettings,
     welcome: Arc<Welcome>,

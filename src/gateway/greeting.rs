@@ -1,7 +1,7 @@
 //! What a client is told of the server at login.
 
 use crate::attach::{self, AttachError, Cleanup, Random, SessionSettings};
-use crate::pool::{CheckoutError, Pool, Welcome, WelcomeKey};
+use crate::pool::{CheckoutError, Handle, Welcome, WelcomeKey};
 use crate::protocol::ClientError;
 use crate::protocol::backend::TransactionStatus;
 use crate::server::{Connection, Parameters};
@@ -25,13 +25,13 @@ pub(super) enum NoWelcome {
 /// What the server reports at login under these settings: known from an earlier
 /// login, or asked for.
 pub(super) async fn welcome(
-    pool: &Arc<Pool>,
+    pool: &Arc<Handle>,
     tenant: &SharedTenant,
     own: &SessionSettings,
 ) -> Result<Arc<Welcome>, NoWelcome> {
     let key = WelcomeKey::new(&tenant.placement, own);
     let is_fresh = pool.refresh_welcome(&key).await;
-    let known = pool.welcome(&key);
+    let known = pool.pool().welcome(&key);
     if let Some(known) = &known
         && is_fresh
     {
@@ -40,7 +40,7 @@ pub(super) async fn welcome(
     match (reported(pool, tenant, own).await, known) {
         (Ok(parameters), _) => {
             let welcome = Arc::new(Welcome::new(own.clone(), parameters));
-            pool.remember_welcome(key, welcome.clone());
+            pool.pool().remember_welcome(key, welcome.clone());
             Ok(welcome)
         }
         (Err(Failure::Checkout(CheckoutError::Retired)), _) => Err(NoWelcome::Retired),
@@ -66,7 +66,7 @@ enum Failure {
 
 /// What the server reports on a connection of the tenant's with these settings.
 async fn reported(
-    pool: &Arc<Pool>,
+    pool: &Arc<Handle>,
     tenant: &SharedTenant,
     own: &SessionSettings,
 ) -> Result<Parameters, Failure> {

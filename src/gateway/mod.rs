@@ -165,7 +165,11 @@ impl Shared {
         Ok(Self {
             catalogs,
             live: ArcSwap::from_pointee(live),
-            pools: Pools::new(settings.servers.clone(), live::pool_settings(settings)),
+            pools: Pools::new(
+                settings.servers.clone(),
+                live::pool_settings(settings),
+                settings.listen.workers,
+            ),
             registry: Arc::default(),
             interner: Arc::default(),
             parsing: Arc::default(),

@@ -4,7 +4,7 @@ use super::wire::{LoginError, Wire};
 use crate::config::ClientTls;
 use crate::protocol::ClientError;
 use crate::protocol::startup::{self, CancelRequest, Packet, Startup};
-use crate::transport::{Buffer, Transport};
+use crate::transport::{Buffer, Tcp, Transport};
 use rustls::ServerConfig;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -55,7 +55,7 @@ impl Arrived {
     /// the connection. An ErrorResponse may come in place of the answer to an
     /// SSLRequest (protocol section "SSL Session Encryption").
     pub async fn turn_away(self, error: &LoginError) {
-        plain(self.stream, self.deadline).refuse(error).await;
+        plain(self.stream.into(), self.deadline).refuse(error).await;
     }
 
     /// Establishes TLS and reads the startup packet. With `refused`, there is no
@@ -76,6 +76,7 @@ impl Arrived {
             Ok(Err(error)) => return Err((None, LoginError::Lost(error))),
             Ok(Ok(_)) => {}
         }
+        let stream = Tcp::from(stream);
         // A TLS record of type handshake: no packet's length begins like that.
         if first == [0x16] {
             if let Some(error) = refused {
@@ -183,7 +184,7 @@ async fn upgrade(mut wire: Wire, config: &Arc<ServerConfig>) -> Result<Wire, Fai
 /// TLS from the first byte (protocol section "SSL Session Encryption"): the
 /// client must name the protocol by ALPN.
 async fn direct_tls(
-    stream: TcpStream,
+    stream: Tcp,
     config: &Arc<ServerConfig>,
     deadline: Instant,
 ) -> Result<Wire, Failed> {
@@ -202,7 +203,7 @@ async fn direct_tls(
 }
 
 async fn accept(
-    stream: TcpStream,
+    stream: Tcp,
     config: &Arc<ServerConfig>,
     deadline: Instant,
 ) -> Result<Wire, Failed> {
@@ -217,7 +218,7 @@ async fn accept(
     }
 }
 
-fn plain(stream: TcpStream, deadline: Instant) -> Wire {
+fn plain(stream: Tcp, deadline: Instant) -> Wire {
     Wire {
         transport: Transport::Plain(stream),
         input: Buffer::new(),

@@ -1,7 +1,9 @@
 //! A connection together with its place in the pool.
 
-use super::queue::{self, AccountId, Outcome, SETTLE_LIMIT, Ticket};
-use super::reclaim::Holder;
+use super::handle::Handle;
+use super::idle::{Booking, Idle};
+use super::queue::{self, Outcome, SETTLE_LIMIT, Ticket};
+use super::reclaim::Holding;
 use super::{CheckoutError, Pool, closing, lock};
 use crate::attach::{AttachError, Attaching, Bound, Cleanup, Parked, Random, SessionSettings};
 use crate::protocol::backend::TransactionStatus;
@@ -32,18 +34,33 @@ pub enum Grant {
     Room(Place),
 }
 
+impl Grant {
+    /// Its connection moved to the worker on whose thread this is called, which is its
+    /// user's.
+    pub(super) fn moved_here(self) -> Self {
+        match self {
+            Self::Idle(mut lease) => {
+                let worker = lease.place.handle.worker();
+                lease.connection.move_to(worker);
+                Self::Idle(lease)
+            }
+            room @ Self::Room(_) => room,
+        }
+    }
+}
+
 /// A client's waiting for a connection. It leaves the queue when this is
 /// dropped.
 #[derive(Debug)]
 pub struct Waiting {
-    pool: Arc<Pool>,
+    handle: Arc<Handle>,
     ticket: Option<Ticket>,
 }
 
 impl Waiting {
-    pub(super) fn new(pool: Arc<Pool>, ticket: Ticket) -> Self {
+    pub(super) fn new(handle: Arc<Handle>, ticket: Ticket) -> Self {
         Self {
-            pool,
+            handle,
             ticket: Some(ticket),
         }
     }
@@ -59,7 +76,8 @@ impl Future for Waiting {
         // Without a word the pool has been retired.
         let outcome = ready!(Pin::new(&mut ticket.outcome).poll(cx));
         self.ticket = None;
-        Poll::Ready(outcome.unwrap_or(Err(CheckoutError::Retired)))
+        let outcome = outcome.unwrap_or(Err(CheckoutError::Retired));
+        Poll::Ready(outcome.map(Grant::moved_here))
     }
 }
 
@@ -68,7 +86,8 @@ impl Drop for Waiting {
         let Some(mut ticket) = self.ticket.take() else {
             return;
         };
-        lock(&self.pool.queue).leave(&ticket);
+        let pool = self.handle.pool();
+        lock(&pool.queue).leave(pool, &ticket);
         // It may have been granted meanwhile.
         ticket.outcome.close();
         if let Ok(Ok(Grant::Idle(lease))) = ticket.outcome.try_recv() {
@@ -81,30 +100,18 @@ impl Drop for Waiting {
 /// when this is dropped.
 #[derive(Debug)]
 pub struct Place {
-    pool: Arc<Pool>,
-    account: AccountId,
-    tenant: SharedTenant,
-    /// Its connection can serve its tenant alone.
-    dedicated: bool,
-    /// The place stays taken, by an idle connection.
-    kept: bool,
-    holder: Option<Arc<Holder>>,
+    handle: Arc<Handle>,
+    /// `None`: the place stays taken, by an idle connection.
+    booking: Option<Booking>,
+    holding: Option<Holding>,
 }
 
 impl Place {
-    pub(super) fn new(
-        pool: Arc<Pool>,
-        account: AccountId,
-        tenant: SharedTenant,
-        dedicated: bool,
-    ) -> Self {
+    pub(super) fn new(handle: Arc<Handle>, booking: Booking) -> Self {
         Self {
-            pool,
-            account,
-            tenant,
-            dedicated,
-            kept: false,
-            holder: None,
+            handle,
+            booking: Some(booking),
+            holding: None,
         }
     }
 
@@ -113,14 +120,22 @@ impl Place {
     /// # Errors
     /// If none can be opened within the server's `connect_timeout`.
     pub async fn open(self) -> Result<Lease<Parked>, CheckoutError> {
-        let opened = self.pool.open(&self.tenant.placement).await;
-        let connection = opened.map_err(CheckoutError::Connect)?;
+        let Some(booking) = &self.booking else {
+            return Err(CheckoutError::Retired);
+        };
+        let opened = self.pool().open(&booking.tenant.placement).await;
+        let mut connection = opened.map_err(CheckoutError::Connect)?;
+        connection.set_worker(self.handle.worker());
         Ok(Lease::new(connection.parked(), self))
     }
 
+    fn pool(&self) -> &Arc<Pool> {
+        self.handle.pool()
+    }
+
     fn leave(&mut self) {
-        if let Some(holder) = self.holder.take() {
-            lock(&self.pool.holders).retain(|known| !Arc::ptr_eq(known, &holder));
+        if let Some(holding) = self.holding.take() {
+            self.pool().holders.remove(&holding);
         }
     }
 }
@@ -128,10 +143,11 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.leave();
-        if !self.kept {
-            let outcomes = lock(&self.pool.queue).free(&self.pool, self.account);
+        if let Some(booking) = self.booking.take() {
+            let pool = self.handle.pool();
+            let outcomes = lock(&pool.queue).free(pool, booking.account);
             queue::hand_out(outcomes);
-            self.pool.pass_on();
+            pool.pass_on();
         }
     }
 }
@@ -191,7 +207,7 @@ impl<S> Lease<S> {
         } = self;
         // Nobody can ask it to give anything up any more.
         place.leave();
-        let server = place.pool.server.clone();
+        let server = place.pool().server.clone();
         closing::spawn(connection, server, Some(place));
     }
 
@@ -200,23 +216,25 @@ impl<S> Lease<S> {
     /// or an answer. `waker` is woken when it should give it up.
     pub fn rest(&mut self, within: bool, waker: &Waker) {
         let Place {
-            pool,
-            tenant,
-            holder,
-            ..
-        } = &mut self.place;
-        let holder = holder.get_or_insert_with(|| {
-            let holder = Arc::new(Holder::new(tenant.id.clone()));
-            lock(&pool.holders).push(holder.clone());
-            holder
+            handle,
+            booking: Some(booking),
+            holding,
+        } = &mut self.place
+        else {
+            return;
+        };
+        let holders = &handle.pool().holders;
+        let holding = holding.get_or_insert_with(|| {
+            let (worker, tenant) = (handle.worker(), booking.tenant.id.clone());
+            holders.add(worker, tenant)
         });
-        holder.rest(within, waker);
+        holding.holder.rest(within, waker);
     }
 
     /// The client has gone on.
     pub fn busy(&self) {
-        if let Some(holder) = &self.place.holder {
-            holder.busy();
+        if let Some(holding) = &self.place.holding {
+            holding.holder.busy();
         }
     }
 
@@ -224,25 +242,27 @@ impl<S> Lease<S> {
     /// for too long.
     #[must_use]
     pub fn is_reclaimed(&self) -> bool {
-        let holder = self.place.holder.as_ref();
-        holder.is_some_and(|holder| holder.is_told())
-    }
-
-    /// The pool that it is of.
-    #[must_use]
-    pub fn pool(&self) -> &Arc<Pool> {
-        &self.place.pool
+        let holding = self.place.holding.as_ref();
+        holding.is_some_and(|holding| holding.holder.is_told())
     }
 }
 
 impl Lease<Parked> {
+    /// An idle connection of the worker's own, for a client of the same tenant.
+    pub(super) fn of_idle(handle: &Arc<Handle>, idle: Idle) -> Self {
+        let limit = handle.pool().settings.check_after;
+        let (connection, booking) = idle.into_parts(limit);
+        Self::new(connection, Place::new(handle.clone(), booking))
+    }
+
     /// Sends what takes away another tenant's traces, where the lease is for a
     /// tenant that has not used the connection last. What fails is found by whoever
     /// settles it.
     pub(super) fn begin_cleaning(&mut self, settings: &SessionSettings) {
         self.connection.customs_mut().note(settings.names());
-        self.connection
-            .clean_of_others(&self.place.tenant, settings);
+        if let Some(booking) = &self.place.booking {
+            self.connection.clean_of_others(&booking.tenant, settings);
+        }
         if !self.connection.is_settled() {
             self.connection.try_flush();
         }
@@ -282,7 +302,7 @@ impl Lease<Parked> {
             tracing::info!(target: "pgtenant::server", %error, "dropped a server connection that could not be cleaned");
             if matches!(error, AttachError::Broken(_)) {
                 // Others that have been silent for as long are lost too, most likely.
-                self.place.pool.evict_silent();
+                self.place.pool().evict_silent();
             }
             self.abandon();
             return Err(error);
@@ -347,21 +367,18 @@ impl Lease<Parked> {
         }
         connection.rest();
         place.leave();
-        let pool = place.pool.clone();
-        let put = lock(&pool.queue).put(
-            &pool,
-            place.account,
-            place.tenant.clone(),
+        let Some(booking) = place.booking.take() else {
+            return;
+        };
+        let idle = Idle {
             connection,
-            place.dedicated,
-        );
-        match put {
-            Ok(outcomes) => {
-                place.kept = true;
-                drop(place);
-                queue::hand_out(outcomes);
-            }
-            Err(connection) => Self { connection, place }.abandon(),
+            booking,
+            since: None,
+        };
+        if let Err(idle) = place.pool().put(idle) {
+            place.booking = Some(idle.booking);
+            let connection = idle.connection;
+            Self { connection, place }.abandon();
         }
     }
 }

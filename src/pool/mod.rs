@@ -1,32 +1,52 @@
 //! Server connections, and who gets one.
 //!
 //! One [`Pool`] for each database of each server. A client's transaction takes
-//! a [`Lease`] of a connection with [`Pool::checkout`] and gives it back; one that
+//! a [`Lease`] of a connection with [`Handle::checkout`] and gives it back; one that
 //! is dropped instead frees its place, and the connection is gone.
+//!
+//! # Workers
+//!
+//! A connection lies with the worker whose reactor tells of what arrives on it, among
+//! the idle ones of that worker (`idle`). While nobody waits, a transaction takes
+//! one of its tenant's from its own worker and gives it back there, and meets no other
+//! worker. Everything else is decided for all workers together, under one lock
+//! (`queue`): how many connections there are, how many a tenant may have, and who
+//! is next. A tenant's connections count as its own while they are idle, too; so what
+//! it takes from its own idle ones need not be counted.
 
+mod age;
 mod backoff;
 mod closing;
+mod customs;
+mod handle;
+mod idle;
 mod lease;
 mod pools;
 mod queue;
 mod reclaim;
+mod waiting_count;
 mod welcome;
 
+pub use handle::Handle;
 pub use lease::{Asked, Grant, Lease, Place, Waiting};
 pub use pools::Pools;
 pub use queue::SETTLE_LIMIT;
 pub use welcome::{Key as WelcomeKey, Welcome};
 
-use crate::attach::{Parked, SessionSettings, base};
+use crate::attach::{SessionSettings, base};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
 use crate::server::{ConnectError, Connection, Target, Unbound, connect};
-use crate::tenant::{Attachment, Endpoint, Identity, Placement, SharedTenant, Vetting};
+use crate::tenant::{Attachment, Endpoint, Identity, Placement, Vetting};
+use age::Age;
 use backoff::{Advice, Backoff, Failed};
-use queue::{Claim, Evicted, NotYet, Queue};
-use reclaim::Holder;
+use customs::KnownCustoms;
+use idle::{Idle, IdleSets};
+use queue::{Claim, Evicted, Queue};
+use reclaim::Holders;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
+use waiting_count::WaitingCount;
 use welcome::{Reported, Welcomes};
 
 /// The connections to one database.
@@ -35,10 +55,15 @@ pub struct Pool {
     endpoint: Endpoint,
     server: Arc<Server>,
     settings: config::Pool,
+    /// Connections that nobody uses.
+    idle: IdleSets,
+    /// Those who wait.
+    waiting: WaitingCount,
     queue: Mutex<Queue>,
+    customs: KnownCustoms,
     backoff: Mutex<Backoff>,
     /// Clients that hold a connection between their messages.
-    holders: Mutex<Vec<Arc<Holder>>>,
+    holders: Holders,
     welcomes: Mutex<Welcomes>,
     /// Those that it has replaced: their connections count, too.
     before: Vec<Weak<Pool>>,
@@ -83,15 +108,24 @@ impl CheckoutError {
 }
 
 impl Pool {
-    fn new(endpoint: Endpoint, server: Arc<Server>, settings: config::Pool) -> Self {
+    fn new(
+        endpoint: Endpoint,
+        server: Arc<Server>,
+        settings: config::Pool,
+        workers: usize,
+    ) -> Self {
         let queue = Queue::new(&settings);
+        let age = Age::new(settings.connection_lifetime);
         Self {
             endpoint,
             server,
             settings,
+            idle: IdleSets::new(workers, &age),
+            waiting: WaitingCount::default(),
             queue: Mutex::new(queue),
+            customs: KnownCustoms::default(),
             backoff: Mutex::default(),
-            holders: Mutex::default(),
+            holders: Holders::new(workers),
             welcomes: Mutex::default(),
             before: Vec::new(),
             after: Mutex::default(),
@@ -116,58 +150,29 @@ impl Pool {
     fn pass_on(&self) {
         let after = lock(&self.after).upgrade();
         if let Some(after) = after {
-            let outcomes = lock(&after.queue).serve(&after);
+            let outcomes = lock(&after.queue).serve(&after, None, None);
             queue::hand_out(outcomes);
         }
     }
 
-    /// An idle connection that is the tenant's already.
-    pub fn take_idle(self: &Arc<Self>, tenant: &SharedTenant) -> Option<Lease<Parked>> {
-        lock(&self.queue).take_idle(self, tenant)
-    }
-
-    /// What the tenant can have now: a connection, or a place in the queue for
-    /// one, where tenants are served in turn.
+    /// Takes a connection back, for others to use.
     ///
     /// # Errors
-    /// If too many of the tenant wait already, or the pool has been replaced.
-    pub fn ask(
-        self: &Arc<Self>,
-        tenant: &SharedTenant,
-        settings: &SessionSettings,
-    ) -> Result<Asked, CheckoutError> {
-        let dedicated = self.is_dedicated(&tenant.placement);
-        let taken = lock(&self.queue).take(self, tenant, settings, dedicated);
-        match taken {
-            Ok((grant, evicted)) => {
-                self.close(evicted);
-                Ok(Asked::Granted(grant))
-            }
-            Err(NotYet::Queued(ticket)) => Ok(Asked::Queued(Waiting::new(self.clone(), ticket))),
-            Err(NotYet::Crowded) => Err(CheckoutError::Crowded),
-            Err(NotYet::Retired) => Err(CheckoutError::Retired),
+    /// The connection itself, where nobody is to get it: it is too old, or the pool
+    /// retired.
+    fn put(self: &Arc<Self>, mut idle: Idle) -> Result<(), Box<Idle>> {
+        let (customs, booking) = (idle.connection.customs(), &mut idle.booking);
+        if booking.customs_known != customs.len() {
+            self.customs.learn(&booking.tenant.id, customs);
+            booking.customs_known = customs.len();
         }
-    }
-
-    /// A connection that the tenant may use, once one is free: waits for at
-    /// most `wait_timeout`.
-    ///
-    /// # Errors
-    /// If none becomes free in time, or none can be opened within the server's
-    /// `connect_timeout`.
-    pub async fn checkout(
-        self: &Arc<Self>,
-        tenant: &SharedTenant,
-        settings: &SessionSettings,
-    ) -> Result<Lease<Parked>, CheckoutError> {
-        let grant = match self.ask(tenant, settings)? {
-            Asked::Granted(grant) => grant,
-            Asked::Queued(waiting) => waiting.await?,
-        };
-        match grant {
-            Grant::Idle(lease) => Ok(lease),
-            Grant::Room(place) => place.open().await,
+        let (account, worker) = (booking.account, idle.connection.worker());
+        self.idle.put(idle)?;
+        if self.waiting.is_some() {
+            let outcomes = lock(&self.queue).serve(self, Some(worker), Some(account));
+            queue::hand_out(outcomes);
         }
+        Ok(())
     }
 
     /// Opens a connection; tries again for as long as the server's
@@ -260,7 +265,7 @@ impl Pool {
     /// Gives out no connection from now on: those who wait are told so, idle
     /// connections are closed, and the others once they are given back.
     pub fn retire(&self) {
-        let (idle, waiters) = lock(&self.queue).retire();
+        let (idle, waiters) = lock(&self.queue).retire(self);
         self.close(idle);
         // Outside of the lock: who waited may look at the pool at once.
         drop(waiters);
@@ -281,6 +286,12 @@ impl Pool {
         let (silent, outcomes) = lock(&self.queue).evict_silent(self);
         self.close(silent);
         queue::hand_out(outcomes);
+    }
+
+    /// Gives an idle connection up, which keeps its place until its session has ended.
+    fn abandon(self: &Arc<Self>, idle: Idle) {
+        let handle = Handle::new(self.clone(), idle.connection.worker());
+        Lease::new(idle.connection, Place::new(handle, idle.booking)).abandon();
     }
 
     /// Says goodbye to connections, without waiting for it.
@@ -309,41 +320,6 @@ impl Pool {
         lock(&self.welcomes).get(key)
     }
 
-    /// Forgets what the server says at a login with this key where an idle connection says otherwise
-    /// (a reload, a promotion). The server is asked for that at most once a second,
-    /// and only where that keeps nobody waiting. `false`: there has been no connection
-    /// for long.
-    pub async fn refresh_welcome(self: &Arc<Self>, key: &WelcomeKey) -> bool {
-        let reported = lock(&self.queue).last_reported();
-        let is_due = {
-            let mut welcomes = lock(&self.welcomes);
-            if let Some(reported) = reported {
-                welcomes.compare(key, &reported);
-            }
-            welcomes.are_due()
-        };
-        if !is_due {
-            return true;
-        }
-        let (idle, is_empty) = {
-            let mut queue = lock(&self.queue);
-            (queue.take_any_idle(self), queue.is_empty())
-        };
-        let Some(mut lease) = idle else {
-            return !is_empty || !lock(&self.welcomes).are_old();
-        };
-        let before = lease.connection().parameters().clone();
-        if lease.ask().await.is_err() {
-            lease.abandon();
-            return true;
-        }
-        if *lease.connection().parameters() != before {
-            lock(&self.welcomes).clear();
-        }
-        lease.give_back();
-        true
-    }
-
     /// Keeps what the server says at login.
     pub fn remember_welcome(&self, key: WelcomeKey, welcome: Arc<Welcome>) {
         lock(&self.welcomes).insert(key, welcome);
@@ -355,18 +331,15 @@ impl Pool {
     /// only objects are kept. A transaction that idles while nobody but its own tenant
     /// has the harm is given `reclaim_own_after`.
     fn reclaim(&self) {
-        let holders = lock(&self.holders);
-        if holders.is_empty() {
+        if !self.waiting.is_some() {
             return;
         }
+        let resting = self.holders.resting();
         let queue = lock(&self.queue);
-        let idle = holders
-            .iter()
-            .filter_map(|holder| Some((holder.idle_for()?, holder)));
-        let useful = idle.filter(|(idle, holder)| {
+        let useful = resting.iter().filter(|(idle, holder)| {
             let (short, long) = (self.settings.reclaim_after, self.settings.reclaim_own_after);
             *idle >= short
-                && match queue.claim(&holder.tenant) {
+                && match queue.claim(self, &holder.tenant) {
                     None => false,
                     Some(Claim::Equal) if holder.is_within() => *idle >= long,
                     Some(_) => true,

@@ -18,6 +18,7 @@ pub struct Pools {
 struct State {
     servers: BTreeMap<ServerName, Arc<Server>>,
     settings: config::Pool,
+    workers: usize,
     open: HashMap<Endpoint, Arc<Pool>>,
     /// Those that were replaced and have connections in use still.
     retired: Vec<Arc<Pool>>,
@@ -26,11 +27,16 @@ struct State {
 impl Pools {
     /// No pool yet: each is made when its first client comes.
     #[must_use]
-    pub fn new(servers: BTreeMap<ServerName, Server>, settings: config::Pool) -> Self {
+    pub fn new(
+        servers: BTreeMap<ServerName, Server>,
+        settings: config::Pool,
+        workers: usize,
+    ) -> Self {
         Self {
             state: Mutex::new(State {
                 servers: shared(servers),
                 settings,
+                workers,
                 open: HashMap::new(),
                 retired: Vec::new(),
             }),
@@ -44,7 +50,7 @@ impl Pools {
             return Some(pool.clone());
         }
         let server = state.servers.get(&endpoint.server)?.clone();
-        let mut pool = Pool::new(endpoint.clone(), server, state.settings.clone());
+        let mut pool = Pool::new(endpoint.clone(), server, state.settings.clone(), state.workers);
         let before = state.retired.iter().filter(|before| pool.replaces(before));
         let before: Vec<_> = before.cloned().collect();
         pool.before = before.iter().map(Arc::downgrade).collect();
@@ -104,7 +110,7 @@ impl Pools {
             pool.close(swept.evicted);
             for spoilt in swept.spoilt {
                 tracing::warn!(target: "pgtenant::server", "dropped a server connection whose cleanup failed");
-                spoilt.abandon();
+                pool.abandon(spoilt);
             }
             queue::hand_out(swept.late);
             pool.reclaim();

@@ -1,29 +1,28 @@
-//! The pool's book-keeping: which connections are idle, who holds how many,
-//! and who is next.
+//! The pool's book-keeping over all workers: how many connections there are, in whose
+//! accounts, and who is next. Who finds an idle connection of its tenant's with its
+//! own worker, while nobody waits, need not ask here.
 
-mod age;
-mod idle;
 mod source;
 mod sweep;
 mod waiting;
 
-pub(super) use waiting::{Claim, NotYet, Outcome, Outcomes, Ticket, hand_out};
+pub(super) use waiting::{Claim, NotYet, Outcome, Outcomes, Ticket, Waiter, hand_out};
 
 use super::Pool;
+use super::handle::Handle;
+use super::idle::{Booking, Idle};
 use super::lease::{Grant, Lease, Place};
 use crate::attach::{Parked, SessionSettings};
 use crate::config;
-use crate::server::{Connection, Customs};
+use crate::server::Connection;
 use crate::tenant::{Attachment, SharedTenant, TenantId};
-use age::Age;
 use hashbrown::HashMap;
-use idle::Idle;
 use slab::Slab;
 use source::Source;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use waiting::Waiter;
+use waiting::Line;
 
 /// Connections that the pool keeps no more. They are to be closed after the lock is
 /// released.
@@ -31,9 +30,6 @@ pub(super) type Evicted = Vec<Connection<Parked>>;
 
 /// Most time for the server's answer to a cleanup.
 pub const SETTLE_LIMIT: Duration = Duration::from_secs(2);
-
-/// Most tenants of which custom settings are kept.
-const MOST_WITH_CUSTOMS: usize = 100_000;
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -44,36 +40,33 @@ pub(super) struct Queue {
     waiting_per_tenant: usize,
     wait_timeout: Duration,
     check_after: Duration,
-    age: Age,
     /// Connections that exist or are being opened.
     open: usize,
-    /// Idle ones, the longest idle first.
-    idle: VecDeque<Idle>,
-    /// One for each tenant that holds or awaits a connection, or has had one
-    /// that is idle; the others are taken out in the sweep.
+    /// One for each tenant that has or awaits a connection; the others are taken out
+    /// in the sweep.
     accounts: Slab<Account>,
     by_tenant: HashMap<TenantId, AccountId, foldhash::fast::RandomState>,
-    /// Custom settings that tenants have set.
-    customs: HashMap<TenantId, Customs, foldhash::fast::RandomState>,
-    /// Tenants who wait, in the order in which they are served.
+    /// Tenants who wait and may have one connection more, in the order in which they
+    /// are served.
     turns: VecDeque<AccountId>,
     tickets: u64,
     /// It gives nothing out any more.
     retired: bool,
 }
 
-/// A tenant's account. It stays where it is while a connection is held, awaited
-/// or idle.
+/// A tenant's account. It stays where it is while the tenant has or awaits a
+/// connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct AccountId(usize);
 
 #[derive(Debug)]
 struct Account {
     tenant: TenantId,
-    /// Connections in use.
-    held: usize,
-    /// Those who wait, the first first.
-    queue: VecDeque<Waiter>,
+    /// Connections that its clients use, and idle ones that they were the last to use.
+    connections: usize,
+    line: Line,
+    /// It is among those whose turn comes.
+    in_turn: bool,
 }
 
 impl Queue {
@@ -82,47 +75,23 @@ impl Queue {
             size: settings.size,
             size_per_tenant: settings.size_per_tenant,
             size_alone: settings.size_alone,
-            age: Age::new(settings.connection_lifetime),
             waiting_per_tenant: settings.waiting_per_tenant,
             wait_timeout: settings.wait_timeout,
             check_after: settings.check_after,
             open: 0,
-            idle: VecDeque::new(),
             accounts: Slab::new(),
             by_tenant: HashMap::default(),
-            customs: HashMap::default(),
             turns: VecDeque::new(),
             tickets: 0,
             retired: false,
         }
     }
 
-    /// An idle connection of the tenant's own, unless others of it wait.
-    pub(super) fn take_idle(
-        &mut self,
-        pool: &Arc<Pool>,
-        tenant: &SharedTenant,
-    ) -> Option<Lease<Parked>> {
-        let at = self.idle.iter().rposition(|idle| idle.is_of(tenant))?;
-        let idle = self.idle.get(at)?;
-        if idle.is_disturbed() || !Arc::ptr_eq(&idle.tenant, tenant) {
-            return None;
-        }
-        let id = idle.account;
-        // Whoever waits already comes first.
-        if self.is_full(id, tenant) || self.has_waiting(id) {
-            return None;
-        }
-        let idle = self.idle.remove(at)?;
-        let place = self.place(pool, id, tenant, idle.dedicated);
-        Some(Lease::new(idle.into_connection(self.check_after), place))
-    }
-
     /// A connection at once, and those that had to make room for it; or a place
     /// in the queue.
     pub(super) fn take(
         &mut self,
-        pool: &Arc<Pool>,
+        handle: &Arc<Handle>,
         tenant: &SharedTenant,
         settings: &SessionSettings,
         dedicated: bool,
@@ -133,57 +102,46 @@ impl Queue {
         let id = self.account(tenant);
         let mut evicted = Evicted::new();
         // Whoever waits already comes first.
-        if !self.has_waiting(id)
-            && let Some(source) = self.source(pool, id, tenant, dedicated, &mut evicted)
-        {
-            return Ok((self.grant(pool, id, tenant, dedicated, source), evicted));
+        if self.has_waiting(id) {
+            return Err(self.queue_up(handle, id, tenant, settings, dedicated));
         }
-        Err(self.queue_up(id, tenant, settings, dedicated))
-    }
-
-    /// Takes a connection back from its `tenant`; returns what others get now, or
-    /// the connection where nobody is to get it: it is too old, or the pool retired.
-    pub(super) fn put(
-        &mut self,
-        pool: &Arc<Pool>,
-        account: AccountId,
-        tenant: SharedTenant,
-        connection: Connection<Parked>,
-        dedicated: bool,
-    ) -> Result<Outcomes, Connection<Parked>> {
-        if self.retired || self.age.is_over(&connection) {
-            return Err(connection);
+        let (pool, worker) = (handle.pool(), handle.worker());
+        let mut source = self.source(pool, worker, id, tenant, dedicated, &mut evicted);
+        if source.is_err() {
+            // From here on who gives one back asks who waits. One that was given back
+            // before is found now.
+            pool.waiting.add(1);
+            source = self.source(pool, worker, id, tenant, dedicated, &mut evicted);
+            pool.waiting.sub(1);
         }
-        self.learn_customs(&tenant, connection.customs());
-        self.release(account);
-        self.idle.push_back(Idle {
-            connection,
-            tenant,
-            account,
-            dedicated,
-            since: None,
-        });
-        Ok(self.serve(pool))
+        match source {
+            Ok(source) => Ok((grant(handle, id, tenant, dedicated, source), evicted)),
+            Err(_) => {
+                pool.close(evicted);
+                Err(self.queue_up(handle, id, tenant, settings, dedicated))
+            }
+        }
     }
 
     /// Notes that a connection is gone; returns what others get.
     pub(super) fn free(&mut self, pool: &Arc<Pool>, account: AccountId) -> Outcomes {
-        self.release(account);
-        self.open -= 1;
-        self.serve(pool)
+        self.forget(account);
+        self.serve(pool, None, Some(account))
     }
 
     /// Gives nothing out any more. Returns the idle connections, and those who
     /// waited: dropping them tells them.
-    pub(super) fn retire(&mut self) -> (Evicted, Vec<impl Drop + use<>>) {
+    pub(super) fn retire(&mut self, pool: &Pool) -> (Evicted, Vec<Waiter>) {
         self.retired = true;
-        self.open -= self.idle.len();
-        let idle = std::mem::take(&mut self.idle).into_iter();
+        let idle = pool.idle.retire();
+        for idle in &idle {
+            self.forget(idle.booking.account);
+        }
         self.turns.clear();
         let accounts = self.accounts.iter_mut();
-        let waiters = accounts.flat_map(|(_, account)| account.queue.drain(..));
-        let waiters = waiters.map(|waiter| waiter.outcome).collect();
-        (idle.map(|idle| idle.connection).collect(), waiters)
+        let waiters: Vec<_> = accounts.flat_map(|(_, account)| account.line.drain()).collect();
+        pool.waiting.sub(waiters.len());
+        (idle.into_iter().map(|idle| idle.connection).collect(), waiters)
     }
 
     /// How many connections there are.
@@ -203,31 +161,15 @@ impl Queue {
         }
         let id = AccountId(self.accounts.insert(Account {
             tenant: tenant.id.clone(),
-            held: 0,
-            queue: VecDeque::new(),
+            connections: 0,
+            line: Line::default(),
+            in_turn: false,
         }));
         self.by_tenant.insert(tenant.id.clone(), id);
         id
     }
 
-    /// Takes note of what a connection knows that its tenant gives back: all of it is
-    /// the tenant's own, or was known to it before.
-    fn learn_customs(&mut self, tenant: &SharedTenant, customs: &Customs) {
-        if customs.is_empty() {
-            return;
-        }
-        if let Some(known) = self.customs.get_mut(&tenant.id) {
-            known.extend(customs);
-            return;
-        }
-        if self.customs.len() >= MOST_WITH_CUSTOMS {
-            // They are learnt again.
-            self.customs.clear();
-        }
-        self.customs.insert(tenant.id.clone(), customs.clone());
-    }
-
-    /// Most connections that the tenant may hold.
+    /// Most connections that the tenant may have.
     fn most_of(&self, tenant: &SharedTenant) -> usize {
         let default = match tenant.placement.attachment {
             Attachment::Database => self.size_alone,
@@ -236,43 +178,56 @@ impl Queue {
         tenant.limits.pool_size.unwrap_or(default)
     }
 
-    /// Whether the tenant holds as many connections as it may.
-    fn is_full(&self, id: AccountId, tenant: &SharedTenant) -> bool {
-        let account = self.accounts.get(id.0);
-        account.is_none_or(|account| account.held >= self.most_of(tenant))
+    fn connections_of(&self, id: AccountId) -> usize {
+        self.accounts.get(id.0).map_or(0, |account| account.connections)
     }
 
-    fn release(&mut self, id: AccountId) {
+    /// One of the connections is the account's from now on.
+    fn credit(&mut self, id: AccountId) {
         if let Some(account) = self.accounts.get_mut(id.0) {
-            account.held -= 1;
+            account.connections += 1;
         }
     }
 
-    fn grant(
-        &mut self,
-        pool: &Arc<Pool>,
-        id: AccountId,
-        tenant: &SharedTenant,
-        dedicated: bool,
-        source: Source,
-    ) -> Grant {
-        let place = self.place(pool, id, tenant, dedicated);
-        match source {
-            Source::Idle(connection) => Grant::Idle(Lease::new(connection, place)),
-            Source::Room => Grant::Room(place),
-        }
-    }
-
-    fn place(
-        &mut self,
-        pool: &Arc<Pool>,
-        id: AccountId,
-        tenant: &SharedTenant,
-        dedicated: bool,
-    ) -> Place {
+    /// The same, no longer.
+    fn debit(&mut self, id: AccountId) {
         if let Some(account) = self.accounts.get_mut(id.0) {
-            account.held += 1;
+            account.connections -= 1;
         }
-        Place::new(pool.clone(), id, tenant.clone(), dedicated)
+    }
+
+    /// A connection of the account's is gone.
+    fn forget(&mut self, id: AccountId) {
+        self.debit(id);
+        self.open -= 1;
+    }
+
+    /// The same, of idle ones.
+    fn forget_all(&mut self, idle: Vec<Idle>) -> Evicted {
+        let gone = idle.into_iter().map(|idle| {
+            self.forget(idle.booking.account);
+            idle.connection
+        });
+        gone.collect()
+    }
+}
+
+fn grant(
+    handle: &Arc<Handle>,
+    account: AccountId,
+    tenant: &SharedTenant,
+    dedicated: bool,
+    source: Source,
+) -> Grant {
+    let booking = Booking {
+        account,
+        tenant: tenant.clone(),
+        dedicated,
+        customs_known: 0,
+    };
+    let place = Place::new(handle.clone(), booking);
+    match source {
+        Source::Idle(connection) => Grant::Idle(Lease::new(connection, place)),
+        Source::Room => Grant::Room(place),
     }
 }

@@ -1,12 +1,60 @@
 //! Clients that hold a server connection and do nothing with it.
 
-use std::sync::Mutex;
+use super::idle::Apart;
+use slab::Slab;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::lock;
 use crate::tenant::TenantId;
+
+/// Those of a pool, by worker.
+#[derive(Debug)]
+pub(super) struct Holders(Box<[Apart<Mutex<Slab<Arc<Holder>>>>]>);
+
+/// A client's entry among the [`Holders`].
+#[derive(Debug)]
+pub(super) struct Holding {
+    pub(super) holder: Arc<Holder>,
+    worker: usize,
+    key: usize,
+}
+
+impl Holders {
+    pub(super) fn new(workers: usize) -> Self {
+        Self((0..workers.max(1)).map(|_| Apart(Mutex::default())).collect())
+    }
+
+    pub(super) fn add(&self, worker: usize, tenant: TenantId) -> Holding {
+        let holder = Arc::new(Holder::new(tenant));
+        let of_worker = self.0.get(worker);
+        let key = of_worker.map_or(0, |of_worker| lock(&of_worker.0).insert(holder.clone()));
+        Holding {
+            holder,
+            worker,
+            key,
+        }
+    }
+
+    pub(super) fn remove(&self, holding: &Holding) {
+        if let Some(of_worker) = self.0.get(holding.worker) {
+            lock(&of_worker.0).try_remove(holding.key);
+        }
+    }
+
+    /// Those that rest, and for how long.
+    pub(super) fn resting(&self) -> Vec<(Duration, Arc<Holder>)> {
+        let mut resting = Vec::new();
+        for of_worker in &self.0 {
+            let of_worker = lock(&of_worker.0);
+            let holders = of_worker.iter();
+            resting.extend(holders.filter_map(|(_, h)| Some((h.idle_for()?, h.clone()))));
+        }
+        resting
+    }
+}
 
 /// A client that holds a connection between its messages: in an open
 /// transaction, or for the objects that it has made.

@@ -1,5 +1,6 @@
 //! What a server reports at login, kept so that a client's login need not ask.
 
+use super::idle::Idle;
 use crate::attach::SessionSettings;
 use crate::protocol::backend;
 use crate::server::Parameters;
@@ -97,6 +98,15 @@ impl Reported {
             parameters: parameters.clone(),
             settings,
         }
+    }
+
+    /// What an idle connection reports, unless a cleanup is under way.
+    pub(super) fn of_idle(idle: &Idle) -> Option<Self> {
+        let connection = &idle.connection;
+        let settings = connection.last_settings().cloned().unwrap_or_default();
+        let placement = &idle.booking.tenant.placement;
+        let reported = || Self::new(placement, connection.parameters(), settings);
+        connection.is_settled().then(reported)
     }
 
     fn contradicts(&self, key: &Key, known: &Welcome) -> bool {

@@ -9,7 +9,7 @@ use crate::config::Server;
 use crate::protocol::ClientError;
 use crate::protocol::backend::{FrameError, Report};
 use crate::tenant::{Unfit, Vetting};
-use crate::transport::{self, Transport};
+use crate::transport::{self, Tcp, Transport};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use std::io;
@@ -152,7 +152,7 @@ async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> 
 }
 
 /// Opens the TCP connection.
-pub(crate) async fn dial(server: &Server) -> io::Result<TcpStream> {
+pub(crate) async fn dial(server: &Server) -> io::Result<Tcp> {
     let attempt = |address| -> Attempt<'_, _, _> { Box::pin(dial_at(server, address)) };
     let found = addresses(server).await?;
     first_of(found, server.connect_timeout, attempt, |_: &io::Error| {
@@ -161,11 +161,11 @@ pub(crate) async fn dial(server: &Server) -> io::Result<TcpStream> {
     .await
 }
 
-async fn dial_at(server: &Server, address: SocketAddr) -> io::Result<TcpStream> {
+async fn dial_at(server: &Server, address: SocketAddr) -> io::Result<Tcp> {
     let stream = TcpStream::connect(address).await?;
     transport::tune(&stream)?;
     transport::bound_silence(&stream, server.tcp_user_timeout)?;
-    Ok(stream)
+    Ok(stream.into())
 }
 
 /// A connection that is to carry one request to cancel, and nothing else.

@@ -49,6 +49,8 @@ struct Inner {
     id: ConnectionId,
     server: ServerName,
     key: BackendKey,
+    /// Whose reactor the socket is with.
+    worker: usize,
     transport: Transport,
     pipe: Pipe,
     opened: Instant,
@@ -115,6 +117,27 @@ impl<S> Connection<S> {
     #[must_use]
     pub fn opened(&self) -> Instant {
         self.inner.opened
+    }
+
+    /// The worker whose reactor tells of what arrives.
+    #[must_use]
+    pub fn worker(&self) -> usize {
+        self.inner.worker
+    }
+
+    /// Moves it to the worker on whose thread this is called. Where that fails, it is
+    /// broken.
+    pub fn move_to(&mut self, worker: usize) {
+        if self.inner.worker != worker {
+            self.inner.worker = worker;
+            // What fails here shows when it is used.
+            let _ = self.inner.transport.move_here();
+        }
+    }
+
+    /// The worker on whose thread it has been opened.
+    pub fn set_worker(&mut self, worker: usize) {
+        self.inner.worker = worker;
     }
 
     /// Custom settings that its session knows.
@@ -340,6 +363,7 @@ impl Connection<Unbound> {
                 id: ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed)),
                 server,
                 key,
+                worker: 0,
                 transport,
                 pipe: Pipe {
                     parameters,

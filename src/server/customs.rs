@@ -36,6 +36,12 @@ impl Customs {
         self.names.is_empty() && !self.others
     }
 
+    /// How many there are. None is ever taken away.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len() + usize::from(self.others)
+    }
+
     /// Takes note of those of the names, in lower case, that are of custom settings.
     pub fn note<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
         for name in names {

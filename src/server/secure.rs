@@ -2,14 +2,13 @@
 
 use super::ConnectError;
 use crate::config::{Server, ServerTls};
-use crate::transport::Transport;
+use crate::transport::{Tcp, Transport};
 use crate::x509::server_end_point;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use rustls::pki_types::ServerName;
 use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
 /// A secured connection, and the data for channel binding where there is some.
@@ -22,7 +21,7 @@ pub(crate) struct Secured {
 /// Secures the connection as the settings ask (protocol section "SSL Session
 /// Encryption").
 pub(crate) async fn secure(
-    mut stream: TcpStream,
+    mut stream: Tcp,
     server: &Server,
 ) -> Result<Secured, ConnectError> {
     let ServerTls::On { config, .. } = &server.tls else {

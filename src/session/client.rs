@@ -102,7 +102,7 @@ impl Socket {
                 return Poll::Pending;
             }
             // Nothing is read before something has come: the buffer stays small.
-            let come = self.transport.tcp().poll_read_ready(cx);
+            let come = self.transport.poll_read_ready(cx);
             self.arm(come.is_pending());
             ready!(come).ok();
             match ready!(self.poll_fill(input, cx)) {

@@ -2,6 +2,7 @@
 
 use super::orders::{Ending, Membership, Order};
 use super::{End, Session};
+use crate::pool::Handle;
 use std::sync::Arc;
 
 impl Session {
@@ -30,7 +31,7 @@ impl Session {
     fn membership(&self) -> Membership {
         Membership {
             tenant: self.engine.tenant.clone(),
-            pool: self.pool.clone(),
+            pool: self.pool.pool().clone(),
             guard: self.engine.guard.clone(),
         }
     }
@@ -49,7 +50,7 @@ impl Session {
         let attachment = engine.tenant.placement.attachment.clone();
         engine.tenant = tenant;
         engine.pin = pool.settings().pin;
-        self.pool = pool;
+        self.pool = Handle::new(pool, self.pool.worker());
         engine.guard = guard;
         let now = engine.tenant.restrictions();
         if before != now {

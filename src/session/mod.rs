@@ -35,7 +35,7 @@ use crate::attach::{Bound, SessionSettings};
 use crate::config::PoolMode;
 use crate::guard::Guard;
 use crate::observe::ClientSpan;
-use crate::pool::{Lease, Pool};
+use crate::pool::{Handle, Lease};
 use crate::server::Parameters;
 use crate::tenant::Principal;
 use engine::{Engine, Link};
@@ -51,7 +51,7 @@ pub struct Parts {
     /// Who it is.
     pub principal: Principal,
     /// Where its server connections come from.
-    pub pool: Arc<Pool>,
+    pub pool: Arc<Handle>,
     /// What judges its statements.
     pub guard: Arc<Guard>,
     /// Statements that clients share.
@@ -78,7 +78,7 @@ pub struct Parts {
 pub struct Session {
     engine: Engine,
     socket: client::Socket,
-    pool: Arc<Pool>,
+    pool: Arc<Handle>,
     parsing: Arc<Parsing>,
     draining: Arc<AtomicBool>,
     /// How the client is on its way out, if it is.
@@ -100,7 +100,7 @@ impl Session {
     /// A session whose client has been told that it is in.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let settings = parts.pool.settings();
+        let settings = parts.pool.pool().settings();
         let (socket, client) = parts.client.split();
         let engine = Engine::new(engine::Parts {
             client,

@@ -1,8 +1,10 @@
 //! Byte streams, in clear text or TLS, and the buffers that stand before them.
 
 mod buffer;
+mod tcp;
 
 pub use buffer::Buffer;
+pub use tcp::Tcp;
 
 use bytes::{Buf as _, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
@@ -11,8 +13,7 @@ use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
 /// Sets a connection up, or a listener for those that it accepts: small writes go
@@ -88,9 +89,9 @@ const SHORT: usize = 2048;
 #[derive(Debug)]
 pub enum Transport {
     /// Clear text.
-    Plain(TcpStream),
+    Plain(Tcp),
     /// TLS, of either side.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Tcp>>),
 }
 
 impl Transport {
@@ -134,8 +135,23 @@ impl Transport {
     /// as the reactor knows: no system call is made.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        let arrived = || Ok(());
-        self.tcp().try_io(Interest::READABLE, arrived).is_ok()
+        self.tcp().is_readable()
+    }
+
+    /// Waits until something has arrived; nothing is read.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tcp().poll_read_ready(cx)
+    }
+
+    /// Moves the connection to the reactor of the runtime that this is called in.
+    ///
+    /// # Errors
+    /// Those of the system; the connection is closed then.
+    pub fn move_here(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.move_here(),
+            Self::Tls(stream) => stream.get_mut().0.move_here(),
+        }
     }
 
     /// Says that nothing more is sent (TLS close_notify, TCP FIN).
@@ -194,11 +210,9 @@ impl Transport {
         matches!(self, Self::Tls(_))
     }
 
-    /// The TCP connection below.
-    #[must_use]
-    pub fn tcp(&self) -> &TcpStream {
+    fn tcp(&self) -> &Tcp {
         match self {
-            Self::Plain(stream) => stream,
+            Self::Plain(socket) => socket,
             Self::Tls(stream) => stream.get_ref().0,
         }
     }

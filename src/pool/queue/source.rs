@@ -1,69 +1,77 @@
 //! Where a connection comes from.
 
-use super::idle::Idle;
 use super::{AccountId, Evicted, Queue};
 use crate::attach::Parked;
 use crate::pool::Pool;
+use crate::pool::idle::Idle;
 use crate::server::Connection;
 use crate::tenant::SharedTenant;
 
 /// Where a connection may come from.
+#[derive(Debug)]
 pub(super) enum Source {
     Idle(Connection<Parked>),
     Room,
 }
 
+/// Why there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoSource {
+    /// The tenant's clients use as many as they may.
+    Full,
+    /// All are in use.
+    Exhausted,
+}
+
 impl Queue {
     /// Finds a connection for the tenant: its own, a new one, another tenant's,
-    /// or the place of one that cannot serve it, in this order.
+    /// or the place of one that cannot serve it, in this order; those that lie with
+    /// `worker` before others. It is in the tenant's account then.
     pub(super) fn source(
         &mut self,
         pool: &Pool,
+        worker: usize,
         id: AccountId,
         tenant: &SharedTenant,
         dedicated: bool,
         evicted: &mut Evicted,
-    ) -> Option<Source> {
-        if self.is_full(id, tenant) {
-            return None;
-        }
-        // The one that was used last: its caches are the warmest, and the
-        // others grow old enough to be closed.
-        while let Some(idle) = self
-            .idle
-            .iter()
-            .rposition(|idle| idle.is_of(tenant))
-            .and_then(|at| self.idle.remove(at))
-        {
-            if idle.fits(tenant, dedicated) {
-                return Some(Source::Idle(idle.into_connection(self.check_after)));
+    ) -> Result<Source, NoSource> {
+        let most = self.most_of(tenant);
+        while let Some(idle) = pool.idle.take_own(worker, &tenant.id) {
+            // There may be more than there may be now.
+            if self.connections_of(id) <= most && idle.fits(tenant, dedicated) {
+                return Ok(Source::Idle(idle.into_parts(self.check_after).0));
             }
-            self.open -= 1;
+            self.forget(idle.booking.account);
             evicted.push(idle.connection);
+        }
+        if self.connections_of(id) >= most {
+            return Err(NoSource::Full);
         }
         if self.open + pool.open_before() < self.size {
             self.open += 1;
-            return Some(Source::Room);
+            self.credit(id);
+            return Ok(Source::Room);
         }
-        let customs = self.customs.get(&tenant.id);
-        let looks_new =
-            |idle: &Idle| idle.has_base_of(tenant) && idle.connection.customs().are_among(customs);
+        let customs = pool.customs.of(&tenant.id);
+        let looks_new = |idle: &Idle| {
+            idle.has_base_of(tenant) && idle.connection.customs().are_among(customs.as_deref())
+        };
         // One whose cleanup is under way may keep its next user waiting, and one that
         // does not look as new must be closed.
-        let settled = |idle: &Idle| idle.connection.is_settled();
-        let best = |idle: &Idle| settled(idle) && looks_new(idle);
-        let at = self.idle.iter().position(best);
-        let at = at.or_else(|| self.idle.iter().position(settled));
-        let at = at.unwrap_or(0);
-        let is_shared = self
-            .idle
-            .get(at)
-            .is_some_and(|idle| !dedicated && !idle.dedicated && looks_new(idle));
-        let idle = self.idle.remove(at)?;
+        let rank = |idle: &Idle| match idle.connection.is_settled() {
+            true if looks_new(idle) => 2,
+            true => 1,
+            false => 0,
+        };
+        let idle = pool.idle.take_best(worker, rank).ok_or(NoSource::Exhausted)?;
+        self.debit(idle.booking.account);
+        self.credit(id);
+        let is_shared = !dedicated && !idle.booking.dedicated && looks_new(&idle);
         if is_shared && !idle.is_disturbed() {
-            return Some(Source::Idle(idle.into_connection(self.check_after)));
+            return Ok(Source::Idle(idle.into_parts(self.check_after).0));
         }
         evicted.push(idle.connection);
-        Some(Source::Room)
+        Ok(Source::Room)
     }
 }

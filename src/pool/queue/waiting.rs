@@ -1,7 +1,13 @@
 //! Those who wait for a connection, and whose turn it is.
 
-use super::{AccountId, Evicted, Queue};
+mod line;
+
+pub(super) use line::Line;
+
+use super::source::NoSource;
+use super::{AccountId, Evicted, Queue, grant};
 use crate::attach::SessionSettings;
+use crate::pool::handle::Handle;
 use crate::pool::lease::Grant;
 use crate::pool::{CheckoutError, Pool};
 use crate::tenant::{SharedTenant, TenantId};
@@ -34,6 +40,7 @@ pub(in crate::pool) enum Claim {
 #[derive(Debug)]
 pub(in crate::pool) struct Ticket {
     account: AccountId,
+    worker: usize,
     number: u64,
     pub(in crate::pool) outcome: oneshot::Receiver<Outcome>,
 }
@@ -50,13 +57,15 @@ pub(in crate::pool) type Outcomes = SmallVec<[(Waiter, Outcome); 1]>;
 #[derive(Debug)]
 pub(in crate::pool) struct Waiter {
     number: u64,
-    pub(super) tenant: SharedTenant,
+    /// With its worker.
+    handle: Arc<Handle>,
+    tenant: SharedTenant,
     /// Its own, for a connection of another tenant's.
     settings: SessionSettings,
     dedicated: bool,
     /// When it has waited for too long.
-    pub(super) deadline: Instant,
-    pub(super) outcome: oneshot::Sender<Outcome>,
+    deadline: Instant,
+    outcome: oneshot::Sender<Outcome>,
 }
 
 /// Hands outcomes to those who waited; what a client that has gone does not take
@@ -75,17 +84,20 @@ pub(in crate::pool) fn hand_out(outcomes: Outcomes) {
 
 impl Queue {
     /// Who waits and would get a connection that `tenant` gave back.
-    pub(in crate::pool) fn claim(&self, tenant: &TenantId) -> Option<Claim> {
-        let held = |id: &AccountId| self.accounts.get(id.0).map(|account| account.held);
-        let holds = self.by_tenant.get(tenant).and_then(held).unwrap_or(0);
-        let waiting = self.turns.iter().filter_map(|id| self.accounts.get(id.0));
-        let claims = waiting.filter_map(|account| {
-            let first = account.queue.front()?;
+    pub(in crate::pool) fn claim(&self, pool: &Pool, tenant: &TenantId) -> Option<Claim> {
+        let in_use = |id: AccountId, tenant: &TenantId| {
+            let idle = pool.idle.count_of(tenant);
+            self.connections_of(id).saturating_sub(idle)
+        };
+        let account = self.by_tenant.get(tenant);
+        let holds = account.map_or(0, |id| in_use(*id, tenant));
+        let claims = self.accounts.iter().filter_map(|(id, account)| {
+            let first = account.line.first()?;
             if account.tenant == *tenant {
                 return Some(Claim::Equal);
             }
-            let may_have = account.held < self.most_of(&first.tenant);
-            may_have.then_some(match account.held < holds {
+            let held = in_use(AccountId(id), &account.tenant);
+            (held < self.most_of(&first.tenant)).then_some(match held < holds {
                 true => Claim::Poorer,
                 false => Claim::Equal,
             })
@@ -96,6 +108,7 @@ impl Queue {
     /// Gives the client the last place in its tenant's queue, if there is one.
     pub(super) fn queue_up(
         &mut self,
+        handle: &Arc<Handle>,
         id: AccountId,
         tenant: &SharedTenant,
         settings: &SessionSettings,
@@ -104,75 +117,79 @@ impl Queue {
         let Some(account) = self.accounts.get_mut(id.0) else {
             return NotYet::Retired;
         };
-        if account.queue.len() >= self.waiting_per_tenant {
+        if account.line.len() >= self.waiting_per_tenant {
             return NotYet::Crowded;
         }
         self.tickets += 1;
         let number = self.tickets;
         let (sender, outcome) = oneshot::channel();
-        if account.queue.is_empty() {
-            self.turns.push_back(id);
-        }
-        account.queue.push_back(Waiter {
+        account.line.push(Waiter {
             number,
+            handle: handle.clone(),
             tenant: tenant.clone(),
             settings: settings.clone(),
             dedicated,
             deadline: Instant::now() + self.wait_timeout,
             outcome: sender,
         });
+        handle.pool().waiting.add(1);
+        self.give_turn(id);
         NotYet::Queued(Ticket {
             account: id,
+            worker: handle.worker(),
             number,
             outcome,
         })
     }
 
     /// Takes a client out of the queue.
-    pub(in crate::pool) fn leave(&mut self, ticket: &Ticket) {
-        let id = ticket.account;
-        if let Some(account) = self.accounts.get_mut(id.0) {
-            let queue = &mut account.queue;
-            let before = queue.len();
-            queue.retain(|waiter| waiter.number != ticket.number);
-            if queue.is_empty() && before > 0 {
-                self.turns.retain(|turn| *turn != id);
-            }
+    pub(in crate::pool) fn leave(&mut self, pool: &Pool, ticket: &Ticket) {
+        let line = self.accounts.get_mut(ticket.account.0).map(|a| &mut a.line);
+        let removed = line.and_then(|line| line.remove(ticket.worker, ticket.number));
+        if removed.is_some() {
+            pool.waiting.sub(1);
         }
     }
 
-    /// Gives what there is to those who wait, one tenant after another.
-    pub(in crate::pool) fn serve(&mut self, pool: &Arc<Pool>) -> Outcomes {
-        let mut outcomes = Outcomes::new();
-        if self.turns.is_empty() {
-            return outcomes;
+    /// Gives what there is to those who wait, one tenant after another. `worker`: who
+    /// of a tenant waits with this one comes before others, for a while. `freed`: the
+    /// account that uses one connection less.
+    pub(in crate::pool) fn serve(
+        &mut self,
+        pool: &Arc<Pool>,
+        worker: Option<usize>,
+        freed: Option<AccountId>,
+    ) -> Outcomes {
+        if let Some(freed) = freed {
+            self.give_turn(freed);
         }
+        let mut outcomes = Outcomes::new();
         let mut evicted = Evicted::new();
-        let mut refused = 0;
-        while refused < self.turns.len() {
-            let Some(id) = self.turns.pop_front() else {
-                break;
-            };
-            let first = self.accounts.get(id.0).and_then(|a| a.queue.front());
-            let Some((tenant, dedicated)) = first.map(|w| (w.tenant.clone(), w.dedicated)) else {
+        while let Some(id) = self.turns.front().copied() {
+            let next = self.accounts.get(id.0).and_then(|a| a.line.next(worker));
+            let Some(Waiter { handle, tenant, dedicated, .. }) = next else {
+                self.end_turn(id);
                 continue;
             };
-            let Some(source) = self.source(pool, id, &tenant, dedicated, &mut evicted) else {
-                self.turns.push_back(id);
-                refused += 1;
-                continue;
-            };
-            refused = 0;
-            let queue = self.accounts.get_mut(id.0).map(|a| &mut a.queue);
-            let Some((waiter, more)) = queue.and_then(|q| Some((q.pop_front()?, !q.is_empty())))
-            else {
-                continue;
-            };
-            if more {
-                self.turns.push_back(id);
+            let (handle, tenant, dedicated) = (handle.clone(), tenant.clone(), *dedicated);
+            let nearest = worker.unwrap_or(handle.worker());
+            match self.source(pool, nearest, id, &tenant, dedicated, &mut evicted) {
+                Ok(source) => {
+                    let line = self.accounts.get_mut(id.0).map(|a| &mut a.line);
+                    let Some(waiter) = line.and_then(|line| line.take_next(worker)) else {
+                        continue;
+                    };
+                    pool.waiting.sub(1);
+                    let grant = grant(&waiter.handle, id, &tenant, dedicated, source);
+                    outcomes.push((waiter, Ok(grant)));
+                    // Behind the others.
+                    self.end_turn(id);
+                    self.give_turn(id);
+                }
+                // Until a connection of its own is given back.
+                Err(NoSource::Full) => self.end_turn(id),
+                Err(NoSource::Exhausted) => break,
             }
-            let grant = self.grant(pool, id, &tenant, dedicated, source);
-            outcomes.push((waiter, Ok(grant)));
         }
         pool.close(evicted);
         outcomes
@@ -180,6 +197,37 @@ impl Queue {
 
     pub(super) fn has_waiting(&self, id: AccountId) -> bool {
         let account = self.accounts.get(id.0);
-        account.is_some_and(|account| !account.queue.is_empty())
+        account.is_some_and(|account| !account.line.is_empty())
+    }
+
+    /// Its turn comes after that of those who wait already.
+    fn give_turn(&mut self, id: AccountId) {
+        if let Some(account) = self.accounts.get_mut(id.0)
+            && !account.in_turn
+            && !account.line.is_empty()
+        {
+            account.in_turn = true;
+            self.turns.push_back(id);
+        }
+    }
+
+    /// The first has had its turn.
+    fn end_turn(&mut self, id: AccountId) {
+        self.turns.pop_front();
+        if let Some(account) = self.accounts.get_mut(id.0) {
+            account.in_turn = false;
+        }
+    }
+
+    /// Takes out the turns of tenants of whom nobody waits any more.
+    pub(super) fn drop_turns(&mut self) {
+        let accounts = &mut self.accounts;
+        self.turns.retain(|id| {
+            let Some(account) = accounts.get_mut(id.0) else {
+                return false;
+            };
+            account.in_turn = !account.line.is_empty();
+            account.in_turn
+        });
     }
 }

@@ -1,10 +1,6 @@
 //! How old connections may become.
 
-use super::{Evicted, Outcomes, Queue};
-use crate::pool::Pool;
 use crate::server::Connection;
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Lifetimes differ by one in so many at most, so that connections that were opened
@@ -12,7 +8,7 @@ use std::time::{Duration, Instant};
 const SPREAD: u32 = 5;
 
 /// When connections are too old.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Age {
     lifetime: Duration,
     /// The shortest that the spread leaves.
@@ -37,6 +33,11 @@ impl Age {
         self.now = now;
     }
 
+    /// All that have been opened before `now` are too old.
+    pub(super) fn renew(&mut self, now: Instant) {
+        self.since = Some(now);
+    }
+
     /// Whether the connection is to be closed once nobody uses it.
     pub(super) fn is_over<S>(&self, connection: &Connection<S>) -> bool {
         let opened = connection.opened();
@@ -52,21 +53,5 @@ impl Age {
         let spread = self.lifetime - self.least;
         let share = connection.id().spread();
         age >= self.lifetime.saturating_sub(spread.mul_f64(share))
-    }
-}
-
-impl Queue {
-    /// Replaces all connections: returns those that are idle, to be closed, and what
-    /// others get in their places. Those that are used are closed once they are
-    /// given back.
-    pub(in crate::pool) fn renew(&mut self, pool: &Arc<Pool>) -> (Evicted, Outcomes) {
-        self.age.since = Some(Instant::now());
-        let idle = std::mem::take(&mut self.idle).into_iter();
-        let (old, fresh) =
-            idle.partition::<VecDeque<_>, _>(|idle| self.age.is_over(&idle.connection));
-        self.idle = fresh;
-        self.open -= old.len();
-        let old = old.into_iter().map(|idle| idle.connection).collect();
-        (old, self.serve(pool))
     }
 }

@@ -1,0 +1,141 @@
+//! A pool, as the clients of one worker see it.
+
+use super::lease::{Asked, Grant, Lease, Place, Waiting};
+use super::queue::NotYet;
+use super::welcome::Reported;
+use super::{CheckoutError, Pool, WelcomeKey, lock};
+use crate::attach::{Parked, SessionSettings};
+use crate::tenant::SharedTenant;
+use std::sync::Arc;
+
+/// A pool and the worker of a client. Each client has a handle of its own, which its
+/// leases share: to count who shares the pool itself would have all workers write to
+/// one place in memory for each transaction.
+#[derive(Debug)]
+pub struct Handle {
+    pool: Arc<Pool>,
+    worker: usize,
+}
+
+impl Handle {
+    /// For a client of this worker.
+    #[must_use]
+    pub fn new(pool: Arc<Pool>, worker: usize) -> Arc<Self> {
+        Arc::new(Self { pool, worker })
+    }
+
+    /// The pool.
+    #[must_use]
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// The client's worker.
+    #[must_use]
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// An idle connection that is the tenant's already, and lies with this worker.
+    pub fn take_idle(self: &Arc<Self>, tenant: &SharedTenant) -> Option<Lease<Parked>> {
+        let pool = &self.pool;
+        // Whoever waits already comes first.
+        if pool.waiting.is_some() {
+            return None;
+        }
+        let idle = pool.idle.take_unchanged(self.worker, tenant)?;
+        Some(Lease::of_idle(self, idle))
+    }
+
+    /// What the tenant can have now: a connection, or a place in the queue for
+    /// one, where tenants are served in turn.
+    ///
+    /// # Errors
+    /// If too many of the tenant wait already, or the pool has been replaced.
+    pub fn ask(
+        self: &Arc<Self>,
+        tenant: &SharedTenant,
+        settings: &SessionSettings,
+    ) -> Result<Asked, CheckoutError> {
+        let pool = &self.pool;
+        let dedicated = pool.is_dedicated(&tenant.placement);
+        let taken = lock(&pool.queue).take(self, tenant, settings, dedicated);
+        match taken {
+            Ok((grant, evicted)) => {
+                pool.close(evicted);
+                Ok(Asked::Granted(grant.moved_here()))
+            }
+            Err(NotYet::Queued(ticket)) => Ok(Asked::Queued(Waiting::new(self.clone(), ticket))),
+            Err(NotYet::Crowded) => Err(CheckoutError::Crowded),
+            Err(NotYet::Retired) => Err(CheckoutError::Retired),
+        }
+    }
+
+    /// A connection that the tenant may use, once one is free: waits for at
+    /// most `wait_timeout`.
+    ///
+    /// # Errors
+    /// If none becomes free in time, or none can be opened within the server's
+    /// `connect_timeout`.
+    pub async fn checkout(
+        self: &Arc<Self>,
+        tenant: &SharedTenant,
+        settings: &SessionSettings,
+    ) -> Result<Lease<Parked>, CheckoutError> {
+        let grant = match self.ask(tenant, settings)? {
+            Asked::Granted(grant) => grant,
+            Asked::Queued(waiting) => waiting.await?,
+        };
+        match grant {
+            Grant::Idle(lease) => Ok(lease),
+            Grant::Room(place) => place.open().await,
+        }
+    }
+
+    /// Forgets what the server says at a login with this key where an idle connection says otherwise
+    /// (a reload, a promotion). The server is asked for that at most once a second,
+    /// and only where that keeps nobody waiting. `false`: there has been no connection
+    /// for long.
+    pub async fn refresh_welcome(self: &Arc<Self>, key: &WelcomeKey) -> bool {
+        let pool = &self.pool;
+        let reported = pool.idle.newest(self.worker, Reported::of_idle).flatten();
+        let is_due = {
+            let mut welcomes = lock(&pool.welcomes);
+            if let Some(reported) = reported {
+                welcomes.compare(key, &reported);
+            }
+            welcomes.are_due()
+        };
+        if !is_due {
+            return true;
+        }
+        let Some(mut lease) = self.take_any_idle() else {
+            return !lock(&pool.queue).is_empty() || !lock(&pool.welcomes).are_old();
+        };
+        let before = lease.connection().parameters().clone();
+        if lease.ask().await.is_err() {
+            lease.abandon();
+            return true;
+        }
+        if *lease.connection().parameters() != before {
+            lock(&pool.welcomes).clear();
+        }
+        lease.give_back();
+        true
+    }
+
+    /// An idle connection, whoever has used it last, unless somebody waits. To be
+    /// given back as it is.
+    fn take_any_idle(self: &Arc<Self>) -> Option<Lease<Parked>> {
+        if self.pool.waiting.is_some() {
+            return None;
+        }
+        let idle = self.pool.idle.take_newest(self.worker, |idle| {
+            idle.connection.is_settled() && !idle.is_disturbed()
+        })?;
+        Some(Lease::new(
+            idle.connection,
+            Place::new(self.clone(), idle.booking),
+        ))
+    }
+}

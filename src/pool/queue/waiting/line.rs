@@ -1,0 +1,122 @@
+//! The clients of one tenant who wait.
+
+use super::Waiter;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// By how many of its tenant's, beyond those who wait, a client may be overtaken whose
+/// worker has given nothing back. To hand a connection to another worker costs a wake-up
+/// across threads and the move of the connection, so it is done seldom; how many
+/// connections a worker has follows from it in the end.
+const PATIENCE: u64 = 16;
+
+/// Clients of one tenant who wait, each with its worker.
+#[derive(Debug, Default)]
+pub(in crate::pool::queue) struct Line {
+    /// One queue a worker.
+    by_worker: Vec<VecDeque<Waiting>>,
+    len: usize,
+    served: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    waiter: Waiter,
+    /// So many are served before it, if all are in the order in which they came.
+    due: u64,
+}
+
+impl Line {
+    pub(in crate::pool::queue) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(in crate::pool::queue) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Gives it the last place.
+    pub(super) fn push(&mut self, waiter: Waiter) {
+        let worker = waiter.handle.worker();
+        if self.by_worker.len() <= worker {
+            self.by_worker.resize_with(worker + 1, VecDeque::new);
+        }
+        let due = self.served + self.len as u64;
+        if let Some(queue) = self.by_worker.get_mut(worker) {
+            queue.push_back(Waiting { waiter, due });
+            self.len += 1;
+        }
+    }
+
+    /// The one who came first.
+    pub(super) fn first(&self) -> Option<&Waiter> {
+        self.front(self.longest()?).map(|first| &first.waiter)
+    }
+
+    /// The one who is next where a worker has given a connection back.
+    pub(super) fn next(&self, worker: Option<usize>) -> Option<&Waiter> {
+        self.front(self.next_worker(worker)?)
+            .map(|next| &next.waiter)
+    }
+
+    /// The same, no longer waiting.
+    pub(super) fn take_next(&mut self, worker: Option<usize>) -> Option<Waiter> {
+        let worker = self.next_worker(worker)?;
+        let next = self.by_worker.get_mut(worker)?.pop_front()?;
+        self.len -= 1;
+        self.served += 1;
+        Some(next.waiter)
+    }
+
+    /// Takes one out.
+    pub(super) fn remove(&mut self, worker: usize, number: u64) -> Option<Waiter> {
+        let queue = self.by_worker.get_mut(worker)?;
+        let at = queue.iter().position(|w| w.waiter.number == number)?;
+        let removed = queue.remove(at)?;
+        self.len -= 1;
+        Some(removed.waiter)
+    }
+
+    /// Those whose time is over. Each queue is in the order of its deadlines.
+    pub(in crate::pool::queue) fn take_late(&mut self, now: Instant) -> std::vec::IntoIter<Waiter> {
+        let mut late = Vec::new();
+        for queue in &mut self.by_worker {
+            let is_late = |waiting: &mut Waiting| waiting.waiter.deadline <= now;
+            while let Some(waiting) = queue.pop_front_if(is_late) {
+                late.push(waiting.waiter);
+            }
+        }
+        self.len -= late.len();
+        late.into_iter()
+    }
+
+    /// Takes out all.
+    pub(in crate::pool::queue) fn drain(&mut self) -> impl Iterator<Item = Waiter> {
+        self.len = 0;
+        let queues = std::mem::take(&mut self.by_worker).into_iter();
+        queues.flatten().map(|waiting| waiting.waiter)
+    }
+
+    fn front(&self, worker: usize) -> Option<&Waiting> {
+        self.by_worker.get(worker)?.front()
+    }
+
+    /// The worker of the one who came first.
+    fn longest(&self) -> Option<usize> {
+        let fronts = self.by_worker.iter().enumerate();
+        let fronts = fronts.filter_map(|(worker, queue)| Some((worker, queue.front()?)));
+        let first = fronts.min_by_key(|(_, front)| front.waiter.number);
+        first.map(|(worker, _)| worker)
+    }
+
+    /// Whose client is next.
+    fn next_worker(&self, worker: Option<usize>) -> Option<usize> {
+        let longest = self.longest()?;
+        let overtaken = self.served.saturating_sub(self.front(longest)?.due);
+        let is_patient = overtaken < PATIENCE + self.len as u64;
+        match worker {
+            Some(worker) if is_patient && self.front(worker).is_some() => Some(worker),
+            _ => Some(longest),
+        }
+    }
+}
