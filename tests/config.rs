@@ -192,7 +192,8 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(listen.drain_timeout, Duration::from_secs(30));
     let end = settings.sources.end_sessions_within;
     assert_eq!(end, Duration::from_secs(60));
-    assert_eq!(listen.workers, 1);
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(listen.workers, cores.min(256));
 
     let throttle = Throttling {
         enabled: true,
@@ -516,7 +517,7 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
         (
             "listen",
             "workers = 257",
-            "listen.workers = 257: must be a whole number from 1 to 256",
+            "listen.workers = 257: must be \"auto\" or a whole number from 1 to 256",
         ),
         (
             "listen",

@@ -183,6 +183,9 @@ impl Connection<Parked> {
         let Holds::Tenant(attached) = &self.state().holds else {
             return;
         };
+        if cleanup == Cleanup::None {
+            return;
+        }
         let tenant = attached.tenant.clone();
         let has_timeout = attached.settings.has_timeout();
         let mut random = attached.random;

@@ -14,6 +14,7 @@ pub(super) const MOST_CLIENTS: u32 = 1_000_000;
 /// send, and the protocol has no room for more.
 const STATEMENTS: RangeInclusive<usize> = 64 << 10..=1023 << 20;
 const MAX_STATEMENT: usize = 1 << 20;
+const MOST_WORKERS: u32 = 256;
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub(super) fn read(mut section: Section<'_>) -> Listen {
@@ -47,8 +48,9 @@ pub(super) fn read(mut section: Section<'_>) -> Listen {
             .unwrap_or(Duration::from_secs(30)),
         workers: section
             .optional("workers")
-            .and_then(|entry| entry.integer(1..=256))
-            .map_or(1, |n| n as usize),
+            .and_then(|entry| entry.integer_or("auto", 1..=MOST_WORKERS))
+            .flatten()
+            .map_or_else(cores, |n| n as usize),
         max_statement: section
             .optional("max_statement")
             .and_then(|entry| size::read(&entry, STATEMENTS))
@@ -56,6 +58,13 @@ pub(super) fn read(mut section: Section<'_>) -> Listen {
     };
     section.finish();
     listen
+}
+
+/// The processor cores that the process may use, as the scheduler and the quota of its
+/// control group (a container's limit) have it.
+fn cores() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.min(MOST_WORKERS as usize)
 }
 
 fn addresses(entry: &Entry<'_>) -> Vec<SocketAddr> {

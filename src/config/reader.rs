@@ -369,19 +369,40 @@ impl<'a> Entry<'a> {
 
     /// The value as a whole number.
     pub(super) fn integer(&self, range: RangeInclusive<u32>) -> Option<u32> {
-        let number = match self.data {
-            Data::Integer(n) => Some(*n),
-            Data::Text(text) if self.is_overridden() => text.trim().parse().ok(),
-            _ => None,
-        };
-        let number = number
-            .and_then(|n| u32::try_from(n).ok())
-            .filter(|n| range.contains(n));
+        let number = self.number(&range);
         if number.is_none() {
             let (least, most) = range.into_inner();
             self.refuse(format!("must be a whole number from {least} to {most}"));
         }
         number
+    }
+
+    /// The value as a whole number, or as this word: then there is `None` in it.
+    pub(super) fn integer_or(
+        &self,
+        word: &str,
+        range: RangeInclusive<u32>,
+    ) -> Option<Option<u32>> {
+        if matches!(self.data, Data::Text(text) if text.trim() == word) {
+            return Some(None);
+        }
+        let number = self.number(&range);
+        if number.is_none() {
+            let (least, most) = range.into_inner();
+            self.refuse(format!(
+                "must be \"{word}\" or a whole number from {least} to {most}"
+            ));
+        }
+        number.map(Some)
+    }
+
+    fn number(&self, range: &RangeInclusive<u32>) -> Option<u32> {
+        let number = match self.data {
+            Data::Integer(n) => *n,
+            Data::Text(text) if self.is_overridden() => text.trim().parse().ok()?,
+            _ => return None,
+        };
+        u32::try_from(number).ok().filter(|n| range.contains(n))
     }
 
     /// The value as true or false.

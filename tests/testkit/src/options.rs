@@ -71,6 +71,12 @@ pub struct Options {
     pub more: String,
 }
 
+/// The suite can be run with another number, to search for what depends on it.
+fn workers() -> usize {
+    let wanted = std::env::var("PGTENANT_TEST_WORKERS");
+    wanted.map_or(1, |number| number.parse().expect("a number"))
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -81,7 +87,7 @@ impl Default for Options {
             clients_per_tenant: None,
             login_timeout: "10s",
             drain_timeout: "30s",
-            workers: 1,
+            workers: workers(),
             mode: "transaction",
             size: 10,
             size_per_tenant: None,
