@@ -40,11 +40,11 @@ pub(super) struct Newcomer {
     pub(super) draining: Arc<AtomicBool>,
 }
 
-/// Lets a client in, if it may, and serves it to its end.
-pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) {
+/// Lets a client in, if it may.
+pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) -> Option<Admitted> {
     let address = newcomer.address;
     if !transport::INHERITS_OPTIONS && transport::tune(&newcomer.stream).is_err() {
-        return;
+        return None;
     }
     let Some(progress) = newcomer.progress.take() else {
         let deadline = shared.live.load().listen.login_timeout;
@@ -52,45 +52,23 @@ pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) {
         let error = LoginError::told(too_many_of_address());
         refused(address, &Known::default(), &error);
         Box::pin(arrived.turn_away(&error)).await;
-        return;
+        return None;
     };
     // Boxed: what a login needs is gone once it is over.
     let mut known = Known::default();
     let login = Box::pin(log_in(newcomer, &shared, &mut known));
     let outcome = login.await;
     drop(progress);
-    let session = match outcome {
-        Ok(Some(session)) => session,
-        Ok(None) => return,
+    match outcome {
+        Ok(admitted) => admitted,
         Err((wire, error)) => {
             refused(address, &known, &error);
             if let Some(wire) = wire {
                 Box::pin(wire.refuse(&error)).await;
             }
-            return;
+            None
         }
-    };
-    let Admitted {
-        session,
-        span,
-        seat,
-    } = session;
-    let end = Box::pin(session.serve()).await;
-    drop(seat);
-    match &end {
-        End::Failed(error) => {
-            warn!(target: "pgtenant::audit", parent: span.get(), event = "session_failed", reason = %error);
-        }
-        End::ServerGone(error) => {
-            warn!(target: "pgtenant::server", parent: span.get(), %error, "the server connection is gone");
-        }
-        End::Terminated
-        | End::ClientGone(_)
-        | End::ServerEnded
-        | End::Stopped
-        | End::Ordered(_) => {}
     }
-    info!(target: "pgtenant::audit", parent: span.get(), event = "logout", reason = %end);
 }
 
 /// What is known of a client that is not in yet.
@@ -140,10 +118,38 @@ fn refused(address: SocketAddr, known: &Known, error: &LoginError) {
     }
 }
 
-struct Admitted {
+/// A client that is in.
+pub(super) struct Admitted {
     session: Box<Session>,
     span: Arc<ClientSpan>,
     seat: Seat,
+}
+
+impl Admitted {
+    /// Serves it to its end.
+    pub(super) async fn serve(self) {
+        let Self {
+            session,
+            span,
+            seat,
+        } = self;
+        let end = session.serve().await;
+        drop(seat);
+        match &end {
+            End::Failed(error) => {
+                warn!(target: "pgtenant::audit", parent: span.get(), event = "session_failed", reason = %error);
+            }
+            End::ServerGone(error) => {
+                warn!(target: "pgtenant::server", parent: span.get(), %error, "the server connection is gone");
+            }
+            End::Terminated
+            | End::ClientGone(_)
+            | End::ServerEnded
+            | End::Stopped
+            | End::Ordered(_) => {}
+        }
+        info!(target: "pgtenant::audit", parent: span.get(), event = "logout", reason = %end);
+    }
 }
 
 async fn log_in(

@@ -138,6 +138,7 @@ impl Gateway {
             task.abort();
             let _ = task.await;
         }
+        shared.registry.wake();
         tracing::info!(target: "pgtenant::gateway", clients = workers.clients(), "draining");
         let drained = tokio::select! {
             biased;
@@ -152,6 +153,8 @@ impl Gateway {
         ending.abort();
         if drained {
             shared.pools.close().await;
+        } else {
+            shared.registry.wake();
         }
         tracing::info!(target: "pgtenant::gateway", drained, "stopped");
         Ok(())

@@ -4,6 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
+/// How far the proxy is with stopping, where each wake-up of a client's task looks.
+/// Whoever changes it wakes the tasks.
+#[derive(Debug, Default)]
+pub(super) struct Flags {
+    pub(super) draining: Arc<AtomicBool>,
+    immediate: AtomicBool,
+}
+
+impl Flags {
+    /// Whether nobody is waited for any more.
+    pub(super) fn is_immediate(&self) -> bool {
+        self.immediate.load(Ordering::Relaxed)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
     Running,
@@ -15,14 +30,14 @@ enum Level {
 #[derive(Debug, Clone)]
 pub struct StopHandle {
     level: Arc<watch::Sender<Level>>,
-    draining: Arc<AtomicBool>,
+    flags: Arc<Flags>,
 }
 
 /// Learns that the proxy is to stop.
 #[derive(Debug, Clone)]
 pub struct Stop {
     level: watch::Receiver<Level>,
-    draining: Arc<AtomicBool>,
+    flags: Arc<Flags>,
 }
 
 impl Stop {
@@ -30,12 +45,12 @@ impl Stop {
     #[must_use]
     pub fn new() -> (StopHandle, Self) {
         let (sender, level) = watch::channel(Level::Running);
-        let draining = Arc::new(AtomicBool::new(false));
+        let flags = Arc::<Flags>::default();
         let handle = StopHandle {
             level: Arc::new(sender),
-            draining: draining.clone(),
+            flags: flags.clone(),
         };
-        (handle, Self { level, draining })
+        (handle, Self { level, flags })
     }
 
     /// Completes when no new client is to be admitted.
@@ -48,9 +63,9 @@ impl Stop {
         self.reached(Level::Immediate).await;
     }
 
-    /// The same as a flag that costs nothing to look at.
-    pub(super) fn flag(&self) -> Arc<AtomicBool> {
-        self.draining.clone()
+    /// The same as flags that cost nothing to look at.
+    pub(super) fn flags(&self) -> &Arc<Flags> {
+        &self.flags
     }
 
     async fn reached(&self, level: Level) {
@@ -65,13 +80,14 @@ impl Stop {
 impl StopHandle {
     /// No new client is admitted; those in a transaction may end it.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.flags.draining.store(true, Ordering::Relaxed);
         self.raise(Level::Draining);
     }
 
     /// Nobody is waited for.
     pub fn now(&self) {
         self.drain();
+        self.flags.immediate.store(true, Ordering::Relaxed);
         self.raise(Level::Immediate);
     }
 

@@ -1,33 +1,27 @@
 //! A client's task, and the proxy's stop beside it.
 
 use super::Stop;
+use super::stop::Flags;
 use std::pin::{Pin, pin};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::task::Poll;
 
-/// Runs `task` until it ends, or until nobody is waited for any more (`None`).
-/// When draining begins the task is woken, so that it looks at the flag. While
-/// the proxy runs this costs one look at the flag at each wake-up: the task's
-/// waker stays the same, so that one registration lasts.
-pub(super) async fn watched<T>(
-    stop: &Stop,
-    mut task: Pin<Box<impl Future<Output = T>>>,
-) -> Option<T> {
-    let flag = stop.flag();
-    let mut draining = pin!(stop.draining());
-    let mut immediate = pin!(stop.immediate());
-    let (mut registered, mut told) = (false, false);
-    std::future::poll_fn(|cx| {
-        if !registered || flag.load(Ordering::Relaxed) {
-            registered = true;
-            if !told && draining.as_mut().poll(cx).is_ready() {
-                told = true;
-            }
-            if immediate.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(None);
-            }
-        }
-        task.as_mut().poll(cx).map(Some)
+/// Runs a login until it ends, or until nobody is waited for any more (`None`).
+pub(super) async fn watched<T>(stop: &Stop, task: Pin<Box<impl Future<Output = T>>>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = stop.immediate() => None,
+        done = task => Some(done),
+    }
+}
+
+/// Runs a session, likewise. It costs one look at a flag at each wake-up, and no memory:
+/// who sets the flag wakes all sessions by the registry.
+pub(super) async fn attended<T>(flags: Arc<Flags>, session: impl Future<Output = T>) -> Option<T> {
+    let mut session = pin!(session);
+    std::future::poll_fn(|cx| match flags.is_immediate() {
+        true => Poll::Ready(None),
+        false => session.as_mut().poll(cx).map(Some),
     })
     .await
 }

@@ -3,7 +3,7 @@
 
 use super::admit::{Newcomer as Client, admit};
 use super::places::Place;
-use super::watched::watched;
+use super::watched::{attended, watched};
 use super::{Shared, Stop};
 use crate::login::InProgress;
 use std::io;
@@ -170,11 +170,18 @@ async fn work(
                 has_place: place.is_some(),
                 progress,
                 worker,
-                draining: stop.flag(),
+                draining: stop.flags().draining.clone(),
             };
             let client = Box::pin(admit(client, shared));
-            watched(&stop, client).await;
-            drop((place, here));
+            let Some(Some(admitted)) = watched(&stop, client).await else {
+                return;
+            };
+            // In a task of its own, which has no room for all that a login needs.
+            let flags = stop.flags().clone();
+            tokio::spawn(async move {
+                attended(flags, admitted.serve()).await;
+                drop((place, here));
+            });
         });
     }
 }

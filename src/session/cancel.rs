@@ -132,6 +132,13 @@ impl Registry {
         }
     }
 
+    /// Wakes the tasks of all sessions.
+    pub fn wake(&self) {
+        for entry in lock(&self.sessions).values() {
+            entry.inbox.wake();
+        }
+    }
+
     /// Tells the sessions whose credential has expired to end, and ends those
     /// that have not done what they were told within `time`. To be called
     /// several times a second.
