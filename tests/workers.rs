@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use testkit::{Options, Proxy, Raw, site, wait_until};
+use testkit::{Options, Pipeline, Proxy, Raw, site, wait_until};
 
 const MAIL: &str = "SELECT email FROM users ORDER BY email LIMIT 1";
 const MAILS: [(&str, &str); 2] = [
@@ -156,7 +157,10 @@ fn tenants_are_served_in_turn_whatever_the_worker_of_their_clients() {
             client.until_ready().ok();
         }
         drop(idle);
-        let order = site().sql(&database, "SELECT string_agg(who, ',' ORDER BY n) FROM served");
+        let order = site().sql(
+            &database,
+            "SELECT string_agg(who, ',' ORDER BY n) FROM served",
+        );
         let at = order.split(',').position(|who| who == "synergy").unwrap();
         assert!(at <= 1, "round {round}: {order}");
     }
@@ -182,4 +186,49 @@ fn no_client_sees_another_tenants_rows_while_connections_go_from_worker_to_worke
             });
         }
     });
+}
+
+/// All who work sit with one worker at first: a new client goes to the one that has the
+/// fewest, and every second one does nothing.
+#[test]
+fn clients_move_from_a_busy_worker_to_one_that_has_time() {
+    const ROUNDS_AFTERWARDS: usize = 20;
+    let proxy = Proxy::start(&workers(2, 4));
+    let moved = AtomicBool::new(false);
+    let mut idle = Vec::new();
+    let mut before = 0;
+    thread::scope(|scope| {
+        for n in 0..10 {
+            let (login, mail) = MAILS[n % 2];
+            let mut client = proxy.raw(login);
+            idle.push(proxy.raw(login));
+            let moved = &moved;
+            scope.spawn(move || {
+                let zone = format!("Etc/GMT+{n}");
+                client.run_ok(&format!("SET TimeZone = '{zone}'"));
+                let prepare = Pipeline::new().parse("s", MAIL).sync();
+                client.run(&prepare).ok();
+                let each = (0..50).fold(Pipeline::new(), |all, _| all.prepared("s", &[]));
+                let each = each.sync();
+                let mut left = ROUNDS_AFTERWARDS;
+                while left > 0 {
+                    let answer = client.run(&each);
+                    assert_eq!(answer.ok().rows(), vec![vec![Some(mail.to_owned())]; 50]);
+                    assert_eq!(client.value("SHOW TimeZone"), zone);
+                    if moved.load(Ordering::Relaxed) {
+                        left -= 1;
+                    }
+                }
+            });
+        }
+        proxy.wait_for_log("clients go on with a worker that has more time");
+        before = sleeps(&proxy, 1);
+        moved.store(true, Ordering::Relaxed);
+    });
+    // It has had something to do since.
+    assert!(sleeps(&proxy, 1) - before >= ROUNDS_AFTERWARDS as u64);
+    // Those who have moved can be cancelled, told and drained as before.
+    for client in &mut idle {
+        client.run_ok("SELECT 1");
+    }
 }

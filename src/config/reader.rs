@@ -378,11 +378,7 @@ impl<'a> Entry<'a> {
     }
 
     /// The value as a whole number, or as this word: then there is `None` in it.
-    pub(super) fn integer_or(
-        &self,
-        word: &str,
-        range: RangeInclusive<u32>,
-    ) -> Option<Option<u32>> {
+    pub(super) fn integer_or(&self, word: &str, range: RangeInclusive<u32>) -> Option<Option<u32>> {
         if matches!(self.data, Data::Text(text) if text.trim() == word) {
             return Some(None);
         }

@@ -15,7 +15,9 @@ use crate::protocol::ClientError;
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::protocol::startup::Startup;
 use crate::server::not_served;
-use crate::session::{Client, End, Membership, Parts, Registration, Session, Visitor, restricted};
+use crate::session::{
+    Client, End, Membership, Parts, Registration, Served, Session, Visitor, restricted,
+};
 use crate::tenant::{Directory, Principal, Tenant, TenantId};
 use crate::transport;
 use std::net::SocketAddr;
@@ -126,14 +128,25 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
-    /// Serves it to its end.
-    pub(super) async fn serve(self) {
+    /// Serves it to its end, or until it is to go on with another worker, which is
+    /// returned.
+    pub(super) async fn serve(self) -> Option<(Self, usize)> {
         let Self {
             session,
             span,
             seat,
         } = self;
-        let end = session.serve().await;
+        let end = match session.serve().await {
+            Served::Ended(end) => end,
+            Served::Moves(session, worker) => {
+                let admitted = Self {
+                    session,
+                    span,
+                    seat,
+                };
+                return Some((admitted, worker));
+            }
+        };
         drop(seat);
         match &end {
             End::Failed(error) => {
@@ -146,9 +159,19 @@ impl Admitted {
             | End::ClientGone(_)
             | End::ServerEnded
             | End::Stopped
+            | End::Moves(_)
             | End::Ordered(_) => {}
         }
         info!(target: "pgtenant::audit", parent: span.get(), event = "logout", reason = %end);
+        None
+    }
+
+    /// Brings it to this worker, on whose thread this is called.
+    pub(super) fn settle(&mut self, worker: usize, shared: &Shared) {
+        self.session.settle(worker);
+        let live = shared.live.load();
+        self.session
+            .review(|member| live.order(member, &shared.pools));
     }
 }
 
@@ -248,7 +271,6 @@ impl Door<'_> {
         let visitor = Visitor {
             listed,
             address: self.address.ip(),
-            worker: self.worker,
             expires,
         };
         let membership = prepared.membership.clone();
@@ -310,7 +332,7 @@ impl Door<'_> {
         };
         let registry = &self.shared.registry;
         let registration = registry
-            .register(principal, membership, visitor, secret_len)
+            .register(principal, membership, visitor, self.worker, secret_len)
             .map_err(|error| LoginError::Refused {
                 reason: error.to_string(),
                 error: Box::new(ClientError::fatal(

@@ -112,7 +112,7 @@ impl Live {
         if self.unfit(tenant).is_some() {
             return Some(Order::End(Ending::Unfit, When::Now));
         }
-        match self.membership(tenant, member.visitor.worker, pools) {
+        match self.membership(tenant, member.worker, pools) {
             Some(membership) if membership.is(member.membership) => None,
             Some(membership) => Some(Order::Follow(membership)),
             None => end(Ending::Removed),

@@ -1,6 +1,7 @@
 //! The life of the process: listening, admitting clients, draining.
 
 mod admit;
+mod balance;
 mod catalogs;
 mod changes;
 mod control;
@@ -123,7 +124,8 @@ impl Gateway {
             control,
         } = self;
         let ending = tokio::spawn(control.end_unfit());
-        let workers = Workers::start(workers, &shared, &stop)?;
+        let (workers, runtimes) = Workers::start(workers, &shared, &stop)?;
+        let balancer = tokio::spawn(balance::watch(shared.clone(), runtimes));
         let sweeper = tokio::spawn(sweep(shared.clone()));
         let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
         let expiry = tokio::spawn(expiry::watch(shared.clone()));
@@ -151,6 +153,7 @@ impl Gateway {
         expiry.abort();
         reader.abort();
         ending.abort();
+        balancer.abort();
         if drained {
             shared.pools.close().await;
         } else {

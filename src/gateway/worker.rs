@@ -1,15 +1,17 @@
 //! Worker threads: each serves its share of the clients on a runtime of its
 //! own, so that no wake-up crosses threads.
 
-use super::admit::{Newcomer as Client, admit};
+use super::admit::{Admitted, Newcomer as Client, admit};
+use super::balance::Runtimes;
 use super::places::Place;
 use super::watched::{attended, watched};
 use super::{Shared, Stop};
 use crate::login::InProgress;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 
@@ -23,8 +25,29 @@ pub(super) struct Workers {
 
 #[derive(Debug)]
 struct Inbox {
-    sender: mpsc::UnboundedSender<Newcomer>,
+    sender: mpsc::UnboundedSender<Delivery>,
     clients: Arc<AtomicUsize>,
+}
+
+/// A client on its way to a worker.
+#[derive(Debug)]
+enum Delivery {
+    Newcomer(Newcomer),
+    /// From another worker.
+    Moved(Box<Served>),
+}
+
+/// A client that is in, and what it takes up.
+struct Served {
+    admitted: Admitted,
+    place: Option<Place>,
+    here: Here,
+}
+
+impl fmt::Debug for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served").finish_non_exhaustive()
+    }
 }
 
 /// Counts the clients that are there.
@@ -34,7 +57,7 @@ struct Presence {
     left: Notify,
 }
 
-/// A client on its way to a worker.
+/// A client that has connected.
 #[derive(Debug)]
 struct Newcomer {
     stream: Stream,
@@ -64,26 +87,42 @@ struct Here {
 
 impl Workers {
     /// Starts the workers. The first shares the caller's runtime.
-    pub(super) fn start(count: usize, shared: &Arc<Shared>, stop: &Stop) -> io::Result<Self> {
-        let mut inboxes = Vec::with_capacity(count);
-        for n in 0..count {
+    pub(super) fn start(
+        count: usize,
+        shared: &Arc<Shared>,
+        stop: &Stop,
+    ) -> io::Result<(Self, Runtimes)> {
+        let (mut inboxes, mut deliveries) = (Vec::new(), Vec::new());
+        for _ in 0..count {
             let (sender, inbox) = mpsc::unbounded_channel();
-            let work = work(n, inbox, shared.clone(), stop.clone());
-            if n == 0 {
-                tokio::spawn(work);
-            } else {
-                spawn_thread(n, work)?;
-            }
+            deliveries.push(inbox);
             inboxes.push(Inbox {
                 sender,
                 clients: Arc::default(),
             });
         }
-        Ok(Self {
+        let workers = Self {
             shared: shared.clone(),
             inboxes: inboxes.into(),
             presence: Arc::default(),
-        })
+        };
+        let mut runtimes = Vec::new();
+        for (number, inbox) in deliveries.into_iter().enumerate() {
+            let worker = Worker {
+                number,
+                shared: shared.clone(),
+                inboxes: Arc::downgrade(&workers.inboxes),
+                stop: stop.clone(),
+            };
+            let work = worker.work(inbox);
+            if number == 0 {
+                tokio::spawn(work);
+                runtimes.push(tokio::runtime::Handle::current());
+            } else {
+                runtimes.push(spawn_thread(number, work)?);
+            }
+        }
+        Ok((workers, runtimes))
     }
 
     /// Gives a new client to the worker with the fewest.
@@ -110,7 +149,7 @@ impl Workers {
             here: Here::new(&self.presence, &inbox.clients),
         };
         // A worker that has ended serves nobody; dropping closes the socket.
-        let _ = inbox.sender.send(newcomer);
+        let _ = inbox.sender.send(Delivery::Newcomer(newcomer));
     }
 
     /// How many clients there are.
@@ -130,59 +169,107 @@ impl Workers {
     }
 }
 
-fn spawn_thread(n: usize, work: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+fn spawn_thread(
+    number: usize,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<tokio::runtime::Handle> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let handle = runtime.handle().clone();
     std::thread::Builder::new()
-        .name(format!("worker-{n}"))
+        .name(format!("worker-{number}"))
         .spawn(move || runtime.block_on(work))?;
-    Ok(())
+    Ok(handle)
 }
 
-async fn work(
-    worker: usize,
-    mut inbox: mpsc::UnboundedReceiver<Newcomer>,
+/// One worker.
+#[derive(Debug)]
+struct Worker {
+    number: usize,
     shared: Arc<Shared>,
+    /// Of all workers, which end with them.
+    inboxes: Weak<[Inbox]>,
     stop: Stop,
-) {
-    while let Some(newcomer) = inbox.recv().await {
-        let (shared, stop) = (shared.clone(), stop.clone());
-        tokio::spawn(async move {
-            let Newcomer {
-                stream,
-                address,
-                place,
-                progress,
-                here,
-            } = newcomer;
-            let stream = match stream {
-                Stream::Here(stream) => Ok(stream),
-                Stream::Elsewhere(stream) => TcpStream::from_std(stream),
-            };
-            let Ok(stream) = stream else {
-                return;
-            };
-            // Boxed once, here: what polls it need not have room for it.
-            let client = Client {
-                stream,
-                address,
-                has_place: place.is_some(),
-                progress,
-                worker,
-                draining: stop.flags().draining.clone(),
-            };
-            let client = Box::pin(admit(client, shared));
-            let Some(Some(admitted)) = watched(&stop, client).await else {
-                return;
-            };
+}
+
+impl Worker {
+    async fn work(self, mut inbox: mpsc::UnboundedReceiver<Delivery>) {
+        let worker = Arc::new(self);
+        while let Some(delivery) = inbox.recv().await {
+            match delivery {
+                Delivery::Newcomer(newcomer) => {
+                    tokio::spawn(worker.clone().let_in(newcomer));
+                }
+                Delivery::Moved(mut client) => {
+                    client.admitted.settle(worker.number, &worker.shared);
+                    tokio::spawn(worker.clone().serve(*client));
+                }
+            }
+        }
+    }
+
+    /// Lets a client in, if it may, and serves it.
+    async fn let_in(self: Arc<Self>, newcomer: Newcomer) {
+        let Newcomer {
+            stream,
+            address,
+            place,
+            progress,
+            here,
+        } = newcomer;
+        let stream = match stream {
+            Stream::Here(stream) => Ok(stream),
+            Stream::Elsewhere(stream) => TcpStream::from_std(stream),
+        };
+        let Ok(stream) = stream else {
+            return;
+        };
+        // Boxed once, here: what polls it need not have room for it.
+        let client = Client {
+            stream,
+            address,
+            has_place: place.is_some(),
+            progress,
+            worker: self.number,
+            draining: self.stop.flags().draining.clone(),
+        };
+        let client = Box::pin(admit(client, self.shared.clone()));
+        if let Some(Some(admitted)) = watched(&self.stop, client).await {
             // In a task of its own, which has no room for all that a login needs.
-            let flags = stop.flags().clone();
-            tokio::spawn(async move {
-                attended(flags, admitted.serve()).await;
-                drop((place, here));
-            });
-        });
+            tokio::spawn(self.serve(Served {
+                admitted,
+                place,
+                here,
+            }));
+        }
+    }
+
+    /// Serves a client until it leaves, or goes on with another worker.
+    async fn serve(self: Arc<Self>, client: Served) {
+        let Served {
+            admitted,
+            place,
+            here,
+        } = client;
+        let served = attended(self.stop.flags(), admitted.serve()).await;
+        if let Some(Some((admitted, worker))) = served {
+            let client = Served {
+                admitted,
+                place,
+                here,
+            };
+            self.send(client, worker);
+        }
+    }
+
+    /// Sends a client that is in to another worker.
+    fn send(&self, mut client: Served, worker: usize) {
+        let inboxes = self.inboxes.upgrade();
+        if let Some(inbox) = inboxes.as_ref().and_then(|all| all.get(worker)) {
+            client.here.goes_to(inbox);
+            let _ = inbox.sender.send(Delivery::Moved(Box::new(client)));
+        }
     }
 }
 
@@ -194,6 +281,13 @@ impl Here {
             presence: presence.clone(),
             of_worker: of_worker.clone(),
         }
+    }
+
+    /// It is another worker's.
+    fn goes_to(&mut self, inbox: &Inbox) {
+        inbox.clients.fetch_add(1, Ordering::Relaxed);
+        self.of_worker.fetch_sub(1, Ordering::Relaxed);
+        self.of_worker = inbox.clients.clone();
     }
 }
 

@@ -11,9 +11,7 @@ const MOST: usize = 100_000;
 
 /// Custom settings by tenant.
 #[derive(Debug, Default)]
-pub(super) struct KnownCustoms(
-    Mutex<HashMap<TenantId, Arc<Customs>, foldhash::fast::RandomState>>,
-);
+pub(super) struct KnownCustoms(Mutex<HashMap<TenantId, Arc<Customs>, foldhash::fast::RandomState>>);
 
 impl KnownCustoms {
     /// Those of the tenant.

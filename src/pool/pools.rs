@@ -50,7 +50,12 @@ impl Pools {
             return Some(pool.clone());
         }
         let server = state.servers.get(&endpoint.server)?.clone();
-        let mut pool = Pool::new(endpoint.clone(), server, state.settings.clone(), state.workers);
+        let mut pool = Pool::new(
+            endpoint.clone(),
+            server,
+            state.settings.clone(),
+            state.workers,
+        );
         let before = state.retired.iter().filter(|before| pool.replaces(before));
         let before: Vec<_> = before.cloned().collect();
         pool.before = before.iter().map(Arc::downgrade).collect();

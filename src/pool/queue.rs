@@ -139,9 +139,14 @@ impl Queue {
         }
         self.turns.clear();
         let accounts = self.accounts.iter_mut();
-        let waiters: Vec<_> = accounts.flat_map(|(_, account)| account.line.drain()).collect();
+        let waiters: Vec<_> = accounts
+            .flat_map(|(_, account)| account.line.drain())
+            .collect();
         pool.waiting.sub(waiters.len());
-        (idle.into_iter().map(|idle| idle.connection).collect(), waiters)
+        (
+            idle.into_iter().map(|idle| idle.connection).collect(),
+            waiters,
+        )
     }
 
     /// How many connections there are.
@@ -179,7 +184,9 @@ impl Queue {
     }
 
     fn connections_of(&self, id: AccountId) -> usize {
-        self.accounts.get(id.0).map_or(0, |account| account.connections)
+        self.accounts
+            .get(id.0)
+            .map_or(0, |account| account.connections)
     }
 
     /// One of the connections is the account's from now on.

@@ -24,7 +24,11 @@ pub(super) struct Holding {
 
 impl Holders {
     pub(super) fn new(workers: usize) -> Self {
-        Self((0..workers.max(1)).map(|_| Apart(Mutex::default())).collect())
+        Self(
+            (0..workers.max(1))
+                .map(|_| Apart(Mutex::default()))
+                .collect(),
+        )
     }
 
     pub(super) fn add(&self, worker: usize, tenant: TenantId) -> Holding {

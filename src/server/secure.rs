@@ -20,10 +20,7 @@ pub(crate) struct Secured {
 
 /// Secures the connection as the settings ask (protocol section "SSL Session
 /// Encryption").
-pub(crate) async fn secure(
-    mut stream: Tcp,
-    server: &Server,
-) -> Result<Secured, ConnectError> {
+pub(crate) async fn secure(mut stream: Tcp, server: &Server) -> Result<Secured, ConnectError> {
     let ServerTls::On { config, .. } = &server.tls else {
         return Ok(Secured {
             transport: Transport::Plain(stream),

@@ -7,6 +7,7 @@ mod delivery;
 mod entry;
 mod overdue;
 mod running;
+mod station;
 mod told;
 
 pub(super) use delivery::{Aftermath, Settled};
@@ -48,8 +49,6 @@ pub struct Visitor {
     pub listed: bool,
     /// Where the client comes from.
     pub address: IpAddr,
-    /// Which worker serves it.
-    pub worker: usize,
     /// When its credential expires, if the session is to end with it.
     pub expires: Option<SystemTime>,
 }
@@ -61,6 +60,8 @@ pub struct Member<'a> {
     pub login: &'a LoginName,
     /// How it came.
     pub visitor: &'a Visitor,
+    /// The worker that serves it.
+    pub worker: usize,
     /// What it goes by.
     pub membership: &'a Membership,
 }
@@ -76,6 +77,7 @@ impl Registry {
         principal: &Principal,
         membership: Membership,
         visitor: Visitor,
+        worker: usize,
         secret_len: usize,
     ) -> Result<Registration, Unspecified> {
         // The secret, and behind it the process id: each draw has its price.
@@ -86,7 +88,9 @@ impl Registry {
         secret.truncate(secret_len);
         let secret = secret.into_boxed_slice();
         let lanes = self.lanes.clone();
-        let entry = Arc::new(Entry::new(principal, membership, visitor, secret, lanes));
+        let entry = Arc::new(Entry::new(
+            principal, membership, visitor, worker, secret, lanes,
+        ));
         loop {
             // Clients take it for a signed process id.
             let pid = u32::from_be_bytes(bytes) >> 1;
@@ -132,6 +136,17 @@ impl Registry {
         }
     }
 
+    /// The sessions of a worker, and how many transactions each has begun since this
+    /// was asked last.
+    pub fn count(&self, worker: usize) -> Vec<(Mover, u32)> {
+        let sessions = lock(&self.sessions);
+        let of_worker = sessions
+            .values()
+            .filter(|entry| entry.station.worker() == worker);
+        let counted = of_worker.map(|entry| (Mover(entry.clone()), entry.station.count()));
+        counted.collect()
+    }
+
     /// Wakes the tasks of all sessions.
     pub fn wake(&self) {
         for entry in lock(&self.sessions).values() {
@@ -164,6 +179,17 @@ impl Registry {
                 lock(&self.watched).push(entry);
             }
         }
+    }
+}
+
+/// A session that may move to another worker.
+#[derive(Debug)]
+pub struct Mover(Arc<Entry>);
+
+impl Mover {
+    /// Tells it to go on with another worker, once it holds no server connection.
+    pub fn send_to(&self, worker: usize) {
+        self.0.station.send_to(worker);
     }
 }
 
@@ -225,6 +251,16 @@ impl Registration {
         self.entry.inbox.listen(waker);
     }
 
+    /// The worker that the session is to go on with, if it is to move.
+    pub(super) fn next_worker(&self) -> Option<usize> {
+        self.entry.station.next()
+    }
+
+    /// The session has come to a worker.
+    pub(super) fn arrived(&self, worker: usize) {
+        self.entry.station.arrived(worker);
+    }
+
     /// Whether there is an order. Costs nothing to ask.
     pub(super) fn is_told(&self) -> bool {
         self.entry.inbox.is_told()
@@ -276,6 +312,7 @@ impl Registration {
 
     /// The session uses a connection from now on, until [`done`](Self::done).
     pub(super) fn using(&self, key: BackendKey) {
+        self.entry.station.begin();
         self.entry.using(key);
     }
 

@@ -47,6 +47,12 @@ pub(super) struct Socket {
 }
 
 impl Socket {
+    /// Moves it to the worker on whose thread this is called.
+    pub(super) fn move_here(&mut self) -> io::Result<()> {
+        self.armed = false;
+        self.transport.move_here()
+    }
+
     /// Sends what is queued.
     pub(super) fn poll_flush(
         &mut self,

@@ -3,14 +3,27 @@
 use super::end::End;
 use super::engine::{Judged, Step};
 use super::relay::Outcome;
-use super::{Leaving, Session};
+use super::{Leaving, Member, Order, Session};
+use crate::pool::Handle;
 use std::io;
 use std::task::Poll;
 
+/// What has become of a session.
+#[derive(Debug)]
+pub enum Served {
+    /// It is over.
+    Ended(End),
+    /// It is to go on with this worker.
+    Moves(Box<Session>, usize),
+}
+
 impl Session {
-    /// Serves the client until it leaves, or has to.
-    pub async fn serve(mut self: Box<Self>) -> End {
-        let end = self.run().await;
+    /// Serves the client until it leaves, or has to, or is to go on with another worker.
+    pub async fn serve(mut self: Box<Self>) -> Served {
+        let end = match self.run().await {
+            End::Moves(worker) => return Served::Moves(self, worker),
+            end => end,
+        };
         self.engine.registration.done();
         let Self { engine, socket, .. } = *self;
         let mut client = engine.client;
@@ -24,7 +37,30 @@ impl Session {
             End::Terminated | End::ClientGone(_) => {}
             _ => socket.close(client.output).await,
         }
-        end
+        Served::Ended(end)
+    }
+
+    /// Comes to another worker, on whose thread this is called. What belongs to a worker
+    /// follows by an order: [`review`](Self::review) it.
+    pub fn settle(&mut self, worker: usize) {
+        // What fails here shows when it is used.
+        let _ = self.socket.move_here();
+        self.pool = Handle::new(self.pool.pool().clone(), worker);
+        self.engine.registration.arrived(worker);
+    }
+
+    /// Asks what the session is to be told, and tells it.
+    pub fn review(&self, decide: impl Fn(&Member<'_>) -> Option<Order>) {
+        self.engine.registration.review(decide);
+    }
+
+    /// Whether the session is to go on with another worker, now that it holds nothing of
+    /// this one.
+    pub(super) fn moves(&self) -> Result<(), End> {
+        match self.engine.registration.next_worker() {
+            Some(worker) if matches!(self.leaving, Leaving::No) => Err(End::Moves(worker)),
+            _ => Ok(()),
+        }
     }
 
     async fn run(&mut self) -> End {

@@ -24,6 +24,9 @@ pub enum End {
     /// The proxy stops.
     #[error("the proxy stops")]
     Stopped,
+    /// It is not over, and goes on with this worker.
+    #[error("the session goes on with worker {0}")]
+    Moves(usize),
     /// It was told to.
     #[error("{0}")]
     Ordered(Ending),
@@ -36,7 +39,9 @@ impl End {
     /// What the client is told, if anything.
     pub(super) fn to_client(&self) -> Option<ClientError> {
         Some(match self {
-            Self::Terminated | Self::ClientGone(_) | Self::ServerEnded => return None,
+            Self::Terminated | Self::ClientGone(_) | Self::ServerEnded | Self::Moves(_) => {
+                return None;
+            }
             Self::Failed(error) => error.clone(),
             Self::Stopped => ClientError::fatal(
                 "57P01",

@@ -22,8 +22,9 @@ mod scan;
 mod settings;
 mod statements;
 
-pub use cancel::{Member, Overdue, Registration, Registry, Visitor};
+pub use cancel::{Member, Mover, Overdue, Registration, Registry, Visitor};
 pub use client::Client;
+pub use driver::Served;
 pub use end::End;
 pub use interner::Interner;
 pub use orders::{Ending, Membership, Order, When};

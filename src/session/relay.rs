@@ -45,6 +45,7 @@ impl Session {
             return Poll::Ready(Err(End::Stopped));
         }
         self.apply_command(false)?;
+        self.moves()?;
         if self.engine.client.output.len() > SLOW_CLIENT {
             return Poll::Pending;
         }

@@ -28,8 +28,7 @@ impl Tcp {
     #[must_use]
     pub fn is_readable(&self) -> bool {
         let arrived = || Ok(());
-        let has_arrived =
-            |stream: &TcpStream| stream.try_io(Interest::READABLE, arrived).is_ok();
+        let has_arrived = |stream: &TcpStream| stream.try_io(Interest::READABLE, arrived).is_ok();
         self.0.as_ref().is_none_or(has_arrived)
     }
 

@@ -62,11 +62,7 @@ impl IdleSets {
     }
 
     /// What the newest is like, of the worker's or of another's.
-    pub(in crate::pool) fn newest<T>(
-        &self,
-        worker: usize,
-        look: impl Fn(&Idle) -> T,
-    ) -> Option<T> {
+    pub(in crate::pool) fn newest<T>(&self, worker: usize, look: impl Fn(&Idle) -> T) -> Option<T> {
         self.from(worker).find_map(|set| set.newest().map(&look))
     }
 
@@ -77,7 +73,13 @@ impl IdleSets {
         worker: usize,
         rank: impl Fn(&Idle) -> u8,
     ) -> Option<Idle> {
-        let rank = |idle: &Idle| (rank(idle), Reverse(idle.since.is_none()), idle.since.map(Reverse));
+        let rank = |idle: &Idle| {
+            (
+                rank(idle),
+                Reverse(idle.since.is_none()),
+                idle.since.map(Reverse),
+            )
+        };
         loop {
             let bests = (0..self.0.len()).map(|n| (worker + n) % self.0.len());
             let bests = bests.filter_map(|at| Some((at, self.of(at)?.best(rank)?.1)));

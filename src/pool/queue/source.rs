@@ -64,7 +64,10 @@ impl Queue {
             true => 1,
             false => 0,
         };
-        let idle = pool.idle.take_best(worker, rank).ok_or(NoSource::Exhausted)?;
+        let idle = pool
+            .idle
+            .take_best(worker, rank)
+            .ok_or(NoSource::Exhausted)?;
         self.debit(idle.booking.account);
         self.credit(id);
         let is_shared = !dedicated && !idle.booking.dedicated && looks_new(&idle);

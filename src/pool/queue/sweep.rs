@@ -73,7 +73,9 @@ impl Queue {
     /// given back.
     pub(in crate::pool) fn renew(&mut self, pool: &Arc<Pool>) -> (Evicted, Outcomes) {
         pool.idle.renew(Instant::now());
-        let old = pool.idle.take_all(|idle, age| age.is_over(&idle.connection));
+        let old = pool
+            .idle
+            .take_all(|idle, age| age.is_over(&idle.connection));
         let old = self.forget_all(old);
         (old, self.serve(pool, None, None))
     }

@@ -167,7 +167,13 @@ impl Queue {
         let mut evicted = Evicted::new();
         while let Some(id) = self.turns.front().copied() {
             let next = self.accounts.get(id.0).and_then(|a| a.line.next(worker));
-            let Some(Waiter { handle, tenant, dedicated, .. }) = next else {
+            let Some(Waiter {
+                handle,
+                tenant,
+                dedicated,
+                ..
+            }) = next
+            else {
                 self.end_turn(id);
                 continue;
             };

@@ -3,6 +3,7 @@
 use super::awaited::Awaited;
 use super::delivery::{Aftermath, Deliveries, Lanes, Settled};
 use super::running::{Begun, Running};
+use super::station::Station;
 use super::told::{Look, Told};
 use super::{Member, Visitor, lock};
 use crate::pool::Pool;
@@ -17,6 +18,7 @@ pub(super) struct Entry {
     pub(super) login: LoginName,
     pub(super) tenant: TenantId,
     pub(super) visitor: Visitor,
+    pub(super) station: Station,
     pub(super) secret: Box<[u8]>,
     pub(super) inbox: Inbox,
     pub(super) awaited: Awaited,
@@ -42,6 +44,7 @@ impl Entry {
         principal: &Principal,
         membership: Membership,
         visitor: Visitor,
+        worker: usize,
         secret: Box<[u8]>,
         lanes: Arc<Lanes>,
     ) -> Self {
@@ -49,6 +52,7 @@ impl Entry {
             login: principal.login.clone(),
             tenant: principal.tenant.id.clone(),
             visitor,
+            station: Station::new(worker),
             secret,
             inbox: Inbox::default(),
             awaited: Awaited::default(),
@@ -67,6 +71,7 @@ impl Entry {
         let member = Member {
             login: &self.login,
             visitor: &self.visitor,
+            worker: self.station.worker(),
             membership: told.membership(),
         };
         match decide(&member) {
