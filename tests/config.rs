@@ -5,11 +5,9 @@ use pgtenant::config::{
     ClientTls, IsolationKind, LogFormat, Origin, PerAddress, Pin, PoolMode, Problems, ServerTls,
     Settings, Share, Throttling, load_with,
 };
+use pgtenant::directory::{CertificateName, NameKind};
 use pgtenant::guard;
-use pgtenant::tenant::{
-    Attachment, CertificateName, Identity, IsolationName, NameKind, Seal, ServerName, Tenant,
-    TenantRole,
-};
+use pgtenant::tenant::{Attachment, Identity, IsolationName, Seal, ServerName, Tenant, TenantRole};
 use proptest::prelude::*;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;

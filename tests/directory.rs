@@ -4,10 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use pgtenant::config::{self, Built, Cell, Incumbents, Problems, Rows, Settings, Snapshot};
+use pgtenant::directory::Directory;
 use pgtenant::directory::{Follower, LoadError, Watch, complete};
-use pgtenant::tenant::{
-    Attachment, Directory, Endpoint, Placement, SharedTenant, Standing, TenantId,
-};
+use pgtenant::tenant::{Attachment, Endpoint, Placement, SharedTenant, Standing, TenantId};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::ffi::OsString;

@@ -1,9 +1,9 @@
 //! Going by a changed configuration, or a changed directory, without a restart.
 
 use pgtenant::config::{self, Files, Problems, Settings};
+use pgtenant::directory::Directory;
 use pgtenant::directory::{Follower, Watch};
 use pgtenant::gateway::{Control, Difference};
-use pgtenant::tenant::Directory;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,10 +3,8 @@
 use super::problem::{shown, suggestion};
 use super::reader::{Entry, Place, Section};
 use super::tenants::Tenants;
-use crate::tenant::{
-    CertificateName, Login, LoginName, Method, NameKind, Principal, SharedTenant, TenantId,
-    Verifier,
-};
+use crate::directory::{CertificateName, Login, Method, NameKind, Principal, Verifier};
+use crate::tenant::{LoginName, SharedTenant, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
 

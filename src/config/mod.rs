@@ -43,11 +43,10 @@ pub use rows::{Cell, Rows, Snapshot, TooLarge};
 pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{EndSessions, Sources, SqlSource};
 
+use crate::directory::{CertificateMap, Directory};
 use crate::guard;
 use crate::jwt::{Keys, Rules};
-use crate::tenant::{
-    Attachment, CertificateMap, Directory, IsolationName, Seal, SealKey, ServerName, SharedTenant,
-};
+use crate::tenant::{Attachment, IsolationName, Seal, SealKey, ServerName, SharedTenant};
 use aws_lc_rs::hmac;
 use logins::Accepted;
 use rustls::pki_types::CertificateDer;

@@ -6,16 +6,24 @@
 //! whole directory is in memory.
 
 mod cells;
+mod certificates;
 mod fetch;
+mod model;
 mod report;
 mod sql;
+mod verifier;
 mod watch;
 
+pub use certificates::{
+    CertificateMap, CertificateName, CertificatePattern, CertificateRule, Holder, Misfit, NameKind,
+    PatternError,
+};
 pub use fetch::{LoadError, complete};
+pub use model::{Directory, Login, Method, Principal};
+pub use verifier::{Verifier, VerifierError};
 pub use watch::Watch;
 
 use crate::config::{Blueprint, Built, Incumbents, Settings, Snapshot};
-use crate::tenant::Directory;
 use report::Reported;
 use sql::{Plan, State};
 use std::sync::Arc;

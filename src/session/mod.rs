@@ -33,11 +33,11 @@ pub use settings::restricted;
 
 use crate::attach::{Bound, SessionSettings};
 use crate::config::PoolMode;
+use crate::directory::Principal;
 use crate::guard::Guard;
 use crate::observe::ClientSpan;
 use crate::pool::{Lease, Pool};
 use crate::server::Parameters;
-use crate::tenant::Principal;
 use engine::{Engine, Link};
 use leaving::Leaving;
 use std::sync::Arc;
