@@ -2,8 +2,8 @@
 //!
 //! Between transactions a session holds no server connection. The first message
 //! that needs one takes it from the pool and attaches the tenant in front of
-//! the message; at the end of the transaction it goes back. The [`engine`]
-//! decides, the [`driver`] and the [`relay`] move the bytes.
+//! the message; at the end of the transaction it goes back. The `engine`
+//! decides, the `driver` and the `relay` move the bytes.
 
 mod acquire;
 mod cancel;
