@@ -121,7 +121,7 @@ impl DirectoryBuilder {
     /// # Errors
     /// Says what is wrong. The rows cannot be used then: a misspelt `state` would
     /// leave everybody active.
-    pub fn check_columns(&self, query: &str, columns: &[String]) -> Result<(), String> {
+    pub(super) fn check_columns(&self, query: &str, columns: &[String]) -> Result<(), String> {
         let keys = self.reader.keys(query);
         let needed: &[&str] = match query {
             "tenants" => &["id"],

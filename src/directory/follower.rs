@@ -107,7 +107,7 @@ impl Follower {
     /// rows stay. Else the database is asked, and its first answer is waited for;
     /// when there is none, the directory is not complete, and [`Self::changed`]
     /// brings the rest later.
-    pub async fn adopt(
+    pub(crate) async fn adopt(
         &mut self,
         source: Option<SqlSource>,
         builder: &Arc<DirectoryBuilder>,

@@ -13,7 +13,7 @@
 //!
 //! What the keys of `[[tenants]]` and `[[logins]]` mean, in a file as in a row, the
 //! configuration knows: it hands tenants and logins of files in, and a `RowReader`
-//! for rows. The way to the database is handed in too, as an [`SqlDatabase`].
+//! for rows. The way to the database is handed in too, as an `SqlDatabase`.
 
 mod builder;
 mod certificates;
@@ -29,18 +29,14 @@ mod verifier;
 
 pub(crate) use builder::{Awaited, Declared, RowReader};
 pub use builder::{Built, DirectoryBuilder, Incumbents};
-pub use certificates::{
-    CertificateMap, CertificateName, CertificatePattern, CertificateRule, Holder, Misfit, NameKind,
-    PatternError,
-};
+pub use certificates::{CertificateMap, CertificateName, Holder, Misfit, NameKind};
+pub(crate) use certificates::{CertificatePattern, CertificateRule};
 pub(crate) use declared::{DeclaredLogin, DeclaredTenant};
 pub use follower::Follower;
 pub use model::{Directory, Login, Method, Principal};
 pub(crate) use rows::Row;
 pub use rows::{Cell, Rows, Snapshot, TooLarge};
-pub(crate) use sources::files_of;
-pub use sources::{
-    Connected, Connecting, Files, LoadError, Location, Queries, SqlDatabase, SqlSource, Watch, load,
-};
+pub(crate) use sources::{Connected, Connecting, Location, SqlDatabase, SqlSource, files_of, load};
+pub use sources::{Files, LoadError, Queries, Watch};
 pub(crate) use uniqueness::{CommonSchemas, Hosts, conflicts};
 pub use verifier::{Verifier, VerifierError};

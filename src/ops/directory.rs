@@ -9,8 +9,8 @@ use crate::problem::Problem;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Takes the settings, the first ones or those of a reload, and completes their
-/// `directory` with what the database says; see [`Follower::adopt`].
+/// Has the settings followed, the first ones or those of a reload, and completes
+/// their `directory` with what the database says now. [`Follower::changed`] tells what it says later.
 pub async fn adopt(follower: &mut Follower, settings: &mut Settings) {
     let source = source(settings);
     let builder = &settings.directory_builder;

@@ -4,7 +4,7 @@ mod name;
 mod pattern;
 
 pub use name::{CertificateName, NameKind};
-pub use pattern::{CertificatePattern, PatternError};
+pub(crate) use pattern::CertificatePattern;
 
 use crate::tenant::TenantId;
 use pattern::Slot;
@@ -19,7 +19,7 @@ pub struct CertificateMap {
 
 /// A name with placeholders, and whose the certificates are that fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateRule {
+pub(crate) struct CertificateRule {
     kind: NameKind,
     pattern: CertificatePattern,
     tenant: Option<TenantId>,
@@ -53,18 +53,18 @@ pub enum Misfit {
 
 impl CertificateMap {
     /// Adds a name; one that is there already keeps its tenant.
-    pub fn insert(&mut self, name: CertificateName, tenant: TenantId) {
+    pub(crate) fn insert(&mut self, name: CertificateName, tenant: TenantId) {
         self.table.entry(name).or_insert(tenant);
     }
 
     /// Adds a rule.
-    pub fn insert_rule(&mut self, rule: CertificateRule) {
+    pub(crate) fn insert_rule(&mut self, rule: CertificateRule) {
         self.rules.push(rule);
     }
 
     /// Whether the name is there.
     #[must_use]
-    pub fn contains(&self, name: &CertificateName) -> bool {
+    pub(crate) fn contains(&self, name: &CertificateName) -> bool {
         self.table.contains_key(name)
     }
 
@@ -124,7 +124,7 @@ impl CertificateRule {
     /// else what `{tenant}` stands for; `None` unless exactly one of them is
     /// there.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         kind: NameKind,
         pattern: CertificatePattern,
         tenant: Option<TenantId>,

@@ -3,7 +3,7 @@
 /// A text with `{tenant}` and `{login}` in it. Each stands for one or more
 /// characters without `/`; the pattern fits whole names alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificatePattern {
+pub(crate) struct CertificatePattern {
     /// What stands before, between and behind the placeholders.
     literals: Vec<Box<str>>,
     slots: Vec<Slot>,
@@ -17,7 +17,7 @@ pub(super) enum Slot {
 
 /// Why a text is not a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PatternError {
+pub(crate) enum PatternError {
     /// Braces with something else in them, or without a partner.
     #[error("only {{tenant}} and {{login}} may stand in braces")]
     Placeholder,
@@ -36,7 +36,7 @@ impl CertificatePattern {
     ///
     /// # Errors
     /// Says what is not a pattern about it.
-    pub fn parse(text: &str) -> Result<Self, PatternError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
         let (mut literals, mut slots) = (Vec::new(), Vec::new());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
@@ -62,13 +62,13 @@ impl CertificatePattern {
 
     /// Whether there is a placeholder in it.
     #[must_use]
-    pub fn has_placeholders(&self) -> bool {
+    pub(crate) fn has_placeholders(&self) -> bool {
         !self.slots.is_empty()
     }
 
     /// Whether `{tenant}` is in it.
     #[must_use]
-    pub fn names_tenant(&self) -> bool {
+    pub(crate) fn names_tenant(&self) -> bool {
         self.slots.contains(&Slot::Tenant)
     }
 

@@ -10,5 +10,6 @@ mod watch;
 
 pub use file::Files;
 pub(crate) use folder::files_of;
-pub use sql::{Connected, Connecting, LoadError, Location, Queries, SqlDatabase, SqlSource, load};
+pub(crate) use sql::{Connected, Connecting, Location, SqlDatabase, SqlSource, load};
+pub use sql::{LoadError, Queries};
 pub use watch::Watch;

@@ -81,7 +81,10 @@ impl LoadError {
 ///
 /// # Errors
 /// [`LoadError`].
-pub async fn load(source: &SqlSource, builder: &DirectoryBuilder) -> Result<Snapshot, LoadError> {
+pub(crate) async fn load(
+    source: &SqlSource,
+    builder: &DirectoryBuilder,
+) -> Result<Snapshot, LoadError> {
     let mut client = connect(source).await?.client;
     load_from(&mut client, &source.queries, builder).await
 }

@@ -7,7 +7,8 @@ mod load;
 mod values;
 
 pub(in crate::directory) use follow::{Answers, Assignment, follow};
-pub use load::{LoadError, load};
+pub use load::LoadError;
+pub(crate) use load::load;
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -19,11 +20,11 @@ use tokio_postgres::Client;
 
 /// A database that has tenants and logins, and what is asked of it.
 #[derive(Debug, Clone)]
-pub struct SqlSource {
+pub(crate) struct SqlSource {
     /// The database.
-    pub database: Arc<dyn SqlDatabase>,
+    pub(crate) database: Arc<dyn SqlDatabase>,
     /// What is asked.
-    pub queries: Queries,
+    pub(crate) queries: Queries,
 }
 
 /// What is asked of the database, and when.
@@ -44,7 +45,7 @@ pub struct Queries {
 }
 
 /// The way to a database.
-pub trait SqlDatabase: Debug + Send + Sync {
+pub(crate) trait SqlDatabase: Debug + Send + Sync {
     /// Connects and logs in, within [`Self::connect_timeout`].
     fn connect(&self) -> Connecting<'_>;
 
@@ -56,29 +57,29 @@ pub trait SqlDatabase: Debug + Send + Sync {
 }
 
 /// A connection that is being made, or why there is none.
-pub type Connecting<'a> =
+pub(crate) type Connecting<'a> =
     Pin<Box<dyn Future<Output = Result<Connected, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
 
 /// A connection.
-pub struct Connected {
+pub(crate) struct Connected {
     /// Runs the queries. Dropping it closes the connection.
-    pub client: Client,
+    pub(crate) client: Client,
     /// The number of notifications that have arrived; closed when the connection
     /// is.
-    pub notifications: watch::Receiver<u64>,
+    pub(crate) notifications: watch::Receiver<u64>,
 }
 
 /// Which database it is, and who logs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Location<'a> {
+pub(crate) struct Location<'a> {
     /// The server's host name or address.
-    pub host: &'a str,
+    pub(crate) host: &'a str,
     /// Its TCP port.
-    pub port: u16,
+    pub(crate) port: u16,
     /// The database.
-    pub database: &'a str,
+    pub(crate) database: &'a str,
     /// The role that logs in.
-    pub user: &'a str,
+    pub(crate) user: &'a str,
 }
 
 impl SqlSource {
