@@ -1,8 +1,9 @@
 //! A tenant-aware proxy that speaks the PostgreSQL wire protocol.
 //!
 //! Data flows one way through the rooms: bytes → [`protocol`] → [`login`] →
-//! Principal → [`tenant`] → Tenant → [`session`] → ([`guard`]) → [`pool`] →
-//! [`attach`] → [`server`] → bytes. Tokens that clients log in with are verified in
+//! [`directory`] → Principal → [`session`] → ([`guard`]) → [`pool`] → [`attach`] →
+//! [`server`] → bytes. The directory knows whose a login is, and where that
+//! [`tenant`] has its data. Tokens that clients log in with are verified in
 //! [`jwt`], certificates in [`x509`]. Imports point downwards only. Queries of our
 //! own go through [`ops`], beside that stream.
 
@@ -16,6 +17,7 @@ pub mod login;
 pub mod observe;
 pub mod ops;
 pub mod pool;
+mod problem;
 pub mod protocol;
 pub mod server;
 pub mod session;

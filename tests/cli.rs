@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use pgtenant::tenant::Verifier;
+use pgtenant::directory::Verifier;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 use testkit::{stderr, stdout};

@@ -5,11 +5,9 @@ use pgtenant::config::{
     ClientTls, IsolationKind, LogFormat, Origin, PerAddress, Pin, PoolMode, Problems, ServerTls,
     Settings, Share, Throttling, load_with,
 };
+use pgtenant::directory::{CertificateName, NameKind};
 use pgtenant::guard;
-use pgtenant::tenant::{
-    Attachment, CertificateName, Identity, IsolationName, NameKind, Seal, ServerName, Tenant,
-    TenantRole,
-};
+use pgtenant::tenant::{Attachment, Identity, IsolationName, Seal, ServerName, Tenant, TenantRole};
 use proptest::prelude::*;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -1826,8 +1824,9 @@ fn the_example_s_comments_load_too() {
     let sources = &settings.sources;
     assert!(sources.folder.is_some() && sources.watch);
     let sql = sources.sql.as_ref().unwrap();
-    assert_eq!((sql.refresh.as_secs(), sql.stale.as_secs()), (30, 600));
-    assert_eq!(sql.most, 100_000);
+    let (refresh, stale) = (sql.queries.refresh, sql.queries.stale);
+    assert_eq!((refresh.as_secs(), stale.as_secs()), (30, 600));
+    assert_eq!(sql.queries.most, 100_000);
     assert_eq!(settings.tenants.len(), 4);
     assert_eq!(settings.isolations.len(), 3);
     assert_eq!(settings.servers.len(), 2);

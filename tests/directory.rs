@@ -3,11 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use pgtenant::config::{self, Built, Cell, Incumbents, Problems, Rows, Settings, Snapshot};
-use pgtenant::directory::{Follower, LoadError, Watch, complete};
-use pgtenant::tenant::{
-    Attachment, Directory, Endpoint, Placement, SharedTenant, Standing, TenantId,
+use pgtenant::config::{self, Problems, Settings};
+use pgtenant::directory::{
+    Built, Cell, Directory, Follower, Incumbents, LoadError, Rows, Snapshot, Watch,
 };
+use pgtenant::ops::directory::{adopt, complete};
+use pgtenant::tenant::{Attachment, Endpoint, Placement, SharedTenant, Standing, TenantId};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::ffi::OsString;
@@ -551,8 +552,8 @@ proptest! {
         for rows in [&first, &second, &both] {
             let tenants = Arc::new(rows_of(rows));
             let snapshot = Snapshot { tenants, ..Snapshot::default() };
-            let built = SETTINGS.blueprint.build(Some(&snapshot), &before);
-            let anew = OTHERS.blueprint.build(Some(&snapshot), &before);
+            let built = SETTINGS.directory_builder.build(Some(&snapshot), &before);
+            let anew = OTHERS.directory_builder.build(Some(&snapshot), &before);
             prop_assert_eq!(sorted(&built.directory), sorted(&anew.directory));
             let said = |built: &Built| built.problems.iter().map(ToString::to_string).collect::<Vec<_>>();
             prop_assert_eq!(said(&built), said(&anew));
@@ -799,7 +800,7 @@ fn a_notification_brings_the_next_directory() {
     let mut settings = source.settings(&format!("{VIEWS}refresh = \"1day\"\n"), "");
     run(async {
         let mut follower = Follower::new();
-        follower.adopt(&mut settings).await;
+        adopt(&mut follower, &mut settings).await;
         assert!(settings.directory.is_complete());
         assert!(settings.directory.find("app").is_none());
         let before = settings.directory;
@@ -827,7 +828,7 @@ fn without_notifications_the_directory_is_refreshed() {
     let mut settings = source.settings(&format!("{keys}refresh = \"1s\"\n"), "");
     run(async {
         let mut follower = Follower::new();
-        follower.adopt(&mut settings).await;
+        adopt(&mut follower, &mut settings).await;
         source.add_account("app", INNOVATE);
         next(&mut follower, "the login", |d| d.find("app").is_some()).await;
     });
@@ -864,7 +865,7 @@ fn whoever_was_there_keeps_what_a_newer_row_claims() {
     let mut settings = source.folder.load().unwrap();
     run(async {
         let mut follower = Follower::new();
-        follower.adopt(&mut settings).await;
+        adopt(&mut follower, &mut settings).await;
         assert_eq!(ids(&settings.directory), ["old"]);
         source.sql(
             "INSERT INTO branches VALUES ('new', 's', 1), ('third', 't', 3); \
@@ -891,7 +892,7 @@ fn the_last_content_holds_for_a_time_while_the_database_is_away() {
     } = source;
     run(async {
         let mut follower = Follower::new();
-        follower.adopt(&mut settings).await;
+        adopt(&mut follower, &mut settings).await;
         assert!(settings.directory.find("app").is_some());
         site.cluster.stop_fast().unwrap();
         let gone = next(&mut follower, "its end", |d| !d.is_complete()).await;
@@ -916,10 +917,10 @@ fn a_reload_keeps_the_rows_while_the_database_is_away() {
     let Source { folder, .. } = source;
     run(async {
         let mut follower = Follower::new();
-        follower.adopt(&mut settings).await;
+        adopt(&mut follower, &mut settings).await;
         site.cluster.stop_fast().unwrap();
         let mut settings = folder.load().unwrap();
-        follower.adopt(&mut settings).await;
+        adopt(&mut follower, &mut settings).await;
         assert_eq!(ids(&settings.directory), [INNOVATE, SYNERGY, "file"]);
         assert!(settings.directory.find("app").is_some());
         assert!(settings.directory.is_complete());
@@ -933,11 +934,11 @@ fn a_reload_with_other_queries_goes_by_their_rows_at_once() {
     let mut settings = source.settings(VIEWS, "");
     run(async {
         let mut follower = Follower::new();
-        follower.adopt(&mut settings).await;
+        adopt(&mut follower, &mut settings).await;
         assert!(settings.directory.find("app").is_some());
         let others = "tenants = \"SELECT 'other' AS id\"\n";
         let mut settings = source.settings(others, "");
-        follower.adopt(&mut settings).await;
+        adopt(&mut follower, &mut settings).await;
         assert_eq!(ids(&settings.directory), ["other"]);
         assert!(settings.directory.is_empty());
         // And without a database there is nothing of it.
@@ -945,7 +946,7 @@ fn a_reload_with_other_queries_goes_by_their_rows_at_once() {
             .folder
             .put("pgtenant.toml", &(SMALL.to_owned() + &tenant("file")));
         let mut settings = source.folder.load().unwrap();
-        follower.adopt(&mut settings).await;
+        adopt(&mut follower, &mut settings).await;
         assert_eq!(ids(&settings.directory), ["file"]);
         assert!(settings.directory.is_complete());
     });
@@ -962,7 +963,7 @@ fn a_database_that_is_away_at_the_start_is_asked_again() {
     site.cluster.stop_fast().unwrap();
     run(async {
         let mut follower = Follower::new();
-        follower.adopt(&mut settings).await;
+        adopt(&mut follower, &mut settings).await;
         assert!(!settings.directory.is_complete());
         assert_eq!(ids(&settings.directory), ["file"]);
         site.cluster.start_again().unwrap();
@@ -992,7 +993,7 @@ fn measure_many_tenants() {
         run(async {
             let begin = std::time::Instant::now();
             let mut follower = Follower::new();
-            follower.adopt(&mut settings).await;
+            adopt(&mut follower, &mut settings).await;
             let took = begin.elapsed();
             assert_eq!(settings.directory.len(), count);
             eprintln!("{count} tenants and logins: {took:?} from connecting to the directory");

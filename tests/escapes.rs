@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stderr)]
 
-use pgtenant::tenant::{TenantRole, Verifier};
+use pgtenant::directory::Verifier;
+use pgtenant::tenant::TenantRole;
 use pgtenant::throwaway::{Cluster, ClusterOptions, random_hex};
 use serde_json::Value;
 use std::collections::BTreeMap;

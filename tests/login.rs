@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use pgtenant::tenant::Verifier;
+use pgtenant::directory::Verifier;
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use std::process::{Command, Output};
 use testkit::{

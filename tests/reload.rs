@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use pgtenant::tenant::Verifier;
+use pgtenant::directory::Verifier;
 use pgtenant::throwaway::Authority;
 use pgtenant::throwaway::wellness::APP_ROLE;
 use std::path::Path;

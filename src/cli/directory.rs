@@ -2,7 +2,7 @@
 
 use super::{Failure, runtime};
 use pgtenant::config::Settings;
-use pgtenant::directory;
+use pgtenant::ops::directory;
 use std::io::{self, Write as _};
 
 /// Adds them to the settings. What is left out is told on standard error.

@@ -1,9 +1,9 @@
 //! Going by a changed configuration, or a changed directory, without a restart.
 
-use pgtenant::config::{self, Files, Problems, Settings};
-use pgtenant::directory::{Follower, Watch};
+use pgtenant::config::{self, Problems, Settings};
+use pgtenant::directory::{Directory, Files, Follower, Watch};
 use pgtenant::gateway::{Control, Difference};
-use pgtenant::tenant::Directory;
+use pgtenant::ops::directory;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Sources {
     async fn adopt(&mut self, settings: &mut Settings) {
         let watch = settings.sources.watch;
         self.watch = watch.then(|| Watch::new(&settings.files));
-        self.directory.adopt(settings).await;
+        directory::adopt(&mut self.directory, settings).await;
     }
 
     /// Makes the proxy go by every change. The configuration is loaded again when

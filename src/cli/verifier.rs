@@ -1,7 +1,7 @@
 //! `pgtenant verifier`
 
 use super::{Failure, print};
-use pgtenant::tenant::Verifier;
+use pgtenant::directory::Verifier;
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 pub(super) fn run() -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use super::logins::{NO_CLIENT_CA, certificate_name, tenant_id};
 use super::reader::Section;
 use super::tenants::Tenants;
-use crate::tenant::{CertificateMap, CertificateRule, Pattern};
+use crate::directory::{CertificateMap, CertificatePattern, CertificateRule};
 
 /// The entries; `certificates` tells whether clients are asked for one. With
 /// `more_tenants` there may be tenants that are known later.
@@ -34,12 +34,15 @@ fn entry(
     let matched = section.required("match", what);
     let name = matched.as_ref().and_then(certificate_name);
     let pattern = match (&matched, &name) {
-        (Some(entry), Some(name)) => Pattern::parse(name.as_str())
+        (Some(entry), Some(name)) => CertificatePattern::parse(name.as_str())
             .map_err(|e| entry.refuse(e.to_string()))
             .ok(),
         _ => None,
     };
-    if pattern.as_ref().is_some_and(Pattern::names_tenant) {
+    if pattern
+        .as_ref()
+        .is_some_and(CertificatePattern::names_tenant)
+    {
         section.refuse("tenant", "has no meaning beside {tenant} in `match`");
         section.finish();
         let rule = CertificateRule::new(name?.kind(), pattern?, None)?;

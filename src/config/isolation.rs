@@ -1,11 +1,12 @@
 //! `[isolation.NAME]`
 
-use super::problem::shown;
 use super::reader::{Entry, Section};
 use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema};
 use super::{Isolation, IsolationKind, Naming, rules};
+use crate::directory::CommonSchemas;
 use crate::guard::{Options, Permission};
+use crate::problem::shown;
 use crate::tenant::{IsolationName, Seal, SealKey, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -61,6 +62,27 @@ impl Isolations {
             (IsolationName::new(name), isolation)
         };
         self.valid.iter().map(describe).collect()
+    }
+
+    /// The keys that they take from their tenants.
+    pub(super) fn placeholders(&self) -> BTreeSet<String> {
+        let names = self.valid.values().flat_map(Plan::placeholders);
+        names.map(str::to_owned).collect()
+    }
+
+    /// The schemas that all tenants of one of them have in their search path.
+    pub(super) fn common_schemas(&self) -> CommonSchemas {
+        let mut common = CommonSchemas::default();
+        for plan in self.valid.values() {
+            if let Kind::Schema { database, .. } = &plan.kind {
+                let schemas = plan.common_schemas().map(str::to_owned);
+                common
+                    .entry(Arc::clone(database))
+                    .or_default()
+                    .extend(schemas);
+            }
+        }
+        common
     }
 }
 
@@ -118,7 +140,7 @@ impl Plan {
     }
 
     /// The schemas that all tenants have in their search path.
-    pub(super) fn common_schemas(&self) -> impl Iterator<Item = &str> {
+    fn common_schemas(&self) -> impl Iterator<Item = &str> {
         let search_path: &[Template] = match &self.kind {
             Kind::Schema { search_path, .. } => search_path,
             _ => &[],

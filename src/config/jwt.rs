@@ -1,9 +1,9 @@
 //! `[jwt.NAME]`
 
-use super::problem::{shown, suggestion};
 use super::reader::{Entry, Section};
 use super::{Ask, ClientTls, Issuer, JwksTls, JwksUrl, KeySource, Tokens, isolation, pem};
 use crate::jwt::{ALGORITHMS, Algorithm, ClaimPath, Keys, Rules, name_of};
+use crate::problem::{shown, suggestion};
 use hyper::Uri;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName};

@@ -2,6 +2,7 @@
 
 use super::listen::MOST_CLIENTS;
 use super::reader::{Entry, Section};
+use crate::problem::shown;
 use crate::tenant::{Limits, Standing};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -89,7 +90,7 @@ fn networks(entry: &Entry<'_>) -> Option<Box<[IpNet]>> {
         if net.is_none() {
             entry.refuse_hidden(format!(
                 "{} is not a network: right is such as \"10.1.0.0/16\", \"2001:db8::/32\" or an address",
-                super::problem::shown(text)
+                shown(text)
             ));
         }
         net

@@ -1,9 +1,9 @@
 //! `[listen]`
 
 use super::Listen;
-use super::problem::shown;
 use super::reader::{Entry, Section};
 use super::size;
+use crate::problem::shown;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -1,35 +1,12 @@
 //! `[[logins]]`
 
-use super::problem::{shown, suggestion};
-use super::reader::{Entry, Place, Section};
+use super::reader::{Entry, Section};
 use super::tenants::Tenants;
-use crate::tenant::{
-    CertificateName, Login, LoginName, Method, NameKind, Principal, SharedTenant, TenantId,
-    Verifier,
-};
+use crate::directory::{CertificateName, DeclaredLogin, Method, NameKind, Verifier};
+use crate::problem::{Place, shown, suggestion};
+use crate::tenant::{LoginName, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// A login that was read, and the id of its tenant.
-pub(super) struct ReadLogin {
-    pub(super) place: Place,
-    pub(super) user: LoginName,
-    pub(super) tenant: TenantId,
-    pub(super) methods: Arc<[Method]>,
-}
-
-impl ReadLogin {
-    /// The login, once its tenant is known.
-    pub(super) fn of(&self, tenant: SharedTenant) -> Login {
-        Login {
-            principal: Principal {
-                login: self.user.clone(),
-                tenant,
-            },
-            methods: self.methods.clone(),
-        }
-    }
-}
 
 /// What logins can use, as other sections have it.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +24,7 @@ pub(super) fn read(
     tenants: &Tenants,
     more_tenants: bool,
     accepted: Accepted,
-) -> Vec<ReadLogin> {
+) -> Vec<DeclaredLogin> {
     let mut users = HashMap::new();
     let mut logins = Vec::new();
     for section in sections {
@@ -60,7 +37,7 @@ pub(super) fn read(
 }
 
 /// Reads the row of a query; `None` after a problem.
-pub(super) fn read_row(section: Section<'_>, accepted: Accepted) -> Option<ReadLogin> {
+pub(super) fn read_row(section: Section<'_>, accepted: Accepted) -> Option<DeclaredLogin> {
     let user = |entry: &Entry<'_>| entry.text().map(LoginName::new);
     let tenant = |entry: &Entry<'_>| entry.text().map(TenantId::parse);
     login(section, user, tenant, accepted)
@@ -71,14 +48,14 @@ fn login(
     read_user: impl FnOnce(&Entry<'_>) -> Option<LoginName>,
     read_tenant: impl FnOnce(&Entry<'_>) -> Option<TenantId>,
     accepted: Accepted,
-) -> Option<ReadLogin> {
+) -> Option<DeclaredLogin> {
     let user = section.required("user", "the user name that the client logs in with");
     let user = user.and_then(|entry| read_user(&entry));
     let tenant = section.required("tenant", "the id of the login's tenant");
     let tenant = tenant.and_then(|entry| read_tenant(&entry));
     let methods = methods(&mut section, user.as_ref().map(LoginName::as_str), accepted);
     section.finish();
-    Some(ReadLogin {
+    Some(DeclaredLogin {
         place: section.place(),
         user: user?,
         tenant: tenant?,

@@ -5,23 +5,19 @@
 //! *all* the [`Problem`]s at once. Nothing that has been loaded needs to be
 //! checked again.
 
-mod blueprint;
 mod certificates;
 mod check;
 mod client_certificates;
-mod files;
 mod isolation;
 mod jwt;
 mod limits;
 mod listen;
 mod log;
 mod logins;
-mod merges;
 mod pem;
 mod pool;
-mod problem;
+mod problems;
 mod reader;
-mod readings;
 mod rows;
 mod rules;
 mod server_certificate;
@@ -34,24 +30,23 @@ mod tenants;
 mod throttle;
 mod tls;
 
-pub use blueprint::{Blueprint, Built, Incumbents};
+pub use crate::problem::{Origin, Problem};
 pub use check::Ignored;
-pub use files::Files;
 pub use isolation::read_key_file;
-pub use problem::{Origin, Problem, Problems};
-pub use rows::{Cell, Rows, Snapshot, TooLarge};
+pub use problems::Problems;
 pub(crate) use servers::TCP_USER_TIMEOUT;
-pub use sources::{EndSessions, Sources, SqlSource};
+pub use sources::{DirectoryDatabase, EndSessions, Sources};
 
+use crate::directory::{
+    Awaited, CertificateMap, Declared, Directory, DirectoryBuilder, Files, Incumbents,
+};
 use crate::guard;
 use crate::jwt::{Keys, Rules};
-use crate::tenant::{
-    Attachment, CertificateMap, Directory, IsolationName, Seal, SealKey, ServerName, SharedTenant,
-};
+use crate::tenant::{Attachment, IsolationName, Seal, SealKey, ServerName, SharedTenant};
 use aws_lc_rs::hmac;
 use logins::Accepted;
+use rows::SectionReader;
 use rustls::pki_types::CertificateDer;
-use sources::Queries;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
@@ -107,8 +102,8 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         .and_then(|sources| sources.folder.as_deref());
     // Where the section has a problem, a tenant may have been meant to be in it.
     let rows = match &sources {
-        Some(sources) => sources.sql.as_ref().map(SqlSource::queries),
-        None => Some(Queries::default()),
+        Some(sources) => sources.sql.as_ref().map(DirectoryDatabase::awaited),
+        None => Some(Awaited::default()),
     };
     let more_tenants = rows.is_some_and(|rows| rows.tenants) || sources.is_none();
     let documents = sources::documents(folder, reader);
@@ -117,7 +112,8 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         .map(|one| reader.document(&one.origin, &one.table))
         .collect();
     let sections = all_tables("tenants", &mut root, &mut parts);
-    let tenants = tenants::read(sections, reader, &isolations, &servers);
+    let hosts = servers.hosts();
+    let tenants = tenants::read(sections, reader, &isolations, &servers, &hosts);
     let tokens = jwt::read(&mut root, tls.as_ref());
     let accepted = Accepted {
         tokens: tokens
@@ -138,15 +134,14 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     }
     let list = tenants.list();
     let described = isolations.describe(guard);
-    let blueprint = Blueprint::new(
-        isolations,
-        servers.clone(),
-        tenants.placed,
+    let files = Declared {
+        tenants: tenants.placed,
         logins,
-        accepted,
-        rows,
-    );
-    let directory = blueprint.build(None, &Incumbents::default()).directory;
+    };
+    let common = isolations.common_schemas();
+    let row_reader = Box::new(SectionReader::new(isolations, servers.clone(), accepted));
+    let builder = DirectoryBuilder::new(files, hosts, common, row_reader, rows);
+    let directory = builder.build(None, &Incumbents::default()).directory;
     if reserves && (more_tenants || shares_pools(&directory)) {
         pool.reserve();
     }
@@ -160,7 +155,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         tenants: list,
         directory,
         sources: sources?,
-        blueprint: Arc::new(blueprint),
+        directory_builder: Arc::new(builder),
         tokens: tokens?,
         certificates,
         throttle,
@@ -214,8 +209,8 @@ pub struct Settings {
     pub directory: Directory,
     /// `[directory]`
     pub sources: Sources,
-    /// What the directory is built from when the rows of `[directory.sql]` change.
-    pub blueprint: Arc<Blueprint>,
+    /// What builds the directory again when the rows of `[directory.sql]` change.
+    pub directory_builder: Arc<DirectoryBuilder>,
     /// `[jwt.NAME]`
     pub tokens: Tokens,
     /// `[[certificates]]`

@@ -3,12 +3,12 @@
 //! Each function that reads a value returns `None` after it has noted what is
 //! wrong, so that one pass finds everything.
 
-use super::Files;
-use super::problem::{Origin, Problem, nearest, shown, suggestion};
 use super::source::{Data, Environment, Table, Value};
+use crate::directory::Files;
+use crate::problem::{Origin, Place, Problem, nearest, shown, suggestion};
 use std::cell::{RefCell, RefMut};
 use std::collections::BTreeSet;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::io::Read as _;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -73,11 +73,6 @@ impl Reader {
     /// How many problems were noted.
     pub(super) fn count(&self) -> usize {
         self.problems.borrow().len()
-    }
-
-    /// Notes a problem with what was read at a place.
-    pub(super) fn refuse(&self, place: &Place, reason: String) {
-        self.note(&place.origin, &place.path, None, reason);
     }
 
     pub(super) fn environment(&self) -> &Environment {
@@ -217,11 +212,8 @@ impl<'a> Section<'a> {
 
     /// Where the section is.
     pub(super) fn place(&self) -> Place {
-        Place {
-            elsewhere: self.origin != &self.reader.file,
-            origin: self.origin.clone(),
-            path: self.path.clone(),
-        }
+        let elsewhere = self.origin != &self.reader.file;
+        Place::new(self.origin.clone(), self.path.clone(), elsewhere)
     }
 
     /// Notes every key that was not asked for.
@@ -258,32 +250,6 @@ impl<'a> Section<'a> {
             key
         } else {
             format!("{}.{key}", self.path)
-        }
-    }
-}
-
-/// Where something was read, for problems that are found later.
-#[derive(Debug, Clone)]
-pub(super) struct Place {
-    origin: Origin,
-    path: String,
-    /// Whether it is not in the configuration file itself.
-    elsewhere: bool,
-}
-
-impl Place {
-    /// Whether it is a row of a query.
-    pub(super) fn is_row(&self) -> bool {
-        matches!(self.origin, Origin::Row { .. })
-    }
-}
-
-impl Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.path.as_str(), self.elsewhere) {
-            ("", _) => write!(f, "{}", self.origin),
-            (path, false) => f.write_str(path),
-            (path, true) => write!(f, "{path} of {}", self.origin),
         }
     }
 }

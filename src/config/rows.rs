@@ -1,274 +1,110 @@
-//! What the queries of `[directory.sql]` gave, in little memory.
+//! Rows of `[directory.sql]`, read as the sections of files are.
 
-use super::problem::{Origin, shown};
+use super::isolation::Isolations;
+use super::limits;
+use super::logins::{self, Accepted};
+use super::reader::Reader;
+use super::servers::Servers;
 use super::source::{Data, Table, Value};
-use std::borrow::Cow;
-use std::hash::{Hash, Hasher};
+use super::tenants;
+use crate::directory::{Cell, DeclaredLogin, DeclaredTenant, Row, RowReader};
+use crate::problem::{Origin, Problem};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// The answers to both queries, of one snapshot of the database.
-#[derive(Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// That of `tenants`.
-    pub tenants: Arc<Rows>,
-    /// That of `logins`.
-    pub logins: Arc<Rows>,
-}
-
-impl std::fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Snapshot")
-            .field("tenants", &self.tenants.len())
-            .field("logins", &self.logins.len())
-            .finish()
-    }
-}
-
-/// The answer to one query. Its `Debug` output has no content.
-#[derive(Default, PartialEq, Eq)]
-pub struct Rows {
-    columns: Vec<String>,
-    cells: Vec<Stored>,
-    items: Vec<Span>,
-    text: String,
-}
-
-impl std::fmt::Debug for Rows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows")
-            .field("columns", &self.columns)
-            .field("rows", &self.len())
-            .finish()
-    }
-}
-
-/// One value of a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cell<'a> {
-    /// NULL: as if the column were not there.
-    Absent,
-    /// Text, or what is written as such.
-    Text(Cow<'a, str>),
-    /// A whole number.
-    Integer(i64),
-    /// True or false.
-    Boolean(bool),
-    /// An array of texts.
-    Texts(Vec<Cow<'a, str>>),
-}
-
-/// The values are more than can be held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the rows have more than 1 GiB of text")]
-pub struct TooLarge;
-
-/// The most bytes of text in the answer to one query.
-const MOST_BYTES: usize = 1 << 30;
 
 /// The columns that are numbers in files too.
 const NUMBERS: [&str; 2] = ["pool_size", "max_clients"];
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stored {
-    Absent,
-    Text(Span),
-    Integer(i64),
-    Boolean(bool),
-    /// A part of `items`.
-    Texts(Span),
+/// What rows refer to.
+pub(super) struct SectionReader {
+    isolations: Isolations,
+    servers: Servers,
+    accepted: Accepted,
+    /// The keys that isolations take from their tenants.
+    placeholders: BTreeSet<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Span(u32, u32);
-
-impl Span {
-    fn of<T>(self, all: &[T]) -> &[T] {
-        all.get(self.0 as usize..self.1 as usize)
-            .unwrap_or_default()
-    }
-}
-
-impl Rows {
-    /// No rows, with these columns.
-    #[must_use]
-    pub fn new(columns: impl IntoIterator<Item = String>) -> Self {
+impl SectionReader {
+    pub(super) fn new(isolations: Isolations, servers: Servers, accepted: Accepted) -> Self {
+        let placeholders = isolations.placeholders();
         Self {
-            columns: columns.into_iter().collect(),
-            ..Self::default()
+            isolations,
+            servers,
+            accepted,
+            placeholders,
+        }
+    }
+}
+
+impl RowReader for SectionReader {
+    fn keys(&self, query: &str) -> Vec<&str> {
+        let own = self.placeholders.iter().map(String::as_str);
+        match query {
+            "tenants" => limits::RESERVED.into_iter().chain(own).collect(),
+            _ => logins::KEYS.to_vec(),
         }
     }
 
-    /// The names of the columns.
-    #[must_use]
-    pub fn columns(&self) -> &[String] {
-        &self.columns
+    fn tenant(&self, row: Row<'_>) -> Result<DeclaredTenant, Vec<Problem>> {
+        let (origin, table) = table(row, "tenants", "id");
+        let reader = Reader::of_rows();
+        let section = reader.document(&origin, &table);
+        let others = &self.placeholders;
+        let read = tenants::read_row(section, &self.isolations, &self.servers, others);
+        valid(read, reader)
     }
 
-    /// How many rows there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.cells.len() / self.columns.len().max(1)
+    fn login(&self, row: Row<'_>) -> Result<DeclaredLogin, Vec<Problem>> {
+        let (origin, table) = table(row, "logins", "user");
+        let reader = Reader::of_rows();
+        let read = logins::read_row(reader.document(&origin, &table), self.accepted);
+        valid(read, reader)
     }
+}
 
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+/// What was read, if nothing was wrong with it.
+fn valid<T>(read: Option<T>, reader: Reader) -> Result<T, Vec<Problem>> {
+    match read {
+        Some(read) if reader.is_content() => Ok(read),
+        _ => Err(reader.into_problems()),
     }
+}
 
-    /// Adds the next value of the row, or the first one of a new row.
-    ///
-    /// # Errors
-    /// [`TooLarge`].
-    pub fn push(&mut self, cell: &Cell<'_>) -> Result<(), TooLarge> {
-        let stored = match cell {
-            Cell::Absent => Stored::Absent,
-            Cell::Text(text) => Stored::Text(self.store(text)?),
-            Cell::Integer(n) => Stored::Integer(*n),
-            Cell::Boolean(b) => Stored::Boolean(*b),
-            Cell::Texts(texts) => {
-                let first = u32::try_from(self.items.len()).map_err(|_| TooLarge)?;
-                for text in texts {
-                    let item = self.store(text)?;
-                    self.items.push(item);
-                }
-                let end = u32::try_from(self.items.len()).map_err(|_| TooLarge)?;
-                Stored::Texts(Span(first, end))
-            }
-        };
-        self.cells.push(stored);
-        Ok(())
-    }
+/// The row as a table of the configuration, with its origin: the `query` that gave
+/// it, and its value of the column `key`.
+fn table(row: Row<'_>, query: &'static str, key: &str) -> (Origin, Table) {
+    let origin = Origin::Row {
+        query,
+        row: Arc::from(row.name(key)),
+    };
+    let values = row.values().filter_map(|(column, cell)| {
+        let value = value(column, cell, &origin)?;
+        Some((column.to_owned(), value))
+    });
+    let table = values.collect();
+    (origin, table)
+}
 
-    /// Gives back memory that was taken for more rows.
-    pub fn shrink(&mut self) {
-        self.cells.shrink_to_fit();
-        self.items.shrink_to_fit();
-        self.text.shrink_to_fit();
-    }
-
-    fn store(&mut self, text: &str) -> Result<Span, TooLarge> {
-        let first = self.text.len();
-        let end = first.checked_add(text.len()).filter(|n| *n <= MOST_BYTES);
-        let (first, end) = (u32::try_from(first), u32::try_from(end.ok_or(TooLarge)?));
-        self.text.push_str(text);
-        Ok(Span(
-            first.map_err(|_| TooLarge)?,
-            end.map_err(|_| TooLarge)?,
-        ))
-    }
-
-    fn text(&self, span: Span) -> &str {
-        let range = span.0 as usize..span.1 as usize;
-        self.text.get(range).unwrap_or_default()
-    }
-
-    /// The rows, in their order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Row<'_>> {
-        (0..self.len()).map(|at| Row { rows: self, at })
-    }
-
-    /// The row at this place.
-    pub(super) fn row(&self, at: usize) -> Option<Row<'_>> {
-        (at < self.len()).then_some(Row { rows: self, at })
-    }
-
-    fn value(&self, column: &str, cell: Stored, origin: &Origin) -> Option<Value> {
-        let text = |span| Data::Text(self.text(span).to_owned());
-        let data = match cell {
-            Stored::Absent => return None,
-            Stored::Text(span) => text(span),
-            Stored::Integer(n) if NUMBERS.contains(&column) => Data::Integer(n.into()),
-            // Ids and names may be numbers in the database.
-            Stored::Integer(n) => Data::Text(n.to_string()),
-            Stored::Boolean(b) => Data::Boolean(b),
-            Stored::Texts(span) => Data::List(
-                span.of(&self.items)
-                    .iter()
-                    .map(|item| Value {
-                        origin: origin.clone(),
-                        data: text(*item),
-                    })
+fn value(column: &str, cell: Cell<'_>, origin: &Origin) -> Option<Value> {
+    let of = |data| Value {
+        origin: origin.clone(),
+        data,
+    };
+    let data = match cell {
+        Cell::Absent => return None,
+        Cell::Text(text) => Data::Text(text.into_owned()),
+        Cell::Integer(n) if NUMBERS.contains(&column) => Data::Integer(n.into()),
+        // Ids and names may be numbers in the database.
+        Cell::Integer(n) => Data::Text(n.to_string()),
+        Cell::Boolean(b) => Data::Boolean(b),
+        Cell::Texts(texts) => {
+            let texts = texts.into_iter();
+            Data::List(
+                texts
+                    .map(|text| of(Data::Text(text.into_owned())))
                     .collect(),
-            ),
-        };
-        Some(Value {
-            origin: origin.clone(),
-            data,
-        })
-    }
-}
-
-/// One row of an answer.
-#[derive(Clone, Copy)]
-pub(super) struct Row<'a> {
-    rows: &'a Rows,
-    at: usize,
-}
-
-impl<'a> Row<'a> {
-    /// The row as a table of the configuration, with its origin: the `query`
-    /// that gave it, and its value of the column `key`.
-    pub(super) fn table(self, query: &'static str, key: &str) -> (Origin, Table) {
-        let rows = self.rows;
-        let at = rows.columns.iter().position(|column| column == key);
-        let name = match at.and_then(|at| self.cells().get(at)) {
-            Some(Stored::Text(span)) => shown(rows.text(*span)),
-            Some(Stored::Integer(n)) => n.to_string(),
-            _ => (self.at + 1).to_string(),
-        };
-        let row = Arc::from(name);
-        let origin = Origin::Row { query, row };
-        let columns = rows.columns.iter().zip(self.cells());
-        let values = columns.filter_map(|(column, cell)| {
-            let value = rows.value(column, *cell, &origin)?;
-            Some((column.clone(), value))
-        });
-        let table = values.collect();
-        (origin, table)
-    }
-
-    fn cells(self) -> &'a [Stored] {
-        let width = self.rows.columns.len();
-        let all = self.rows.cells.get(self.at * width..);
-        all.and_then(|all| all.get(..width)).unwrap_or_default()
-    }
-
-    fn texts(self, items: Span) -> impl Iterator<Item = &'a str> {
-        let items = items.of(&self.rows.items).iter();
-        items.map(move |item| self.rows.text(*item))
-    }
-}
-
-/// Whether the values are the same; the columns are taken to be.
-impl PartialEq for Row<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        let same = |(one, another): (&Stored, &Stored)| match (*one, *another) {
-            (Stored::Text(one), Stored::Text(another)) => {
-                self.rows.text(one) == other.rows.text(another)
-            }
-            (Stored::Texts(one), Stored::Texts(another)) => {
-                self.texts(one).eq(other.texts(another))
-            }
-            (one, another) => one == another,
-        };
-        let (one, another) = (self.cells(), other.cells());
-        one.len() == another.len() && one.iter().zip(another).all(same)
-    }
-}
-
-impl Hash for Row<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        for cell in self.cells() {
-            match *cell {
-                Stored::Absent => 0.hash(state),
-                Stored::Text(span) => self.rows.text(span).hash(state),
-                Stored::Integer(n) => n.hash(state),
-                Stored::Boolean(b) => b.hash(state),
-                Stored::Texts(items) => {
-                    self.texts(items).for_each(|text| text.hash(state));
-                }
-            }
+            )
         }
-    }
+    };
+    Some(of(data))
 }

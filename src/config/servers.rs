@@ -3,6 +3,8 @@
 use super::reader::{Entry, Section};
 use super::{Reached, Secret, Server, ServerTls, Verification};
 use super::{pem, server_certificate};
+use crate::directory::Hosts;
+use crate::problem::suggestion;
 use crate::tenant::ServerName;
 use crate::x509::Authorities;
 use rustls::ClientConfig;
@@ -32,11 +34,20 @@ impl Servers {
         let name = entry.text()?;
         if !self.declared.contains(name) {
             let names = self.declared.iter().map(String::as_str);
-            let near = super::problem::suggestion(name, names);
+            let near = suggestion(name, names);
             entry.refuse(format!("no section [servers.NAME] has this name; {near}"));
             return None;
         }
         Some(ServerName::new(name))
+    }
+
+    /// Where they are, and as whom tenants share them.
+    pub(super) fn hosts(&self) -> Hosts {
+        let mut hosts = Hosts::new();
+        for server in self.valid.values() {
+            hosts.add(&server.name, (&server.host, server.port), &server.user);
+        }
+        hosts
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a file and an environment to one tree of values, each with its origin.
 
-use super::problem::{Origin, Problem};
+use crate::problem::{Origin, Problem};
 use config::{FileFormat, Format, ValueKind};
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,12 +1,12 @@
 //! `[directory]`
 
-use super::files;
-use super::problem::Problem;
 use super::reader::{Entry, Reader, Section};
 use super::servers::{Servers, password};
 use super::source::{self, Table};
 use super::template::check_identifier;
-use super::{Origin, Secret, Server};
+use super::{Secret, Server};
+use crate::directory::{self, Awaited, Queries};
+use crate::problem::{Origin, Problem};
 use crate::tenant::ServerName;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct Sources {
     /// is to end or must follow a change; then it is ended at once.
     pub end_sessions_within: Duration,
     /// `[directory.sql]`
-    pub sql: Option<SqlSource>,
+    pub sql: Option<DirectoryDatabase>,
 }
 
 /// When a session ends whose tenant is suspended, or whose login is removed.
@@ -45,7 +45,7 @@ pub enum EndSessions {
 
 /// `[directory.sql]`: a database that has tenants and logins.
 #[derive(Debug, Clone)]
-pub struct SqlSource {
+pub struct DirectoryDatabase {
     /// Its server; `user` and `password` of that are not used.
     pub server: Server,
     /// The database.
@@ -54,61 +54,16 @@ pub struct SqlSource {
     pub user: Arc<str>,
     /// Its password; none where the server asks for none.
     pub password: Option<Secret>,
-    /// The query for tenants.
-    pub tenants: Option<Arc<str>>,
-    /// The query for logins.
-    pub logins: Option<Arc<str>>,
-    /// The channel of notifications that something has changed.
-    pub channel: Option<Arc<str>>,
-    /// How often the queries run without one.
-    pub refresh: Duration,
-    /// How long the last content holds while the database cannot be reached.
-    pub stale: Duration,
-    /// The most rows of a query.
-    pub most: usize,
+    /// What is asked, and when.
+    pub queries: Queries,
 }
 
-/// Which queries there are.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Queries {
-    pub(super) tenants: bool,
-    pub(super) logins: bool,
-}
-
-impl SqlSource {
-    pub(super) fn queries(&self) -> Queries {
-        Queries {
-            tenants: self.tenants.is_some(),
-            logins: self.logins.is_some(),
+impl DirectoryDatabase {
+    pub(super) fn awaited(&self) -> Awaited {
+        Awaited {
+            tenants: self.queries.tenants.is_some(),
+            logins: self.queries.logins.is_some(),
         }
-    }
-
-    /// Whether `other` has the same content: the same queries, run as the same
-    /// role in the same database.
-    #[must_use]
-    pub fn is_alike(&self, other: &Self) -> bool {
-        fn parts(
-            one: &SqlSource,
-        ) -> (
-            &str,
-            u16,
-            &str,
-            &str,
-            Option<&str>,
-            Option<&str>,
-            Option<&str>,
-        ) {
-            (
-                &one.server.host,
-                one.server.port,
-                &one.database,
-                &one.user,
-                one.tenants.as_deref(),
-                one.logins.as_deref(),
-                one.channel.as_deref(),
-            )
-        }
-        parts(self) == parts(other)
     }
 }
 
@@ -149,7 +104,7 @@ pub(super) fn read(mut section: Section<'_>, servers: &Servers) -> Option<Source
     })
 }
 
-fn sql(mut section: Section<'_>, servers: &Servers) -> Option<SqlSource> {
+fn sql(mut section: Section<'_>, servers: &Servers) -> Option<DirectoryDatabase> {
     let server = section
         .required("server", "the NAME of a section [servers.NAME]")
         .and_then(|entry| servers.find(&entry));
@@ -186,17 +141,19 @@ fn sql(mut section: Section<'_>, servers: &Servers) -> Option<SqlSource> {
             shared.name
         ));
     }
-    Some(SqlSource {
+    Some(DirectoryDatabase {
         server,
         database: database?,
         user: Arc::from(user?),
         password,
-        tenants,
-        logins,
-        channel: channel?,
-        refresh: refresh?,
-        stale: stale?,
-        most: most? as usize,
+        queries: Queries {
+            tenants,
+            logins,
+            channel: channel?,
+            refresh: refresh?,
+            stale: stale?,
+            most: most? as usize,
+        },
     })
 }
 
@@ -252,7 +209,7 @@ pub(super) fn documents(folder: Option<&Path>, reader: &Reader) -> Vec<Document>
     let Some(folder) = folder else {
         return Vec::new();
     };
-    let listed = files::list(folder);
+    let listed = directory::files_of(folder);
     let known = listed.as_ref().ok().map(Vec::as_slice);
     reader.files().note_folder(folder, known);
     let paths = listed.unwrap_or_else(|error| {

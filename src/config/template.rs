@@ -1,7 +1,7 @@
 //! Templates such as `"{schema}_app"`, and the identifiers that they make.
 
 use super::limits::RESERVED;
-use super::problem::shown;
+use crate::problem::shown;
 
 /// Text with placeholders in braces, which a tenant's own values fill.
 #[derive(Debug, Clone)]

@@ -2,11 +2,11 @@
 
 use super::isolation::{Isolations, Kind, Plan, RolePlan, own_schema};
 use super::limits;
-use super::merges;
-use super::problem::{shown, suggestion};
-use super::reader::{Entry, Place, Reader, Section};
+use super::reader::{Entry, Reader, Section};
 use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema, quote};
+use crate::directory::{DeclaredTenant, Hosts, conflicts};
+use crate::problem::{Place, shown, suggestion};
 use crate::tenant::{
     Attachment, Endpoint, Identity, IsolationName, Placement, ServerName, SharedTenant, Tenant,
     TenantId, TenantRole,
@@ -23,7 +23,7 @@ pub(super) struct Tenants {
     pub(super) declared: BTreeSet<TenantId>,
     pub(super) valid: BTreeMap<TenantId, SharedTenant>,
     /// The valid ones, with what they have of their own.
-    pub(super) placed: Vec<Placed>,
+    pub(super) placed: Vec<DeclaredTenant>,
 }
 
 impl Tenants {
@@ -33,22 +33,13 @@ impl Tenants {
     }
 }
 
-/// A tenant that was read, and what it is said to have of its own.
-pub(super) struct Placed {
-    pub(super) place: Place,
-    pub(super) tenant: SharedTenant,
-    /// The schemas of its search path, its own and those it shares.
-    pub(super) schemas: Vec<String>,
-    /// Which of them is its own.
-    pub(super) own_schema: usize,
-}
-
 /// Reads the sections of files.
 pub(super) fn read(
     sections: Vec<Section<'_>>,
     reader: &Reader,
     isolations: &Isolations,
     servers: &Servers,
+    hosts: &Hosts,
 ) -> Tenants {
     let mut declared = BTreeMap::new();
     let mut placed = Vec::new();
@@ -59,7 +50,9 @@ pub(super) fn read(
         };
         placed.push(one);
     }
-    merges::check(&placed, &servers.valid, reader);
+    for conflict in conflicts(&placed, hosts) {
+        reader.add(conflict);
+    }
     let valid = placed.iter().map(|placed| {
         let id = placed.tenant.id.clone();
         (id, placed.tenant.clone())
@@ -77,8 +70,8 @@ pub(super) fn read_row(
     mut section: Section<'_>,
     isolations: &Isolations,
     servers: &Servers,
-    others: &BTreeSet<&str>,
-) -> Option<Placed> {
+    others: &BTreeSet<String>,
+) -> Option<DeclaredTenant> {
     let id = id(&mut section);
     for key in others {
         drop(section.optional(key));
@@ -120,7 +113,7 @@ fn place<'a>(
     mut section: Section<'a>,
     isolations: &'a Isolations,
     servers: &Servers,
-) -> Option<Placed> {
+) -> Option<DeclaredTenant> {
     let name = match section.optional("name") {
         Some(entry) => entry.text(),
         None => id.as_ref().map(TenantId::as_str),
@@ -145,7 +138,7 @@ fn place<'a>(
     let placement = filled.placement(plan, &section);
     let aliases = filled.aliases(plan, &section);
     let (placement, schemas, own_schema) = placement?;
-    Some(Placed {
+    Some(DeclaredTenant {
         place: section.place(),
         tenant: Arc::new(Tenant {
             id: filled.id,

@@ -1,261 +1,42 @@
-//! The tenant directory while the proxy runs: what its sources say now.
+//! Tenants and logins: from a credential to a tenant.
 //!
-//! The files are read with the settings; [`Watch`] tells when they change. The
-//! rows of `[directory.sql]` are asked for by a task of [`Follower`], which makes
-//! a new [`Directory`] whenever they change. A lookup never asks a source: the
-//! whole directory is in memory.
+//! - `model`, `verifier`, `certificates`: the [`Directory`], which is in memory as a
+//!   whole; a lookup never asks a source. A credential names a login, a login names
+//!   one [`Tenant`](crate::tenant::Tenant); certificates may name a tenant without a
+//!   login that is listed.
+//! - `declared`, `uniqueness`, `builder`: what sources say becomes a directory, in
+//!   which two tenants never turn out to be one.
+//! - `rows`, `row_cache`: what a database says, and what was read of it before.
+//! - `sources`: files, a folder, a database; that they have changed.
+//! - `follower`, `left_out`: a new directory whenever the database says something
+//!   else, and what was left out of it.
+//!
+//! What the keys of `[[tenants]]` and `[[logins]]` mean, in a file as in a row, the
+//! configuration knows: it hands tenants and logins of files in, and a `RowReader`
+//! for rows. The way to the database is handed in too, as an `SqlDatabase`.
 
-mod cells;
-mod fetch;
-mod report;
-mod sql;
-mod watch;
+mod builder;
+mod certificates;
+mod declared;
+mod follower;
+mod left_out;
+mod model;
+mod row_cache;
+mod rows;
+mod sources;
+mod uniqueness;
+mod verifier;
 
-pub use fetch::{LoadError, complete};
-pub use watch::Watch;
-
-use crate::config::{Blueprint, Built, Incumbents, Settings, Snapshot};
-use crate::tenant::Directory;
-use report::Reported;
-use sql::{Plan, State};
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::watch as cell;
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
-
-/// How long the first answer of a database is waited for, beside the time that
-/// connecting to it may take.
-const FIRST_ANSWER: Duration = Duration::from_secs(10);
-
-/// Follows the sources of the directory.
-#[derive(Debug, Default)]
-pub struct Follower {
-    running: Option<Running>,
-}
-
-/// What there is with a `[directory.sql]`.
-#[derive(Debug)]
-struct Running {
-    plan: cell::Sender<Plan>,
-    state: cell::Receiver<State>,
-    task: JoinHandle<()>,
-    /// What the last directory was built from; none before the first.
-    built: Option<Basis>,
-    incumbents: Arc<Incumbents>,
-    reported: Reported,
-    /// The last directory, of which the log says nothing yet.
-    news: Option<News>,
-}
-
-/// What the log says of a directory.
-#[derive(Debug)]
-enum News {
-    Changed {
-        tenants: usize,
-        logins: usize,
-        left_out: usize,
-        begun: Instant,
-    },
-    NotAvailable,
-}
-
-impl News {
-    fn tell(self) {
-        match self {
-            Self::Changed {
-                tenants,
-                logins,
-                left_out,
-                begun,
-            } => tracing::info!(
-                target: "pgtenant::directory",
-                tenants,
-                logins,
-                left_out,
-                took = ?begun.elapsed(),
-                "the tenant directory has changed",
-            ),
-            Self::NotAvailable => tracing::error!(
-                target: "pgtenant::directory",
-                "the tenant directory is not available: only tenants of files can log in",
-            ),
-        }
-    }
-}
-
-/// What a directory is built from.
-#[derive(Debug, Clone)]
-struct Basis {
-    blueprint: Arc<Blueprint>,
-    rows: Option<Arc<Snapshot>>,
-}
-
-impl Basis {
-    fn is(&self, other: &Self) -> bool {
-        let rows = match (&self.rows, &other.rows) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (one, other) => one.is_none() && other.is_none(),
-        };
-        rows && Arc::ptr_eq(&self.blueprint, &other.blueprint)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Follower {
-    /// Follows no source yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes the settings, the first ones or those of a reload, and completes
-    /// their `directory` with what the database says. Needs a tokio runtime.
-    ///
-    /// Where `[directory.sql]` is as before, the connection and the rows stay.
-    /// Else the database is asked, and its first answer is waited for; when there
-    /// is none, the directory is not complete, and [`Self::changed`] brings the
-    /// rest later.
-    pub async fn adopt(&mut self, settings: &mut Settings) {
-        let Some(source) = settings.sources.sql.clone() else {
-            self.running = None;
-            return;
-        };
-        let patience = source.server.connect_timeout + FIRST_ANSWER;
-        let plan = Plan {
-            source: Arc::new(source),
-            blueprint: settings.blueprint.clone(),
-        };
-        let running = match self.running.take() {
-            Some(running) if running.plan.borrow().is_alike(&plan) => {
-                running.plan.send_replace(plan);
-                running
-            }
-            before => Running::start(plan, before),
-        };
-        let running = self.running.insert(running);
-        let answer = running.state.wait_for(|state| state.has_tried);
-        let answered = tokio::time::timeout(patience, answer).await.is_ok();
-        if !answered {
-            tracing::warn!(target: "pgtenant::directory", "the database of the directory does not answer");
-        }
-        let basis = running.basis();
-        settings.directory = running.build(basis).await;
-        self.in_force();
-    }
-
-    /// The next directory, once it differs from that before. Without
-    /// `[directory.sql]` there is none. Nothing is lost when this is dropped and
-    /// called again. Once the proxy goes by it, call [`Self::in_force`].
-    pub async fn changed(&mut self) -> Directory {
-        let Some(running) = &mut self.running else {
-            return std::future::pending().await;
-        };
-        loop {
-            // Before it is looked at: what changes after that wakes up.
-            running.state.mark_unchanged();
-            let basis = running.basis();
-            let is_new = !running.built.as_ref().is_some_and(|built| built.is(&basis));
-            if is_new {
-                return running.build(basis).await;
-            }
-            running.wait().await;
-        }
-    }
-
-    /// Says in the log that the last directory is in force.
-    pub fn in_force(&mut self) {
-        if let Some(news) = self.running.as_mut().and_then(|r| r.news.take()) {
-            news.tell();
-        }
-    }
-}
-
-impl Running {
-    fn start(plan: Plan, before: Option<Self>) -> Self {
-        let incumbents = before.map(|before| before.incumbents.clone());
-        let (plan, seen) = cell::channel(plan);
-        let (sender, state) = cell::channel(State::default());
-        Self {
-            plan,
-            state,
-            task: tokio::spawn(sql::follow(seen, sender)),
-            built: None,
-            incumbents: incumbents.unwrap_or_default(),
-            reported: Reported::default(),
-            news: None,
-        }
-    }
-
-    /// What the directory is to be built from now.
-    fn basis(&self) -> Basis {
-        let plan = self.plan.borrow();
-        let state = self.state.borrow();
-        let holds = state
-            .expires(plan.source.stale)
-            .is_none_or(|at| Instant::now() < at);
-        Basis {
-            blueprint: plan.blueprint.clone(),
-            rows: state.rows.clone().filter(|_| holds),
-        }
-    }
-
-    /// Waits until the basis may be another one.
-    async fn wait(&mut self) {
-        let stale = self.plan.borrow().source.stale;
-        let has_rows = self
-            .built
-            .as_ref()
-            .is_some_and(|built| built.rows.is_some());
-        let expires = self.state.borrow().expires(stale);
-        let expiry = async {
-            match expires.filter(|_| has_rows) {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            changed = self.state.changed() => if changed.is_err() {
-                // The task has ended, which it does with the runtime alone.
-                std::future::pending::<()>().await;
-            },
-            () = expiry => {}
-        }
-    }
-
-    async fn build(&mut self, basis: Basis) -> Directory {
-        let (begun, before) = (Instant::now(), self.incumbents.clone());
-        let Basis { blueprint, rows } = basis.clone();
-        // Apart: a hundred thousand rows would hold up what else this thread does.
-        let work = move || blueprint.build(rows.as_deref(), &before);
-        let Ok(built) = tokio::task::spawn_blocking(work).await else {
-            // The runtime is being shut down.
-            return std::future::pending().await;
-        };
-        let Built {
-            directory,
-            problems,
-            incumbents,
-        } = built;
-        self.reported.report(&problems);
-        let news = if basis.rows.is_some() {
-            self.incumbents = Arc::new(incumbents);
-            News::Changed {
-                tenants: directory.tenants().count(),
-                logins: directory.len(),
-                left_out: problems.len(),
-                begun,
-            }
-        } else {
-            News::NotAvailable
-        };
-        self.news = Some(news);
-        self.built = Some(basis);
-        directory
-    }
-}
+pub(crate) use builder::{Awaited, Declared, RowReader};
+pub use builder::{Built, DirectoryBuilder, Incumbents};
+pub use certificates::{CertificateMap, CertificateName, Holder, Misfit, NameKind};
+pub(crate) use certificates::{CertificatePattern, CertificateRule};
+pub(crate) use declared::{DeclaredLogin, DeclaredTenant};
+pub use follower::Follower;
+pub use model::{Directory, Login, Method, Principal};
+pub(crate) use rows::Row;
+pub use rows::{Cell, Rows, Snapshot, TooLarge};
+pub(crate) use sources::{Connected, Connecting, Location, SqlDatabase, SqlSource, files_of, load};
+pub use sources::{Files, LoadError, Queries, Watch};
+pub(crate) use uniqueness::{CommonSchemas, Hosts, conflicts};
+pub use verifier::{Verifier, VerifierError};

@@ -5,6 +5,7 @@ use super::greeting::{self, NoWelcome};
 use super::live::Live;
 use super::seats::Seat;
 use crate::attach::SessionSettings;
+use crate::directory::{Directory, Principal};
 use crate::login::{
     Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, Proven, parameter,
     settings_of,
@@ -18,7 +19,7 @@ use crate::server::not_served;
 use crate::session::{
     Client, End, Membership, Parts, Registration, Served, Session, Visitor, restricted,
 };
-use crate::tenant::{Directory, Principal, Tenant, TenantId};
+use crate::tenant::{Tenant, TenantId};
 use crate::transport;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
 //! What a reload has changed, for the log: names, and nothing secret.
 
 use crate::config::{self, Isolation, Server, Settings, Throttling};
+use crate::directory::Directory;
 use crate::guard;
-use crate::tenant::{Directory, IsolationName, ServerName};
+use crate::tenant::{IsolationName, ServerName};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use super::changes::{Changes, Sections};
 use super::expiry;
 use super::live::{Live, pool_settings};
 use crate::config::{Log, Settings};
-use crate::tenant::Directory;
+use crate::directory::Directory;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 

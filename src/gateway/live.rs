@@ -5,11 +5,12 @@ use super::guards::{Guards, Judging, Policies};
 use crate::config::{
     self, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
 };
+use crate::directory::Directory;
 use crate::guard::{Own, Permission, Policy};
 use crate::login::Authenticator;
 use crate::pool::Pools;
 use crate::session::{Ending, Member, Membership, Order, When};
-use crate::tenant::{Directory, IsolationName, Seal, SharedTenant, Standing, Tenant, Unfit};
+use crate::tenant::{IsolationName, Seal, SharedTenant, Standing, Tenant, Unfit};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The client's certificate, which TLS has verified: the names in it.
 
-use crate::tenant::{CertificateName, NameKind};
+use crate::directory::{CertificateName, NameKind};
 use crate::transport::Transport;
 use std::time::{Duration, SystemTime};
 use x509_parser::certificate::X509Certificate;

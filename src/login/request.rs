@@ -3,7 +3,8 @@
 use super::certificate::{Certificate, spelled};
 use super::scram::Against;
 use crate::config::Ask;
-use crate::tenant::{CertificateMap, Directory, Login, LoginName, Method, Principal, Verifier};
+use crate::directory::{CertificateMap, Directory, Login, Method, Principal, Verifier};
+use crate::tenant::LoginName;
 
 /// What a client is asked for.
 pub(super) enum Request<'d> {

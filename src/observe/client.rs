@@ -1,6 +1,7 @@
 //! Whom an event is about.
 
-use crate::tenant::{LoginName, Principal, TenantId};
+use crate::directory::Principal;
+use crate::tenant::{LoginName, TenantId};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use tracing::{Span, error_span};

@@ -1,7 +1,9 @@
-//! What talks SQL of our own: what `check`, `harden` and `provision` ask and change.
+//! What talks SQL of our own: what `check`, `harden` and `provision` ask and change,
+//! and the way to the database of the tenant directory.
 //! Nothing of a client passes here.
 
 pub mod check;
+pub mod directory;
 mod harden;
 pub mod provision;
 pub mod sql_client;

@@ -8,11 +8,13 @@
 
 pub mod backend;
 pub mod error;
+mod explain;
 pub mod frontend;
 pub mod options;
 pub mod startup;
 
 pub use error::{ClientError, Severity};
+pub use explain::explain;
 
 /// Reads a big-endian `u32` at `at`.
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {

@@ -14,10 +14,11 @@ pub(super) use delivery::{Aftermath, Settled};
 pub use overdue::Overdue;
 
 use super::orders::{Ending, Membership, Order};
+use crate::directory::Principal;
 use crate::pool::Pool;
 use crate::protocol::startup::CancelRequest;
 use crate::server::BackendKey;
-use crate::tenant::{LoginName, Principal};
+use crate::tenant::LoginName;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
 use delivery::Lanes;

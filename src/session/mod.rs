@@ -2,8 +2,8 @@
 //!
 //! Between transactions a session holds no server connection. The first message
 //! that needs one takes it from the pool and attaches the tenant in front of
-//! the message; at the end of the transaction it goes back. The [`engine`]
-//! decides, the [`driver`] and the [`relay`] move the bytes.
+//! the message; at the end of the transaction it goes back. The `engine`
+//! decides, the `driver` and the `relay` move the bytes.
 
 mod acquire;
 mod cancel;
@@ -34,11 +34,11 @@ pub use settings::restricted;
 
 use crate::attach::{Bound, SessionSettings};
 use crate::config::PoolMode;
+use crate::directory::Principal;
 use crate::guard::Guard;
 use crate::observe::ClientSpan;
 use crate::pool::{Handle, Lease};
 use crate::server::Parameters;
-use crate::tenant::Principal;
 use engine::{Engine, Link};
 use leaving::Leaving;
 use std::sync::Arc;

@@ -1,27 +1,19 @@
-//! Who a client is and where its data lives.
+//! A tenant, and where its data lives.
 //!
-//! A credential names a login, a login names one [`Tenant`], and a tenant has
-//! one [`Placement`]: the server, the database and the form in which the tenant
-//! is attached to a server connection. Nothing here is chosen by the client.
+//! A [`Tenant`] has one [`Placement`]: the server, the database and the form in
+//! which the tenant is attached to a server connection. Nothing here is chosen by
+//! the client: which tenant is a client's, the [`directory`](crate::directory) says.
 
-mod certificates;
-mod directory;
 mod limits;
 mod name;
 mod placement;
 mod seal;
-mod verifier;
 mod vetting;
 
-pub use certificates::{
-    CertificateMap, CertificateRule, Holder, Misfit, NameKind, Pattern, PatternError,
-};
-pub use directory::{CertificateName, Directory, Login, Method, Principal};
 pub use limits::{Limits, Restrictions, Standing};
 pub use name::{IsolationName, LoginName, ServerName, TenantId};
 pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
 pub use seal::{Claim, Seal, SealKey};
-pub use verifier::{Verifier, VerifierError};
 pub use vetting::{Found, Unfit, Vetting};
 
 use std::sync::Arc;

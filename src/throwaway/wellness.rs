@@ -4,8 +4,8 @@
 //! layouts of tenancy at once. The SQL stands in `sql/`.
 
 use super::{Cluster, ClusterError};
+use crate::directory::Verifier;
 use crate::tenant::TenantRole;
-use crate::tenant::Verifier;
 
 /// The role that the application logs in as in the setting and database kinds.
 pub const APP_ROLE: &str = "wellness_app";

@@ -1,7 +1,7 @@
 //! The command: its arguments, its report and its exit codes.
 
 use super::lab::{Lab, Report, SETTING, run};
-use pgtenant::tenant::Verifier;
+use pgtenant::directory::Verifier;
 use testkit::stdout;
 
 #[test]

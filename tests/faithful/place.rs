@@ -1,7 +1,7 @@
 //! A PostgreSQL server, and the proxy before it, for one database that is made
 //! anew for each run.
 
-use pgtenant::tenant::Verifier;
+use pgtenant::directory::Verifier;
 use pgtenant::throwaway::{Cluster, ClusterOptions, random_hex};
 use std::fs;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! A server with tenants in all layouts, and the proxy before it.
 
-use pgtenant::tenant::{TenantRole, Verifier};
+use pgtenant::directory::Verifier;
+use pgtenant::tenant::TenantRole;
 use pgtenant::throwaway::wellness::APP_ROLE;
 use std::fmt::Write as _;
 use testkit::{Fields, Plain, Programs, Proxy, Raw, clear_text, write_private};

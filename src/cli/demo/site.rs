@@ -1,7 +1,7 @@
 //! Everything that the demo consists of: the server, its data and the files.
 
 use super::{Arguments, Failure, HOST, configuration};
-use pgtenant::tenant::Verifier;
+use pgtenant::directory::Verifier;
 use pgtenant::throwaway::wellness::{self, COMPANIES, Company};
 use pgtenant::throwaway::{
     Authority, CertifiedKey, Cluster, ClusterError, ClusterOptions, TlsOptions, random_hex,

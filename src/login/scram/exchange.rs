@@ -1,7 +1,7 @@
 //! The messages of SCRAM-SHA-256 as the server reads and writes them (RFC 5802,
 //! section 7; PostgreSQL's `auth-scram.c`). No socket, no clock.
 
-use crate::tenant::Verifier;
+use crate::directory::Verifier;
 use aws_lc_rs::{constant_time, digest, hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -5,7 +5,7 @@ use super::finding::{Checked, Finding, Place, Report};
 use super::releases;
 use super::scope::{Scope, SettingUse};
 use super::{Database, SqlClientError, connections, learn, policies};
-use crate::ops::sql_client::explain;
+use crate::protocol::explain;
 use crate::tenant::{Claim, Seal};
 use tokio_postgres::error::SqlState;
 

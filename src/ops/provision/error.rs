@@ -1,6 +1,7 @@
 //! What can go wrong, told to people.
 
-use crate::ops::sql_client::{SqlClientError, explain};
+use crate::ops::sql_client::SqlClientError;
+use crate::protocol::explain;
 
 /// Why nothing was made.
 #[derive(Debug, thiserror::Error)]

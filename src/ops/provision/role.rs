@@ -4,8 +4,9 @@ use super::ProvisionError;
 use super::error::refuse;
 use super::script::Script;
 use crate::config::{Secret, Server};
+use crate::directory::Verifier;
 use crate::ops::sql_client::Database;
-use crate::tenant::{TenantRole, Verifier};
+use crate::tenant::TenantRole;
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use tokio_postgres::Client;
 

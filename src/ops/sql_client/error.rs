@@ -1,5 +1,6 @@
 //! What can go wrong with queries of our own, told to people.
 
+use crate::protocol::explain;
 use crate::server::ConnectError;
 
 /// Why a query of our own was not answered.
@@ -28,27 +29,4 @@ pub enum SqlClientError {
     /// A statement failed.
     #[error("{}", explain(.0))]
     Query(#[from] tokio_postgres::Error),
-}
-
-/// What PostgreSQL or the driver said: message, SQLSTATE, detail and hint on one
-/// line. No statement and no parameter is in it.
-#[must_use]
-pub fn explain(error: &tokio_postgres::Error) -> String {
-    let Some(said) = error.as_db_error() else {
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(next) = cause {
-            text = format!("{text}: {next}");
-            cause = next.source();
-        }
-        return text;
-    };
-    let mut text = format!("{} ({})", said.message(), said.code().code());
-    if let Some(detail) = said.detail() {
-        text = format!("{text}; {detail}");
-    }
-    if let Some(hint) = said.hint() {
-        text = format!("{text}; hint: {hint}");
-    }
-    text
 }

@@ -7,5 +7,5 @@ mod stream;
 mod url;
 
 pub use database::Database;
-pub use error::{SqlClientError, explain};
+pub use error::SqlClientError;
 pub use url::{Url, UrlError};

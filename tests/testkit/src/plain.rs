@@ -2,7 +2,7 @@
 //! that a test can read what passes between them.
 
 use crate::{Programs, Proxy, Raw, write_private};
-use pgtenant::tenant::Verifier;
+use pgtenant::directory::Verifier;
 use pgtenant::throwaway::wellness::{self, APP_ROLE, COMPANIES, Layout, SETTING, SETTING_DATABASE};
 use pgtenant::throwaway::{Cluster, ClusterOptions};
 use std::fmt::Write as _;

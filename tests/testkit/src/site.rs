@@ -1,7 +1,7 @@
 //! The PostgreSQL server behind the proxy, and the data in it.
 
 use crate::programs::Programs;
-use pgtenant::tenant::Verifier;
+use pgtenant::directory::Verifier;
 use pgtenant::throwaway::wellness::{self, COMPANIES, Company, SETTING_DATABASE};
 use pgtenant::throwaway::{Authority, Cluster, ClusterOptions, TlsOptions, random_hex};
 use std::fs::OpenOptions;

@@ -1,70 +1,9 @@
-//! What is wrong with a configuration, for the person who has to put it right.
+//! What is wrong with what an operator has written, for the person who has to put it
+//! right: in the configuration, and in the rows of a tenant directory.
 
-use super::Files;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Everything that is wrong with a configuration; at least one problem.
-///
-/// Shown one problem per line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems {
-    list: Vec<Problem>,
-    files: Files,
-}
-
-impl Problems {
-    pub(super) fn new(list: Vec<Problem>, files: Files) -> Self {
-        Self { list, files }
-    }
-
-    /// The problems, in the order of the sections.
-    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
-        self.list.iter()
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.list.len()
-    }
-
-    /// Whether there is none; [`load`](super::load) never returns such.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    /// The files that were read, or were to be.
-    #[must_use]
-    pub fn files(&self) -> &Files {
-        &self.files
-    }
-}
-
-impl<'a> IntoIterator for &'a Problems {
-    type Item = &'a Problem;
-    type IntoIter = std::slice::Iter<'a, Problem>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.list.iter().enumerate() {
-            if i > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{problem}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Problems {}
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,9 +69,55 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Where something was read, for problems that are found later.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    origin: Origin,
+    path: String,
+    /// Whether it is not in the configuration file itself.
+    elsewhere: bool,
+}
+
+impl Place {
+    /// What has this path in `origin`; `elsewhere` if that is not the configuration file.
+    pub(crate) fn new(origin: Origin, path: String, elsewhere: bool) -> Self {
+        Self {
+            origin,
+            path,
+            elsewhere,
+        }
+    }
+
+    /// The problem with what was read there.
+    pub(crate) fn problem(&self, reason: String) -> Problem {
+        Problem {
+            origin: self.origin.clone(),
+            position: None,
+            key: (!self.path.is_empty()).then(|| self.path.clone()),
+            value: None,
+            reason,
+        }
+    }
+
+    /// Whether it is a row of a query.
+    pub(crate) fn is_row(&self) -> bool {
+        matches!(self.origin, Origin::Row { .. })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.path.as_str(), self.elsewhere) {
+            ("", _) => write!(f, "{}", self.origin),
+            (path, false) => f.write_str(path),
+            (path, true) => write!(f, "{path} of {}", self.origin),
+        }
+    }
+}
+
 /// `text` in quotes for a message: cut when long, withheld when it looks like
 /// a secret that was put into the wrong key.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 100;
     let secret = ["-----BEGIN", "SCRAM-SHA-256$", "://"];
     if secret.iter().any(|mark| text.contains(mark)) {
@@ -145,7 +130,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// The candidate that `name` was probably meant to be.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
@@ -162,7 +147,7 @@ pub(super) fn nearest<'a>(
 }
 
 /// `` did you mean `x`? `` for an unknown name, or else the names there are.
-pub(super) fn suggestion<'a>(
+pub(crate) fn suggestion<'a>(
     name: &str,
     candidates: impl Iterator<Item = &'a str> + Clone,
 ) -> String {

@@ -1,6 +1,6 @@
 //! Telling of what was left out, once.
 
-use crate::config::Problem;
+use crate::problem::Problem;
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 

@@ -1,65 +1,58 @@
 //! Two tenants must never turn out to be one.
 
-use super::isolation::{Isolations, Kind};
-use super::problem::shown;
-use super::reader::Reader;
-use super::tenants::Placed;
-use crate::config::Server;
+use super::declared::DeclaredTenant;
+use crate::problem::{Problem, shown};
 use crate::tenant::{Attachment, Identity, ServerName};
 use foldhash::fast::RandomState;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-/// Notes every tenant of the files that would reach what is another one's.
+/// A problem for every tenant that would reach what is another one's.
 ///
 /// Servers are compared by host and port, because one may have two sections.
-pub(super) fn check(placed: &[Placed], servers: &BTreeMap<ServerName, Server>, reader: &Reader) {
-    let hosts = Hosts::new(servers);
-    let owners = owners(placed, &hosts, reader);
-    let shared: HashSet<_> = placed
+pub(crate) fn conflicts(tenants: &[DeclaredTenant], hosts: &Hosts) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let owners = owners(tenants, hosts, &mut problems);
+    let shared: HashSet<_> = tenants
         .iter()
         .filter(|one| !is_database(one))
         .map(|one| hosts.place(one))
         .collect();
-    for one in placed {
+    for one in tenants {
         let at = hosts.place(one);
         if is_database(one) && shared.contains(&at) {
-            reader.refuse(
-                &one.place,
-                format!(
-                    "tenant {one} would have {at} to itself, but tenants of another isolation \
-                     have their data in it"
-                ),
-            );
+            problems.push(one.place.problem(not_alone(one, &at)));
         }
-        for claim in others_schemas(one, &at) {
-            if let Some(owner) = owners.get(&claim)
+        for what in others_schemas(one, &at) {
+            if let Some(owner) = owners.get(&what)
                 && owner.tenant.id != one.tenant.id
             {
-                reader.refuse(&one.place, in_search_path(one, &claim, owner));
+                let reason = in_search_path(one, &what, owner);
+                problems.push(one.place.problem(reason));
             }
         }
-        if let Some(reason) = shared_role(one, servers, &hosts) {
-            reader.refuse(&one.place, reason);
+        if let Some(reason) = shared_role(one, hosts) {
+            problems.push(one.place.problem(reason));
         }
     }
+    problems
 }
 
 /// Who owns what; a second owner is a problem.
 fn owners<'p>(
-    placed: &'p [Placed],
+    tenants: &'p [DeclaredTenant],
     hosts: &Hosts,
-    reader: &Reader,
-) -> HashMap<Claim<'p>, &'p Placed> {
-    let mut owners: HashMap<Claim<'_>, &Placed> = HashMap::new();
-    for one in placed {
-        for claim in claims(one, hosts) {
-            if let Some(owner) = owners.get(&claim) {
-                reader.refuse(&one.place, would_have(one, &claim, owner));
+    problems: &mut Vec<Problem>,
+) -> HashMap<Exclusive<'p>, &'p DeclaredTenant> {
+    let mut owners: HashMap<Exclusive<'_>, &DeclaredTenant> = HashMap::new();
+    for one in tenants {
+        for what in exclusives(one, hosts) {
+            if let Some(owner) = owners.get(&what) {
+                problems.push(one.place.problem(would_have(one, &what, owner)));
             } else {
-                owners.insert(claim, one);
+                owners.insert(what, one);
             }
         }
     }
@@ -69,35 +62,27 @@ fn owners<'p>(
 /// What tenants have so far, when they come one by one: whoever comes first
 /// holds it.
 pub(super) struct Holdings<'p> {
-    servers: &'p BTreeMap<ServerName, Server>,
-    hosts: Hosts,
-    owners: HashMap<Claim<'p>, &'p Placed, RandomState>,
+    hosts: &'p Hosts,
+    owners: HashMap<Exclusive<'p>, &'p DeclaredTenant, RandomState>,
     /// The databases in which tenants have their data together.
-    shared: HashMap<At<'p>, &'p Placed, RandomState>,
+    shared: HashMap<At<'p>, &'p DeclaredTenant, RandomState>,
     /// The schemas that a tenant has in its search path and not as its own.
-    mentioned: HashMap<Claim<'p>, &'p Placed, RandomState>,
-    /// The schemas that every tenant of an isolation has in its search path, each
-    /// with its database; the server may be another for each tenant.
-    common: HashSet<(&'p str, &'p str)>,
+    mentioned: HashMap<Exclusive<'p>, &'p DeclaredTenant, RandomState>,
+    common: &'p CommonSchemas,
 }
+
+/// The schemas that every tenant of an isolation has in its search path, by their
+/// database; the server may be another for each tenant.
+pub(crate) type CommonSchemas = BTreeMap<Arc<str>, BTreeSet<String>>;
 
 impl<'p> Holdings<'p> {
     /// What the tenants of the files have.
     pub(super) fn new(
-        files: &'p [Placed],
-        isolations: &'p Isolations,
-        servers: &'p BTreeMap<ServerName, Server>,
+        files: &'p [DeclaredTenant],
+        hosts: &'p Hosts,
+        common: &'p CommonSchemas,
     ) -> Self {
-        let hosts = Hosts::new(servers);
-        let mut common = HashSet::new();
-        for plan in isolations.valid.values() {
-            if let Kind::Schema { database, .. } = &plan.kind {
-                let schemas = plan.common_schemas();
-                common.extend(schemas.map(|schema| (&**database, schema)));
-            }
-        }
         let mut holdings = Self {
-            servers,
             hosts,
             owners: HashMap::default(),
             shared: HashMap::default(),
@@ -111,57 +96,57 @@ impl<'p> Holdings<'p> {
     }
 
     /// Adds the tenant, or says what of another's it would reach.
-    pub(super) fn admit(&mut self, one: &'p Placed) -> Result<(), String> {
+    pub(super) fn admit(&mut self, one: &'p DeclaredTenant) -> Result<(), String> {
         let at = self.hosts.place(one);
-        for claim in claims(one, &self.hosts) {
-            if let Some(owner) = self.owners.get(&claim) {
-                return Err(would_have(one, &claim, owner));
+        for what in exclusives(one, self.hosts) {
+            if let Some(owner) = self.owners.get(&what) {
+                return Err(would_have(one, &what, owner));
             }
-            if let Claim::Schema(At(_, database), schema) = claim
-                && self.common.contains(&(database, schema))
+            if let Exclusive::Schema(At(_, database), schema) = what
+                && self
+                    .common
+                    .get(database)
+                    .is_some_and(|all| all.contains(schema))
             {
                 return Err(format!(
-                    "tenant {one} would have {claim}, which all tenants of an isolation share"
+                    "tenant {one} would have {what}, which all tenants of an isolation share"
                 ));
             }
-            if let Some(other) = self.mentioned.get(&claim) {
+            if let Some(other) = self.mentioned.get(&what) {
                 return Err(format!(
-                    "tenant {one} would have {claim}, but tenant {other} has it in its search_path"
+                    "tenant {one} would have {what}, but tenant {other} has it in its search_path"
                 ));
             }
         }
         if is_database(one) && self.shared.contains_key(&at) {
-            return Err(format!(
-                "tenant {one} would have {at} to itself, but tenants of another isolation have \
-                 their data in it"
-            ));
+            return Err(not_alone(one, &at));
         }
         if !is_database(one)
-            && let Some(owner) = self.owners.get(&Claim::Database(at.clone()))
+            && let Some(owner) = self.owners.get(&Exclusive::Database(at.clone()))
         {
             return Err(format!(
                 "tenant {one} would have its data in {at}, but tenant {owner} has that to itself"
             ));
         }
-        for claim in others_schemas(one, &at) {
-            if let Some(owner) = self.owners.get(&claim) {
-                return Err(in_search_path(one, &claim, owner));
+        for what in others_schemas(one, &at) {
+            if let Some(owner) = self.owners.get(&what) {
+                return Err(in_search_path(one, &what, owner));
             }
         }
-        if let Some(reason) = shared_role(one, self.servers, &self.hosts) {
+        if let Some(reason) = shared_role(one, self.hosts) {
             return Err(reason);
         }
         self.hold(one);
         Ok(())
     }
 
-    fn hold(&mut self, one: &'p Placed) {
+    fn hold(&mut self, one: &'p DeclaredTenant) {
         let at = self.hosts.place(one);
-        for claim in claims(one, &self.hosts) {
-            self.owners.insert(claim, one);
+        for what in exclusives(one, self.hosts) {
+            self.owners.insert(what, one);
         }
-        for claim in others_schemas(one, &at) {
-            self.mentioned.insert(claim, one);
+        for what in others_schemas(one, &at) {
+            self.mentioned.insert(what, one);
         }
         if !is_database(one) {
             self.shared.insert(at, one);
@@ -169,47 +154,49 @@ impl<'p> Holdings<'p> {
     }
 }
 
-fn is_database(one: &Placed) -> bool {
+fn is_database(one: &DeclaredTenant) -> bool {
     matches!(one.tenant.placement.attachment, Attachment::Database)
 }
 
-fn would_have(one: &Placed, claim: &Claim<'_>, owner: &Placed) -> String {
+fn not_alone(one: &DeclaredTenant, at: &At<'_>) -> String {
     format!(
-        "tenant {one} would have {claim}, but it is the one of tenant {owner}: two tenants must \
+        "tenant {one} would have {at} to itself, but tenants of another isolation have their data \
+         in it"
+    )
+}
+
+fn would_have(one: &DeclaredTenant, what: &Exclusive<'_>, owner: &DeclaredTenant) -> String {
+    format!(
+        "tenant {one} would have {what}, but it is the one of tenant {owner}: two tenants must \
          not share it"
     )
 }
 
-fn in_search_path(one: &Placed, claim: &Claim<'_>, owner: &Placed) -> String {
+fn in_search_path(one: &DeclaredTenant, what: &Exclusive<'_>, owner: &DeclaredTenant) -> String {
     format!(
-        "tenant {one} has {claim} in its search_path, but it is the one of tenant {owner}: two \
+        "tenant {one} has {what} in its search_path, but it is the one of tenant {owner}: two \
          tenants must not share it"
     )
 }
 
 /// A tenant's own role must not be the one that tenants share.
-fn shared_role(
-    one: &Placed,
-    servers: &BTreeMap<ServerName, Server>,
-    hosts: &Hosts,
-) -> Option<String> {
+fn shared_role(one: &DeclaredTenant, hosts: &Hosts) -> Option<String> {
     let Identity::Tenant(role) = &one.tenant.placement.identity else {
         return None;
     };
     let host = hosts.find(&one.tenant.placement.endpoint.server);
-    let shared = servers
-        .values()
-        .find(|server| server.user == role.name && hosts.find(&server.name) == host)?;
+    let mut servers = hosts.0.iter();
+    let (shared, _) = servers.find(|(_, one)| one.user == role.name && one.host == host)?;
     Some(format!(
         "tenant {one} would have role {}, but it is the user of [servers.{}], which tenants share",
         shown(&role.name),
-        shared.name
+        shared,
     ))
 }
 
 /// What belongs to one tenant alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Claim<'p> {
+enum Exclusive<'p> {
     Value(At<'p>, &'p str, Cow<'p, str>),
     Schema(At<'p>, &'p str),
     Role(Host, &'p str),
@@ -224,56 +211,68 @@ struct At<'p>(Host, &'p str);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Host(Arc<str>, u16);
 
-/// The hosts of the servers.
-struct Hosts(BTreeMap<ServerName, Host>);
+/// Where the servers are, and as whom tenants share them.
+pub(crate) struct Hosts(BTreeMap<ServerName, Shared>);
+
+struct Shared {
+    host: Host,
+    user: Arc<str>,
+}
 
 impl Hosts {
-    fn new(servers: &BTreeMap<ServerName, Server>) -> Self {
-        let host = |(name, server): (&ServerName, &Server)| {
-            let host = Host(Arc::from(server.host.to_lowercase()), server.port);
-            (name.clone(), host)
-        };
-        Self(servers.iter().map(host).collect())
+    /// No server.
+    pub(crate) fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Adds a server, with the user that tenants share there.
+    pub(crate) fn add(&mut self, name: &ServerName, (host, port): (&str, u16), user: &Arc<str>) {
+        let host = Host(Arc::from(host.to_lowercase()), port);
+        let user = user.clone();
+        self.0.insert(name.clone(), Shared { host, user });
     }
 
     fn find(&self, name: &ServerName) -> Host {
         match self.0.get(name) {
-            Some(host) => host.clone(),
+            Some(shared) => shared.host.clone(),
             // A server with a problem of its own; no host name has a slash.
             None => Host(Arc::from(format!("/{name}")), 0),
         }
     }
 
-    fn place<'p>(&self, one: &'p Placed) -> At<'p> {
+    fn place<'p>(&self, one: &'p DeclaredTenant) -> At<'p> {
         let endpoint = &one.tenant.placement.endpoint;
         At(self.find(&endpoint.server), &endpoint.database)
     }
 }
 
-fn claims<'p>(one: &'p Placed, hosts: &Hosts) -> impl Iterator<Item = Claim<'p>> + use<'p> {
+fn exclusives<'p>(
+    one: &'p DeclaredTenant,
+    hosts: &Hosts,
+) -> impl Iterator<Item = Exclusive<'p>> + use<'p> {
     let at = hosts.place(one);
     let host = at.0.clone();
     let attached = match &one.tenant.placement.attachment {
-        Attachment::Setting { name, value, .. } => Some(Claim::Value(at, name, meaning(value))),
+        Attachment::Setting { name, value, .. } => Some(Exclusive::Value(at, name, meaning(value))),
         Attachment::Schema { .. } => {
             let own = one.schemas.get(one.own_schema);
-            own.map(|schema| Claim::Schema(at, schema))
+            own.map(|schema| Exclusive::Schema(at, schema))
         }
-        Attachment::Database => Some(Claim::Database(at)),
+        Attachment::Database => Some(Exclusive::Database(at)),
     };
     let role = match &one.tenant.placement.identity {
-        Identity::Tenant(role) => Some(Claim::Role(host, &role.name)),
+        Identity::Tenant(role) => Some(Exclusive::Role(host, &role.name)),
         Identity::Server => None,
     };
     attached.into_iter().chain(role)
 }
 
 /// The schemas of its search path that are not its own.
-fn others_schemas<'p>(one: &'p Placed, at: &At<'p>) -> Vec<Claim<'p>> {
+fn others_schemas<'p>(one: &'p DeclaredTenant, at: &At<'p>) -> Vec<Exclusive<'p>> {
     let schemas = one.schemas.iter().enumerate();
     schemas
         .filter(|(i, _)| *i != one.own_schema)
-        .map(|(_, schema)| Claim::Schema(at.clone(), schema))
+        .map(|(_, schema)| Exclusive::Schema(at.clone(), schema))
         .collect()
 }
 
@@ -297,7 +296,7 @@ fn meaning(value: &str) -> Cow<'_, str> {
     }
 }
 
-impl fmt::Display for Claim<'_> {
+impl fmt::Display for Exclusive<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value(at, setting, value) => {
@@ -322,12 +321,5 @@ impl fmt::Display for Host {
             0 => write!(f, "servers.{}", self.0.trim_start_matches('/')),
             port => write!(f, "{}:{port}", self.0),
         }
-    }
-}
-
-impl fmt::Display for Placed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = shown(self.tenant.id.as_str());
-        write!(f, "{id} ({})", self.place)
     }
 }

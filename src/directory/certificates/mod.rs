@@ -1,79 +1,14 @@
 //! Whose a client certificate is: from a name in it to a tenant.
 
-use super::{CertificateName, TenantId};
+mod name;
+mod pattern;
+
+pub use name::{CertificateName, NameKind};
+pub(crate) use pattern::CertificatePattern;
+
+use crate::tenant::TenantId;
+use pattern::Slot;
 use std::collections::HashMap;
-use std::fmt;
-use std::sync::Arc;
-
-/// What kind of name it is that a certificate was made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NameKind {
-    /// `CN=`: the common name of the subject.
-    CommonName,
-    /// `URI:`: a subject alternative name of type URI.
-    Uri,
-    /// `DNS:`: one of type DNS.
-    Dns,
-    /// `email:`: one of type email (rfc822Name).
-    Email,
-}
-
-impl NameKind {
-    /// All kinds.
-    pub const ALL: [Self; 4] = [Self::CommonName, Self::Uri, Self::Dns, Self::Email];
-
-    /// What stands before a name of this kind in the configuration.
-    #[must_use]
-    pub fn prefix(self) -> &'static str {
-        match self {
-            Self::CommonName => "CN=",
-            Self::Uri => "URI:",
-            Self::Dns => "DNS:",
-            Self::Email => "email:",
-        }
-    }
-}
-
-impl CertificateName {
-    /// A name of this kind.
-    #[must_use]
-    pub fn new(kind: NameKind, text: &str) -> Self {
-        let text = Arc::from(text);
-        match kind {
-            NameKind::CommonName => Self::CommonName(text),
-            NameKind::Uri => Self::Uri(text),
-            NameKind::Dns => Self::Dns(text),
-            NameKind::Email => Self::Email(text),
-        }
-    }
-
-    /// Its kind.
-    #[must_use]
-    pub fn kind(&self) -> NameKind {
-        match self {
-            Self::CommonName(_) => NameKind::CommonName,
-            Self::Uri(_) => NameKind::Uri,
-            Self::Dns(_) => NameKind::Dns,
-            Self::Email(_) => NameKind::Email,
-        }
-    }
-
-    /// The name itself.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::CommonName(text) | Self::Uri(text) | Self::Dns(text) | Self::Email(text) => text,
-        }
-    }
-}
-
-/// As the configuration spells it: `CN=…`, `URI:…`, `DNS:…`, `email:…`.
-impl fmt::Display for CertificateName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind().prefix())?;
-        f.write_str(self.as_str())
-    }
-}
 
 /// The tenants of those certificates that belong to no login that is listed.
 #[derive(Debug, Clone, Default)]
@@ -84,25 +19,10 @@ pub struct CertificateMap {
 
 /// A name with placeholders, and whose the certificates are that fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateRule {
+pub(crate) struct CertificateRule {
     kind: NameKind,
-    pattern: Pattern,
+    pattern: CertificatePattern,
     tenant: Option<TenantId>,
-}
-
-/// A text with `{tenant}` and `{login}` in it. Each stands for one or more
-/// characters without `/`; the pattern fits whole names alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
-    /// What stands before, between and behind the placeholders.
-    literals: Vec<Box<str>>,
-    slots: Vec<Slot>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slot {
-    Tenant,
-    Login,
 }
 
 /// Whose a certificate is.
@@ -131,34 +51,20 @@ pub enum Misfit {
     OtherLogin(String),
 }
 
-/// Why a text is not a pattern.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PatternError {
-    /// Braces with something else in them, or without a partner.
-    #[error("only {{tenant}} and {{login}} may stand in braces")]
-    Placeholder,
-    /// A placeholder twice.
-    #[error("a placeholder may stand in it only once")]
-    Twice,
-    /// Placeholders without anything between.
-    #[error("something must stand between {{tenant}} and {{login}}, such as \"/\"")]
-    Adjacent,
-}
-
 impl CertificateMap {
     /// Adds a name; one that is there already keeps its tenant.
-    pub fn insert(&mut self, name: CertificateName, tenant: TenantId) {
+    pub(crate) fn insert(&mut self, name: CertificateName, tenant: TenantId) {
         self.table.entry(name).or_insert(tenant);
     }
 
     /// Adds a rule.
-    pub fn insert_rule(&mut self, rule: CertificateRule) {
+    pub(crate) fn insert_rule(&mut self, rule: CertificateRule) {
         self.rules.push(rule);
     }
 
     /// Whether the name is there.
     #[must_use]
-    pub fn contains(&self, name: &CertificateName) -> bool {
+    pub(crate) fn contains(&self, name: &CertificateName) -> bool {
         self.table.contains_key(name)
     }
 
@@ -174,10 +80,10 @@ impl CertificateMap {
     /// # Errors
     /// If that is not clear beyond doubt.
     pub fn find(&self, names: &[CertificateName], user: &str) -> Result<Holder, Misfit> {
-        let mut found: Vec<Found<'_>> = Vec::new();
+        let mut found: Vec<Match<'_>> = Vec::new();
         for name in names {
             if let Some(tenant) = self.table.get(name) {
-                found.push(Found {
+                found.push(Match {
                     name,
                     tenant: tenant.clone(),
                     login: None,
@@ -193,7 +99,7 @@ impl CertificateMap {
         if found.iter().any(|other| other.tenant != first.tenant) {
             return Err(Misfit::SeveralTenants);
         }
-        let asked = |found: &&Found<'_>| found.login.is_none_or(|login| login == user);
+        let asked = |found: &&Match<'_>| found.login.is_none_or(|login| login == user);
         let fitting = found.iter().find(asked).ok_or_else(|| {
             Misfit::OtherLogin(first.login.map(str::to_owned).unwrap_or_default())
         })?;
@@ -207,7 +113,7 @@ impl CertificateMap {
     }
 }
 
-struct Found<'n> {
+struct Match<'n> {
     name: &'n CertificateName,
     tenant: TenantId,
     login: Option<&'n str>,
@@ -218,7 +124,11 @@ impl CertificateRule {
     /// else what `{tenant}` stands for; `None` unless exactly one of them is
     /// there.
     #[must_use]
-    pub fn new(kind: NameKind, pattern: Pattern, tenant: Option<TenantId>) -> Option<Self> {
+    pub(crate) fn new(
+        kind: NameKind,
+        pattern: CertificatePattern,
+        tenant: Option<TenantId>,
+    ) -> Option<Self> {
         (pattern.names_tenant() != tenant.is_some()).then_some(Self {
             kind,
             pattern,
@@ -226,7 +136,7 @@ impl CertificateRule {
         })
     }
 
-    fn find<'n>(&self, name: &'n CertificateName) -> Result<Option<Found<'n>>, Misfit> {
+    fn find<'n>(&self, name: &'n CertificateName) -> Result<Option<Match<'n>>, Misfit> {
         if name.kind() != self.kind {
             return Ok(None);
         }
@@ -240,7 +150,7 @@ impl CertificateRule {
         let value = |slot| reading.iter().find(|(s, _)| *s == slot).map(|(_, v)| *v);
         let named = value(Slot::Tenant).map(TenantId::parse);
         let tenant = self.tenant.clone().or(named);
-        Ok(tenant.map(|tenant| Found {
+        Ok(tenant.map(|tenant| Match {
             name,
             tenant,
             login: value(Slot::Login),
@@ -248,97 +158,16 @@ impl CertificateRule {
     }
 }
 
-type Reading<'n> = Vec<(Slot, &'n str)>;
-
-impl Pattern {
-    /// Parses the text.
-    ///
-    /// # Errors
-    /// Says what is not a pattern about it.
-    pub fn parse(text: &str) -> Result<Self, PatternError> {
-        let (mut literals, mut slots) = (Vec::new(), Vec::new());
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('{') {
-            let (name, after) = after.split_once('}').ok_or(PatternError::Placeholder)?;
-            let slot = match name {
-                "tenant" => Slot::Tenant,
-                "login" => Slot::Login,
-                _ => return Err(PatternError::Placeholder),
-            };
-            if slots.contains(&slot) {
-                return Err(PatternError::Twice);
-            }
-            if before.is_empty() && !slots.is_empty() {
-                return Err(PatternError::Adjacent);
-            }
-            literals.push(literal(before)?);
-            slots.push(slot);
-            rest = after;
-        }
-        literals.push(literal(rest)?);
-        Ok(Self { literals, slots })
-    }
-
-    /// Whether there is a placeholder in it.
-    #[must_use]
-    pub fn has_placeholders(&self) -> bool {
-        !self.slots.is_empty()
-    }
-
-    /// Whether `{tenant}` is in it.
-    #[must_use]
-    pub fn names_tenant(&self) -> bool {
-        self.slots.contains(&Slot::Tenant)
-    }
-
-    /// All ways in which the pattern fits the name.
-    fn readings<'n>(&self, name: &'n str) -> Vec<Reading<'n>> {
-        let inner = |first: &str, last: &str| name.strip_prefix(first)?.strip_suffix(last);
-        match (&self.literals[..], &self.slots[..]) {
-            ([whole], []) if **whole == *name => vec![Vec::new()],
-            ([first, last], [slot]) => match inner(first, last) {
-                Some(value) if is_value(value) => vec![vec![(*slot, value)]],
-                _ => Vec::new(),
-            },
-            ([first, between, last], [a, b]) => {
-                let Some(inner) = inner(first, last) else {
-                    return Vec::new();
-                };
-                let cuts = inner.char_indices().filter_map(|(at, _)| {
-                    let (left, right) = inner.split_at_checked(at)?;
-                    let right = right.strip_prefix(&**between)?;
-                    (is_value(left) && is_value(right)).then(|| vec![(*a, left), (*b, right)])
-                });
-                cuts.collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-}
-
-fn literal(text: &str) -> Result<Box<str>, PatternError> {
-    if text.contains('}') {
-        return Err(PatternError::Placeholder);
-    }
-    Ok(Box::from(text))
-}
-
-/// What a placeholder may stand for.
-fn is_value(text: &str) -> bool {
-    !text.is_empty() && !text.contains('/') && !text.contains(char::is_control)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn uri(text: &str) -> CertificateName {
         CertificateName::new(NameKind::Uri, text)
     }
 
     fn rule(pattern: &str, tenant: Option<&str>) -> CertificateMap {
-        let pattern = Pattern::parse(pattern).unwrap();
+        let pattern = CertificatePattern::parse(pattern).unwrap();
         let tenant = tenant.map(TenantId::parse);
         let mut map = CertificateMap::default();
         map.insert_rule(CertificateRule::new(NameKind::Uri, pattern, tenant).unwrap());
@@ -436,42 +265,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_pattern_is_refused() {
-        for (text, error) in [
-            ("{tenants}", PatternError::Placeholder),
-            ("{", PatternError::Placeholder),
-            ("}", PatternError::Placeholder),
-            ("a}{tenant}", PatternError::Placeholder),
-            ("{tenant}}", PatternError::Placeholder),
-            ("{{tenant}}", PatternError::Placeholder),
-            ("{tenant}/{tenant}", PatternError::Twice),
-            ("{tenant}{login}", PatternError::Adjacent),
-        ] {
-            assert_eq!(Pattern::parse(text), Err(error), "{text}");
-        }
-        // A rule has its tenant from one place.
-        let pattern = |text| Pattern::parse(text).unwrap();
+    fn a_rule_has_its_tenant_from_one_place() {
+        let pattern = |text| CertificatePattern::parse(text).unwrap();
         let acme = TenantId::parse("acme");
         let new = |text, tenant| CertificateRule::new(NameKind::Dns, pattern(text), tenant);
         assert_eq!(new("{tenant}", Some(acme)), None);
         assert_eq!(new("{login}", None), None);
-    }
-
-    proptest! {
-        #[test]
-        fn what_a_rule_reads_makes_the_name_again(name in "[abx./-]{0,12}") {
-            for text in ["{tenant}", "a{tenant}", "{tenant}.{login}", "x/{login}/{tenant}b", "{tenant}-x-{login}"] {
-                let pattern = Pattern::parse(text).unwrap();
-                for reading in pattern.readings(&name) {
-                    let mut made = text.to_owned();
-                    for (slot, value) in reading {
-                        prop_assert!(is_value(value));
-                        let placeholder = if slot == Slot::Tenant { "{tenant}" } else { "{login}" };
-                        made = made.replace(placeholder, value);
-                    }
-                    prop_assert_eq!(&made, &name);
-                }
-            }
-        }
     }
 }

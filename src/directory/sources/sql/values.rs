@@ -1,17 +1,17 @@
-//! Values of PostgreSQL's types, as the directory takes them.
+//! Values of PostgreSQL's types, as rows of the directory take them.
 
-use crate::config::Cell;
+use crate::directory::Cell;
 use postgres_protocol::types;
 use std::borrow::Cow;
 use std::error::Error;
 use tokio_postgres::types::{FromSql, Kind, Type};
 
 /// A value that was read.
-pub(super) struct Read<'a>(pub(super) Cell<'a>);
+pub(super) struct SqlValue<'a>(pub(super) Cell<'a>);
 
 type Failure = Box<dyn Error + Sync + Send>;
 
-impl Read<'_> {
+impl SqlValue<'_> {
     /// Whether values of this type can be read.
     pub(super) fn is_readable(of: &Type) -> bool {
         match of.kind() {
@@ -46,7 +46,7 @@ fn is_text(of: &Type) -> bool {
     known.contains(of) || matches!(of.kind(), Kind::Enum(_)) || of.name() == "citext"
 }
 
-impl<'a> FromSql<'a> for Read<'a> {
+impl<'a> FromSql<'a> for SqlValue<'a> {
     fn from_sql(of: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
         let cell = if let Kind::Array(_) = of.kind() {
             let items: Vec<Option<Item<'a>>> = Vec::from_sql(of, raw)?;

@@ -1,6 +1,6 @@
 //! Noticing that files have changed.
 
-use crate::config::Files;
+use super::Files;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -37,9 +37,9 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches the files of [`Settings`](crate::config::Settings), or those of
-    /// [`Problems`](crate::config::Problems) when they could not be loaded. A
-    /// change after they were read counts, also if it was before this call.
+    /// Watches the files that settings were read from, or were to be when they
+    /// could not be loaded. A change after they were read counts, also if it was
+    /// before this call.
     #[must_use]
     pub fn new(files: &Files) -> Self {
         let told = Arc::new(Notify::new());

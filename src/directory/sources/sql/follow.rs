@@ -1,8 +1,8 @@
 //! Keeping up with the database of `[directory.sql]`.
 
-use super::fetch::{LoadError, load_from};
-use crate::config::{Blueprint, Snapshot, SqlSource};
-use crate::ops::sql_client::Database;
+use super::load::load_from;
+use super::{Connected, LoadError, SqlSource, connect};
+use crate::directory::{DirectoryBuilder, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -20,65 +20,68 @@ const MOST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What is asked, and what the answers must fit.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
-    pub(super) source: Arc<SqlSource>,
-    pub(super) blueprint: Arc<Blueprint>,
+pub(in crate::directory) struct Assignment {
+    pub(in crate::directory) source: Arc<SqlSource>,
+    pub(in crate::directory) builder: Arc<DirectoryBuilder>,
 }
 
-impl Plan {
+impl Assignment {
     /// Whether the rows of the one are those of the other.
-    pub(super) fn is_alike(&self, other: &Self) -> bool {
+    pub(in crate::directory) fn is_alike(&self, other: &Self) -> bool {
         self.source.is_alike(&other.source)
     }
 }
 
 /// What is known of the database.
 #[derive(Debug, Clone, Default)]
-pub(super) struct State {
+pub(in crate::directory) struct Answers {
     /// The last rows that could be used.
-    pub(super) rows: Option<Arc<Snapshot>>,
+    pub(in crate::directory) rows: Option<Arc<Snapshot>>,
     /// Whether an answer, or none, has come.
-    pub(super) has_tried: bool,
+    pub(in crate::directory) has_tried: bool,
     /// When the database answered last, if it cannot be reached now.
     unreachable_since: Option<Instant>,
     answered: Option<Instant>,
 }
 
-impl State {
+impl Answers {
     /// When the rows no longer hold, as things are.
-    pub(super) fn expires(&self, stale: Duration) -> Option<Instant> {
+    pub(in crate::directory) fn expires(&self, stale: Duration) -> Option<Instant> {
         self.unreachable_since?.checked_add(stale)
     }
 }
 
 /// Asks the database now and whenever something may have changed, for ever.
-pub(super) async fn follow(plan: watch::Receiver<Plan>, state: watch::Sender<State>) {
+pub(in crate::directory) async fn follow(
+    assignment: watch::Receiver<Assignment>,
+    answers: watch::Sender<Answers>,
+) {
     let mut following = Following {
-        plan,
-        state,
+        assignment,
+        answers,
         failure: None,
         pause: FIRST_PAUSE,
     };
     loop {
         let error = following.connect_and_stay().await;
         following.fail(&error);
-        following.state.send_modify(|state| {
-            state.has_tried = true;
-            state.unreachable_since = state.answered;
+        following.answers.send_modify(|answers| {
+            answers.has_tried = true;
+            answers.unreachable_since = answers.answered;
         });
         let pause = following.pause;
         following.pause = LONGEST_PAUSE.min(pause * 2);
         tokio::select! {
             () = sleep(pause) => {}
             // Perhaps there is a new password.
-            _ = following.plan.changed() => {}
+            _ = following.assignment.changed() => {}
         }
     }
 }
 
 struct Following {
-    plan: watch::Receiver<Plan>,
-    state: watch::Sender<State>,
+    assignment: watch::Receiver<Assignment>,
+    answers: watch::Sender<Answers>,
     /// What was said of the last failure; none after a success.
     failure: Option<String>,
     pause: Duration,
@@ -87,29 +90,32 @@ struct Following {
 impl Following {
     /// Connects and keeps up until the connection is of no more use.
     async fn connect_and_stay(&mut self) -> LoadError {
-        let source = self.plan.borrow_and_update().source.clone();
-        let (mut database, mut notifications) = match connect(&source).await {
+        let source = self.assignment.borrow_and_update().source.clone();
+        let Connected {
+            mut client,
+            mut notifications,
+        } = match connect_and_listen(&source).await {
             Ok(connected) => connected,
             Err(error) => return error,
         };
         loop {
-            let plan = self.plan.borrow_and_update().clone();
+            let Assignment { source, builder } = self.assignment.borrow_and_update().clone();
             let started = Instant::now();
-            match load_from(&mut database, &plan.source, &plan.blueprint).await {
+            match load_from(&mut client, &source.queries, &builder).await {
                 Ok(rows) => self.succeed(rows),
                 Err(error) if error.is_of_connection() => return error,
                 Err(error) => {
                     self.fail(&error);
-                    self.state.send_modify(State::answer);
+                    self.answers.send_modify(Answers::answer);
                 }
             }
             let ended = Instant::now();
             let next = ended + MOST_PAUSE.min(ended - started);
             tokio::select! {
-                () = sleep(plan.source.refresh) => {}
+                () = sleep(source.queries.refresh) => {}
                 // The sender is dropped with the settings' Follower, and then
                 // this task ends.
-                _ = self.plan.changed() => {}
+                _ = self.assignment.changed() => {}
                 changed = notifications.changed() => {
                     if changed.is_err() {
                         return LoadError::Closed;
@@ -126,12 +132,12 @@ impl Following {
         if self.failure.take().is_some() {
             tracing::info!(target: "pgtenant::directory", "the queries of the directory work again");
         }
-        self.state.send_if_modified(|state| {
-            let waited_for = !state.has_tried || state.unreachable_since.is_some();
-            state.answer();
-            let same = state.rows.as_ref().is_some_and(|known| **known == rows);
+        self.answers.send_if_modified(|answers| {
+            let waited_for = !answers.has_tried || answers.unreachable_since.is_some();
+            answers.answer();
+            let same = answers.rows.as_ref().is_some_and(|known| **known == rows);
             if !same {
-                state.rows = Some(Arc::new(rows));
+                answers.rows = Some(Arc::new(rows));
             }
             !same || waited_for
         });
@@ -150,7 +156,7 @@ impl Following {
     }
 }
 
-impl State {
+impl Answers {
     fn answer(&mut self) {
         self.has_tried = true;
         self.answered = Some(Instant::now());
@@ -158,19 +164,13 @@ impl State {
     }
 }
 
-async fn connect(source: &SqlSource) -> Result<(Database, watch::Receiver<u64>), LoadError> {
-    let (database, notifications) = Database::connect_to_follow(
-        &source.server,
-        &source.database,
-        &source.user,
-        source.password.as_ref(),
-    )
-    .await?;
-    if let Some(channel) = &source.channel {
+async fn connect_and_listen(source: &SqlSource) -> Result<Connected, LoadError> {
+    let connected = connect(source).await?;
+    if let Some(channel) = &source.queries.channel {
         // Before the first load: nothing that changes after it is missed.
         let listen = format!("LISTEN \"{}\"", channel.replace('"', "\"\""));
-        let limit = source.server.connect_timeout;
-        let listening = tokio::time::timeout(limit, database.client.batch_execute(&listen)).await;
+        let limit = source.database.connect_timeout();
+        let listening = tokio::time::timeout(limit, connected.client.batch_execute(&listen)).await;
         let listening = listening
             .map_err(|_| LoadError::Timeout(limit))?
             .map_err(LoadError::Failed);
@@ -185,5 +185,5 @@ async fn connect(source: &SqlSource) -> Result<(Database, watch::Receiver<u64>),
             Ok(()) => {}
         }
     }
-    Ok((database, notifications))
+    Ok(connected)
 }

@@ -1,14 +1,13 @@
 //! Running the queries of `[directory.sql]`.
 
-use super::cells::Read;
-use crate::config::{
-    Blueprint, Incumbents, Problem, Rows, Settings, Snapshot, SqlSource, TooLarge,
-};
-use crate::ops::sql_client::{Database, SqlClientError, explain};
+use super::values::SqlValue;
+use super::{Queries, SqlSource, connect};
+use crate::directory::{DirectoryBuilder, Rows, Snapshot, TooLarge};
+use crate::protocol::explain;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::types::Type;
-use tokio_postgres::{IsolationLevel, Statement, Transaction};
+use tokio_postgres::{Client, IsolationLevel, Statement, Transaction};
 
 /// Most time for one query.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -22,7 +21,7 @@ const BATCH: i32 = 2_000;
 pub enum LoadError {
     /// There is no connection to the database.
     #[error(transparent)]
-    Connect(#[from] SqlClientError),
+    Connect(Box<dyn std::error::Error + Send + Sync>),
     /// The connection has ended.
     #[error("the connection was closed")]
     Closed,
@@ -78,48 +77,36 @@ impl LoadError {
     }
 }
 
-/// Completes the `directory` and the `tenants` of settings with what the database
-/// of `[directory.sql]` says now, and tells what was left out of them.
+/// The rows that the database has now, of one snapshot of it.
 ///
 /// # Errors
-/// [`LoadError`]; the settings are as before then.
-pub async fn complete(settings: &mut Settings) -> Result<Vec<Problem>, LoadError> {
-    let Some(source) = &settings.sources.sql else {
-        return Ok(Vec::new());
-    };
-    let password = source.password.as_ref();
-    let (mut database, _) =
-        Database::connect_to_follow(&source.server, &source.database, &source.user, password)
-            .await?;
-    let rows = load_from(&mut database, source, &settings.blueprint).await?;
-    let built = settings
-        .blueprint
-        .build(Some(&rows), &Incumbents::default());
-    settings.tenants = built.directory.tenants().cloned().collect();
-    settings.tenants.sort_by(|a, b| a.id.cmp(&b.id));
-    settings.directory = built.directory;
-    Ok(built.problems)
+/// [`LoadError`].
+pub(crate) async fn load(
+    source: &SqlSource,
+    builder: &DirectoryBuilder,
+) -> Result<Snapshot, LoadError> {
+    let mut client = connect(source).await?.client;
+    load_from(&mut client, &source.queries, builder).await
 }
 
-/// The rows of both queries, of one snapshot of the database.
+/// The rows of both queries, over a connection.
 pub(super) async fn load_from(
-    database: &mut Database,
-    source: &SqlSource,
-    blueprint: &Blueprint,
+    client: &mut Client,
+    queries: &Queries,
+    builder: &DirectoryBuilder,
 ) -> Result<Snapshot, LoadError> {
-    let loading = read(database, source, blueprint);
+    let loading = read(client, queries, builder);
     tokio::time::timeout(LOAD_TIMEOUT, loading)
         .await
         .unwrap_or(Err(LoadError::Timeout(LOAD_TIMEOUT)))
 }
 
 async fn read(
-    database: &mut Database,
-    source: &SqlSource,
-    blueprint: &Blueprint,
+    client: &mut Client,
+    queries: &Queries,
+    builder: &DirectoryBuilder,
 ) -> Result<Snapshot, LoadError> {
-    let transaction = database
-        .client
+    let transaction = client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
         .read_only(true)
@@ -136,14 +123,14 @@ async fn read(
         .map_err(LoadError::Failed)?;
     let mut snapshot = Snapshot::default();
     for (query, sql, rows) in [
-        ("tenants", &source.tenants, &mut snapshot.tenants),
-        ("logins", &source.logins, &mut snapshot.logins),
+        ("tenants", &queries.tenants, &mut snapshot.tenants),
+        ("logins", &queries.logins, &mut snapshot.logins),
     ] {
         if let Some(sql) = sql {
             let question = Question {
                 query,
-                most: source.most,
-                blueprint,
+                most: queries.most,
+                builder,
             };
             *rows = Arc::new(question.ask(&transaction, sql).await?);
         }
@@ -157,7 +144,7 @@ struct Question<'a> {
     /// Its key.
     query: &'static str,
     most: usize,
-    blueprint: &'a Blueprint,
+    builder: &'a DirectoryBuilder,
 }
 
 impl Question<'_> {
@@ -172,7 +159,7 @@ impl Question<'_> {
             let batch = batch.map_err(|source| self.failed(source))?;
             for row in &batch {
                 for i in 0..row.len() {
-                    let cell: Read<'_> = row.try_get(i).map_err(|error| {
+                    let cell: SqlValue<'_> = row.try_get(i).map_err(|error| {
                         let error = explain(&error);
                         self.refused(format!("row {}: {error}", rows.len() + 1))
                     })?;
@@ -200,10 +187,10 @@ impl Question<'_> {
         }
         let columns = statement.columns();
         let names: Vec<_> = columns.iter().map(|c| c.name().to_owned()).collect();
-        self.blueprint
+        self.builder
             .check_columns(self.query, &names)
             .map_err(|reason| self.refused(reason))?;
-        let unreadable = |column: &&tokio_postgres::Column| !Read::is_readable(column.type_());
+        let unreadable = |column: &&tokio_postgres::Column| !SqlValue::is_readable(column.type_());
         if let Some(column) = columns.iter().find(unreadable) {
             let (name, of): (_, &Type) = (column.name(), column.type_());
             return Err(self.refused(format!(

@@ -8,12 +8,12 @@ use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 /// What was read of each row of an answer; none where it was not valid.
-pub(super) struct Readings<T> {
+pub(super) struct RowCache<T> {
     rows: Arc<Rows>,
     read: Vec<Option<Arc<T>>>,
 }
 
-impl<T> Default for Readings<T> {
+impl<T> Default for RowCache<T> {
     fn default() -> Self {
         Self {
             rows: Arc::default(),
@@ -22,7 +22,7 @@ impl<T> Default for Readings<T> {
     }
 }
 
-impl<T> Readings<T> {
+impl<T> RowCache<T> {
     /// Reads the rows, except those that were valid `before`.
     pub(super) fn new(
         rows: &Arc<Rows>,
@@ -33,7 +33,7 @@ impl<T> Readings<T> {
         let known = before.index(rows.columns(), &state);
         let reading = |row: Row<'_>| {
             let at = known.get(&state.hash_one(row));
-            let same = at.and_then(|at| before.reading(*at, row));
+            let same = at.and_then(|at| before.known(*at, row));
             same.or_else(|| read(row).map(Arc::new))
         };
         Self {
@@ -57,7 +57,7 @@ impl<T> Readings<T> {
     }
 
     /// What was read of the row at this place, if it is the same.
-    fn reading(&self, at: usize, row: Row<'_>) -> Option<Arc<T>> {
+    fn known(&self, at: usize, row: Row<'_>) -> Option<Arc<T>> {
         let is_same = self.rows.row(at).is_some_and(|known| known == row);
         self.read.get(at).filter(|_| is_same)?.clone()
     }

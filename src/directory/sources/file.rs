@@ -1,8 +1,8 @@
 //! Which files the settings were read from, and whether they are still those.
 
+use super::files_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -17,13 +17,13 @@ pub struct Files {
 impl Files {
     /// Takes a file as it is now. Call it before the file is read: a change in
     /// between then counts as one.
-    pub(super) fn note(&mut self, path: &Path) {
+    pub(crate) fn note(&mut self, path: &Path) {
         let known = self.files.entry(path.to_owned());
         known.or_insert_with(|| Mark::of(path));
     }
 
     /// Takes a folder, with the files that are read in it.
-    pub(super) fn note_folder(&mut self, path: &Path, files: Option<&[PathBuf]>) {
+    pub(crate) fn note_folder(&mut self, path: &Path, files: Option<&[PathBuf]>) {
         let files = files.map(|files| files.iter().cloned().collect());
         self.folders.insert(path.to_owned(), files);
     }
@@ -42,7 +42,7 @@ impl Files {
     #[must_use]
     pub fn have_changed(&self) -> bool {
         let folder = |(path, before): (&PathBuf, &Option<BTreeSet<PathBuf>>)| {
-            let now = list(path).ok().map(BTreeSet::from_iter);
+            let now = files_of(path).ok().map(BTreeSet::from_iter);
             now != *before
         };
         self.files
@@ -50,24 +50,6 @@ impl Files {
             .any(|(path, before)| Mark::of(path) != *before)
             || self.folders.iter().any(folder)
     }
-}
-
-/// The files of a folder that may have tenants and logins: `*.toml`, by name,
-/// without hidden ones.
-pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let hidden = |path: &Path| {
-            let name = path.file_name().map(std::ffi::OsStr::as_encoded_bytes);
-            name.is_none_or(|name| name.starts_with(b"."))
-        };
-        if path.extension().is_some_and(|e| e == "toml") && !hidden(&path) && !path.is_dir() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// What tells one state of a file from another.

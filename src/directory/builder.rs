@@ -1,41 +1,61 @@
-//! What a directory is built from: what the files say, and the rows of queries.
+//! Building a directory: from what the files say, and the rows of queries.
 
-use super::isolation::Isolations;
-use super::limits;
-use super::logins::{self, Accepted, ReadLogin};
-use super::merges::Holdings;
-use super::problem::{Problem, suggestion};
-use super::reader::Reader;
-use super::readings::Readings;
+use super::Directory;
+use super::declared::{DeclaredLogin, DeclaredTenant};
+use super::row_cache::RowCache;
 use super::rows::{Row, Snapshot};
-use super::servers::Servers;
-use super::sources::Queries;
-use super::tenants::{self, Placed};
-use crate::tenant::{Directory, LoginName, SharedTenant, TenantId};
+use super::uniqueness::{CommonSchemas, Holdings, Hosts};
+use crate::problem::{Origin, Problem, shown, suggestion};
+use crate::tenant::{LoginName, SharedTenant, TenantId};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// What settings keep in order to build a directory again, when the rows of
-/// `[directory.sql]` change. Its `Debug` output has no content.
-pub struct Blueprint {
-    isolations: Isolations,
-    servers: Servers,
-    /// The tenants of the files.
-    tenants: Vec<Placed>,
-    /// The logins of the files.
-    logins: Vec<ReadLogin>,
-    /// What logins can use.
-    accepted: Accepted,
-    /// The queries of `[directory.sql]`, where there is one.
-    queries: Option<Queries>,
+/// Reads rows as `[[tenants]]` and `[[logins]]` of files are read. The configuration
+/// knows how, and the servers and isolations that they name.
+pub(crate) trait RowReader: Send + Sync {
+    /// The keys that rows of this query may have.
+    fn keys(&self, query: &str) -> Vec<&str>;
+
+    /// A row of `tenants`, or why it is not valid by itself.
+    fn tenant(&self, row: Row<'_>) -> Result<DeclaredTenant, Vec<Problem>>;
+
+    /// The same for a row of `logins`.
+    fn login(&self, row: Row<'_>) -> Result<DeclaredLogin, Vec<Problem>>;
+}
+
+/// Which rows there are to be.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Awaited {
+    pub(crate) tenants: bool,
+    pub(crate) logins: bool,
+}
+
+/// What files say of tenants and logins.
+pub(crate) struct Declared {
+    pub(crate) tenants: Vec<DeclaredTenant>,
+    pub(crate) logins: Vec<DeclaredLogin>,
+}
+
+/// What a directory is built from, again whenever the rows of `[directory.sql]`
+/// change. Its `Debug` output has no content.
+pub struct DirectoryBuilder {
+    /// What the files say.
+    files: Declared,
+    /// For telling what is another tenant's.
+    hosts: Hosts,
+    common: CommonSchemas,
+    /// Reads the rows.
+    reader: Box<dyn RowReader>,
+    /// Which rows there are to be, where there is a `[directory.sql]`.
+    awaited: Option<Awaited>,
     /// Tells it from others, which may read a row otherwise.
     identity: Arc<()>,
 }
 
-impl std::fmt::Debug for Blueprint {
+impl std::fmt::Debug for DirectoryBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Blueprint").finish_non_exhaustive()
+        f.debug_struct("DirectoryBuilder").finish_non_exhaustive()
     }
 }
 
@@ -58,7 +78,7 @@ pub struct Built {
 pub struct Incumbents {
     tenants: HashMap<TenantId, SharedTenant, RandomState>,
     logins: HashMap<LoginName, TenantId, RandomState>,
-    read: Read,
+    read: ReadRows,
 }
 
 impl std::fmt::Debug for Incumbents {
@@ -67,30 +87,30 @@ impl std::fmt::Debug for Incumbents {
     }
 }
 
-/// What was read of the rows, and by which blueprint.
+/// What was read of the rows, and by which builder.
 #[derive(Default)]
-struct Read {
+struct ReadRows {
     by: Option<Arc<()>>,
-    tenants: Readings<Placed>,
-    logins: Readings<ReadLogin>,
+    tenants: RowCache<DeclaredTenant>,
+    logins: RowCache<DeclaredLogin>,
 }
 
-impl Blueprint {
-    pub(super) fn new(
-        isolations: Isolations,
-        servers: Servers,
-        tenants: Vec<Placed>,
-        logins: Vec<ReadLogin>,
-        accepted: Accepted,
-        queries: Option<Queries>,
+impl DirectoryBuilder {
+    /// A builder of the directory of these files, and of rows where some are
+    /// awaited.
+    pub(crate) fn new(
+        files: Declared,
+        hosts: Hosts,
+        common: CommonSchemas,
+        reader: Box<dyn RowReader>,
+        awaited: Option<Awaited>,
     ) -> Self {
         Self {
-            isolations,
-            servers,
-            tenants,
-            logins,
-            accepted,
-            queries,
+            files,
+            hosts,
+            common,
+            reader,
+            awaited,
             identity: Arc::default(),
         }
     }
@@ -101,11 +121,11 @@ impl Blueprint {
     /// # Errors
     /// Says what is wrong. The rows cannot be used then: a misspelt `state` would
     /// leave everybody active.
-    pub fn check_columns(&self, query: &str, columns: &[String]) -> Result<(), String> {
-        let own = self.placeholders();
-        let (keys, needed): (Vec<&str>, &[&str]) = match query {
-            "tenants" => (limits::RESERVED.into_iter().chain(own).collect(), &["id"]),
-            _ => (logins::KEYS.to_vec(), &["user", "tenant"]),
+    pub(super) fn check_columns(&self, query: &str, columns: &[String]) -> Result<(), String> {
+        let keys = self.reader.keys(query);
+        let needed: &[&str] = match query {
+            "tenants" => &["id"],
+            _ => &["user", "tenant"],
         };
         let mut seen = BTreeSet::new();
         for column in columns {
@@ -129,48 +149,47 @@ impl Blueprint {
     /// complete where there should be some.
     ///
     /// Rows that are not valid, or that would reach what is another tenant's, are
-    /// left out. Rows that were read by this blueprint `before` are not read again.
+    /// left out. Rows that this builder has read `before` are not read again.
     #[must_use]
     pub fn build(&self, rows: Option<&Snapshot>, before: &Incumbents) -> Built {
-        let reader = Reader::of_rows();
+        let mut problems = Vec::new();
         let mut directory = Directory::new();
-        for one in &self.tenants {
+        for one in &self.files.tenants {
             directory.insert_tenant(one.tenant.clone());
         }
-        let none = Read::default();
+        let none = ReadRows::default();
         let is_own = |by: &Arc<()>| Arc::ptr_eq(by, &self.identity);
         let known = match before.read.by.as_ref().is_some_and(is_own) {
             true => &before.read,
             false => &none,
         };
-        let mut read = Read {
+        let mut read = ReadRows {
             by: Some(self.identity.clone()),
-            ..Read::default()
+            ..ReadRows::default()
         };
-        let rows = rows.filter(|rows| self.can_use(rows, &reader));
+        let rows = rows.filter(|rows| self.can_use(rows, &mut problems));
         if let Some(rows) = rows {
-            let others = self.placeholders();
-            let one = |row: Row<'_>| self.read_tenant(row, &others, &reader);
-            read.tenants = Readings::new(&rows.tenants, &known.tenants, one);
-            self.add_tenants(&read.tenants, before, &reader, &mut directory);
-        } else if let Some(queries) = self.queries {
-            directory.set_incomplete(queries.logins);
+            let one = |row: Row<'_>| keep(self.reader.tenant(row), &mut problems);
+            read.tenants = RowCache::new(&rows.tenants, &known.tenants, one);
+            self.add_tenants(&read.tenants, before, &mut problems, &mut directory);
+        } else if let Some(awaited) = self.awaited {
+            directory.set_incomplete(awaited.logins);
         }
-        self.add_files_logins(rows.is_some(), &reader, &mut directory);
+        self.add_files_logins(rows.is_some(), &mut problems, &mut directory);
         if let Some(rows) = rows {
-            let one = |row: Row<'_>| self.read_login(row, &reader);
-            read.logins = Readings::new(&rows.logins, &known.logins, one);
-            self.add_logins(&read.logins, before, &reader, &mut directory);
+            let one = |row: Row<'_>| keep(self.reader.login(row), &mut problems);
+            read.logins = RowCache::new(&rows.logins, &known.logins, one);
+            self.add_logins(&read.logins, before, &mut problems, &mut directory);
         }
         let incumbents = Incumbents::new(&directory, read);
         Built {
             directory,
-            problems: reader.into_problems(),
+            problems,
             incumbents,
         }
     }
 
-    fn can_use(&self, rows: &Snapshot, reader: &Reader) -> bool {
+    fn can_use(&self, rows: &Snapshot, problems: &mut Vec<Problem>) -> bool {
         let queries = [("tenants", &rows.tenants), ("logins", &rows.logins)];
         let mut usable = true;
         for (query, rows) in queries {
@@ -179,8 +198,8 @@ impl Blueprint {
             }
             if let Err(reason) = self.check_columns(query, rows.columns()) {
                 usable = false;
-                reader.add(Problem {
-                    origin: super::Origin::Query(query),
+                problems.push(Problem {
+                    origin: Origin::Query(query),
                     position: None,
                     key: None,
                     value: None,
@@ -191,25 +210,17 @@ impl Blueprint {
         usable
     }
 
-    /// The keys that isolations take from their tenants.
-    fn placeholders(&self) -> BTreeSet<&str> {
-        let plans = self.isolations.valid.values();
-        plans
-            .flat_map(super::isolation::Plan::placeholders)
-            .collect()
-    }
-
     fn add_tenants(
         &self,
-        rows: &Readings<Placed>,
+        rows: &RowCache<DeclaredTenant>,
         before: &Incumbents,
-        reader: &Reader,
+        problems: &mut Vec<Problem>,
         directory: &mut Directory,
     ) {
         let (known, new): (Vec<_>, Vec<_>) = rows.valid().partition(|one| before.have(one));
-        let mut holdings = Holdings::new(&self.tenants, &self.isolations, &self.servers.valid);
+        let mut holdings = Holdings::new(&self.files.tenants, &self.hosts, &self.common);
         let mut places = HashMap::with_hasher(RandomState::default());
-        for one in &self.tenants {
+        for one in &self.files.tenants {
             places.insert(&one.tenant.id, &one.place);
         }
         for one in known.into_iter().chain(new) {
@@ -218,7 +229,7 @@ impl Blueprint {
                 None => holdings.admit(one),
             };
             if let Err(reason) = admitted {
-                reader.refuse(&one.place, reason);
+                problems.push(one.place.problem(reason));
                 continue;
             }
             places.insert(&one.tenant.id, &one.place);
@@ -228,53 +239,35 @@ impl Blueprint {
         }
     }
 
-    /// `None` if it is not valid by itself. `others` are keys that tenants of
-    /// other isolations have.
-    fn read_tenant(
+    fn add_files_logins(
         &self,
-        row: Row<'_>,
-        others: &BTreeSet<&str>,
-        reader: &Reader,
-    ) -> Option<Placed> {
-        let (origin, table) = row.table("tenants", "id");
-        let problems = reader.count();
-        let section = reader.document(&origin, &table);
-        let read = tenants::read_row(section, &self.isolations, &self.servers, others);
-        read.filter(|_| reader.count() == problems)
-    }
-
-    /// The same for a login.
-    fn read_login(&self, row: Row<'_>, reader: &Reader) -> Option<ReadLogin> {
-        let (origin, table) = row.table("logins", "user");
-        let problems = reader.count();
-        let read = logins::read_row(reader.document(&origin, &table), self.accepted);
-        read.filter(|_| reader.count() == problems)
-    }
-
-    fn add_files_logins(&self, has_rows: bool, reader: &Reader, directory: &mut Directory) {
-        for login in &self.logins {
+        has_rows: bool,
+        problems: &mut Vec<Problem>,
+        directory: &mut Directory,
+    ) {
+        for login in &self.files.logins {
             if let Some(tenant) = directory.tenant(&login.tenant) {
                 directory.insert(login.of(tenant.clone()));
             } else if has_rows {
-                reader.refuse(&login.place, no_tenant(&login.tenant));
+                problems.push(login.place.problem(no_tenant(&login.tenant)));
             }
         }
     }
 
     fn add_logins(
         &self,
-        rows: &Readings<ReadLogin>,
+        rows: &RowCache<DeclaredLogin>,
         before: &Incumbents,
-        reader: &Reader,
+        problems: &mut Vec<Problem>,
         directory: &mut Directory,
     ) {
         let mut places = HashMap::with_hasher(RandomState::default());
-        for login in &self.logins {
+        for login in &self.files.logins {
             places.insert(&login.user, &login.place);
         }
         for login in rows.valid() {
             let Some(tenant) = directory.tenant(&login.tenant).cloned() else {
-                reader.refuse(&login.place, no_tenant(&login.tenant));
+                problems.push(login.place.problem(no_tenant(&login.tenant)));
                 continue;
             };
             if let Some(other) = places.get(&login.user) {
@@ -283,9 +276,9 @@ impl Blueprint {
                 let holder = directory.find(login.user.as_str());
                 let holder = holder.map(|login| &login.principal.tenant.id);
                 if other.is_row() && incumbent == Some(&login.tenant) && incumbent != holder {
-                    reader.refuse(other, taken(&login.place));
+                    problems.push(other.problem(taken(&login.place)));
                 } else {
-                    reader.refuse(&login.place, taken(other));
+                    problems.push(login.place.problem(taken(other)));
                     continue;
                 }
             }
@@ -295,15 +288,17 @@ impl Blueprint {
     }
 }
 
+/// What was read, if it is valid.
+fn keep<T>(read: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
+    read.map_err(|wrong| problems.extend(wrong)).ok()
+}
+
 fn no_tenant(id: &TenantId) -> String {
-    format!(
-        "no tenant that is valid has the id {}",
-        super::problem::shown(id.as_str())
-    )
+    format!("no tenant that is valid has the id {}", shown(id.as_str()))
 }
 
 impl Incumbents {
-    fn new(directory: &Directory, read: Read) -> Self {
+    fn new(directory: &Directory, read: ReadRows) -> Self {
         let tenants = directory.tenants();
         let logins = directory.logins().map(|login| &login.principal);
         Self {
@@ -316,7 +311,7 @@ impl Incumbents {
     }
 
     /// Whether this tenant has been there, in the same place.
-    fn have(&self, one: &Placed) -> bool {
+    fn have(&self, one: &DeclaredTenant) -> bool {
         let known = self.tenants.get(&one.tenant.id);
         known.is_some_and(|known| known.placement == one.tenant.placement)
     }

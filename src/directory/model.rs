@@ -1,6 +1,7 @@
-//! The directory: from a login to its tenant.
+//! The directory itself: from a login to its tenant.
 
-use super::{LoginName, SharedTenant, TenantId, Verifier};
+use super::{CertificateName, Verifier};
+use crate::tenant::{LoginName, SharedTenant, TenantId};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -37,19 +38,6 @@ pub enum Method {
     Certificate(CertificateName),
     /// A client certificate that has this name, and the password besides.
     CertificateAndScram(CertificateName, Verifier),
-}
-
-/// A name that a certificate was made for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum CertificateName {
-    /// The common name of the subject.
-    CommonName(Arc<str>),
-    /// A subject alternative name of type URI.
-    Uri(Arc<str>),
-    /// One of type DNS.
-    Dns(Arc<str>),
-    /// One of type email (rfc822Name).
-    Email(Arc<str>),
 }
 
 /// All tenants and their logins, as they are at one time.
