@@ -61,7 +61,7 @@ fn one_connection_serves_the_clients_of_all_workers_by_turns() {
         assert!(is_served_by(&proxy, client, worker), "worker {worker}");
     }
     let backend = clients[0].backend();
-    for round in 0..30 {
+    for round in 0..200 {
         for (n, client) in clients.iter_mut().enumerate() {
             assert_eq!(client.value(MAIL), MAILS[n % 2].1, "round {round}");
             assert_eq!(client.backend(), backend);

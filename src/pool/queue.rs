@@ -106,21 +106,22 @@ impl Queue {
             return Err(self.queue_up(handle, id, tenant, settings, dedicated));
         }
         let (pool, worker) = (handle.pool(), handle.worker());
-        let mut source = self.source(pool, worker, id, tenant, dedicated, &mut evicted);
-        if source.is_err() {
-            // From here on who gives one back asks who waits. One that was given back
-            // before is found now.
-            pool.waiting.add(1);
-            source = self.source(pool, worker, id, tenant, dedicated, &mut evicted);
-            pool.waiting.sub(1);
+        if let Ok(source) = self.source(pool, worker, id, tenant, dedicated, &mut evicted) {
+            return Ok((grant(handle, id, tenant, dedicated, source), evicted));
         }
-        match source {
+        // From here on who gives one back asks who waits, without a gap until the client
+        // is in the queue. One that was given back before is found now.
+        pool.waiting.add(1);
+        let source = self.source(pool, worker, id, tenant, dedicated, &mut evicted);
+        let taken = match source {
             Ok(source) => Ok((grant(handle, id, tenant, dedicated, source), evicted)),
             Err(_) => {
                 pool.close(evicted);
                 Err(self.queue_up(handle, id, tenant, settings, dedicated))
             }
-        }
+        };
+        pool.waiting.sub(1);
+        taken
     }
 
     /// Notes that a connection is gone; returns what others get.
