@@ -10,6 +10,7 @@ mod lease;
 mod pools;
 mod queue;
 mod reclaim;
+mod trial;
 mod welcome;
 
 pub use lease::{Asked, Grant, Lease, Place, Waiting};
@@ -27,6 +28,7 @@ use queue::{Claim, Evicted, NotYet, Queue};
 use reclaim::Holder;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
+use trial::Trials;
 use welcome::{Reported, Welcomes};
 
 /// The connections to one database.
@@ -37,6 +39,7 @@ pub struct Pool {
     settings: config::Pool,
     queue: Mutex<Queue>,
     backoff: Mutex<Backoff>,
+    trials: Mutex<Trials>,
     /// Clients that hold a connection between their messages.
     holders: Mutex<Vec<Arc<Holder>>>,
     welcomes: Mutex<Welcomes>,
@@ -91,6 +94,7 @@ impl Pool {
             settings,
             queue: Mutex::new(queue),
             backoff: Mutex::default(),
+            trials: Mutex::default(),
             holders: Mutex::default(),
             welcomes: Mutex::default(),
             before: Vec::new(),
@@ -186,6 +190,7 @@ impl Pool {
         };
         let deadline = Instant::now() + self.server.connect_timeout;
         loop {
+            let _turn = trial::turn(&self.trials, &flavor.user).await;
             let advice = lock(&self.backoff).advise(&flavor.user);
             match advice {
                 Advice::Try(pause) => tokio::time::sleep(pause).await,
@@ -193,7 +198,7 @@ impl Pool {
             }
             match connect(&target).await {
                 Ok(connection) => {
-                    lock(&self.backoff).succeeded(&flavor.user);
+                    self.logged_in(&flavor.user);
                     let parameters = connection.parameters();
                     let new = Reported::new(placement, parameters, SessionSettings::default());
                     lock(&self.welcomes).meet(&new);
@@ -201,7 +206,7 @@ impl Pool {
                 }
                 // Its login has succeeded, and the next may be of another isolation.
                 Err(error @ ConnectError::Unfit(_)) => {
-                    lock(&self.backoff).succeeded(&flavor.user);
+                    self.logged_in(&flavor.user);
                     let failed = Failed::once(error);
                     self.report(&flavor.user, &failed);
                     return Err(failed.error);
@@ -216,6 +221,11 @@ impl Pool {
                 }
             }
         }
+    }
+
+    fn logged_in(&self, role: &Arc<str>) {
+        lock(&self.trials).succeeded(role);
+        lock(&self.backoff).succeeded(role);
     }
 
     /// What helps, where the configuration or `provision` does.
