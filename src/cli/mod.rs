@@ -12,6 +12,7 @@ mod rules;
 mod run;
 mod secrecy;
 mod serve;
+mod url;
 mod verifier;
 
 use clap::{Parser, Subcommand};

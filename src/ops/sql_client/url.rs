@@ -30,6 +30,8 @@ pub struct Url {
     database: String,
     /// `prefer` on this machine: whether clear text will do.
     may_fall_back: bool,
+    /// Whether it says how the connection is secured.
+    says_tls: bool,
 }
 
 /// Why a text is not a URL that can be used. Nothing of the text is shown, since
@@ -96,6 +98,10 @@ impl Url {
         if !base.starts_with("postgres://") && !base.starts_with("postgresql://") {
             return Err(UrlError::Malformed);
         }
+        // With two, what is taken for the host may be the end of a password.
+        if base.matches('@').count() > 1 {
+            return Err(UrlError::Malformed);
+        }
         let config: Config = base.parse().map_err(|_| UrlError::Malformed)?;
         let parameters = Parameters::parse(query)?;
         let user = config.get_user().ok_or(UrlError::NoUser)?;
@@ -105,6 +111,7 @@ impl Url {
         Ok(Self {
             database: config.get_dbname().unwrap_or(user).to_owned(),
             may_fall_back: local && parameters.mode()? == Mode::Prefer,
+            says_tls: parameters.sslmode.is_some() || parameters.sslrootcert.is_some(),
             server: Server {
                 name: ServerName::new(&format!("{host}:{port}")),
                 host: Arc::from(host),
@@ -117,6 +124,16 @@ impl Url {
                 reached: Reached::default(),
             },
         })
+    }
+
+    /// The URL with connections secured as `server` says, unless it says that itself.
+    #[must_use]
+    pub(super) fn secured_as(mut self, server: &Server) -> Self {
+        if !self.says_tls {
+            self.server.tls = server.tls.clone();
+            self.may_fall_back = false;
+        }
+        self
     }
 
     /// Connects to its database as its user.
@@ -328,6 +345,7 @@ mod tests {
         for (text, error) in [
             ("hunter2", UrlError::Malformed),
             ("mysql://o:hunter2@h/d", UrlError::Malformed),
+            ("postgres://o:pass@hunter2/@h/d", UrlError::Malformed),
             ("postgres://o:hunter2@h:port/d", UrlError::Malformed),
             ("postgres://h/d", UrlError::NoUser),
             ("postgres://o:hunter2@%2Ftmp/d", UrlError::Host),
