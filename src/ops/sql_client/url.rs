@@ -2,7 +2,7 @@
 
 use super::{Database, SqlClientError};
 use crate::config::{Reached, Secret, Server, ServerTls, TCP_USER_TIMEOUT};
-use crate::server::ConnectError;
+use crate::server::{ConnectError, Origin};
 use crate::tenant::ServerName;
 use crate::x509::Authorities;
 use percent_encoding::percent_decode_str;
@@ -32,6 +32,8 @@ pub struct Url {
     may_fall_back: bool,
     /// Whether it says how the connection is secured.
     says_tls: bool,
+    /// Where that is written.
+    origin: Origin,
 }
 
 /// Why a text is not a URL that can be used. Nothing of the text is shown, since
@@ -111,6 +113,7 @@ impl Url {
         Ok(Self {
             database: config.get_dbname().unwrap_or(user).to_owned(),
             may_fall_back: local && parameters.mode()? == Mode::Prefer,
+            origin: Origin::Url,
             says_tls: parameters.sslmode.is_some() || parameters.sslrootcert.is_some(),
             server: Server {
                 name: ServerName::new(&format!("{host}:{port}")),
@@ -131,6 +134,8 @@ impl Url {
     pub(super) fn secured_as(mut self, server: &Server) -> Self {
         if !self.says_tls {
             self.server.tls = server.tls.clone();
+            self.server.name = server.name.clone();
+            self.origin = Origin::SecuredUrl;
             self.may_fall_back = false;
         }
         self
@@ -150,7 +155,8 @@ impl Url {
     /// As [`Database::connect`].
     pub async fn connect_to(&self, database: &str) -> Result<Database, SqlClientError> {
         let (user, password) = (self.user(), self.password());
-        let connected = Database::connect(&self.server, database, user, password).await;
+        let origin = self.origin;
+        let connected = Database::connect_for(origin, &self.server, database, user, password).await;
         match connected {
             Err(SqlClientError::Connect {
                 source: ConnectError::Tls(_),
@@ -158,7 +164,7 @@ impl Url {
             }) if self.may_fall_back => {
                 let mut server = self.server.clone();
                 server.tls = ServerTls::Off;
-                Database::connect(&server, database, user, password).await
+                Database::connect_for(origin, &server, database, user, password).await
             }
             connected => connected,
         }
