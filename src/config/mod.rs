@@ -33,6 +33,7 @@ mod template;
 mod tenants;
 mod throttle;
 mod tls;
+mod values;
 
 pub use blueprint::{Blueprint, Built, Incumbents};
 pub use check::Ignored;
@@ -42,6 +43,7 @@ pub use problem::{Origin, Problem, Problems};
 pub use rows::{Cell, Rows, Snapshot, TooLarge};
 pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{EndSessions, Sources, SqlSource};
+pub use values::Values;
 
 use crate::guard;
 use crate::jwt::{Keys, Rules};
@@ -86,8 +88,13 @@ pub fn load_with(
     let reader = reader::Reader::new(path, environment, overlaid, files);
     let settings = read(&reader, &table);
     let files = reader.files().clone();
+    let values = Values::new(&table, &reader.contents());
     match settings {
-        Some(settings) if reader.is_content() => Ok(Settings { files, ..settings }),
+        Some(settings) if reader.is_content() => Ok(Settings {
+            files,
+            values,
+            ..settings
+        }),
         _ => Err(Problems::new(reader.into_problems(), files)),
     }
 }
@@ -167,6 +174,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         log,
         ignored,
         files: Files::default(),
+        values: Values::default(),
     })
 }
 
@@ -228,6 +236,8 @@ pub struct Settings {
     pub ignored: Vec<Ignored>,
     /// The files that all of this was read from.
     pub files: Files,
+    /// What each key says, for telling what a reload has changed.
+    pub values: Values,
 }
 
 /// `[listen]`: where clients arrive and how many may.
