@@ -1,6 +1,7 @@
 //! What a statement leaves in the session.
 
 use super::Engine;
+use super::followup::DATE_STYLE;
 use super::link::{Link, Pinned};
 use crate::attach::{Cleanup, Random};
 use crate::config::Pin;
@@ -119,10 +120,12 @@ impl Engine {
 
     /// Whether a statement returns settings to their default that the client
     /// made at startup, or that its tenant is attached by: for it, that is their
-    /// default.
+    /// default. Of `DateStyle` it may be one part alone.
     pub(super) fn returns_to_startup(&self, verdict: &Verdict) -> bool {
+        let is_own = |name: &str| self.settings.default_of(name).is_some();
         let mut defaults = verdict.effects.defaults.iter();
-        defaults.any(|setting| self.settings.default_of(&setting.name).is_some())
+        defaults.any(|setting| is_own(&setting.name))
+            || (verdict.effects.date_style.is_some() && is_own(DATE_STYLE))
     }
 
     /// Refuses a statement that may change what was a temporary relation before
