@@ -15,8 +15,8 @@ pub(super) fn help(purpose: &str) -> String {
          Host and port say which server of the configuration it is for; where that has one \
          server alone, they may be others, such as a tunnel's. Tenants' databases are those of \
          the configuration; the URL's own is the one from which `provision` makes and removes \
-         databases. Without sslmode and sslrootcert the connection is secured as the server's \
-         section says.\n\n\
+         databases. Without sslmode and sslrootcert the connection is secured as the section says \
+         whose host and port it has.\n\n\
          `-` reads the URL from standard input, so that nobody sees it in the list of \
          processes. The password may also be in PGPASSWORD."
     )
