@@ -21,7 +21,7 @@ pub use welcome::{Key as WelcomeKey, Welcome};
 use crate::attach::{Parked, SessionSettings, base};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
-use crate::server::{ConnectError, Connection, Target, Unbound, connect};
+use crate::server::{ConnectError, Connection, Origin, Target, Unbound, connect};
 use crate::tenant::{Attachment, Endpoint, Identity, Placement, SharedTenant, Vetting};
 use backoff::{Advice, Backoff, Failed};
 use queue::{Claim, Evicted, NotYet, Queue};
@@ -228,32 +228,6 @@ impl Pool {
         lock(&self.backoff).succeeded(role);
     }
 
-    /// What helps, where the configuration or `provision` does.
-    fn hint(&self, user: &str, error: &ConnectError) -> Option<String> {
-        let provision = |what: &str| Some(format!("`pgtenant provision` makes {what}"));
-        let server = &self.endpoint.server;
-        match error {
-            ConnectError::Refused(report) if report.sqlstate == "3D000" => {
-                provision("databases of tenants of kind \"database\"")
-            }
-            ConnectError::Refused(report)
-                if report.sqlstate.starts_with("28") && *user != *self.server.user =>
-            {
-                provision("the tenant's role, with the password that is derived for it")
-            }
-            ConnectError::Tls(reason) if reason.contains("UnknownIssuer") => Some(format!(
-                "servers.{server}.ca must have the authority of the server's certificate"
-            )),
-            ConnectError::Tls(reason) if reason.contains("NotValidForName") => Some(format!(
-                "servers.{server}.host must be a name in the server's certificate, or servers.{server}.tls = \"verify-ca\""
-            )),
-            ConnectError::Tls(_) => {
-                Some(format!("see servers.{server}.tls and servers.{server}.ca"))
-            }
-            _ => None,
-        }
-    }
-
     fn report(&self, user: &str, failed: &Failed) {
         tracing::warn!(
             target: "pgtenant::server",
@@ -261,7 +235,7 @@ impl Pool {
             database = %self.endpoint.database,
             user,
             error = %failed.error,
-            hint = self.hint(user, &failed.error),
+            hint = failed.error.hint(&self.server, Origin::of(user, &self.server)),
             clients_told = failed.told,
             "cannot open a server connection"
         );

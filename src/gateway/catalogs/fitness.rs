@@ -2,7 +2,7 @@
 //! each isolation can be served over it.
 
 use crate::config::{Isolation, IsolationKind};
-use crate::tenant::{Found, IsolationName, Seal, Unfit, Vetting};
+use crate::tenant::{Found, IsolationName, Unfit, Vetting};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -63,7 +63,7 @@ impl Fitness {
     pub(super) fn mark(&self) -> (String, u64) {
         let state = self.lock();
         let unsealed = state.demands.values();
-        let unsealed = unsealed.filter_map(|vetting| vetting.unsealed.as_deref());
+        let unsealed = unsealed.filter_map(|vetting| vetting.unsealed().map(|name| &**name));
         (Found::query(unsealed), state.change)
     }
 
@@ -126,20 +126,14 @@ fn set(
 /// What the isolations ask of the role that their tenants share.
 pub(super) fn demands(isolations: &BTreeMap<IsolationName, Isolation>) -> Demands {
     let demands = isolations.iter().filter_map(|(name, isolation)| {
-        let (policies, unsealed) = match &isolation.kind {
-            IsolationKind::Setting { setting, seal, .. } => {
-                (true, (*seal == Seal::Off).then(|| setting.clone()))
-            }
+        let setting = match &isolation.kind {
+            IsolationKind::Setting { setting, seal, .. } => Some((setting, seal)),
             IsolationKind::Schema {
                 per_tenant_role: false,
-            } => (false, None),
+            } => None,
             IsolationKind::Schema { .. } | IsolationKind::Database => return None,
         };
-        let vetting = Vetting {
-            allow: isolation.allow_unprotected_role,
-            policies,
-            unsealed,
-        };
+        let vetting = Vetting::new(isolation.allow_unprotected_role, setting);
         Some((name.clone(), vetting))
     });
     demands.collect()
