@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use testkit::{CANCEL_REQUEST, Options, Proxy, Raw, Relay, Tls, packet, site, wait_until};
+use pgtenant::throwaway::Authority;
+use testkit::{
+    CANCEL_REQUEST, Options, Pipeline, Proxy, Raw, Relay, Site, Tls, packet, site, wait_until,
+};
 
 /// Behind a relay that can hold requests back.
 fn behind(relay: &Relay, options: Options) -> Proxy {
@@ -244,4 +247,39 @@ fn a_request_does_not_keep_the_connection_that_its_client_uses_next() {
     assert!(conn.ends_well());
     relay.release();
     assert!(late.ends_well());
+}
+
+#[test]
+fn one_that_cannot_be_secured_is_told_with_the_key_that_decides_it() {
+    let site = Site::start();
+    let proxy = Proxy::start_before(&site, &size(1));
+    let mut client = proxy.raw("innovate");
+    client.send(Pipeline::new().query("SELECT pg_sleep(600)").bytes());
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE query ~ 'pg_sleep.600'";
+    wait_until("the statement runs", || {
+        site.sql("wellness_corp_db", running) == "2"
+    });
+    let other = Authority::new("another CA").unwrap();
+    let identity = other.server(&["localhost", "127.0.0.1"]).unwrap();
+    for (setting, text) in [
+        ("ssl_cert_file", &identity.certificate_pem),
+        ("ssl_key_file", &identity.key_pem),
+    ] {
+        let name = site.sql("postgres", &format!("SHOW {setting}"));
+        let folder = site.sql("postgres", "SHOW data_directory");
+        std::fs::write(std::path::Path::new(&folder).join(name), text).unwrap();
+    }
+    // Both are in force at once.
+    site.sql("postgres", "ALTER SYSTEM SET work_mem = '5MB'");
+    site.sql("postgres", "SELECT pg_reload_conf()");
+    wait_until("the server has another certificate", || {
+        site.sql("postgres", "SHOW work_mem") == "5MB"
+    });
+    let _asking = asking(&proxy, &client);
+    let line = proxy.wait_for_log("cannot deliver a cancel request");
+    assert!(line.contains("server=main"), "{line}");
+    assert!(
+        line.contains("servers.main.ca must have the authority"),
+        "{line}"
+    );
 }

@@ -1072,6 +1072,7 @@ fn clients_of_the_proxy_go_by_the_database() {
     );
     source.add_account("more", SYNERGY);
     proxy.wait_for_log("logins=2");
+    proxy.wait_for_log("has changed changed_logins=\"1 added (more)\"");
     assert_eq!(
         log_in(&proxy, &source, "more").unwrap().value(whose),
         SYNERGY
@@ -1081,6 +1082,8 @@ fn clients_of_the_proxy_go_by_the_database() {
     ));
     let ended = client.until_closed().errors().pop().unwrap();
     assert_eq!(ended.code(), "57P01");
+    let changed = format!("has changed changed_tenants=\"1 changed ({INNOVATE})\"");
+    proxy.wait_for_log(&changed);
     // Refused, or ended as soon as it is in.
     if let Ok(mut client) = log_in(&proxy, &source, "app") {
         let ended = client.until_closed().errors().pop().unwrap();

@@ -118,6 +118,33 @@ fn a_role_that_the_server_refuses_is_tried_seldom_and_holds_up_no_other() {
 }
 
 #[test]
+fn a_role_that_the_server_refuses_is_tried_once_for_all_who_ask_together() {
+    let site = Site::start();
+    let proxy = Proxy::start_before(&site, &Options::default());
+    let mut clients: Vec<_> = (0..8).map(|_| proxy.raw("acme")).collect();
+    site.sql(
+        "postgres",
+        "ALTER ROLE acme_health_app NOLOGIN; \
+         SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity \
+         WHERE usename = 'acme_health_app'",
+    );
+    // Other connections, of which none has succeeded a moment ago.
+    proxy.reload(|text| text.replace("connect_timeout = \"5s\"", "connect_timeout = \"6s\""));
+    for client in &mut clients {
+        client.send_query("SELECT 1");
+    }
+    for client in &mut clients {
+        assert_eq!(client.until_ready().error().code(), "08001");
+    }
+    let log = std::fs::read_to_string(site.cluster.log_path()).unwrap();
+    assert_eq!(
+        log.matches("is not permitted to log in").count(),
+        1,
+        "{log}"
+    );
+}
+
+#[test]
 fn a_restart_of_postgresql_under_load_ends_transactions_and_nothing_else() {
     let mut site = Site::start();
     let proxy = Proxy::start_before(

@@ -121,6 +121,10 @@ fn a_name_without_end_is_refused() {
         .error();
     assert_eq!(error.code(), "54000");
     assert!(error.message().len() < 1000);
+    // PostgreSQL takes it, and PgBouncer too.
+    let long = Pipeline::new().parse(&name[..4090], "SELECT 1");
+    let run = long.bind("", &name[..4090], &[]).execute("", 0).sync();
+    assert_eq!(client.run(&run).ok().value(), "1");
     let error = client
         .run(&Pipeline::new().describe_statement(&name[..9000]).sync())
         .error();

@@ -173,3 +173,51 @@ fn a_promoted_server_is_known_as_one() {
         wait_until("clients that want to write get in", writes);
     });
 }
+
+#[test]
+fn a_part_of_the_date_style_behind_a_reset_leaves_the_other_as_it_was_at_startup() {
+    on_each(&[("datestyle", "ISO, MDY")], |plain| {
+        let proxy = plain.proxy(plain.cluster.port(), "size = 1", "");
+        let mut other = plain.client(&proxy, "synergy");
+        for startup in ["ISO, DMY", "DMY", "SQL, YMD", "German", "Postgres"] {
+            for sql in [
+                "RESET ALL; SET DateStyle = 'ISO'",
+                "RESET ALL; SET DateStyle TO sql; SET TimeZone = 'UTC'",
+                "RESET ALL; SET DateStyle = 'us'",
+                "RESET ALL; SET DateStyle = 'YMD'; SET DateStyle = 'SQL'",
+                "RESET ALL; SET DateStyle = Postgres, European",
+                "RESET ALL; SET DateStyle = 'German'",
+                "RESET ALL; SET DateStyle = 'default'",
+                "SET SESSION AUTHORIZATION DEFAULT; SET DateStyle = 'ISO'",
+                "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; SET DateStyle = 'ISO'",
+                "SET DateStyle = 'SQL'; RESET DateStyle; SET DateStyle = 'ISO'",
+                "RESET DateStyle; SELECT set_config('DateStyle', 'ISO', false)",
+                "SET DateStyle = 'SQL'; SET DateStyle = 'default'",
+                "SET DateStyle TO DEFAULT; SET DateStyle = 'MDY'; SET TimeZone = 'UTC'",
+            ] {
+                let log_in = |port, user, password: &str| {
+                    let parameters = [
+                        ("user", user),
+                        ("database", SETTING_DATABASE),
+                        ("DateStyle", startup),
+                    ];
+                    Raw::log_in(port, password, &parameters).unwrap()
+                };
+                let superuser = plain.cluster.superuser_password();
+                let mut direct = log_in(plain.cluster.port(), "postgres", superuser);
+                let mut client = log_in(proxy.port, "innovate", &proxy.password);
+                let mut styles = [&mut direct, &mut client].map(|client| {
+                    client.run_ok(sql);
+                    let style = client.value("SHOW DateStyle");
+                    assert_eq!(client.parameters["DateStyle"], style, "{startup}: {sql}");
+                    style
+                });
+                assert_eq!(styles[0], styles[1], "{startup}: {sql}");
+                // It follows the client.
+                other.run_ok("SELECT 1");
+                styles[1] = client.value("SHOW DateStyle");
+                assert_eq!(styles[0], styles[1], "{startup}: {sql}");
+            }
+        }
+    });
+}

@@ -1199,6 +1199,12 @@ fn a_connection_that_is_held_for_nothing_goes_to_one_who_waits() {
     assert!(gone.message().contains("\"bulk\" is gone"), "{gone:?}");
     holder.run_ok("DISCARD TEMP");
     assert_eq!(holder.value("SELECT count(*) FROM bulk"), "0");
+    // One that is made anew hides no other.
+    holder.run_ok("CREATE TEMP TABLE bulk (n int); CREATE TEMP TABLE also (n int)");
+    assert_eq!(waiting.value("SELECT count(*) FROM bulk"), "0");
+    assert_eq!(holder.read().fields().code(), "01000");
+    let anew = "CREATE TEMP TABLE also (n int); INSERT INTO bulk VALUES (1, 'x')";
+    assert_eq!(holder.error(anew).code(), "42P01");
     drop(holder);
     // Who does something is not disturbed.
     let mut busy = proxy.raw("innovate");

@@ -6,6 +6,7 @@
 use pgtenant::directory::Verifier;
 use pgtenant::throwaway::Authority;
 use pgtenant::throwaway::wellness::APP_ROLE;
+use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use testkit::{Answer, INNOVATE, Options, Pipeline, Proxy, Raw, SYNERGY, Site, site, wait_until};
@@ -26,7 +27,7 @@ fn change(proxy: &Proxy, before: &str, tenant: &str, lines: &str) {
 }
 
 fn original(proxy: &Proxy) -> String {
-    std::fs::read_to_string(&proxy.config).unwrap()
+    fs::read_to_string(&proxy.config).unwrap()
 }
 
 fn log_in(proxy: &Proxy, login: &str) -> Result<Raw, testkit::Fields> {
@@ -453,7 +454,7 @@ fn a_broken_configuration_changes_nothing_and_is_reported() {
     let before = original(&proxy);
     let mut client = proxy.raw("innovate");
     let broken = with(&before, INNOVATE, "state = \"suspendd\"").replace("size = 10", "size = 0");
-    std::fs::write(&proxy.config, broken).unwrap();
+    fs::write(&proxy.config, broken).unwrap();
     let line = proxy.hang_up("tenants[0].state");
     assert!(
         line.contains("suspended") && line.contains("ERROR"),
@@ -462,7 +463,7 @@ fn a_broken_configuration_changes_nothing_and_is_reported() {
     proxy.wait_for_log("pool.size = 0");
     assert_eq!(client.value(WHOSE), INNOVATE);
     assert_eq!(proxy.raw("innovate").value(WHOSE), INNOVATE);
-    std::fs::write(&proxy.config, "[listen").unwrap();
+    fs::write(&proxy.config, "[listen").unwrap();
     proxy.hang_up("not valid TOML");
     assert_eq!(client.value(WHOSE), INNOVATE);
 }
@@ -505,19 +506,131 @@ fn a_reload_tells_what_it_has_changed() {
     change(&proxy, &before, INNOVATE, "max_clients = 7");
     let line = proxy.wait_for_log("changed_tenants=");
     assert!(line.contains(&format!("1 changed ({INNOVATE})")), "{line}");
-    assert!(!line.contains("changed_sections"), "{line}");
+    assert!(!line.contains("changed_keys"), "{line}");
     let changed = before
         .replace("user = \"innovate\"", "user = \"renamed\"")
         .replace("size = 10", "size = 9")
         .replace("size_per_tenant = 10", "size_per_tenant = 9")
         .replace("connect_timeout = \"5s\"", "connect_timeout = \"6s\"");
     proxy.reload(|_| changed);
-    let line = proxy.wait_for_log("changed_sections=");
-    assert!(line.contains("servers.main, pool"), "{line}");
+    let line = proxy.wait_for_log("changed_keys=");
+    let keys = "\"pool.size, pool.size_per_tenant, servers.main.connect_timeout\"";
+    assert!(line.contains(keys), "{line}");
     assert!(
         line.contains("1 added (renamed), 1 removed (innovate)"),
         "{line}"
     );
+}
+
+#[test]
+fn a_reload_names_what_has_changed_in_every_section() {
+    let identity = || {
+        let identity = site().authority.server(&["localhost"]).unwrap();
+        (identity.certificate_pem, identity.key_pem)
+    };
+    let (certificate, key) = identity();
+    let (certificate, key) = (
+        site().write_new(".crt", &certificate),
+        site().write_new(".key", &key),
+    );
+    let proxy = Proxy::start(&Options::default());
+    let path = |name| format!("{:?}", site().file(name));
+    let mut text = original(&proxy)
+        .replace(&path("proxy.crt"), &format!("{certificate:?}"))
+        .replace(&path("proxy.key"), &format!("{key:?}"))
+        .replace("connect_timeout = \"5s\"", "connect_timeout = \"6s\"");
+    proxy.reload(|_| text.clone());
+    proxy.wait_for_log("\"servers.main.connect_timeout, tls.certificate, tls.key\"");
+    let secret = site().write_new(".key", &"s".repeat(32));
+    let issuer = format!(
+        "[jwt.people]\nissuer = \"https://issuer\"\naudience = \"us\"\nalgorithms = [\"HS256\"]\n\
+         key_file = {secret:?}\n"
+    );
+    let mut edit = |from: &str, to: &str, said: &str| {
+        let edited = text.replacen(from, to, 1);
+        assert_ne!(edited, text);
+        text = edited;
+        fs::write(&proxy.config, &text).unwrap();
+        proxy.wait_for_log(said);
+    };
+    let keys = |keys: &str| format!("changed_keys=\"{keys}\"");
+    for (from, to, key) in [
+        (
+            "login_timeout = \"10s\"",
+            "login_timeout = \"11s\"",
+            "listen.login_timeout",
+        ),
+        (
+            "[listen]\n",
+            "[listen]\nmax_statement = \"2MiB\"\n",
+            "listen.max_statement",
+        ),
+        ("mode = \"allow\"", "mode = \"require\"", "tls.mode"),
+        ("[throttle]\n", "[throttle]\nfree = 9\n", "throttle.free"),
+        (
+            "idle_timeout = \"10min\"",
+            "idle_timeout = \"9min\"",
+            "pool.idle_timeout",
+        ),
+        (
+            "channels = \"reject\"",
+            "channels = \"allow\"",
+            "guard.channels",
+        ),
+        ("[tls]", "[check]\nignore = \"PGT502\"\n[tls]", "check"),
+        ("\"PGT502\"", "\"PGT503\"", "check.ignore"),
+        ("[tls]", &format!("{issuer}[tls]"), "jwt.people"),
+        (
+            "audience = \"us\"",
+            "audience = \"them\"",
+            "jwt.people.audience",
+        ),
+        (
+            "[tls]",
+            "[directory]\nend_sessions = \"at-once\"\n[tls]",
+            "directory",
+        ),
+        (
+            "\"at-once\"",
+            "\"after-transaction\"",
+            "directory.end_sessions",
+        ),
+        (
+            "kind = \"database\"",
+            "opaque = \"reject\"\nkind = \"database\"",
+            "isolation.database.opaque",
+        ),
+    ] {
+        edit(from, to, &keys(key));
+    }
+    // The same names, with something else in the files.
+    let (other_certificate, other_key) = identity();
+    site().write(
+        certificate.file_name().unwrap().to_str().unwrap(),
+        &other_certificate,
+    );
+    site().write(key.file_name().unwrap().to_str().unwrap(), &other_key);
+    proxy.wait_for_log(&keys("tls.certificate, tls.key"));
+    site().write(
+        secret.file_name().unwrap().to_str().unwrap(),
+        &"t".repeat(32),
+    );
+    proxy.wait_for_log(&keys("jwt.people.key_file"));
+    assert!(!proxy.log().contains("tttt"));
+    // What waits for a restart is not told as changed.
+    for (from, to, key) in [
+        ("workers = 1", "workers = 2", "listen.workers"),
+        ("filter = \"info\"", "filter = \"debug\"", "log"),
+    ] {
+        edit(
+            from,
+            to,
+            &format!("the new value waits for a restart key=\"{key}\""),
+        );
+    }
+    for key in ["listen.workers", "log"] {
+        assert!(!proxy.log().contains(&format!("changed_keys=\"{key}")));
+    }
 }
 
 // Servers and pools.
@@ -781,8 +894,8 @@ fn nothing_is_lost_while_certificates_pools_and_other_tenants_change() {
     while load.try_wait().unwrap().is_none() || rounds < 4 {
         let (ca, pair) = &authorities[rounds % 2];
         let (other, _) = &authorities[(rounds + 1) % 2];
-        std::fs::write(&certificate, &pair.certificate_pem).unwrap();
-        std::fs::write(&key, &pair.key_pem).unwrap();
+        fs::write(&certificate, &pair.certificate_pem).unwrap();
+        fs::write(&key, &pair.key_pem).unwrap();
         let size = format!("\nsize = {}\n", 2 + rounds % 3);
         let text = before
             .replace("\nsize = 10\n", &size)

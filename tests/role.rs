@@ -13,6 +13,21 @@ fn log_in(proxy: &Proxy, login: &str) -> Result<Raw, String> {
         .map_err(|error| format!("{} {}", error.code(), error.message()))
 }
 
+/// With an isolation `elsewhere` on the server `second`, as this role.
+fn with_another(site: &Site, role: &str) -> Options {
+    let more = format!(
+        "[servers.second]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"require\"\n\
+         user = {role:?}\npassword = {role:?}\n\
+         [isolation.elsewhere]\nkind = \"setting\"\nserver = \"second\"\n\
+         database = \"postgres\"\nsetting = \"app.tenant\"\n",
+        site.cluster.port(),
+    );
+    Options {
+        more,
+        ..Options::default()
+    }
+}
+
 #[test]
 fn tenants_are_not_served_over_a_role_that_row_level_security_does_not_bind() {
     let site = Site::start();
@@ -97,4 +112,50 @@ fn a_superuser_serves_no_tenant_of_any_kind() {
     }
     // One that is bound is served.
     assert_eq!(proxy.raw("globex").value("SELECT 1"), "1");
+}
+
+#[test]
+fn the_log_tells_of_the_isolations_alone_that_have_tenants_over_the_role() {
+    let site = Site::start();
+    site.sql(
+        "postgres",
+        "CREATE ROLE above SUPERUSER LOGIN PASSWORD 'above'",
+    );
+    let proxy = Proxy::start_before(&site, &with_another(&site, "above"));
+    let refused = "the tenants of the isolation are not served";
+    let line = proxy.wait_for_log(refused);
+    assert!(line.contains("isolation=elsewhere server=second"), "{line}");
+    // The same reading has judged all isolations.
+    proxy.wait_for_log("known server=second");
+    let lines = |log: &str| log.lines().filter(|line| line.contains(refused)).count();
+    assert_eq!(lines(&proxy.log()), 1, "{}", proxy.log());
+    // A tenant that is moved there counts; it cannot log in.
+    assert_eq!(proxy.raw("innovate").run_ok(WHOSE).column(), [INNOVATE]);
+    proxy.reload(|text| {
+        let tenant = format!("[[tenants]]\nid = {INNOVATE:?}\n");
+        let moved = "server = \"second\"\n";
+        text.replace(&tenant, &format!("{tenant}{moved}"))
+    });
+    let error = log_in(&proxy, "innovate").err().unwrap();
+    assert!(error.starts_with("28000 "), "{error}");
+}
+
+#[test]
+fn the_catalog_s_reader_tries_a_role_seldom_that_the_server_refuses() {
+    let site = Site::start();
+    site.sql(
+        "postgres",
+        "ALTER ROLE wellness_app NOLOGIN; \
+         CREATE ROLE limited LOGIN PASSWORD 'limited' CONNECTION LIMIT 0",
+    );
+    let _proxy = Proxy::start_before(&site, &with_another(&site, "limited"));
+    let tries = |what: &str| {
+        let log = std::fs::read_to_string(site.cluster.log_path()).unwrap();
+        log.matches(what).count()
+    };
+    wait_until("the server that is full has been tried often", || {
+        tries("too many connections for role \"limited\"") >= 5
+    });
+    let refused = tries("role \"wellness_app\" is not permitted to log in");
+    assert!((1..=2).contains(&refused), "{refused}");
 }

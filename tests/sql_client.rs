@@ -4,6 +4,9 @@
 
 use pgtenant::ops::sql_client::{SqlClientError, Url};
 use pgtenant::throwaway::{Authority, Cluster, ClusterOptions, TlsOptions};
+use std::path::Path;
+use std::process::Command;
+use testkit::{stderr, stdout};
 use tokio::runtime::Builder;
 
 fn run<T>(work: impl Future<Output = T>) -> T {
@@ -92,4 +95,80 @@ fn a_failed_login_names_database_and_role_and_no_password() {
     );
     assert!(text.contains("28P01"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
+}
+
+/// What `check` says with this configuration.
+fn checked(folder: &Path, text: &str) -> String {
+    let config = folder.join("pgtenant.toml");
+    std::fs::write(&config, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
+        .args(["check", "--config"])
+        .arg(config)
+        .output()
+        .unwrap();
+    let said = stdout(&output) + &stderr(&output);
+    assert!(!said.contains("hunter2"), "{said}");
+    said
+}
+
+#[test]
+fn what_cannot_be_reached_is_told_with_the_key_that_decides_it() {
+    let authority = Authority::new("test CA").unwrap();
+    let cluster = with_tls(&authority);
+    let folder = tempfile::tempdir().unwrap();
+    let stranger = Authority::new("other CA").unwrap();
+    std::fs::write(folder.path().join("other.crt"), stranger.certificate_pem()).unwrap();
+    std::fs::write(folder.path().join("role.key"), "0".repeat(32)).unwrap();
+    let own = cluster.directory().join("ca.crt");
+    let text = |ca: &Path, host: &str, more: &str| {
+        format!(
+            "[tls]\nmode = \"off\"\n[servers.main]\nhost = \"{host}\"\nport = {}\nca = {ca:?}\n\
+             user = \"app\"\npassword = \"hunter2\"\n{more}",
+            cluster.port(),
+        )
+    };
+    let tenant = "[isolation.i]\nkind = \"schema\"\nserver = \"main\"\ndatabase = \"postgres\"\n\
+                  search_path = [\"{schema}\"]\n[[tenants]]\nid = \"a\"\nschema = \"a\"\n";
+    let own_role = tenant.replacen(
+        "search_path",
+        "role = \"{schema}_app\"\nrole_key_file = \"role.key\"\nsearch_path",
+        1,
+    );
+    let directory = "[directory.sql]\nserver = \"main\"\ndatabase = \"postgres\"\n\
+                     user = \"reader\"\npassword = \"hunter2\"\ntenants = \"SELECT 1\"\n";
+    let directory = tenant.replacen("[[tenants]]\nid = \"a\"\nschema = \"a\"\n", directory, 1);
+    let other = Path::new("other.crt");
+    for (configuration, hint) in [
+        (
+            text(other, "localhost", tenant),
+            "servers.main.ca must have",
+        ),
+        (
+            text(other, "localhost", &directory),
+            "servers.main.ca must have",
+        ),
+        (
+            text(&own, "127.0.0.1", tenant),
+            "servers.main.host must be a name in",
+        ),
+        (
+            text(&own, "127.0.0.1", &directory),
+            "servers.main.host must be a name in",
+        ),
+        (
+            text(&own, "localhost", tenant),
+            "servers.main.user must be a role",
+        ),
+        (
+            text(&own, "localhost", &own_role),
+            "`pgtenant provision` makes the tenant's role",
+        ),
+        (
+            text(&own, "localhost", &directory),
+            "directory.sql.user must be a role",
+        ),
+    ] {
+        let said = checked(folder.path(), &configuration);
+        assert!(said.contains(hint), "{hint}: {said}");
+    }
 }

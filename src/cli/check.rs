@@ -3,12 +3,11 @@
 mod explain;
 mod report;
 
-use super::{Failure, directory, print, runtime};
+use super::{Failure, directory, print, runtime, url};
 use clap::Args;
 use pgtenant::config::{self, Ignored, Settings};
 use pgtenant::ops::check::{self, Report, Severity};
-use pgtenant::ops::sql_client::Url;
-use std::io::Read as _;
+use pgtenant::ops::sql_client::Account;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,13 +31,13 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
 
-    /// Look as another user: postgres://user:password@host/
-    ///
-    /// User and password are taken from it, and used for every database of the
-    /// tenants; the host is not, and neither is how the connection is secured.
-    /// `-` reads it from standard input, so that nobody sees it in the list of
-    /// processes. The password may also be in PGPASSWORD.
-    #[arg(long, value_name = "URL", conflicts_with = "offline")]
+    /// Look as another user, at the server of this URL
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with = "offline",
+        long_help = url::help("Look as another user, at the server of this URL (at others as the proxy)")
+    )]
     url: Option<String>,
 
     /// Check the configuration alone, without connecting to a database
@@ -77,12 +76,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let mut settings = config::load(config).map_err(Failure::configuration)?;
     let ignored = ignored(&arguments.ignore, &settings)?;
-    let credential = arguments.url.as_deref().map(credential).transpose()?;
+    let account = arguments.url.as_deref();
+    let account = account.map(|text| url::account("--url", text, &settings));
+    let account = account.transpose()?;
     let mut report = if arguments.offline {
         check::configuration(&settings)
     } else {
         directory::complete(&mut settings)?;
-        look(&settings, credential.as_ref())?
+        look(&settings, account.as_ref())?
     };
     report.ignore(&ignored);
     report.keep(arguments.severity);
@@ -130,21 +131,8 @@ fn ignored(arguments: &[String], settings: &Settings) -> Result<Vec<Ignored>, Fa
     Ok(all.into_iter().map(|(_, one)| one).collect())
 }
 
-fn credential(argument: &str) -> Result<Url, Failure> {
-    let mut text = argument.to_owned();
-    if argument == "-" {
-        text.clear();
-        std::io::stdin()
-            .take(1 << 16)
-            .read_to_string(&mut text)
-            .map_err(|error| Failure::run(format!("cannot read standard input: {error}")))?;
-    }
-    Url::parse(text.trim())
-        .map_err(|error| Failure::configuration(format!("pgtenant: --url: {error}")))
-}
-
-fn look(settings: &Settings, credential: Option<&Url>) -> Result<Report, Failure> {
-    Ok(runtime()?.block_on(check::everything(settings, credential)))
+fn look(settings: &Settings, account: Option<&Account>) -> Result<Report, Failure> {
+    Ok(runtime()?.block_on(check::everything(settings, account)))
 }
 
 fn exit_code(report: &Report) -> ExitCode {

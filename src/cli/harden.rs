@@ -1,10 +1,10 @@
 //! `pgtenant harden`
 
-use super::{Failure, print, runtime};
+use super::{Failure, print, runtime, url};
 use pgtenant::config::{self, IsolationKind, Settings};
-use pgtenant::ops::sql_client::{Database, SqlClientError, Url};
+use pgtenant::ops::sql_client::{Database, SqlClientError};
 use pgtenant::ops::{Hardening, Undoing, Unseal};
-use pgtenant::tenant::{IsolationName, Seal, SealKey};
+use pgtenant::tenant::{IsolationName, Seal, SealKey, ServerName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,9 +54,12 @@ struct Output {
     /// Print a script for psql
     #[arg(long)]
     print: bool,
-    /// Run it in the isolation's database, as the user of this URL:
-    /// postgres://user@host/database; the password may come from PGPASSWORD
-    #[arg(long, value_name = "URL")]
+    /// Run it in the isolation's database, as the user of this URL
+    #[arg(
+        long,
+        value_name = "URL",
+        long_help = url::help("Run it in the isolation's database, as the user of this URL")
+    )]
     apply: Option<String>,
 }
 
@@ -98,12 +101,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = config::load(&arguments.config).map_err(Failure::configuration)?;
     let target = Target::find(&settings, arguments)?;
     if let Some(from) = arguments.unseals() {
-        let setting = target.setting;
+        let setting = target.setting.clone();
         let undoing = Undoing { setting, from };
         let Some(url) = &arguments.output.apply else {
             return print(undoing.script());
         };
-        return apply(url, &target.database, async |database| {
+        return apply(url, &settings, &target, async |database| {
             undoing.apply(database).await
         });
     }
@@ -111,7 +114,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Some(url) = &arguments.output.apply else {
         return print(hardening.script());
     };
-    apply(url, &target.database, async |database| {
+    apply(url, &settings, &target, async |database| {
         hardening.apply(database).await
     })
 }
@@ -119,6 +122,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// The isolation that is to be sealed.
 struct Target {
     name: IsolationName,
+    server: ServerName,
     database: Arc<str>,
     setting: Arc<str>,
     seal: Seal,
@@ -141,6 +145,7 @@ impl Target {
             };
             Some(Self {
                 name: name.clone(),
+                server: isolation.server.clone(),
                 database: database.clone(),
                 setting: setting.clone(),
                 seal: seal.clone(),
@@ -218,14 +223,17 @@ fn read_key(path: &Path) -> Result<SealKey, Failure> {
 
 fn apply(
     url: &str,
-    database: &str,
+    settings: &Settings,
+    target: &Target,
     work: impl AsyncFnOnce(&mut Database) -> Result<Vec<String>, SqlClientError>,
 ) -> Result<(), Failure> {
-    let wrong = |error| Failure::configuration(format!("pgtenant: --apply: {error}"));
-    let url = Url::parse(url).map_err(wrong)?;
+    let account = url::account("--apply", url, settings)?;
+    let what = format_args!("isolation \"{}\"", target.name);
+    let url = account.at(&target.server, what, settings);
+    let url = url.map_err(|error| url::wrong("--apply", error))?;
     let runtime = runtime()?;
     let lines = runtime.block_on(async {
-        let mut database = url.connect_to(database).await?;
+        let mut database = url.connect_to(&target.database).await?;
         work(&mut database).await
     });
     for line in lines.map_err(Failure::run)? {

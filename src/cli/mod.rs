@@ -12,6 +12,7 @@ mod rules;
 mod run;
 mod secrecy;
 mod serve;
+mod url;
 mod verifier;
 
 use clap::{Parser, Subcommand};
@@ -93,7 +94,9 @@ enum Command {
     /// configuration, `harden`. To switch it off: `harden --unseal-all`,
     /// `seal = "off"`, `harden --undo`. To change the key: `harden --rotate
     /// NEW_KEY_FILE`, the new `seal_key_file` in the configuration, `harden`, which
-    /// forgets the old key.
+    /// forgets the old key. To change from one kind to the other: `harden
+    /// --unseal-all`, `harden --seal KIND --without-policies`, `seal = KIND` in the
+    /// configuration, `harden`.
     Harden(harden::Arguments),
     /// Make what tenants need in PostgreSQL: schema or database, role, tables
     ///

@@ -1,12 +1,12 @@
 //! `pgtenant provision`
 
-use super::{Failure, directory, print, removal, runtime};
+use super::{Failure, directory, print, removal, runtime, url};
 use pgtenant::config::{self, IsolationKind, Settings};
 use pgtenant::ops::provision::{
     Copies, Joining, Mode, ProvisionError, Removal, Report, Site, Template, install_trigger,
     provision,
 };
-use pgtenant::ops::sql_client::Url;
+use pgtenant::ops::sql_client::{Account, Url};
 use pgtenant::tenant::{IsolationName, SharedTenant, Tenant, TenantId};
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -16,9 +16,12 @@ pub(super) struct Arguments {
     /// The configuration file (TOML)
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The server, and the role that is to own what is made:
-    /// postgres://user@host/database; the password may be in PGPASSWORD
-    #[arg(long, value_name = "URL")]
+    /// Work as the user of this URL, who is to own what is made
+    #[arg(
+        long,
+        value_name = "URL",
+        long_help = url::help("Work as the user of this URL, who is to own what is made")
+    )]
     url: String,
     /// What tenants are made from: schema:NAME or database:NAME to copy (without
     /// rows in a schema), dir:PATH for SQL files; may be given once of each
@@ -58,16 +61,17 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut settings = config::load(&arguments.config).map_err(Failure::configuration)?;
     directory::complete(&mut settings)?;
-    let url = Url::parse(&arguments.url).map_err(Failure::configuration)?;
+    let account = url::account("--url", &arguments.url, &settings)?;
     let template = Template::parse(&arguments.template).map_err(Failure::configuration)?;
+    let tenants = arguments.choose(&settings)?;
+    let joining = arguments.joining(&settings)?;
+    let url = url_for(&account, &tenants, joining.as_ref(), &settings)?;
     let site = Site {
         settings: &settings,
-        url: &url,
+        url,
         template: &template,
         copies: &Copies::default(),
     };
-    let tenants = arguments.choose(&settings)?;
-    let joining = arguments.joining(&settings)?;
     let mode = if arguments.print {
         Mode::Print
     } else {
@@ -76,7 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.remove {
         let removal = Removal {
             settings: &settings,
-            url: &url,
+            url,
         };
         return removal::run(removal, &tenants, mode, arguments.yes);
     }
@@ -131,7 +135,6 @@ impl Arguments {
             }
             chosen
         };
-        one_server(&chosen)?;
         Ok(chosen)
     }
 
@@ -183,18 +186,26 @@ fn find(settings: &Settings, text: &str) -> Result<SharedTenant, Failure> {
     }
 }
 
-/// There is one URL, so there must be one server.
-fn one_server(tenants: &[SharedTenant]) -> Result<(), Failure> {
-    let server = |tenant: &SharedTenant| tenant.placement.endpoint.server.clone();
-    let mut servers: Vec<_> = tenants.iter().map(server).collect();
-    servers.dedup();
-    match &servers[..] {
-        [] | [_] => Ok(()),
-        [one, other, ..] => Err(Failure::configuration(format!(
-            "the tenants are on several servers (\"{one}\", \"{other}\"), and --url is one: choose \
-             with --isolation"
-        ))),
+/// The URL, which must be for the server of all that is to be made.
+fn url_for<'a>(
+    account: &'a Account,
+    tenants: &[SharedTenant],
+    joining: Option<&Joining>,
+    settings: &Settings,
+) -> Result<&'a Url, Failure> {
+    let wrong = |error| url::wrong("--url", error);
+    for tenant in tenants {
+        let what = one_line(format_args!("tenant {}", line(tenant)));
+        let server = &tenant.placement.endpoint.server;
+        account.at(server, what, settings).map_err(wrong)?;
     }
+    let joined = joining.and_then(|one| settings.isolations.get(&one.isolation));
+    if let (Some(joining), Some(isolation)) = (joining, joined) {
+        let what = format_args!("isolation \"{}\"", joining.isolation);
+        let server = &isolation.server;
+        account.at(server, what, settings).map_err(wrong)?;
+    }
+    Ok(account.url())
 }
 
 /// Prints what came of it, and says whether that is good.

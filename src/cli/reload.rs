@@ -2,7 +2,7 @@
 
 use pgtenant::config::{self, Problems, Settings};
 use pgtenant::directory::{Directory, Files, Follower, Watch};
-use pgtenant::gateway::{Control, Difference};
+use pgtenant::gateway::{Changes, Control, Difference};
 use pgtenant::ops::directory;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Sources {
                 Changed::Directory(directory) => {
                     // Apart: sessions and directory are many.
                     let control = control.clone();
-                    let work = move || control.replace_directory(directory);
+                    let work = move || tell_of_directory(&control.replace_directory(directory));
                     let _ = tokio::task::spawn_blocking(work).await;
                     self.directory.in_force();
                 }
@@ -118,6 +118,37 @@ fn tell(problems: &Problems) {
     }
 }
 
+fn tell_of_directory(changes: &Changes) {
+    let Changes {
+        tenants,
+        logins,
+        keys: _,
+    } = changes;
+    if tenants.is_empty() && logins.is_empty() {
+        return;
+    }
+    info!(
+        target: "pgtenant::directory",
+        changed_tenants = told(tenants),
+        changed_logins = told(logins),
+        "the tenant directory has changed",
+    );
+}
+
+fn told(difference: &Difference) -> Option<String> {
+    (!difference.is_empty()).then(|| difference.to_string())
+}
+
+/// The most keys that are told one by one.
+const MOST_KEYS: usize = 30;
+
+fn told_keys(changes: &Changes) -> Option<String> {
+    let keys = &changes.keys;
+    let more = if keys.len() > MOST_KEYS { ", …" } else { "" };
+    let shown: Vec<_> = keys.iter().take(MOST_KEYS).map(String::as_str).collect();
+    (!keys.is_empty()).then(|| shown.join(", ") + more)
+}
+
 /// Says whether the settings are in force.
 fn go_by(settings: Settings, control: &Control) -> bool {
     let directory = &settings.directory;
@@ -127,16 +158,13 @@ fn go_by(settings: Settings, control: &Control) -> bool {
             for key in waiting {
                 warn!(target: "pgtenant::reload", key, "the new value waits for a restart");
             }
-            let told =
-                |difference: &Difference| (!difference.is_empty()).then(|| difference.to_string());
-            let sections = (!changes.sections.is_empty()).then(|| changes.sections.join(", "));
             info!(
                 target: "pgtenant::reload",
                 tenants,
                 logins,
                 changed_tenants = told(&changes.tenants),
                 changed_logins = told(&changes.logins),
-                changed_sections = sections,
+                changed_keys = told_keys(&changes),
                 "reloaded",
             );
             true

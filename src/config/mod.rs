@@ -29,6 +29,7 @@ mod template;
 mod tenants;
 mod throttle;
 mod tls;
+mod values;
 
 pub use crate::problem::{Origin, Problem};
 pub use check::Ignored;
@@ -36,6 +37,7 @@ pub use isolation::read_key_file;
 pub use problems::Problems;
 pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{DirectoryDatabase, EndSessions, Sources};
+pub use values::Values;
 
 use crate::directory::{
     Awaited, CertificateMap, Declared, Directory, DirectoryBuilder, Files, Incumbents,
@@ -81,8 +83,13 @@ pub fn load_with(
     let reader = reader::Reader::new(path, environment, overlaid, files);
     let settings = read(&reader, &table);
     let files = reader.files().clone();
+    let values = Values::new(&table, &reader.contents());
     match settings {
-        Some(settings) if reader.is_content() => Ok(Settings { files, ..settings }),
+        Some(settings) if reader.is_content() => Ok(Settings {
+            files,
+            values,
+            ..settings
+        }),
         _ => Err(Problems::new(reader.into_problems(), files)),
     }
 }
@@ -162,6 +169,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         log,
         ignored,
         files: Files::default(),
+        values: Values::default(),
     })
 }
 
@@ -223,6 +231,8 @@ pub struct Settings {
     pub ignored: Vec<Ignored>,
     /// The files that all of this was read from.
     pub files: Files,
+    /// What each key says, for telling what a reload has changed.
+    pub values: Values,
 }
 
 /// `[listen]`: where clients arrive and how many may.

@@ -4,10 +4,11 @@
 //! wrong, so that one pass finds everything.
 
 use super::source::{Data, Environment, Table, Value};
+use super::values;
 use crate::directory::Files;
 use crate::problem::{Origin, Place, Problem, nearest, shown, suggestion};
-use std::cell::{RefCell, RefMut};
-use std::collections::BTreeSet;
+use std::cell::{Ref, RefCell, RefMut};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io::Read as _;
 use std::ops::RangeInclusive;
@@ -26,6 +27,8 @@ pub(super) struct Reader {
     environment: Environment,
     problems: RefCell<Vec<Problem>>,
     files: RefCell<Files>,
+    /// Digests of what was read of files, by the path of the key that names them.
+    contents: RefCell<BTreeMap<String, Vec<[u8; 32]>>>,
 }
 
 impl Reader {
@@ -41,6 +44,7 @@ impl Reader {
             environment,
             problems: RefCell::new(problems),
             files: RefCell::new(files),
+            contents: RefCell::default(),
         }
     }
 
@@ -63,6 +67,11 @@ impl Reader {
     /// The files that were read so far, or were to be.
     pub(super) fn files(&self) -> RefMut<'_, Files> {
         self.files.borrow_mut()
+    }
+
+    /// Digests of what was read of files, by the path of the key that names them.
+    pub(super) fn contents(&self) -> Ref<'_, BTreeMap<String, Vec<[u8; 32]>>> {
+        self.contents.borrow()
     }
 
     /// Notes a problem that has its own place.
@@ -240,17 +249,22 @@ impl<'a> Section<'a> {
     }
 
     fn path_of(&self, key: &str) -> String {
-        let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let key = if !key.is_empty() && key.chars().all(bare) {
-            key.to_owned()
-        } else {
-            shown(key)
-        };
-        if self.path.is_empty() {
-            key
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        path_of(&self.path, key)
+    }
+}
+
+/// The path of a key in the section of this path.
+pub(super) fn path_of(section: &str, key: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let key = if !key.is_empty() && key.chars().all(bare) {
+        key.to_owned()
+    } else {
+        shown(key)
+    };
+    if section.is_empty() {
+        key
+    } else {
+        format!("{section}.{key}")
     }
 }
 
@@ -491,6 +505,9 @@ impl<'a> Entry<'a> {
             self.refuse(format!("{} is larger than {most} MiB", path.display()));
             return None;
         }
+        let digest = values::of_file(&bytes);
+        let mut contents = self.reader.contents.borrow_mut();
+        contents.entry(self.path.clone()).or_default().push(digest);
         Some((path, bytes))
     }
 

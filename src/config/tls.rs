@@ -83,7 +83,10 @@ fn certificates(section: &mut Section<'_>) -> Option<ClientCertificates> {
             return None;
         }
         Err(e) => {
-            certificate.refuse(format!("cannot be used together with tls.key: {e}"));
+            certificate.refuse(format!(
+                "cannot be used together with tls.key: {e}; the key must be of RSA (not \
+                 RSASSA-PSS), ECDSA or Ed25519"
+            ));
             return None;
         }
     };

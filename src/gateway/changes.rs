@@ -1,10 +1,6 @@
 //! What a reload has changed, for the log: names, and nothing secret.
 
-use crate::config::{self, Isolation, Server, Settings, Throttling};
 use crate::directory::Directory;
-use crate::guard;
-use crate::tenant::{IsolationName, ServerName};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,8 +11,8 @@ pub struct Changes {
     pub tenants: Difference,
     /// The logins.
     pub logins: Difference,
-    /// The sections that are not the same any more, of those that can be told.
-    pub sections: Vec<String>,
+    /// The keys that say something else now, or the sections that came or went.
+    pub keys: Vec<String>,
 }
 
 /// What differs between two lists of names.
@@ -100,62 +96,5 @@ impl Changes {
             difference.changed.sort();
         }
         changes
-    }
-}
-
-/// The sections that are compared.
-#[derive(Debug)]
-pub(super) struct Sections {
-    servers: BTreeMap<ServerName, Server>,
-    isolations: BTreeMap<IsolationName, Isolation>,
-    pool: config::Pool,
-    guard: guard::Options,
-    throttle: Throttling,
-}
-
-impl Sections {
-    pub(super) fn of(settings: &Settings) -> Self {
-        Self {
-            servers: settings.servers.clone(),
-            isolations: settings.isolations.clone(),
-            pool: settings.pool.clone(),
-            guard: settings.guard,
-            throttle: settings.throttle,
-        }
-    }
-
-    /// The names of those that `now` has otherwise.
-    pub(super) fn differing(&self, now: &Self) -> Vec<String> {
-        let mut differing = Vec::new();
-        keys(&mut differing, "servers", &self.servers, &now.servers);
-        keys(
-            &mut differing,
-            "isolation",
-            &self.isolations,
-            &now.isolations,
-        );
-        let others = [
-            ("pool", self.pool != now.pool),
-            ("guard", self.guard != now.guard),
-            ("throttle", self.throttle != now.throttle),
-        ];
-        let others = others.into_iter().filter(|(_, differs)| *differs);
-        differing.extend(others.map(|(name, _)| name.to_owned()));
-        differing
-    }
-}
-
-fn keys<K: Ord + fmt::Display, V: PartialEq>(
-    differing: &mut Vec<String>,
-    section: &str,
-    before: &BTreeMap<K, V>,
-    now: &BTreeMap<K, V>,
-) {
-    let names = before.keys().chain(now.keys());
-    for name in names.filter(|name| before.get(name) != now.get(name)) {
-        let name = format!("{section}.{name}");
-        if !differing.contains(&name) {
-            differing.push(name);
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! Changing the running proxy.
 
 use super::Shared;
-use super::changes::{Changes, Sections};
+use super::changes::Changes;
 use super::expiry;
 use super::live::{Live, pool_settings};
-use crate::config::{Log, Settings};
+use crate::config::{Listen, Log, PoolMode, Settings, Values};
 use crate::directory::Directory;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,14 +16,14 @@ pub struct Control {
     /// What the process was started with and cannot change.
     started: Arc<Started>,
     /// One change at a time; with what the last one has led to.
-    turn: Arc<Mutex<Sections>>,
+    turn: Arc<Mutex<Values>>,
 }
 
 /// What needs a restart to change.
 #[derive(Debug)]
 struct Started {
-    listen: crate::config::Listen,
-    mode: crate::config::PoolMode,
+    listen: Listen,
+    mode: PoolMode,
     log: Log,
 }
 
@@ -36,7 +36,7 @@ impl Control {
                 mode: settings.pool.mode,
                 log: settings.log.clone(),
             }),
-            turn: Arc::new(Mutex::new(Sections::of(settings))),
+            turn: Arc::new(Mutex::new(settings.values.clone())),
         }
     }
 
@@ -54,12 +54,13 @@ impl Control {
         let before = self.shared.live.load_full();
         let mut live = Live::new(&mut settings, Some(&before), &self.shared.catalogs)?;
         Arc::make_mut(&mut live.directory).keep_unchanged(&before.directory);
-        let sections = Sections::of(&settings);
+        let mut keys = turn.differing(&settings.values);
+        keys.retain(|key| !waits(key));
         let changes = Changes {
-            sections: turn.differing(&sections),
+            keys,
             ..Changes::of_directory(&before.directory, &live.directory)
         };
-        *turn = sections;
+        *turn = std::mem::take(&mut settings.values);
         self.shared.places.set_most(live.listen.max_clients);
         self.shared.throttle.configure(settings.throttle);
         let catalogs = &self.shared.catalogs;
@@ -80,13 +81,15 @@ impl Control {
         self.shared.pools.renew();
     }
 
-    /// Goes by another directory from now on.
-    pub fn replace_directory(&self, mut directory: Directory) {
+    /// Goes by another directory from now on. Returns what has changed.
+    pub fn replace_directory(&self, mut directory: Directory) -> Changes {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut live = Live::clone(&self.shared.live.load());
         directory.keep_unchanged(&live.directory);
+        let changes = Changes::of_directory(&live.directory, &directory);
         live.directory = Arc::new(directory);
         self.go_by(live);
+        changes
     }
 
     /// Ends the sessions of tenants that cannot be served any more, as soon as that is
@@ -116,22 +119,43 @@ impl Control {
     }
 }
 
+/// The keys that need a restart to change, or whose whole section does.
+const WAITING: [&str; 5] = [
+    "listen.address",
+    "listen.workers",
+    "listen.drain_timeout",
+    "pool.mode",
+    "log",
+];
+
+/// Whether the key needs a restart to change.
+fn waits(key: &str) -> bool {
+    let section = key.split_once('.').map(|(section, _)| section);
+    WAITING.contains(&key) || section.is_some_and(|section| WAITING.contains(&section))
+}
+
 impl Started {
     /// The keys that differ and cannot be changed.
     fn differing(&self, settings: &Settings) -> Vec<&'static str> {
-        let (old, new) = (&self.listen, &settings.listen);
-        [
-            ("listen.address", old.addresses != new.addresses),
-            ("listen.workers", old.workers != new.workers),
-            (
-                "listen.drain_timeout",
-                old.drain_timeout != new.drain_timeout,
-            ),
-            ("pool.mode", self.mode != settings.pool.mode),
-            ("log", self.log != settings.log),
-        ]
-        .into_iter()
-        .filter_map(|(key, differs)| differs.then_some(key))
-        .collect()
+        // What is not named here is read from the settings in force.
+        let Listen {
+            addresses,
+            workers,
+            drain_timeout,
+            max_clients: _,
+            clients_per_tenant: _,
+            login_timeout: _,
+            max_statement: _,
+        } = &settings.listen;
+        let differs = [
+            self.listen.addresses != *addresses,
+            self.listen.workers != *workers,
+            self.listen.drain_timeout != *drain_timeout,
+            self.mode != settings.pool.mode,
+            self.log != settings.log,
+        ];
+        let keys = WAITING.into_iter().zip(differs);
+        keys.filter_map(|(key, differs)| differs.then_some(key))
+            .collect()
     }
 }

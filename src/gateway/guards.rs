@@ -65,7 +65,8 @@ impl Guards {
         let (endpoint, relations) = match judging.by_relations {
             true => {
                 let endpoint = &tenant.placement.endpoint;
-                (Some(endpoint.clone()), Some(self.catalogs.get(endpoint)?))
+                let relations = self.catalogs.get(endpoint, &tenant.isolation)?;
+                (Some(endpoint.clone()), Some(relations))
             }
             false => (None, None),
         };

@@ -258,6 +258,9 @@ fn set_config(inspection: &mut Inspection<'_>, call: &FuncCall, scope: Scope) {
         None => {}
     }
     inspection.set(&name, !lasts);
+    if let Operand::Constant(value) = &value {
+        inspection.set_date_style(&name, value, !lasts);
+    }
 }
 
 /// The text of a constant, also with a cast to text.

@@ -1,6 +1,7 @@
 //! One query string under inspection: what was found so far.
 
 use super::answer::Answer;
+use super::date_style::DateStyle;
 use super::parameters::{self, Parameter, SetConfig};
 use super::plain;
 use super::plain_relations::Names;
@@ -329,6 +330,13 @@ impl<'p> Inspection<'p> {
             self.effects.sets_local |= !name.ends_with("_timeout");
         } else {
             self.touch(name);
+        }
+    }
+
+    /// Records the value that a setting gets, if it is `DateStyle`.
+    pub(super) fn set_date_style(&mut self, name: &str, value: &str, local: bool) {
+        if name == DateStyle::NAME && !local {
+            self.changes.set_date_style(value);
         }
     }
 

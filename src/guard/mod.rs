@@ -22,6 +22,7 @@
 
 mod answer;
 mod cache;
+mod date_style;
 mod definitions;
 mod expression;
 mod fast_path;

@@ -1,5 +1,6 @@
 //! SET, RESET and DISCARD, and the modes of transactions.
 
+use super::date_style::DateStyle;
 use super::folding::folded;
 use super::inspection::{Inspection, Place, Scope, Visit};
 use super::prepared::SqlName;
@@ -29,10 +30,10 @@ pub(super) fn variable_set(
         kind => {
             let written = set.name().unwrap_or_default();
             let name = folded(written).to_ascii_lowercase();
-            let values;
+            let mut values = Vec::new();
             let change = match kind {
                 VariableSetKind::VAR_SET_VALUE => {
-                    values = set.args().iter().map(value).collect::<Vec<_>>();
+                    values = set.args().iter().map(value).collect();
                     Change::List(&values)
                 }
                 _ => Change::Default,
@@ -47,11 +48,12 @@ pub(super) fn variable_set(
             let returns = matches!(
                 kind,
                 VariableSetKind::VAR_SET_DEFAULT | VariableSetKind::VAR_RESET
-            );
+            ) || DateStyle::is_default(&name, &values);
             if scope == Scope::Now && returns {
                 inspection.return_to_default(&name, set.is_local, place);
             } else if scope == Scope::Now {
                 inspection.set(&name, set.is_local);
+                inspection.set_date_style(&name, &values.join(","), set.is_local);
             }
         }
     }

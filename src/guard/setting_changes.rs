@@ -2,6 +2,7 @@
 //! string can name tens of thousands: the last change of each counts, and what it
 //! comes to is found once, at the end.
 
+use super::date_style::DateStyle;
 use super::verdict::{Effects, Returned};
 use std::collections::HashSet;
 
@@ -10,6 +11,8 @@ pub(super) struct SettingChanges {
     steps: Vec<(Box<str>, Step)>,
     /// So many came before the last reset of all, if there is one.
     before_reset: Option<usize>,
+    /// What `DateStyle` was set to behind a return to its default, if there is one.
+    date_style: Option<DateStyle>,
 }
 
 #[derive(Debug)]
@@ -26,8 +29,18 @@ impl SettingChanges {
         self.steps.push((name.into(), Step { local, alone: None }));
     }
 
+    /// `DateStyle` gets this value for the session.
+    pub(super) fn set_date_style(&mut self, value: &str) {
+        if let Some(date_style) = &mut self.date_style {
+            date_style.take(value);
+        }
+    }
+
     /// `name` returns to its default, by a statement that stands `alone` or not.
     pub(super) fn returns(&mut self, name: &str, local: bool, alone: bool) {
+        if name == DateStyle::NAME && !local {
+            self.date_style = Some(DateStyle::default());
+        }
         let alone = Some(alone);
         self.steps.push((name.into(), Step { local, alone }));
     }
@@ -35,6 +48,7 @@ impl SettingChanges {
     /// All settings are reset.
     pub(super) fn reset(&mut self) {
         self.before_reset = Some(self.steps.len());
+        self.date_style = Some(DateStyle::default());
     }
 
     /// Adds what they come to.
@@ -42,6 +56,7 @@ impl SettingChanges {
         if self.steps.is_empty() {
             return;
         }
+        effects.date_style = self.date_style.and_then(DateStyle::part);
         let known = effects.local_customs.iter().cloned();
         let mut customs: HashSet<Box<str>> = known.collect();
         for (name, _) in self.steps.iter().filter(|(_, step)| step.local) {

@@ -144,6 +144,9 @@ pub struct Effects {
     pub resets: bool,
     /// Settings that it sets behind such a reset.
     pub set_again: Vec<Box<str>>,
+    /// The part of `DateStyle` that it sets behind a return to the default, where the
+    /// other part is left as it is by default.
+    pub date_style: Option<&'static str>,
     /// It drops every prepared statement (`DISCARD ALL`, `DEALLOCATE ALL`).
     pub drops_prepared: bool,
     /// It is the single statement `DEALLOCATE name`, of this name.

@@ -24,6 +24,7 @@ mod lease;
 mod pools;
 mod queue;
 mod reclaim;
+mod trial;
 mod waiting_count;
 mod welcome;
 
@@ -36,7 +37,7 @@ pub use welcome::{Key as WelcomeKey, Welcome};
 use crate::attach::{SessionSettings, base};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
-use crate::server::{ConnectError, Connection, Target, Unbound, connect};
+use crate::server::{ConnectError, Connection, Origin, Target, Unbound, connect};
 use crate::tenant::{Attachment, Endpoint, Identity, Placement, Vetting};
 use age::Age;
 use backoff::{Advice, Backoff, Failed};
@@ -46,6 +47,7 @@ use queue::{Claim, Evicted, Queue};
 use reclaim::Holders;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
+use trial::Trials;
 use waiting_count::WaitingCount;
 use welcome::{Reported, Welcomes};
 
@@ -62,6 +64,7 @@ pub struct Pool {
     queue: Mutex<Queue>,
     customs: KnownCustoms,
     backoff: Mutex<Backoff>,
+    trials: Mutex<Trials>,
     /// Clients that hold a connection between their messages.
     holders: Holders,
     welcomes: Mutex<Welcomes>,
@@ -125,6 +128,7 @@ impl Pool {
             queue: Mutex::new(queue),
             customs: KnownCustoms::default(),
             backoff: Mutex::default(),
+            trials: Mutex::default(),
             holders: Holders::new(workers),
             welcomes: Mutex::default(),
             before: Vec::new(),
@@ -191,6 +195,7 @@ impl Pool {
         };
         let deadline = Instant::now() + self.server.connect_timeout;
         loop {
+            let _turn = trial::turn(&self.trials, &flavor.user).await;
             let advice = lock(&self.backoff).advise(&flavor.user);
             match advice {
                 Advice::Try(pause) => tokio::time::sleep(pause).await,
@@ -198,7 +203,7 @@ impl Pool {
             }
             match connect(&target).await {
                 Ok(connection) => {
-                    lock(&self.backoff).succeeded(&flavor.user);
+                    self.logged_in(&flavor.user);
                     let parameters = connection.parameters();
                     let new = Reported::new(placement, parameters, SessionSettings::default());
                     lock(&self.welcomes).meet(&new);
@@ -206,7 +211,7 @@ impl Pool {
                 }
                 // Its login has succeeded, and the next may be of another isolation.
                 Err(error @ ConnectError::Unfit(_)) => {
-                    lock(&self.backoff).succeeded(&flavor.user);
+                    self.logged_in(&flavor.user);
                     let failed = Failed::once(error);
                     self.report(&flavor.user, &failed);
                     return Err(failed.error);
@@ -223,30 +228,9 @@ impl Pool {
         }
     }
 
-    /// What helps, where the configuration or `provision` does.
-    fn hint(&self, user: &str, error: &ConnectError) -> Option<String> {
-        let provision = |what: &str| Some(format!("`pgtenant provision` makes {what}"));
-        let server = &self.endpoint.server;
-        match error {
-            ConnectError::Refused(report) if report.sqlstate == "3D000" => {
-                provision("databases of tenants of kind \"database\"")
-            }
-            ConnectError::Refused(report)
-                if report.sqlstate.starts_with("28") && *user != *self.server.user =>
-            {
-                provision("the tenant's role, with the password that is derived for it")
-            }
-            ConnectError::Tls(reason) if reason.contains("UnknownIssuer") => Some(format!(
-                "servers.{server}.ca must have the authority of the server's certificate"
-            )),
-            ConnectError::Tls(reason) if reason.contains("NotValidForName") => Some(format!(
-                "servers.{server}.host must be a name in the server's certificate, or servers.{server}.tls = \"verify-ca\""
-            )),
-            ConnectError::Tls(_) => {
-                Some(format!("see servers.{server}.tls and servers.{server}.ca"))
-            }
-            _ => None,
-        }
+    fn logged_in(&self, role: &Arc<str>) {
+        lock(&self.trials).succeeded(role);
+        lock(&self.backoff).succeeded(role);
     }
 
     fn report(&self, user: &str, failed: &Failed) {
@@ -256,7 +240,7 @@ impl Pool {
             database = %self.endpoint.database,
             user,
             error = %failed.error,
-            hint = self.hint(user, &failed.error),
+            hint = failed.error.hint(&self.server, Origin::of(user, &self.server)),
             clients_told = failed.told,
             "cannot open a server connection"
         );

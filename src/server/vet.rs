@@ -35,7 +35,7 @@ impl Login {
         target: &Target<'_>,
         parameters: &mut Parameters,
     ) -> Result<Found, ConnectError> {
-        let settings = target.vetting.unsealed.as_deref();
+        let settings = target.vetting.unsealed().map(|name| &**name);
         let query = Found::query(settings);
         // No operator of anybody's own; for this string of statements alone.
         let sql = format!("SET LOCAL search_path = pg_catalog, pg_temp; {query}");

@@ -8,11 +8,11 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vetting {
     /// It may be anything (`allow_unprotected_role`).
-    pub allow: bool,
+    allow: bool,
     /// Row-level security must bind it.
-    pub policies: bool,
+    policies: bool,
     /// The setting, where it is not sealed: no policy may ask for a seal then.
-    pub unsealed: Option<Arc<str>>,
+    unsealed: Option<Arc<str>>,
 }
 
 /// What a server says of the role that is logged in.
@@ -43,20 +43,32 @@ pub enum Unfit {
 }
 
 impl Vetting {
+    /// That of tenants whose isolation allows an unprotected role, or not; with the
+    /// setting that row-level security goes by in kind `setting`, and its seal.
+    #[must_use]
+    pub fn new(allow: bool, setting: Option<(&Arc<str>, &Seal)>) -> Self {
+        let unsealed = setting.filter(|(_, seal)| **seal == Seal::Off);
+        Self {
+            allow,
+            policies: setting.is_some(),
+            unsealed: unsealed.map(|(name, _)| name.clone()),
+        }
+    }
+
     /// That of a tenant.
     #[must_use]
     pub fn of(placement: &Placement) -> Self {
-        let (policies, unsealed) = match &placement.attachment {
-            Attachment::Setting { name, seal, .. } => {
-                (true, (*seal == Seal::Off).then(|| name.clone()))
-            }
-            Attachment::Schema { .. } | Attachment::Database => (false, None),
+        let setting = match &placement.attachment {
+            Attachment::Setting { name, seal, .. } => Some((name, seal)),
+            Attachment::Schema { .. } | Attachment::Database => None,
         };
-        Self {
-            allow: placement.allow_unprotected_role,
-            policies,
-            unsealed,
-        }
+        Self::new(placement.allow_unprotected_role, setting)
+    }
+
+    /// The setting, where it is not sealed: no policy may ask for a seal then.
+    #[must_use]
+    pub fn unsealed(&self) -> Option<&Arc<str>> {
+        self.unsealed.as_ref()
     }
 
     /// Whether the server has to be asked: that a role is a superuser it says by

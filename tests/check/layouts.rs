@@ -34,6 +34,10 @@ fn a_tenants_role_that_reaches_another_tenants_schema_is_found() {
             "PGT602 schema shared",
         ]
     );
+    for finding in report.findings().iter().take(2) {
+        let fix = finding["fix"].as_str().unwrap();
+        assert!(fix.contains("pgtenant provision"), "{fix}");
+    }
     let fixed = lab.fix(&configuration, "schemalab", None);
     assert_eq!(
         fixed.list(),

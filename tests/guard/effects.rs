@@ -362,3 +362,30 @@ fn thousands_of_settings_come_to_their_last_changes() {
     let local = many(&|n| format!("SET LOCAL a.a{} = 1;", n % 2000));
     assert_eq!(effects(&local).local_customs.len(), 2000);
 }
+
+#[test]
+fn a_part_of_the_date_style_behind_a_return_to_its_default_is_told() {
+    for (sql, part) in [
+        ("RESET ALL; SET DateStyle = 'ISO'", Some("ISO")),
+        (
+            "SET DateStyle = 'SQL'; RESET DateStyle; SET DateStyle = 'ISO'",
+            Some("ISO"),
+        ),
+        (
+            "SET DateStyle TO DEFAULT; SET DateStyle = 'dmy'",
+            Some("DMY"),
+        ),
+        (
+            "RESET ALL; SET DateStyle = iso; SET DateStyle = european",
+            None,
+        ),
+        ("RESET DateStyle; SET LOCAL DateStyle = 'ISO'", None),
+        ("RESET ALL; SET DateStyle = 'ISO'; RESET DateStyle", None),
+        ("SET DateStyle = 'ISO'; RESET ALL", None),
+        ("SET DateStyle = 'ISO'", None),
+    ] {
+        let verdict = guard(SETTING).inspect(sql.as_bytes());
+        assert_eq!(verdict.refusal, None, "{sql}");
+        assert_eq!(verdict.effects.date_style, part, "{sql}");
+    }
+}

@@ -2,8 +2,8 @@
 //! each isolation can be served over it.
 
 use crate::config::{Isolation, IsolationKind};
-use crate::tenant::{Found, IsolationName, Seal, Unfit, Vetting};
-use std::collections::BTreeMap;
+use crate::tenant::{Found, IsolationName, Unfit, Vetting};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What each isolation asks of the role.
@@ -20,6 +20,19 @@ struct State {
     /// those that came after.
     change: u64,
     unfit: BTreeMap<IsolationName, Unfit>,
+    /// The isolations that have tenants here. All are judged, since a tenant can be
+    /// moved here at any time, but the log tells of these alone.
+    present: BTreeSet<IsolationName>,
+    /// What the log says last.
+    told: BTreeMap<IsolationName, Unfit>,
+}
+
+/// What a reading changes.
+pub(super) struct Judged {
+    /// Whether it changes anything.
+    pub(super) changed: bool,
+    /// What the log is to tell: why an isolation is not served, or that it is again.
+    pub(super) news: Vec<(IsolationName, Option<Unfit>)>,
 }
 
 impl Fitness {
@@ -35,36 +48,50 @@ impl Fitness {
         state.demands.clone_from(demands);
         state.change += 1;
         state.unfit.clear();
+        state.told.retain(|name, _| demands.contains_key(name));
+    }
+
+    /// Notes that the isolation has tenants here.
+    pub(super) fn note(&self, isolation: &IsolationName) {
+        let mut state = self.lock();
+        if !state.present.contains(isolation) {
+            state.present.insert(isolation.clone());
+        }
     }
 
     /// Before a reading: what to ask for, and what to [judge](Self::judge) it with.
     pub(super) fn mark(&self) -> (String, u64) {
         let state = self.lock();
         let unsealed = state.demands.values();
-        let unsealed = unsealed.filter_map(|vetting| vetting.unsealed.as_deref());
+        let unsealed = unsealed.filter_map(|vetting| vetting.unsealed().map(|name| &**name));
         (Found::query(unsealed), state.change)
     }
 
-    /// Takes a reading. Returns the isolations that it changes, where it does.
-    pub(super) fn judge(&self, change: u64, found: &Found) -> Vec<(IsolationName, Option<Unfit>)> {
+    /// Takes a reading.
+    pub(super) fn judge(&self, change: u64, found: &Found) -> Judged {
         let mut state = self.lock();
+        let mut judged = Judged {
+            changed: false,
+            news: Vec::new(),
+        };
         if state.change != change {
-            return Vec::new();
+            return judged;
         }
-        let mut changed = Vec::new();
-        let State { demands, unfit, .. } = &mut *state;
+        let State {
+            demands,
+            unfit,
+            present,
+            told,
+            ..
+        } = &mut *state;
         for (name, vetting) in demands {
-            let judged = vetting.judge(found);
-            if unfit.get(name) == judged.as_ref() {
-                continue;
+            let verdict = vetting.judge(found);
+            judged.changed |= set(unfit, name, verdict.as_ref());
+            if present.contains(name) && set(told, name, verdict.as_ref()) {
+                judged.news.push((name.clone(), verdict));
             }
-            match &judged {
-                Some(reason) => unfit.insert(name.clone(), reason.clone()),
-                None => unfit.remove(name),
-            };
-            changed.push((name.clone(), judged));
         }
-        changed
+        judged
     }
 
     /// Why the isolation cannot be served; `None` if it can, or is not known.
@@ -77,23 +104,36 @@ impl Fitness {
     }
 }
 
+/// Whether this is a change.
+fn set(
+    known: &mut BTreeMap<IsolationName, Unfit>,
+    name: &IsolationName,
+    verdict: Option<&Unfit>,
+) -> bool {
+    let changes = known.get(name) != verdict;
+    match verdict {
+        Some(unfit) if changes => {
+            known.insert(name.clone(), unfit.clone());
+        }
+        Some(_) => {}
+        None => {
+            known.remove(name);
+        }
+    }
+    changes
+}
+
 /// What the isolations ask of the role that their tenants share.
 pub(super) fn demands(isolations: &BTreeMap<IsolationName, Isolation>) -> Demands {
     let demands = isolations.iter().filter_map(|(name, isolation)| {
-        let (policies, unsealed) = match &isolation.kind {
-            IsolationKind::Setting { setting, seal, .. } => {
-                (true, (*seal == Seal::Off).then(|| setting.clone()))
-            }
+        let setting = match &isolation.kind {
+            IsolationKind::Setting { setting, seal, .. } => Some((setting, seal)),
             IsolationKind::Schema {
                 per_tenant_role: false,
-            } => (false, None),
+            } => None,
             IsolationKind::Schema { .. } | IsolationKind::Database => return None,
         };
-        let vetting = Vetting {
-            allow: isolation.allow_unprotected_role,
-            policies,
-            unsealed,
-        };
+        let vetting = Vetting::new(isolation.allow_unprotected_role, setting);
         Some((name.clone(), vetting))
     });
     demands.collect()

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{SimpleQueryMessage, Statement};
 
 /// The time between the beginnings of two readings: so many times what the last
@@ -25,9 +26,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 const TIMES_IF_WANTED: u32 = 10;
 
-/// The time between two tries to reach the database: the first, and the most.
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LONGEST_RETRY: Duration = Duration::from_secs(5);
+/// The time between two tries to reach the database, which doubles: the first, and
+/// the most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// The same where the server refuses the login: it logs each try, and another one is
+/// of no use before somebody changes something.
+const REFUSED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 
 /// Most time for one reading.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -69,6 +73,23 @@ enum LoadError {
     Timeout,
 }
 
+impl LoadError {
+    /// The first and the longest time until the next try.
+    fn retry(&self) -> (Duration, Duration) {
+        match self {
+            Self::Database(SqlClientError::Login { source, .. }) if refuses(source) => REFUSED,
+            _ => RETRY,
+        }
+    }
+}
+
+/// Whether the server said so: who it is that asks, or what for. It may also be
+/// starting, or full.
+fn refuses(error: &tokio_postgres::Error) -> bool {
+    let code = error.code().map(SqlState::code);
+    code.is_some_and(|code| code.starts_with("28") || code.starts_with("3D") || code == "42501")
+}
+
 impl From<tokio_postgres::Error> for LoadError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Database(error.into())
@@ -91,7 +112,7 @@ pub(super) async fn follow(server: Server, database: Arc<str>, news: News) {
         relations: news.relations.clone(),
         news,
         told: Told::Nothing,
-        retry: FIRST_RETRY,
+        retry: Duration::ZERO,
     };
     loop {
         let error = match reader.connect_and_stay().await {
@@ -101,9 +122,9 @@ pub(super) async fn follow(server: Server, database: Arc<str>, news: News) {
         // It may be another server that answers next.
         reader.relations.forget();
         reader.tell_failure(&error);
-        let retry = reader.retry;
-        reader.retry = LONGEST_RETRY.min(retry * 2);
-        sleep(retry).await;
+        let (first, longest) = error.retry();
+        reader.retry = (reader.retry * 2).clamp(first, longest);
+        sleep(reader.retry).await;
     }
 }
 
@@ -113,6 +134,7 @@ struct Reader {
     relations: Arc<PlainRelations>,
     news: News,
     told: Told,
+    /// The pause before the last try; none where it succeeded.
     retry: Duration,
 }
 
@@ -137,7 +159,7 @@ impl Reader {
             // Before anything is read.
             let mark = self.relations.mark();
             let names = in_time(read(&mut database, &statement)).await?;
-            self.retry = FIRST_RETRY;
+            self.retry = Duration::ZERO;
             let (known, too_many) = (names.as_ref().map(HashSet::len), names.is_none());
             if self.relations.publish(mark, names.unwrap_or_default()) {
                 self.tell(known, too_many);
@@ -153,8 +175,8 @@ impl Reader {
         let Some(found) = found else {
             return Ok(());
         };
-        let changed = self.news.fitness.judge(change, &found);
-        for (isolation, unfit) in &changed {
+        let judged = self.news.fitness.judge(change, &found);
+        for (isolation, unfit) in &judged.news {
             let (server, database) = (&self.server.name, &self.database);
             match unfit {
                 Some(unfit) => tracing::error!(
@@ -176,7 +198,7 @@ impl Reader {
                 ),
             }
         }
-        if !changed.is_empty() {
+        if judged.changed {
             self.news.changed.notify_one();
         }
         Ok(())

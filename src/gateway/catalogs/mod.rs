@@ -62,19 +62,26 @@ impl Catalogs {
         Arc::new(catalogs)
     }
 
-    /// The plain tables of a database, which is read from now on if it was not.
-    /// `None` if no server has its name.
-    pub(super) fn get(&self, endpoint: &Endpoint) -> Option<Arc<PlainRelations>> {
+    /// The plain tables of a database with tenants of the isolation, which is read from
+    /// now on if it was not. `None` if no server has its name.
+    pub(super) fn get(
+        &self,
+        endpoint: &Endpoint,
+        isolation: &IsolationName,
+    ) -> Option<Arc<PlainRelations>> {
         let mut state = self.lock();
         if let Some(known) = state.databases.get(endpoint) {
+            known.fitness.note(isolation);
             return Some(known.relations.clone());
         }
         let server = state.servers.get(&endpoint.server)?.clone();
         let relations = Arc::new(PlainRelations::default());
+        let fitness = Arc::new(Fitness::new(&state.demands));
+        fitness.note(isolation);
         let catalog = Catalog {
             server,
             relations: relations.clone(),
-            fitness: Arc::new(Fitness::new(&state.demands)),
+            fitness,
             reader: None,
         };
         state.databases.insert(endpoint.clone(), catalog);
@@ -124,8 +131,10 @@ impl Catalogs {
     }
 
     fn add(&self, isolations: &BTreeMap<IsolationName, Isolation>) {
-        for endpoint in isolations.values().filter_map(endpoint) {
-            let _ = self.get(&endpoint);
+        for (name, isolation) in isolations {
+            if let Some(endpoint) = endpoint(isolation) {
+                let _ = self.get(&endpoint, name);
+            }
         }
     }
 

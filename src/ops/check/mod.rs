@@ -19,7 +19,7 @@ pub use catalogue::{CHECKS, Check, find};
 pub use finding::{Checked, Finding, Place, Report, Severity};
 
 use crate::config::Settings;
-use crate::ops::sql_client::{Database, SqlClientError, Url};
+use crate::ops::sql_client::{Account, Database, SqlClientError};
 use scope::Scope;
 
 /// Checks the configuration alone.
@@ -34,20 +34,12 @@ pub fn configuration(settings: &Settings) -> Report {
 }
 
 /// Checks the configuration and every database of the tenants. It logs in as
-/// the proxy does, or as the user of `credential`, of which nothing else is
-/// used. What cannot be looked at is in the report's failures.
-pub async fn everything(settings: &Settings, credential: Option<&Url>) -> Report {
+/// the proxy does, and as `account` at the server that this is for. What cannot be
+/// looked at is in the report's failures.
+pub async fn everything(settings: &Settings, account: Option<&Account>) -> Report {
     let mut report = configuration(settings);
     for ((server, database), scope) in scope::scopes(settings) {
-        let looked = look(
-            settings,
-            credential,
-            &server,
-            &database,
-            &scope,
-            &mut report,
-        )
-        .await;
+        let looked = look(settings, account, &server, &database, &scope, &mut report).await;
         if let Err(error) = looked {
             let place = Place::Database { server, database };
             report.failures.push((place, error.to_string()));
@@ -59,7 +51,7 @@ pub async fn everything(settings: &Settings, credential: Option<&Url>) -> Report
 
 async fn look(
     settings: &Settings,
-    credential: Option<&Url>,
+    account: Option<&Account>,
     server: &str,
     database: &str,
     scope: &Scope,
@@ -72,10 +64,9 @@ async fn look(
     let (Some((_, configured)), Some((user, password))) = (configured, &scope.login) else {
         return Ok(());
     };
-    let (user, password) = match credential {
-        Some(url) => (url.user(), url.password()),
-        None => (user.as_str(), password.as_ref()),
+    let connection = match account.filter(|account| account.is_for(server)) {
+        Some(account) => account.url().connect_to(database).await?,
+        None => Database::connect(configured, database, user, password.as_ref()).await?,
     };
-    let connection = Database::connect(configured, database, user, password).await?;
     database::check(&connection, server, scope, report).await
 }

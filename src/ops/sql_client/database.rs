@@ -3,7 +3,7 @@
 use super::SqlClientError;
 use super::stream::{AlreadySecured, Stream};
 use crate::config::{Secret, Server, ServerTls};
-use crate::server::{ConnectError, dial, secure};
+use crate::server::{ConnectError, Origin, dial, hint_of_refusal, secure};
 use std::future::poll_fn;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -38,13 +38,25 @@ impl Database {
         user: &str,
         password: Option<&Secret>,
     ) -> Result<Self, SqlClientError> {
+        let origin = Origin::of(user, server);
+        Self::connect_for(origin, server, database, user, password).await
+    }
+
+    /// The same, for a user who is written elsewhere.
+    pub(super) async fn connect_for(
+        origin: Origin,
+        server: &Server,
+        database: &str,
+        user: &str,
+        password: Option<&Secret>,
+    ) -> Result<Self, SqlClientError> {
         let mut config = config(database, user, password);
         config.options("-c search_path=");
-        let client = open(server, config, tokio::spawn).await?;
+        let client = open(server, origin, config, tokio::spawn).await?;
         Ok(Self::of(client, database, user))
     }
 
-    /// Connects in the same way for queries that are not of ours: the session's
+    /// Connects in the same way as the user of `[directory.sql]`, for its queries: the session's
     /// `search_path` is that of the role. Of notifications that arrive the
     /// receiver has the number; it is closed when the connection is.
     ///
@@ -59,7 +71,7 @@ impl Database {
         let config = config(database, user, password);
         let (count, counted) = watch::channel(0);
         let run = |connection| tokio::spawn(count_notifications(connection, count));
-        let client = open(server, config, run).await?;
+        let client = open(server, Origin::Directory, config, run).await?;
         Ok((Self::of(client, database, user), counted))
     }
 
@@ -97,16 +109,23 @@ enum Failure {
 }
 
 impl Failure {
-    fn at(self, server: &Server, config: &Config) -> SqlClientError {
+    fn at(self, server: &Server, origin: Origin, config: &Config) -> SqlClientError {
         let place = format!("{}:{}", server.host, server.port);
         let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
         let (database, user) = (name(config.get_dbname()), name(config.get_user()));
         match self {
-            Self::Connect(source) => SqlClientError::Connect { place, source },
+            Self::Connect(source) => SqlClientError::Connect {
+                place,
+                hint: source.hint(server, origin),
+                source,
+            },
             Self::Login(source) => SqlClientError::Login {
                 place,
                 database,
                 user,
+                hint: source.as_db_error().and_then(|said| {
+                    hint_of_refusal(said.code().code(), said.message(), server, origin)
+                }),
                 source,
             },
         }
@@ -117,6 +136,7 @@ impl Failure {
 /// What it fails with, the queries are told too.
 async fn open<T>(
     server: &Server,
+    origin: Origin,
     config: Config,
     run: impl FnOnce(Connection) -> JoinHandle<T>,
 ) -> Result<Client, SqlClientError> {
@@ -133,7 +153,7 @@ async fn open<T>(
     tokio::time::timeout(limit, opened)
         .await
         .unwrap_or(Err(Failure::Connect(ConnectError::Timeout(limit))))
-        .map_err(|failure| failure.at(server, &config))
+        .map_err(|failure| failure.at(server, origin, &config))
 }
 
 /// Compiling queries of ours takes longer than running them.

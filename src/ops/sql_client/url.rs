@@ -2,7 +2,7 @@
 
 use super::{Database, SqlClientError};
 use crate::config::{Reached, Secret, Server, ServerTls, TCP_USER_TIMEOUT};
-use crate::server::ConnectError;
+use crate::server::{ConnectError, Origin};
 use crate::tenant::ServerName;
 use crate::x509::Authorities;
 use percent_encoding::percent_decode_str;
@@ -30,6 +30,10 @@ pub struct Url {
     database: String,
     /// `prefer` on this machine: whether clear text will do.
     may_fall_back: bool,
+    /// Whether it says how the connection is secured.
+    says_tls: bool,
+    /// Where that is written.
+    origin: Origin,
 }
 
 /// Why a text is not a URL that can be used. Nothing of the text is shown, since
@@ -96,6 +100,10 @@ impl Url {
         if !base.starts_with("postgres://") && !base.starts_with("postgresql://") {
             return Err(UrlError::Malformed);
         }
+        // With two, what is taken for the host may be the end of a password.
+        if base.matches('@').count() > 1 {
+            return Err(UrlError::Malformed);
+        }
         let config: Config = base.parse().map_err(|_| UrlError::Malformed)?;
         let parameters = Parameters::parse(query)?;
         let user = config.get_user().ok_or(UrlError::NoUser)?;
@@ -105,6 +113,8 @@ impl Url {
         Ok(Self {
             database: config.get_dbname().unwrap_or(user).to_owned(),
             may_fall_back: local && parameters.mode()? == Mode::Prefer,
+            origin: Origin::Url,
+            says_tls: parameters.sslmode.is_some() || parameters.sslrootcert.is_some(),
             server: Server {
                 name: ServerName::new(&format!("{host}:{port}")),
                 host: Arc::from(host),
@@ -117,6 +127,18 @@ impl Url {
                 reached: Reached::default(),
             },
         })
+    }
+
+    /// The URL with connections secured as `server` says, unless it says that itself.
+    #[must_use]
+    pub(super) fn secured_as(mut self, server: &Server) -> Self {
+        if !self.says_tls {
+            self.server.tls = server.tls.clone();
+            self.server.name = server.name.clone();
+            self.origin = Origin::SecuredUrl;
+            self.may_fall_back = false;
+        }
+        self
     }
 
     /// Connects to its database as its user.
@@ -133,7 +155,8 @@ impl Url {
     /// As [`Database::connect`].
     pub async fn connect_to(&self, database: &str) -> Result<Database, SqlClientError> {
         let (user, password) = (self.user(), self.password());
-        let connected = Database::connect(&self.server, database, user, password).await;
+        let origin = self.origin;
+        let connected = Database::connect_for(origin, &self.server, database, user, password).await;
         match connected {
             Err(SqlClientError::Connect {
                 source: ConnectError::Tls(_),
@@ -141,7 +164,7 @@ impl Url {
             }) if self.may_fall_back => {
                 let mut server = self.server.clone();
                 server.tls = ServerTls::Off;
-                Database::connect(&server, database, user, password).await
+                Database::connect_for(origin, &server, database, user, password).await
             }
             connected => connected,
         }
@@ -328,6 +351,7 @@ mod tests {
         for (text, error) in [
             ("hunter2", UrlError::Malformed),
             ("mysql://o:hunter2@h/d", UrlError::Malformed),
+            ("postgres://o:pass@hunter2/@h/d", UrlError::Malformed),
             ("postgres://o:hunter2@h:port/d", UrlError::Malformed),
             ("postgres://h/d", UrlError::NoUser),
             ("postgres://o:hunter2@%2Ftmp/d", UrlError::Host),

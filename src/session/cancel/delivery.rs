@@ -3,7 +3,7 @@
 
 use super::lock;
 use crate::config::Server;
-use crate::server::{BackendKey, CancelConnection, ConnectError};
+use crate::server::{BackendKey, CancelConnection, ConnectError, Origin};
 use crate::tenant::ServerName;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -201,7 +201,7 @@ impl Deliveries {
         let (place, connection) = match reached {
             Ok(reached) => reached,
             Err(error) => {
-                undelivered(&error);
+                self.undelivered(&error);
                 return false;
             }
         };
@@ -213,11 +213,11 @@ impl Deliveries {
         match asked.map_err(|_| ConnectError::Timeout(limit)) {
             Ok(Ok(())) => false,
             Ok(Err(error)) => {
-                undelivered(&error.into());
+                self.undelivered(&error.into());
                 true
             }
             Err(error) => {
-                undelivered(&error);
+                self.undelivered(&error);
                 true
             }
         }
@@ -233,8 +233,14 @@ impl Deliveries {
         state.struck = true;
         true
     }
-}
 
-fn undelivered(error: &ConnectError) {
-    tracing::warn!(target: "pgtenant::server", %error, "cannot deliver a cancel request");
+    fn undelivered(&self, error: &ConnectError) {
+        tracing::warn!(
+            target: "pgtenant::server",
+            server = %self.server.name,
+            %error,
+            hint = error.hint(&self.server, Origin::Server),
+            "cannot deliver a cancel request"
+        );
+    }
 }

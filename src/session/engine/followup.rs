@@ -23,6 +23,8 @@ pub(super) struct Followup {
     pub(super) committed: bool,
     /// Settings that have returned to their default.
     pub(super) returned: Vec<Returned>,
+    /// The part of `DateStyle` that was set since; the other is the client's own.
+    pub(super) date_style: Option<&'static str>,
     /// The client is to be told that the server is ready once it is all done.
     pub(super) owes_ready: bool,
 }
@@ -63,13 +65,16 @@ impl Followup {
 
     /// Whether something is to be sent.
     pub(super) fn is_due(&self) -> bool {
-        self.attaches() || !self.returned.is_empty()
+        self.attaches() || !self.returned.is_empty() || self.date_style.is_some()
     }
 
     fn attaches(&self) -> bool {
         !matches!(self.again, Again::No)
     }
 }
+
+/// The setting whose values may leave a part of it as it was.
+pub(super) const DATE_STYLE: &str = "datestyle";
 
 /// No name that a client would choose.
 const NAME: &str = "pgtenant: startup values";
@@ -98,6 +103,7 @@ impl Engine {
             // What was reset is undone with the transaction, or its savepoint: it
             // is seen to once the transaction can run something again.
             link.followup.returned.clear();
+            link.followup.date_style = None;
             link.followup.owes_ready = false;
             self.end_reset(link, pipe);
             return true;
@@ -105,8 +111,9 @@ impl Engine {
         self.client.stage(&mut pipe.output);
         self.attach_again(link, pipe, tenant);
         let returned = std::mem::take(&mut link.followup.returned);
+        let date_style = link.followup.date_style.take();
         let mut up = Up { pipe, link };
-        self.add_startup_values(&returned, &mut up);
+        self.add_startup_values(&returned, date_style, &mut up);
         let committed = std::mem::take(&mut up.link.followup.committed);
         if up.link.phase == Phase::Between || committed {
             write::sync(&mut up.pipe.output);
@@ -150,25 +157,35 @@ impl Engine {
             .send(|out| backend::ready_for_query(out, status));
     }
 
-    /// Adds to a pipeline what gives settings their startup values.
-    fn add_startup_values(&mut self, defaults: &[Returned], up: &mut Up<'_>) {
-        let startup = |setting: &&Returned| self.settings.default_of(&setting.name).is_some();
-        if !defaults.iter().any(|setting| startup(&setting)) {
+    /// Adds to a pipeline what gives settings their startup values, and then
+    /// `DateStyle` the part that was set since.
+    fn add_startup_values(
+        &mut self,
+        defaults: &[Returned],
+        date_style: Option<&str>,
+        up: &mut Up<'_>,
+    ) {
+        let mut sets: Vec<(&str, &str, bool)> = Vec::new();
+        for setting in defaults {
+            let value = self.settings.default_of(&setting.name);
+            sets.extend(value.map(|value| (&*setting.name, value, setting.local)));
+        }
+        if let (Some(part), Some(own)) = (date_style, self.settings.default_of(DATE_STYLE)) {
+            sets.extend([(DATE_STYLE, own, false), (DATE_STYLE, part, false)]);
+        }
+        if sets.is_empty() {
             return;
         }
         let (mut conditions, mut values) = (Vec::new(), Vec::new());
-        for setting in defaults {
-            if let Some(value) = self.settings.default_of(&setting.name) {
-                let n = values.len();
-                conditions.push(format!(
-                    "pg_catalog.set_config(${}, ${}, ${}) IS NULL",
-                    n + 1,
-                    n + 2,
-                    n + 3
-                ));
-                let local = if setting.local { "true" } else { "false" };
-                values.extend([&*setting.name, value, local]);
-            }
+        for (name, value, local) in sets {
+            let n = values.len();
+            conditions.push(format!(
+                "pg_catalog.set_config(${}, ${}, ${}) IS NULL",
+                n + 1,
+                n + 2,
+                n + 3
+            ));
+            values.extend([name, value, if local { "true" } else { "false" }]);
         }
         // A query without rows.
         let sql = format!("SELECT WHERE {}", conditions.join(" OR "));

@@ -27,6 +27,7 @@ mod judge;
 mod lending;
 mod link;
 mod lookup;
+mod lost;
 mod naming;
 mod outstanding;
 mod passthrough;
@@ -59,7 +60,7 @@ use crate::protocol::frontend::FrameError;
 use crate::server::Parameters;
 use crate::tenant::SharedTenant;
 use answers::{Interrupt, OwnPortal};
-use std::collections::BTreeSet;
+use lost::Lost;
 use std::sync::Arc;
 
 /// What a client's messages and their answers are judged and followed by.
@@ -87,7 +88,7 @@ pub(super) struct Engine {
     interrupt: Option<(Interrupt, Vec<u8>)>,
     /// Temporary relations that were taken away: their names must not come to
     /// mean permanent ones.
-    lost: BTreeSet<Box<str>>,
+    lost: Lost,
     /// After an error without a server: everything up to the Sync.
     skipping: bool,
     /// How often it has begun to keep a server connection.
@@ -182,7 +183,7 @@ impl Engine {
             interner: parts.interner,
             portals: Vec::new(),
             interrupt: None,
-            lost: BTreeSet::new(),
+            lost: Lost::default(),
             skipping: false,
             pins: 0,
             has_answered: false,
@@ -211,6 +212,7 @@ impl Engine {
 
     /// Takes note that temporary relations are gone with the connection.
     pub(super) fn lose(&mut self, link: &Link) {
-        self.lost.extend(link.temporary().iter().cloned());
+        let names = link.temporary().iter().map(|name| &**name);
+        self.lost.extend(names);
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn no_portal(name: &[u8]) -> ClientError {
 /// Longest name of a prepared statement that is taken, in bytes: the proxy keeps it
 /// for each message that is not answered yet. PostgreSQL itself tells names apart
 /// by their first 63 bytes.
-const LONGEST_NAME: usize = 1 << 10;
+const LONGEST_NAME: usize = 8 << 10;
 
 /// The name of a Parse, where it is one that can be kept.
 pub(super) fn keepable(name: &[u8]) -> Result<Box<[u8]>, ClientError> {

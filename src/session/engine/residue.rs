@@ -1,6 +1,7 @@
 //! What a statement leaves in the session.
 
 use super::Engine;
+use super::followup::DATE_STYLE;
 use super::link::{Link, Pinned};
 use crate::attach::{Cleanup, Random};
 use crate::config::Pin;
@@ -101,7 +102,7 @@ impl Engine {
             }
             link.pinned = link.pinned.max(pinned);
             link.temporary.extend(effects.temporary.iter().cloned());
-            self.lost.retain(|lost| !effects.temporary.contains(lost));
+            self.lost.remove(&effects.temporary);
         }
         Ok(())
     }
@@ -119,29 +120,21 @@ impl Engine {
 
     /// Whether a statement returns settings to their default that the client
     /// made at startup, or that its tenant is attached by: for it, that is their
-    /// default.
+    /// default. Of `DateStyle` it may be one part alone.
     pub(super) fn returns_to_startup(&self, verdict: &Verdict) -> bool {
+        let is_own = |name: &str| self.settings.default_of(name).is_some();
         let mut defaults = verdict.effects.defaults.iter();
-        defaults.any(|setting| self.settings.default_of(&setting.name).is_some())
+        defaults.any(|setting| is_own(&setting.name))
+            || (verdict.effects.date_style.is_some() && is_own(DATE_STYLE))
     }
 
     /// Refuses a statement that may change what was a temporary relation before
-    /// it was taken away. Looks for the name in the text, so that it refuses too much rather
-    /// than too little.
+    /// it was taken away.
     pub(super) fn lost_in(&self, sql: &[u8], verdict: &Verdict) -> Result<(), ClientError> {
-        let made_anew = |name: &str| verdict.effects.temporary.iter().any(|made| **made == *name);
         if self.lost.is_empty() || (!verdict.effects.writes && only_reads(sql)) {
             return Ok(());
         }
-        let lost = self.lost.iter().find(|name| mentions(sql, name));
-        match lost {
-            Some(name) if !made_anew(name) => Err(ClientError::error(
-                "42P01",
-                format!("temporary relation \"{name}\" is gone: other clients waited for its server connection"),
-            )
-            .hint("Create it again, or run DISCARD TEMP to go on without it.")),
-            _ => Ok(()),
-        }
+        self.lost.check(sql, &verdict.effects.temporary)
     }
 }
 
@@ -182,28 +175,9 @@ fn only_reads(sql: &[u8]) -> bool {
     is_query && !text.contains(&b';')
 }
 
-/// Whether a text may contain an identifier, in any spelling: a quote within it
-/// is doubled, and `U&` can write any letter otherwise.
-fn mentions(sql: &[u8], name: &str) -> bool {
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let escaped = sql.windows(2).any(|pair| pair.eq_ignore_ascii_case(b"U&"));
-    if !plain || escaped {
-        return true;
-    }
-    let in_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | 0x80..);
-    let name = name.as_bytes();
-    (0..=sql.len().saturating_sub(name.len())).any(|at| {
-        let (before, rest) = sql.split_at(at);
-        let (part, after) = rest.split_at(name.len().min(rest.len()));
-        part.eq_ignore_ascii_case(name)
-            && !before.last().is_some_and(in_word)
-            && !after.first().is_some_and(in_word)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{mentions, only_reads};
+    use super::only_reads;
 
     #[test]
     fn a_query_is_told_from_what_changes_things() {
@@ -223,22 +197,5 @@ mod tests {
         ] {
             assert!(!only_reads(sql.as_bytes()), "{sql}");
         }
-    }
-
-    #[test]
-    fn a_name_is_found_as_a_word_in_any_spelling() {
-        for sql in [
-            "SELECT * FROM ct",
-            "table CT",
-            "drop table \"ct\";",
-            "x.ct.y",
-            "U&\"\\0063t\"",
-        ] {
-            assert!(mentions(sql.as_bytes(), "ct"), "{sql}");
-        }
-        for sql in ["", "c", "SELECT 1", "SELECT act, ct_1, ctx, ct$ FROM t"] {
-            assert!(!mentions(sql.as_bytes(), "ct"), "{sql}");
-        }
-        assert!(mentions(b"SELECT 1", "a b"));
     }
 }

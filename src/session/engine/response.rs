@@ -261,6 +261,7 @@ impl Engine {
                 if self.returns_to_startup(&verdict) {
                     let defaults = &verdict.effects.defaults;
                     link.followup.returned.extend_from_slice(defaults);
+                    link.followup.date_style = verdict.effects.date_style;
                 }
             }
             Some(Reply::FailedQuery(verdict)) => {
@@ -328,7 +329,10 @@ fn owes_ours(link: &Link) -> bool {
 
 /// Whether there is something to note when its commands are complete.
 fn is_noted(verdict: &Verdict) -> bool {
-    super::link::is_exclusive(verdict) || !verdict.effects.defaults.is_empty()
+    let effects = &verdict.effects;
+    super::link::is_exclusive(verdict)
+        || !effects.defaults.is_empty()
+        || effects.date_style.is_some()
 }
 
 /// The server is ready for the next query, in this state.

@@ -71,7 +71,16 @@ impl Proxy {
     /// Starts a proxy with a configuration file that listens on a free port of
     /// 127.0.0.1, and waits until it does. Its logins are the caller's affair.
     pub fn run(config: &Path) -> Self {
-        let mut process = spawn(config, Stdio::piped());
+        Self::listening(config, spawn(config, Stdio::piped()))
+    }
+
+    /// The same, by a command that runs what follows its arguments.
+    pub fn run_by(mut command: Command, config: &Path) -> Self {
+        command.arg(program());
+        Self::listening(config, run(command, config, Stdio::piped()))
+    }
+
+    fn listening(config: &Path, mut process: Child) -> Self {
         let log = Log::keep(process.stderr.take().unwrap());
         let mut proxy = Self::of(config, process, log);
         // It listens before it says so: no need to try.
@@ -238,7 +247,11 @@ impl Proxy {
 }
 
 fn spawn(config: &Path, log: Stdio) -> Child {
-    Command::new(program())
+    run(Command::new(program()), config, log)
+}
+
+fn run(mut program: Command, config: &Path, log: Stdio) -> Child {
+    program
         .arg("run")
         .arg("--config")
         .arg(config)

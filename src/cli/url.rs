@@ -1,0 +1,53 @@
+//! URLs on the command line: they mean the same in every command.
+
+use super::Failure;
+use pgtenant::config::Settings;
+use pgtenant::ops::sql_client::{Account, Url};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+
+/// The longest URL that is read from standard input, in bytes.
+const LONGEST: u64 = 1 << 16;
+
+/// The help for a URL: what it is for, and what all of them mean.
+pub(super) fn help(purpose: &str) -> String {
+    format!(
+        "{purpose}: postgres://user@host:port/database\n\n\
+         Host and port say which server of the configuration it is for; where that has one \
+         server alone, they may be others, such as a tunnel's. Tenants' databases are those of \
+         the configuration; the URL's own is the one from which `provision` makes and removes \
+         databases. Without sslmode and sslrootcert the connection is secured as the section says \
+         whose host and port it has.\n\n\
+         `-` reads the URL from standard input, so that nobody sees it in the list of \
+         processes. The password may also be in PGPASSWORD."
+    )
+}
+
+/// The account of the URL that stands at `argument`, or that standard input has.
+pub(super) fn account(argument: &str, text: &str, settings: &Settings) -> Result<Account, Failure> {
+    let read;
+    let text = match text {
+        "-" => {
+            read = read_line()?;
+            &read
+        }
+        text => text,
+    };
+    let url = Url::parse(text.trim()).map_err(|error| wrong(argument, error))?;
+    Account::new(url, settings).map_err(|error| wrong(argument, error))
+}
+
+/// A failure because of the URL at `argument`.
+pub(super) fn wrong(argument: &str, error: impl std::error::Error) -> Failure {
+    Failure::configuration(format_args!("pgtenant: {argument}: {error}"))
+}
+
+fn read_line() -> Result<String, Failure> {
+    let failed = |error| Failure::run(format!("cannot read the URL from standard input: {error}"));
+    if io::stdin().is_terminal() {
+        return rpassword::prompt_password("URL: ").map_err(failed);
+    }
+    let mut line = String::new();
+    let mut limited = io::stdin().lock().take(LONGEST);
+    limited.read_line(&mut line).map_err(failed)?;
+    Ok(line)
+}
