@@ -4,14 +4,16 @@
 use super::admit::{Admitted, Newcomer as Client, admit};
 use super::balance::Runtimes;
 use super::places::Place;
-use super::watched::{attended, watched};
+use super::watched::watched;
 use super::{Shared, Stop};
 use crate::login::InProgress;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 
@@ -252,7 +254,14 @@ impl Worker {
             place,
             here,
         } = client;
-        let served = attended(self.stop.flags(), admitted.serve()).await;
+        let flags = self.stop.flags();
+        let mut serving = pin!(admitted.serve());
+        // One look at a flag at each wake-up: who sets it wakes all sessions.
+        let served = std::future::poll_fn(|cx| match flags.is_immediate() {
+            true => Poll::Ready(None),
+            false => serving.as_mut().poll(cx).map(Some),
+        });
+        let served = served.await;
         if let Some(Some((admitted, worker))) = served {
             let client = Served {
                 admitted,

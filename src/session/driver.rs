@@ -24,6 +24,12 @@ impl Session {
             End::Moves(worker) => return Served::Moves(self, worker),
             end => end,
         };
+        // What is rare is boxed: a session that waits should be small.
+        Served::Ended(Box::pin(self.leave(end)).await)
+    }
+
+    /// Says goodbye to the client.
+    async fn leave(self: Box<Self>, end: End) -> End {
         self.engine.registration.done();
         let Self { engine, socket, .. } = *self;
         let mut client = engine.client;
@@ -37,7 +43,7 @@ impl Session {
             End::Terminated | End::ClientGone(_) => {}
             _ => socket.close(client.output).await,
         }
-        Served::Ended(end)
+        end
     }
 
     /// Comes to another worker, on whose thread this is called. What belongs to a worker
@@ -76,7 +82,9 @@ impl Session {
             if let Err(end) = self.without_server().await {
                 return end;
             }
-            if let Err(end) = self.with_server().await {
+            // Boxed for as long as it lasts: a client that does nothing need not have room
+            // for it, which most do at most times.
+            if let Err(end) = Box::pin(self.with_server()).await {
                 return end;
             }
         }
@@ -163,7 +171,6 @@ impl Session {
             let outcome = std::future::poll_fn(|cx| self.poll_relay(&mut exchange, cx)).await;
             let next = match outcome {
                 Outcome::Over => {
-                    // Boxed: a session that waits should be small.
                     self.end_exchange(exchange).await?;
                     return match self.leaving {
                         Leaving::Terminated => Err(End::Terminated),
