@@ -18,7 +18,7 @@ PGBENCH_SCALE = 5
 
 # The server should be in nobody's way: no disk, no statistics, no vacuum.
 SETTINGS = {
-    "listen_addresses": ports.HOST, "unix_socket_directories": "", "max_connections": 200,
+    "listen_addresses": ports.HOST, "unix_socket_directories": "", "max_connections": 1300,
     "shared_buffers": "256MB", "fsync": "off", "synchronous_commit": "off",
     "full_page_writes": "off", "max_wal_size": "4GB", "checkpoint_timeout": "1h",
     "autovacuum": "off", "track_activities": "off", "track_counts": "off",
