@@ -1,11 +1,17 @@
 """What is measured: the table of cases.
 
-The first contestant of a case is the one that the others are compared with.
+The first contestant of a case is the one that the others are compared with, where
+they do not name another.
 """
+
+import os
 
 from dataclasses import dataclass
 
+import crowd
 import scripts
+from checkout import Checkout
+from crowd import Crowd
 from flood import Flood
 from idle import Idle
 from pgbench import Pgbench
@@ -28,6 +34,7 @@ class Contestant:
     name: str
     proxy: object
     load: object
+    against: str = ""  # the contestant that it is compared with; "": the first
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,10 @@ TRANSFERS = Metric("tps", "transfers/s")
 P50 = Metric("p50", "p50 ms")
 P99 = Metric("p99", "p99 ms")
 MEMORY = Metric("kib", "KiB/client")
+BUSIEST = Metric("busiest", "busiest thread's % of CPU")
+
+# Numbers of workers, as far as the machine has cores for them.
+WORKERS = [n for n in (1, 2, 4, 8, 16) if n <= max(2, os.cpu_count() or 1)]
 
 
 def same(name, load, **options):
@@ -146,18 +157,44 @@ def flood(name, script):
         return Flood(victim, Pgbench(of(script), clients=200) if script else None)
     return Case(name, [
         Contestant("PgBouncer, one role", PgBouncer(), load(scripts.scoped)),
-        Contestant("pgtenant", Pgtenant(), load(str)),
-        Contestant("pgtenant, size_per_tenant 10", Pgtenant(size_per_tenant=10), load(str)),
+        Contestant("pgtenant, size_per_tenant 20", Pgtenant(), load(str)),
+        Contestant("pgtenant, size_per_tenant 15", Pgtenant(size_per_tenant=15), load(str)),
     ])
 
 
-def workers(clients):
-    """The rate that a second thread brings."""
-    load = Pgbench(scripts.SELECT, clients=clients)
-    return Case(f"tenant SELECT, simple, {clients} clients", [
-        Contestant("PgBouncer", PgBouncer(one_tenant=True), load),
-        Contestant("pgtenant, workers = 1", Pgtenant(), load),
-        Contestant("pgtenant, workers = 2", Pgtenant(workers=2), load),
+def workers(mode, many=False, tls=False):
+    """What more workers bring, to one tenant and to one for each client."""
+    if many:
+        loads = [Crowd(script, mode, 96, tls, tuple(range(1, 97)))
+                 for script in (scripts.scoped(scripts.SELECT), scripts.SELECT)]
+    else:
+        loads = [Pgbench(scripts.SELECT, mode, 96, tls, threads=crowd.processes())] * 2
+    bouncer = {n: Contestant(f"PgBouncer x {n}", PgBouncer(48, n, one_tenant=not many), loads[0],
+                             against=f"pgtenant, workers = {n}") for n in WORKERS}
+    own = {n: Contestant(f"pgtenant, workers = {n}", Pgtenant(48, workers=n), loads[1])
+           for n in WORKERS}
+    of = "96 tenants" if many else "one tenant"
+    return Case(f"{mode}, {'TLS, ' if tls else ''}96 clients of {of}",
+                [*own.values(), *bouncer.values()])
+
+
+def checkout(mode):
+    """What a connection costs that is found among many that rest."""
+    proxy, load = Pgtenant(1_100, workers=2, tenants=1_001), Pgbench(scripts.SELECT, mode)
+    return Case(f"tenant SELECT, {mode}, 16 clients", [
+        Contestant(f"pgtenant, {others:,} others rest", proxy, Checkout(others, load))
+        for others in (10, 1_000)
+    ], slow=True)
+
+
+def uneven(mode):
+    """32 busy clients: an equal part of each worker's clients, and all that one worker has."""
+    count, some = WORKERS[-1], {"mode": mode, "clients": 32, "idle": 32 * (WORKERS[-1] - 1)}
+    proxy = Pgtenant(48, workers=count)
+    return Case(f"tenant SELECT, {mode}, 32 of {32 * count} clients, {count} workers", [
+        Contestant("pgtenant, evenly spread", proxy, Crowd(scripts.SELECT, **some)),
+        Contestant("pgtenant, all at one worker", proxy,
+                   Crowd(scripts.SELECT, every=count, **some)),
     ])
 
 
@@ -233,12 +270,32 @@ GROUPS = [
           ]),
     Group("Fairness",
           "What one client of tenant B gets while 200 clients of tenant A work on the 20 server\n"
-          "connections. PgBouncer cannot tell them apart: they are one role and one pool.",
+          "connections. PgBouncer cannot tell them apart: they are one role and one pool.\n"
+          "size_per_tenant is 15 by default, of 20.",
           [P99, P50, RATE], [
               flood("B alone", None),
               flood("A floods with its SELECT", scripts.SELECT),
               flood("A floods with statements of 20 ms", scripts.SLOW),
           ]),
-    Group("Worker threads", "The rate leads here: a second thread needs a free core.",
-          [RATE, CPU], [workers(16), workers(200)]),
+    Group("Workers",
+          "48 server connections. The rate leads here: a worker needs a free core. pgtenant is\n"
+          "compared with itself with one worker, and n processes of PgBouncer with n workers of\n"
+          "pgtenant. Of one tenant both get the query alone; of 96 tenants PgBouncer's clients\n"
+          "set the tenant themselves.",
+          [RATE, CPU], [
+              workers("simple"),
+              workers("prepared"),
+              workers("prepared", tls=True),
+              workers("simple", many=True),
+              workers("prepared", many=True),
+              workers("prepared", many=True, tls=True),
+          ]),
+    Group("Connections of others",
+          "pgtenant compared with itself: a pool in which each of some or many other tenants has\n"
+          "left an idle server connection. Its clients stay, and do nothing.",
+          [CPU, RATE], [checkout("simple"), checkout("prepared")]),
+    Group("Uneven clients",
+          "pgtenant compared with itself. A new client goes to the worker with the fewest, which\n"
+          "does not know yet which of them will be busy.",
+          [RATE, CPU, BUSIEST], [uneven("simple"), uneven("prepared")]),
 ]

@@ -16,9 +16,13 @@ DATA = os.path.join(HERE, "data.sql")
 
 PGBENCH_SCALE = 5
 
+# The tenants' database as it was filled. Nobody connects to it: a database is not
+# copied while it has sessions, and proxies under test keep some in the original.
+PRISTINE = "pristine"
+
 # The server should be in nobody's way: no disk, no statistics, no vacuum.
 SETTINGS = {
-    "listen_addresses": ports.HOST, "unix_socket_directories": "", "max_connections": 200,
+    "listen_addresses": ports.HOST, "unix_socket_directories": "", "max_connections": 1300,
     "shared_buffers": "256MB", "fsync": "off", "synchronous_commit": "off",
     "full_page_writes": "off", "max_wal_size": "4GB", "checkpoint_timeout": "1h",
     "autovacuum": "off", "track_activities": "off", "track_counts": "off",
@@ -70,7 +74,7 @@ class Database:
     def copy(self, name):
         """A copy of the tenants' database under another name, once."""
         if not self.sql(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
-            self.sql(f"CREATE DATABASE {name} TEMPLATE {tenants.DATABASE}", "postgres")
+            self.sql(f"CREATE DATABASE {name} TEMPLATE {PRISTINE}", "postgres")
             return True
         return False
 
@@ -112,6 +116,7 @@ class Database:
         programs.run([self.pgbench_path, "-i", "-q", "-s", str(PGBENCH_SCALE), "-h", ports.HOST,
                       "-p", str(self.port), "-U", "postgres", database], env=self.environment())
         self.sql(_text(DATA), tenants=tenants.COUNT, rows=tenants.ROWS)
+        self.sql(f"CREATE DATABASE {PRISTINE} TEMPLATE {database}", "postgres")
 
     def _data(self):
         return os.path.join(self.folder, "data")

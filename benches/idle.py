@@ -33,9 +33,9 @@ class Idle:
         connections = []
         try:
             self._connect(bench, running, FIRST, connections)
-            before = meter.settled_kib(running.pid)
+            before = meter.settled_kib(running.pids)
             self._connect(bench, running, self.clients, connections)
-            after = meter.settled_kib(running.pid)
+            after = meter.settled_kib(running.pids)
             failed = sum(not _works(connection) for connection in connections)
         finally:
             for connection in connections:

@@ -33,6 +33,7 @@ class Pgbench:
     tenants: tuple = (1,)  # more than one: a process of pgbench for each of them
     steady: bool = True  # measure between seconds, not from start to end: see `_window`
     latency: bool = False
+    threads: int = 2  # of each process
 
     fresh = False  # a proxy serves all samples of a case
 
@@ -48,7 +49,7 @@ class Pgbench:
             extra = ["-P", "1", "-T", ENDLESS]
         processes = self._start(bench, running, extra)
         try:
-            sample = _window(processes, running.pid, seconds)
+            sample = _window(processes, running.pids, seconds)
             if self.latency:
                 for process in processes:
                     _finish(process)
@@ -59,13 +60,13 @@ class Pgbench:
         return sample
 
     def _sample_whole(self, bench, running, seconds):
-        before = meter.cpu_seconds(running.pid)
+        before = meter.cpu_seconds(running.pids)
         process, = self._start(bench, running, ["-T", str(seconds)])
         try:
             output = _finish(process)
         finally:
             programs.stop(process)
-        return _whole(output, meter.cpu_seconds(running.pid) - before)
+        return _whole(output, meter.cpu_seconds(running.pids) - before)
 
     def start_flood(self, bench, running):
         """Starts it without an end, and returns when it works; the process."""
@@ -92,7 +93,7 @@ class Pgbench:
     def _spawn(self, bench, running, tenant, script, extra):
         user, database = running.login(tenant)
         each = self.clients // len(self.tenants)
-        threads = min(each, 2)
+        threads = min(each, self.threads)
         org = tenants.tenant_id(tenant)
         command = [bench.database.pgbench_path, "-n", "-h", ports.HOST, "-p", str(running.port),
                    "-U", user, "-M", self.mode, "-c", str(each), "-j", str(threads),
@@ -105,7 +106,7 @@ class Pgbench:
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def _window(processes, pid, seconds):
+def _window(processes, pids, seconds):
     """Measures from the first to a later report of pgbench.
 
     What comes before the first second is left out: connecting, which under TLS
@@ -118,7 +119,7 @@ def _window(processes, pid, seconds):
             waiting.register(process.stderr, selectors.EVENT_READ, process)
         while ended is None:
             for key, _ in waiting.select():
-                now = time.monotonic(), meter.cpu_seconds(pid)
+                now = time.monotonic(), meter.cpu_seconds(pids)
                 text = os.read(key.fd, 4096).decode()
                 if not text:
                     _finish(key.data)

@@ -54,7 +54,8 @@ def own(path):
         os.chown(path, user.pw_uid, user.pw_gid)
 
 
-def _die_with_parent():
+def die_with_parent():
+    """Has the kernel end this process when its parent ends."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -70,7 +71,7 @@ def spawn(command, unprivileged=False, **options):
     user = account() if unprivileged else None
     try:
         return subprocess.Popen(
-            command, start_new_session=True, preexec_fn=_die_with_parent, **_as(user), **options)
+            command, start_new_session=True, preexec_fn=die_with_parent, **_as(user), **options)
     except OSError as error:
         raise Failure(f"{command[0]} cannot be started: {error.strerror}") from None
 

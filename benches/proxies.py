@@ -18,9 +18,14 @@ ONE_TENANT = "one_tenant"
 
 @dataclass(frozen=True)
 class PgBouncer:
-    """PgBouncer in transaction mode."""
+    """PgBouncer in transaction mode.
+
+    A process of it has one thread. Several share a port, where the kernel spreads
+    new clients among them by chance, and each has its part of the pool.
+    """
 
     pool_size: int = 20
+    processes: int = 1
     one_tenant: bool = False  # the setting is there already: clients send the query alone
 
     def lacks(self, bench, mode):
@@ -32,20 +37,20 @@ class PgBouncer:
 
     def start(self, bench):
         port = ports.free()
-        users = bench.write("users.txt",
+        users = bench.write(f"users-{port}.txt",
                             f'"{tenants.APP_ROLE}" "{bench.database.verifier}"\n')
-        log = bench.path(f"pgbouncer-{port}.log")
         config = bench.write(f"pgbouncer-{port}.ini", self._config(bench, port, users))
-        with open(log, "w") as file:
-            process = programs.spawn([bench.pgbouncer, "-q", config], unprivileged=True,
-                                     cwd=bench.folder, stdout=file, stderr=file)
-        return bench.keep(process, port, "PgBouncer", log, self._login)
+        return bench.launch([[bench.pgbouncer, "-q", config]] * self.processes, port,
+                            "PgBouncer", self._login, unprivileged=True, cwd=bench.folder)
 
     def _login(self, _tenant):
         return tenants.APP_ROLE, ONE_TENANT if self.one_tenant else tenants.DATABASE
 
     def _config(self, bench, port, users):
-        server = f"host={ports.HOST} port={bench.database.port} dbname={tenants.DATABASE}"
+        # A login of its own, as pgtenant has: with the keys that clients log in with,
+        # servers' logins failed now and then ("wrong password type").
+        server = f"host={ports.HOST} port={bench.database.port} dbname={tenants.DATABASE} " \
+                 f"user={tenants.APP_ROLE} password={bench.database.password}"
         setting = f"SET {tenants.SETTING} = ''{tenants.tenant_id(1)}''"
         lines = f"""
 [databases]
@@ -58,7 +63,8 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {users}
 pool_mode = transaction
-default_pool_size = {self.pool_size}
+so_reuseport = {int(self.processes > 1)}
+default_pool_size = {max(1, self.pool_size // self.processes)}
 max_client_conn = {MAX_CLIENTS}
 client_tls_sslmode = allow
 client_tls_cert_file = {bench.path("proxy.crt")}
@@ -75,28 +81,26 @@ log_stats = 0
 
 @dataclass(frozen=True)
 class Pgtenant:
-    """pgtenant with 100 tenants and the guard's defaults."""
+    """pgtenant with the guard's defaults."""
 
     pool_size: int = 20
-    size_per_tenant: int = 0  # 0: no limit of its own
+    size_per_tenant: int = 0  # 0: as many as the pool has, as with PgBouncer
     workers: int = 1
     seal: str = "off"
+    tenants: int = tenants.COUNT
 
     def lacks(self, _bench, _mode):
         return None
 
     def start(self, bench):
         port = ports.free()
-        log = bench.path(f"pgtenant-{port}.log")
         config = bench.write(f"pgtenant-{port}.toml", self._config(bench, port))
         if self.seal != "off" and bench.database.copy(self._database()):
             programs.run([bench.pgtenant, "harden", "--config", config, "--apply",
                           bench.database.url(self._database())],
                          env=bench.database.environment())
-        with open(log, "w") as file:
-            process = programs.spawn([bench.pgtenant, "run", "--config", config],
-                                     stdout=file, stderr=file)
-        return bench.keep(process, port, "pgtenant", log, self._login)
+        return bench.launch([[bench.pgtenant, "run", "--config", config]], port, "pgtenant",
+                            self._login)
 
     def _login(self, tenant):
         return tenants.login(tenant), self._database()
@@ -123,7 +127,8 @@ user = "{tenants.APP_ROLE}"
 password = "{bench.database.password}"
 [pool]
 size = {self.pool_size}
-{f"size_per_tenant = {self.size_per_tenant}" if self.size_per_tenant else ""}
+size_per_tenant = {self.size_per_tenant or self.pool_size}
+idle_timeout = "1h"
 [isolation.wellness]
 kind = "setting"
 server = "main"
@@ -133,7 +138,7 @@ setting = "{tenants.SETTING}"
 [log]
 filter = "warn"
 """]
-        for number in range(1, tenants.COUNT + 1):
+        for number in range(1, self.tenants + 1):
             parts.append(f"""
 [[tenants]]
 id = "{tenants.tenant_id(number)}"

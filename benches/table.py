@@ -2,9 +2,9 @@
 
 from samples import Summary
 
-LEGEND = """Medians (lowest..highest). x is the ratio to the first contestant of the case. It is only
-written where the ranges do not overlap; ~ where they do: no difference was seen; ? where
-there are fewer than 3 samples."""
+LEGEND = """Medians (lowest..highest). x is the ratio to the first contestant of the case, or to the
+one that the line ends with. It is only written where the ranges do not overlap; ~ where they
+do: no difference was seen; ? where there are fewer than 3 samples."""
 
 
 def print_group(group):
@@ -17,15 +17,16 @@ def print_group(group):
 def print_case(group, case, samples, problems):
     """The lines of a case. Samples and problems are by the contestant's name."""
     print(case.name)
-    base = _summaries(group, samples.get(case.contestants[0].name, []))
-    for place, contestant in enumerate(case.contestants):
-        name = contestant.name
+    first = case.contestants[0].name
+    for contestant in case.contestants:
+        name, against = contestant.name, contestant.against or first
+        base = {} if name == against else _summaries(group, samples.get(against, []))
         if samples.get(name):
             own = _summaries(group, samples[name])
-            cells = "".join(_cell(own.get(m.key), base.get(m.key) if place else None)
-                            for m in group.metrics)
+            cells = "".join(_cell(own.get(m.key), base.get(m.key)) for m in group.metrics)
             failed = sum(sample["failed"] for sample in samples[name])
-            print(f"  {name:28}{cells}{failed:8.0f}")
+            note = f"  x: to {against}" if contestant.against else ""
+            print(f"  {name:28}{cells}{failed:8.0f}{note}")
         if name in problems:
             print(f"  {name:28}  {problems[name]}")
 

@@ -1,4 +1,7 @@
-"""The tenants that the benchmarks work with: numbered from 1."""
+"""The tenants that the benchmarks work with: numbered from 1.
+
+Where a case asks for more than these, the others have logins and no rows.
+"""
 
 COUNT = 100
 ROWS = 1000  # of wellness_entries, for each

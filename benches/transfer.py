@@ -33,7 +33,7 @@ class Transfer:
         try:
             once = self._copy_in() if self.copy_in else self._fetch
             once(connection)
-            return _repeat(lambda: once(connection), running.pid, seconds)
+            return _repeat(lambda: once(connection), running.pids, seconds)
         finally:
             connection.close()
 
@@ -71,10 +71,10 @@ def _drain(socket):
         raise Failure("the statement was refused")
 
 
-def _repeat(once, pid, seconds):
-    started, before, done = time.monotonic(), meter.cpu_seconds(pid), 0
+def _repeat(once, pids, seconds):
+    started, before, done = time.monotonic(), meter.cpu_seconds(pids), 0
     while time.monotonic() < started + seconds:
         once()
         done += 1
-    cpu, duration = meter.cpu_seconds(pid) - before, time.monotonic() - started
+    cpu, duration = meter.cpu_seconds(pids) - before, time.monotonic() - started
     return {"tps": done / duration, "cpu_us": cpu / done * 1e6, "failed": 0}

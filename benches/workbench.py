@@ -69,11 +69,16 @@ class Workbench:
         while self._running:
             self._running.pop().stop()
 
-    def keep(self, process, port, name, log, login):
-        """Waits until a proxy that was spawned is ready."""
-        running = Running(process, port, login)
+    def launch(self, commands, port, name, login, **options):
+        """Starts the processes of a proxy and waits until each of them is ready."""
+        running = Running(port, login)
         try:
-            ports.wait_for(port, process, name, log)
+            for number, command in enumerate(commands, 1):
+                log = self.path(f"{name}-{port}-{number}.log")
+                with open(log, "w") as file:
+                    process = programs.spawn(command, stdout=file, stderr=file, **options)
+                running.processes.append(process)
+                ports.wait_for(port, process, name, log, listeners=number)
         except BaseException:
             running.stop()
             raise
@@ -91,15 +96,20 @@ class Workbench:
 class Running:
     """A proxy that takes connections. `login(n)` is (user, database) of tenant n."""
 
-    def __init__(self, process, port, login):
-        self.pid = process.pid
+    def __init__(self, port, login):
         self.port = port
         self.login = login
-        self._process = process
+        self.processes = []
+
+    @property
+    def pids(self):
+        """Its processes."""
+        return [process.pid for process in self.processes]
 
     def stop(self):
         """Stops it; clients are cut off."""
-        programs.stop(self._process)
+        for process in self.processes:
+            programs.stop(process)
 
 
 def version(binary):
