@@ -1,5 +1,6 @@
 //! Worker threads: each serves its share of the clients on a runtime of its
-//! own, so that no wake-up crosses threads.
+//! own, so that wake-ups seldom cross threads. A client can [move](Delivery::Moved) to
+//! another.
 
 use super::admit::{Admitted, Newcomer as Client, admit};
 use super::balance::Runtimes;
