@@ -12,7 +12,9 @@ use crate::tenant::TenantId;
 
 /// Those of a pool, by worker.
 #[derive(Debug)]
-pub(super) struct Holders(Box<[Apart<Mutex<Slab<Arc<Holder>>>>]>);
+pub(super) struct Holders(Box<[Apart<Mutex<OfWorker>>]>);
+
+type OfWorker = Slab<Arc<Holder>>;
 
 /// A client's entry among the [`Holders`].
 #[derive(Debug)]
@@ -90,7 +92,11 @@ impl Holder {
     pub(super) fn rest(&self, within: bool, waker: &Waker) {
         self.within.store(within, Ordering::Relaxed);
         if self.resting.load(Ordering::Relaxed) == 0 {
-            lock(&self.waker).clone_from(&Some(waker.clone()));
+            let mut known = lock(&self.waker);
+            if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+                *known = Some(waker.clone());
+            }
+            drop(known);
             self.resting.store(self.now(), Ordering::Relaxed);
         }
     }
