@@ -4,6 +4,7 @@ use super::Shared;
 use super::greeting::{self, NoWelcome};
 use super::live::Live;
 use super::seats::Seat;
+use super::worker::Stay;
 use crate::attach::SessionSettings;
 use crate::directory::{Directory, Principal};
 use crate::login::{
@@ -44,7 +45,7 @@ pub(super) struct Newcomer {
 }
 
 /// Lets a client in, if it may.
-pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) -> Option<Admitted> {
+pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) -> Option<Box<Admitted>> {
     let address = newcomer.address;
     if !transport::INHERITS_OPTIONS && transport::tune(&newcomer.stream).is_err() {
         return None;
@@ -121,34 +122,26 @@ fn refused(address: SocketAddr, known: &Known, error: &LoginError) {
     }
 }
 
-/// A client that is in.
+/// A client that is in. All that it is in memory, but for its task, is in one piece.
+#[derive(Debug)]
 pub(super) struct Admitted {
-    session: Box<Session>,
+    session: Session,
     span: Arc<ClientSpan>,
-    seat: Seat,
+    seat: Option<Seat>,
+    /// What it takes up in the proxy, until it leaves.
+    pub(super) stay: Option<Stay>,
 }
 
 impl Admitted {
     /// Serves it to its end, or until it is to go on with another worker, which is
     /// returned.
-    pub(super) async fn serve(self) -> Option<(Self, usize)> {
-        let Self {
-            session,
-            span,
-            seat,
-        } = self;
-        let end = match session.serve().await {
+    pub(super) async fn serve(&mut self) -> Option<usize> {
+        let end = match self.session.serve().await {
             Served::Ended(end) => end,
-            Served::Moves(session, worker) => {
-                let admitted = Self {
-                    session,
-                    span,
-                    seat,
-                };
-                return Some((admitted, worker));
-            }
+            Served::Moves(worker) => return Some(worker),
         };
-        drop(seat);
+        drop(self.seat.take());
+        let span = &self.span;
         match &end {
             End::Failed(error) => {
                 warn!(target: "pgtenant::audit", parent: span.get(), event = "session_failed", reason = %error);
@@ -170,9 +163,9 @@ impl Admitted {
     /// Brings it to this worker, on whose thread this is called.
     pub(super) fn settle(&mut self, worker: usize, shared: &Shared) {
         self.session.settle(worker);
-        let live = shared.live.load();
+        // Looked up where no other order can come between.
         self.session
-            .review(|member| live.order(member, &shared.pools));
+            .review(|member| shared.live.load().order(member, &shared.pools));
     }
 }
 
@@ -180,7 +173,7 @@ async fn log_in(
     newcomer: Newcomer,
     shared: &Arc<Shared>,
     known: &mut Known,
-) -> Result<Option<Admitted>, Failed> {
+) -> Result<Option<Box<Admitted>>, Failed> {
     let live = shared.live.load_full();
     let deadline = Instant::now() + live.listen.login_timeout;
     let arrived = Arrived::new(newcomer.stream, deadline);
@@ -237,7 +230,7 @@ struct Door<'a> {
 
 impl Door<'_> {
     /// Tells an authenticated client that it is in, and what it needs to know.
-    async fn welcome(self, authenticated: Authenticated) -> Result<Admitted, Failed> {
+    async fn welcome(self, authenticated: Authenticated) -> Result<Box<Admitted>, Failed> {
         let Authenticated {
             mut wire,
             startup,
@@ -288,8 +281,7 @@ impl Door<'_> {
         }
         let (transport, input) = wire.into_parts();
         info!(target: "pgtenant::audit", parent: span.get(), event = "login", method, tls = transport.is_tls());
-        // Boxed: what holds it while it is passed on should be small.
-        let session = Box::new(Session::new(Parts {
+        let session = Session::new(Parts {
             client: Client::new(transport, input),
             principal,
             pool: prepared.pool,
@@ -302,12 +294,14 @@ impl Door<'_> {
             told: prepared.welcome.parameters.clone(),
             draining: self.draining,
             span: span.clone(),
-        }));
-        Ok(Admitted {
+        });
+        // Boxed: what holds it while it is passed on should be small.
+        Ok(Box::new(Admitted {
             session,
             span,
-            seat,
-        })
+            seat: Some(seat),
+            stay: None,
+        }))
     }
 
     /// A place among the tenant's clients.
@@ -342,8 +336,8 @@ impl Door<'_> {
                 )),
             })?;
         // What has changed since the client arrived was told to others only.
-        let live = self.shared.live.load();
-        registration.review(|member| live.order(member, &self.shared.pools));
+        let shared = self.shared;
+        registration.review(|member| shared.live.load().order(member, &shared.pools));
         Ok(registration)
     }
 

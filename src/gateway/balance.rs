@@ -30,16 +30,19 @@ pub(super) async fn watch(shared: Arc<Shared>, runtimes: Runtimes) {
     loop {
         tokio::time::sleep(EVERY).await;
         let uneven = uneven(&meter.shares(&runtimes));
-        if let Some(uneven) = &uneven {
-            let counted = shared.registry.count(uneven.busiest);
-            // What is seen for the first time may pass.
-            if before == Some(uneven.busiest) {
+        // Who was told to move, and has not, does not do so later either.
+        let counted = before.map(|busiest| shared.registry.count(busiest));
+        match (&uneven, counted) {
+            (Some(uneven), Some(counted)) if before == Some(uneven.busiest) => {
                 let chosen = choose(counted, uneven.share);
                 tell(uneven, chosen.len());
                 for (session, _) in chosen {
                     session.send_to(uneven.idlest);
                 }
             }
+            // What is seen for the first time may pass.
+            (Some(uneven), _) => drop(shared.registry.count(uneven.busiest)),
+            (None, _) => {}
         }
         before = uneven.map(|uneven| uneven.busiest);
     }

@@ -8,7 +8,6 @@ use super::places::Place;
 use super::watched::watched;
 use super::{Shared, Stop};
 use crate::login::InProgress;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -37,20 +36,15 @@ struct Inbox {
 enum Delivery {
     Newcomer(Newcomer),
     /// From another worker.
-    Moved(Box<Served>),
+    Moved(Box<Admitted>),
 }
 
-/// A client that is in, and what it takes up.
-struct Served {
-    admitted: Admitted,
+/// What a client takes up.
+#[derive(Debug)]
+pub(super) struct Stay {
+    #[expect(dead_code, reason = "it is the client's until it is dropped")]
     place: Option<Place>,
     here: Here,
-}
-
-impl fmt::Debug for Served {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Served").finish_non_exhaustive()
-    }
 }
 
 /// Counts the clients that are there.
@@ -204,9 +198,8 @@ impl Worker {
                 Delivery::Newcomer(newcomer) => {
                     tokio::spawn(worker.clone().let_in(newcomer));
                 }
-                Delivery::Moved(mut client) => {
-                    client.admitted.settle(worker.number, &worker.shared);
-                    tokio::spawn(worker.clone().serve(*client));
+                Delivery::Moved(client) => {
+                    tokio::spawn(worker.clone().serve(client, true));
                 }
             }
         }
@@ -238,47 +231,44 @@ impl Worker {
             draining: self.stop.flags().draining.clone(),
         };
         let client = Box::pin(admit(client, self.shared.clone()));
-        if let Some(Some(admitted)) = watched(&self.stop, client).await {
+        if let Some(Some(mut client)) = watched(&self.stop, client).await {
+            client.stay = Some(Stay { place, here });
             // In a task of its own, which has no room for all that a login needs.
-            tokio::spawn(self.serve(Served {
-                admitted,
-                place,
-                here,
-            }));
+            tokio::spawn(self.serve(client, false));
         }
     }
 
     /// Serves a client until it leaves, or goes on with another worker.
-    async fn serve(self: Arc<Self>, client: Served) {
-        let Served {
-            admitted,
-            place,
-            here,
-        } = client;
-        let flags = self.stop.flags();
-        let mut serving = pin!(admitted.serve());
-        // One look at a flag at each wake-up: who sets it wakes all sessions.
-        let served = std::future::poll_fn(|cx| match flags.is_immediate() {
-            true => Poll::Ready(None),
-            false => serving.as_mut().poll(cx).map(Some),
-        });
-        let served = served.await;
-        if let Some(Some((admitted, worker))) = served {
-            let client = Served {
-                admitted,
-                place,
-                here,
-            };
+    /// `moved`: it comes from another.
+    async fn serve(self: Arc<Self>, mut client: Box<Admitted>, moved: bool) {
+        if moved {
+            client.settle(self.number, &self.shared);
+        }
+        let served = {
+            let mut serving = pin!(client.serve());
+            // One look at a flag at each wake-up: who sets it wakes all sessions.
+            std::future::poll_fn(|cx| {
+                let served = serving.as_mut().poll(cx);
+                match self.stop.flags().is_immediate() {
+                    true => Poll::Ready(None),
+                    false => served,
+                }
+            })
+            .await
+        };
+        if let Some(worker) = served {
             self.send(client, worker);
         }
     }
 
     /// Sends a client that is in to another worker.
-    fn send(&self, mut client: Served, worker: usize) {
+    fn send(&self, mut client: Box<Admitted>, worker: usize) {
         let inboxes = self.inboxes.upgrade();
         if let Some(inbox) = inboxes.as_ref().and_then(|all| all.get(worker)) {
-            client.here.goes_to(inbox);
-            let _ = inbox.sender.send(Delivery::Moved(Box::new(client)));
+            if let Some(stay) = &mut client.stay {
+                stay.here.goes_to(inbox);
+            }
+            let _ = inbox.sender.send(Delivery::Moved(client));
         }
     }
 }

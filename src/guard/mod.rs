@@ -232,6 +232,14 @@ impl Guard {
         self.policy == other.policy
     }
 
+    /// Whether a verdict of the other's is as good as one of its own: both go by the same
+    /// rules, and by the same relations of the same database.
+    #[must_use]
+    pub fn replaces(&self, other: &Self) -> bool {
+        let of = |guard: &Self| guard.relations.as_ref().map(Arc::as_ptr);
+        self.judges_like(other) && of(self) == of(other)
+    }
+
     /// What the guard was told.
     #[must_use]
     pub fn options(&self) -> Options {

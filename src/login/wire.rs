@@ -203,7 +203,7 @@ impl Wire {
     }
 
     /// Closes the connection properly, without a word.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
         let _ = tokio::time::timeout(GOODBYE, self.transport.close()).await;
     }
 }

@@ -16,6 +16,7 @@ use crate::tenant::{SharedTenant, TenantId};
 use hashbrown::HashMap;
 use slab::Slab;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Connections that are looked at, from the longest idle on, for one that suits
@@ -41,6 +42,8 @@ pub(super) struct Booking {
     pub(super) dedicated: bool,
     /// So many of its custom settings are known to be the tenant's own.
     pub(super) customs_known: usize,
+    /// Somebody of the tenant waits.
+    pub(super) waits: Arc<AtomicBool>,
 }
 
 /// The idle connections of one worker.
@@ -128,12 +131,12 @@ impl IdleSet {
         }
     }
 
-    /// Puts a connection in, as the newest.
+    /// Puts a connection in, as the newest. Says whether somebody of its tenant waits.
     ///
     /// # Errors
     /// The connection itself, where nobody is to get it: it is too old, or the pool
     /// retired.
-    pub(super) fn put(&mut self, idle: Idle) -> Result<(), Box<Idle>> {
+    pub(super) fn put(&mut self, idle: Idle) -> Result<bool, Box<Idle>> {
         if self.retired || self.age.is_over(&idle.connection) {
             return Err(Box::new(idle));
         }
@@ -142,6 +145,7 @@ impl IdleSet {
             Some(own) => own,
             None => self.by_tenant.entry(id.clone()).or_default(),
         };
+        let waits = idle.booking.waits.load(Ordering::Relaxed);
         let key = self.links.vacant_key();
         own.push(key);
         self.links.insert(Link {
@@ -154,16 +158,17 @@ impl IdleSet {
             None => self.oldest = Some(key),
         }
         self.newest = Some(key);
-        Ok(())
+        Ok(waits)
     }
 
-    /// The tenant's newest, if nothing has changed about the tenant and it can be used
-    /// at once.
+    /// The tenant's newest, if nothing has changed about the tenant, nobody of it waits,
+    /// and it can be used at once.
     pub(super) fn take_unchanged(&mut self, tenant: &SharedTenant) -> Option<Idle> {
         let key = *self.by_tenant.get(&tenant.id)?.last()?;
         let idle = &self.links.get(key)?.idle;
         let unchanged = Arc::ptr_eq(&idle.booking.tenant, tenant);
-        (unchanged && !idle.is_disturbed()).then_some(())?;
+        let waits = idle.booking.waits.load(Ordering::Relaxed);
+        (unchanged && !waits && !idle.is_disturbed()).then_some(())?;
         self.take(key)
     }
 

@@ -87,7 +87,7 @@ impl Drop for Waiting {
             return;
         };
         let pool = self.handle.pool();
-        lock(&pool.queue).leave(pool, &ticket);
+        lock(&pool.queue).leave(&ticket);
         // It may have been granted meanwhile.
         ticket.outcome.close();
         if let Ok(Ok(Grant::Idle(lease))) = ticket.outcome.try_recv() {

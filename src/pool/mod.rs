@@ -44,7 +44,7 @@ use backoff::{Advice, Backoff, Failed};
 use customs::KnownCustoms;
 use idle::{Idle, IdleSets};
 use queue::{Claim, Evicted, Queue};
-use reclaim::Holders;
+use reclaim::{Holder, Holders};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use trial::Trials;
@@ -171,8 +171,8 @@ impl Pool {
             booking.customs_known = customs.len();
         }
         let (account, worker) = (booking.account, idle.connection.worker());
-        self.idle.put(idle)?;
-        if self.waiting.is_some() {
+        let own_waits = self.idle.put(idle)?;
+        if own_waits || self.waiting.is_some() {
             let outcomes = lock(&self.queue).serve(self, Some(worker), Some(account));
             queue::hand_out(outcomes);
         }
@@ -315,21 +315,25 @@ impl Pool {
     /// only objects are kept. A transaction that idles while nobody but its own tenant
     /// has the harm is given `reclaim_own_after`.
     fn reclaim(&self) {
-        if !self.waiting.is_some() {
+        let Some(claims) = lock(&self.queue).claims(self) else {
             return;
-        }
-        let resting = self.holders.resting();
-        let queue = lock(&self.queue);
-        let useful = resting.iter().filter(|(idle, holder)| {
-            let (short, long) = (self.settings.reclaim_after, self.settings.reclaim_own_after);
-            *idle >= short
-                && match queue.claim(self, &holder.tenant) {
-                    None => false,
-                    Some(Claim::Equal) if holder.is_within() => *idle >= long,
-                    Some(_) => true,
-                }
-        });
-        if let Some((_, holder)) = useful.max_by_key(|(idle, _)| *idle) {
+        };
+        let mut resting = self.holders.resting();
+        resting.sort_by_key(|(idle, _)| std::cmp::Reverse(*idle));
+        let (short, long) = (self.settings.reclaim_after, self.settings.reclaim_own_after);
+        let is_useful = |idle: Duration, holder: &Holder| {
+            let used = lock(&self.queue).used(self, &holder.tenant);
+            match claims.to(&holder.tenant, used) {
+                None => false,
+                Some(Claim::Equal) if holder.is_within() => idle >= long,
+                Some(_) => true,
+            }
+        };
+        let useful = resting
+            .into_iter()
+            .take_while(|(idle, _)| *idle >= short)
+            .find(|(idle, holder)| is_useful(*idle, holder));
+        if let Some((_, holder)) = useful {
             holder.tell();
         }
     }

@@ -21,6 +21,7 @@ use slab::Slab;
 use source::Source;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use waiting::Line;
 
@@ -50,6 +51,8 @@ pub(super) struct Queue {
     /// are served.
     turns: VecDeque<AccountId>,
     tickets: u64,
+    /// Clients that wait.
+    waiters: usize,
     /// It gives nothing out any more.
     retired: bool,
 }
@@ -65,6 +68,8 @@ struct Account {
     /// Connections that its clients use, and idle ones that they were the last to use.
     connections: usize,
     line: Line,
+    /// Somebody of the tenant waits. Known wherever the tenant's connections are.
+    waits: Arc<AtomicBool>,
     /// It is among those whose turn comes.
     in_turn: bool,
 }
@@ -83,6 +88,7 @@ impl Queue {
             by_tenant: HashMap::default(),
             turns: VecDeque::new(),
             tickets: 0,
+            waiters: 0,
             retired: false,
         }
     }
@@ -107,19 +113,21 @@ impl Queue {
         }
         let (pool, worker) = (handle.pool(), handle.worker());
         if let Ok(source) = self.source(pool, worker, id, tenant, dedicated, &mut evicted) {
-            return Ok((grant(handle, id, tenant, dedicated, source), evicted));
+            return Ok((self.grant(handle, id, tenant, dedicated, source), evicted));
         }
         // From here on who gives one back asks who waits, without a gap until the client
         // is in the queue. One that was given back before is found now.
         pool.waiting.add(1);
+        self.tell_waits(id, true);
         let source = self.source(pool, worker, id, tenant, dedicated, &mut evicted);
         let taken = match source {
-            Ok(source) => Ok((grant(handle, id, tenant, dedicated, source), evicted)),
+            Ok(source) => Ok((self.grant(handle, id, tenant, dedicated, source), evicted)),
             Err(_) => {
                 pool.close(evicted);
                 Err(self.queue_up(handle, id, tenant, settings, dedicated))
             }
         };
+        self.tell_waits(id, self.has_waiting(id));
         pool.waiting.sub(1);
         taken
     }
@@ -138,12 +146,12 @@ impl Queue {
         for idle in &idle {
             self.forget(idle.booking.account);
         }
-        self.turns.clear();
+        self.waiters = 0;
         let accounts = self.accounts.iter_mut();
         let waiters: Vec<_> = accounts
             .flat_map(|(_, account)| account.line.drain())
             .collect();
-        pool.waiting.sub(waiters.len());
+        self.drop_turns(pool);
         (
             idle.into_iter().map(|idle| idle.connection).collect(),
             waiters,
@@ -169,6 +177,7 @@ impl Queue {
             tenant: tenant.id.clone(),
             connections: 0,
             line: Line::default(),
+            waits: Arc::default(),
             in_turn: false,
         }));
         self.by_tenant.insert(tenant.id.clone(), id);
@@ -182,6 +191,13 @@ impl Queue {
             Attachment::Setting { .. } | Attachment::Schema { .. } => self.size_per_tenant,
         };
         tenant.limits.pool_size.unwrap_or(default)
+    }
+
+    /// Says where the tenant's connections are whether somebody of it waits.
+    fn tell_waits(&self, id: AccountId, waits: bool) {
+        if let Some(account) = self.accounts.get(id.0) {
+            account.waits.store(waits, Ordering::Relaxed);
+        }
     }
 
     fn connections_of(&self, id: AccountId) -> usize {
@@ -218,24 +234,27 @@ impl Queue {
         });
         gone.collect()
     }
-}
 
-fn grant(
-    handle: &Arc<Handle>,
-    account: AccountId,
-    tenant: &SharedTenant,
-    dedicated: bool,
-    source: Source,
-) -> Grant {
-    let booking = Booking {
-        account,
-        tenant: tenant.clone(),
-        dedicated,
-        customs_known: 0,
-    };
-    let place = Place::new(handle.clone(), booking);
-    match source {
-        Source::Idle(connection) => Grant::Idle(Lease::new(connection, place)),
-        Source::Room => Grant::Room(place),
+    fn grant(
+        &self,
+        handle: &Arc<Handle>,
+        account: AccountId,
+        tenant: &SharedTenant,
+        dedicated: bool,
+        source: Source,
+    ) -> Grant {
+        let waits = self.accounts.get(account.0).map(|a| a.waits.clone());
+        let booking = Booking {
+            account,
+            tenant: tenant.clone(),
+            dedicated,
+            customs_known: 0,
+            waits: waits.unwrap_or_default(),
+        };
+        let place = Place::new(handle.clone(), booking);
+        match source {
+            Source::Idle(connection) => Grant::Idle(Lease::new(connection, place)),
+            Source::Room => Grant::Room(place),
+        }
     }
 }

@@ -1,9 +1,11 @@
-//! How many clients wait for a connection.
+//! Whether somebody waits for a connection of whatever tenant.
 
 use super::idle::Apart;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The number of clients that wait, over all workers. It changes under the lock of the
+/// The number of tenants whose clients wait and who may have one connection more. (A
+/// tenant that has as many as it may waits for its own alone; see
+/// [`Booking::waits`](super::idle::Booking::waits).) It changes under the lock of the
 /// queue, and is read without it: whoever gives a connection back does so first, and
 /// reads then; whoever comes to wait counts itself first, and looks for a connection
 /// then. Both look at the same set under its lock, so one of them sees the other.

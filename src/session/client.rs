@@ -134,10 +134,10 @@ impl Socket {
         self.armed = pending && by_socket;
     }
 
-    /// Sends what is queued and closes the connection.
-    pub(super) async fn close(mut self, mut output: BytesMut) {
+    /// Sends what is queued and says goodbye.
+    pub(super) async fn close(&mut self, output: &mut BytesMut) {
         let goodbye = async {
-            let sent = std::future::poll_fn(|cx| self.poll_flush(&mut output, cx)).await;
+            let sent = std::future::poll_fn(|cx| self.poll_flush(output, cx)).await;
             if sent.is_ok() {
                 self.transport.close().await;
             }

@@ -45,7 +45,8 @@ impl Session {
         } = membership;
         let engine = &mut self.engine;
         engine.registration.follow(&pool);
-        let judged_alike = Arc::ptr_eq(&engine.guard, &guard);
+        // Each worker has guards of its own, which judge alike.
+        let judged_alike = Arc::ptr_eq(&engine.guard, &guard) || guard.replaces(&engine.guard);
         let before = engine.tenant.restrictions();
         let attachment = engine.tenant.placement.attachment.clone();
         engine.tenant = tenant;

@@ -14,25 +14,23 @@ pub enum Served {
     /// It is over.
     Ended(End),
     /// It is to go on with this worker.
-    Moves(Box<Session>, usize),
+    Moves(usize),
 }
 
 impl Session {
     /// Serves the client until it leaves, or has to, or is to go on with another worker.
-    pub async fn serve(mut self: Box<Self>) -> Served {
-        let end = match self.run().await {
-            End::Moves(worker) => return Served::Moves(self, worker),
-            end => end,
-        };
-        // What is rare is boxed: a session that waits should be small.
-        Served::Ended(Box::pin(self.leave(end)).await)
+    pub async fn serve(&mut self) -> Served {
+        match self.run().await {
+            End::Moves(worker) => Served::Moves(worker),
+            // What is rare is boxed: a session that waits should be small.
+            end => Served::Ended(Box::pin(self.leave(end)).await),
+        }
     }
 
     /// Says goodbye to the client.
-    async fn leave(self: Box<Self>, end: End) -> End {
+    async fn leave(&mut self, end: End) -> End {
         self.engine.registration.done();
-        let Self { engine, socket, .. } = *self;
-        let mut client = engine.client;
+        let client = &mut self.engine.client;
         // In the midst of a message an error would be taken for a part of it.
         if !client.torn
             && let Some(error) = end.to_client()
@@ -41,7 +39,7 @@ impl Session {
         }
         match &end {
             End::Terminated | End::ClientGone(_) => {}
-            _ => socket.close(client.output).await,
+            _ => self.socket.close(&mut client.output).await,
         }
         end
     }
@@ -76,7 +74,7 @@ impl Session {
         })
         .await;
         loop {
-            if let Err(end) = self.apply_command(false) {
+            if let Err(end) = self.apply_command(false).and_then(|()| self.moves()) {
                 return end;
             }
             if let Err(end) = self.without_server().await {
@@ -93,7 +91,9 @@ impl Session {
     /// Answers what can be answered, until something needs a server connection.
     async fn without_server(&mut self) -> Result<(), End> {
         loop {
-            match self.engine.take_alone()? {
+            // By itself, or the future has room for what it comes in.
+            let step = self.engine.take_alone()?;
+            match step {
                 Step::NeedsServer => return Ok(()),
                 Step::Terminate => return Err(End::Terminated),
                 Step::Judge => Box::pin(self.judge_long()).await?,

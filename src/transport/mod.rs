@@ -194,7 +194,7 @@ impl Transport {
     /// close, so that our last words are not lost to a reset: a socket that is
     /// closed with unread bytes sends one. Errors do not matter any more. To be
     /// called with a limit on time.
-    pub async fn close(mut self) {
+    pub async fn close(&mut self) {
         let said = std::future::poll_fn(|cx| self.poll_shutdown(cx)).await;
         if said.is_err() {
             return;

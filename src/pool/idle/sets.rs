@@ -30,7 +30,7 @@ impl IdleSets {
     ///
     /// # Errors
     /// As [`IdleSet::put`].
-    pub(in crate::pool) fn put(&self, idle: Idle) -> Result<(), Box<Idle>> {
+    pub(in crate::pool) fn put(&self, idle: Idle) -> Result<bool, Box<Idle>> {
         match self.of(idle.connection.worker()) {
             Some(mut set) => set.put(idle),
             None => Err(Box::new(idle)),

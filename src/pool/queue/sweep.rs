@@ -4,6 +4,7 @@ use super::{Evicted, Outcomes, Queue};
 use crate::pool::idle::Idle;
 use crate::pool::{CheckoutError, Pool};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// What a sweep has found.
@@ -33,7 +34,7 @@ impl Queue {
         let evicted = self.forget_all(stale);
         let late = self.late(pool, now);
         self.accounts.retain(|_, account| {
-            let is_used = account.connections > 0 || !account.line.is_empty();
+            let is_used = account.connections > 0 || account.in_turn || !account.line.is_empty();
             if !is_used {
                 self.by_tenant.remove(&account.tenant);
             }
@@ -52,10 +53,12 @@ impl Queue {
         let limit = self.wait_timeout;
         for (_, account) in &mut self.accounts {
             let waiters = account.line.take_late(now);
+            let waits = !account.line.is_empty();
+            account.waits.store(waits, Ordering::Relaxed);
             late.extend(waiters.map(|waiter| (waiter, Err(CheckoutError::Timeout(limit)))));
         }
-        pool.waiting.sub(late.len());
-        self.drop_turns();
+        self.waiters -= late.len();
+        self.drop_turns(pool);
         late
     }
 

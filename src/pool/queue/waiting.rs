@@ -5,14 +5,16 @@ mod line;
 pub(super) use line::Line;
 
 use super::source::NoSource;
-use super::{AccountId, Evicted, Queue, grant};
+use super::{Account, AccountId, Evicted, Queue};
 use crate::attach::SessionSettings;
 use crate::pool::handle::Handle;
 use crate::pool::lease::Grant;
 use crate::pool::{CheckoutError, Pool};
 use crate::tenant::{SharedTenant, TenantId};
 use smallvec::SmallVec;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tokio::sync::oneshot;
 
@@ -34,6 +36,27 @@ pub(in crate::pool) enum Claim {
     Equal,
     /// Clients of a tenant that holds fewer: the pool would be shared more evenly.
     Poorer,
+}
+
+/// The tenants whose clients wait, with how many connections they use; `None`: as many
+/// as they may.
+#[derive(Debug)]
+pub(in crate::pool) struct Claims(HashMap<TenantId, Option<usize>>);
+
+impl Claims {
+    /// Who would get a connection that `tenant` gave back, which uses so many.
+    pub(in crate::pool) fn to(&self, tenant: &TenantId, used: usize) -> Option<Claim> {
+        let claims = self.0.iter().filter_map(|(id, others)| {
+            if id == tenant {
+                return Some(Claim::Equal);
+            }
+            Some(match (*others)? < used {
+                true => Claim::Poorer,
+                false => Claim::Equal,
+            })
+        });
+        claims.max()
+    }
 }
 
 /// A client's place in the queue.
@@ -63,6 +86,7 @@ pub(in crate::pool) struct Waiter {
     /// Its own, for a connection of another tenant's.
     settings: SessionSettings,
     dedicated: bool,
+    since: Instant,
     /// When it has waited for too long.
     deadline: Instant,
     outcome: oneshot::Sender<Outcome>,
@@ -83,26 +107,31 @@ pub(in crate::pool) fn hand_out(outcomes: Outcomes) {
 }
 
 impl Queue {
-    /// Who waits and would get a connection that `tenant` gave back.
-    pub(in crate::pool) fn claim(&self, pool: &Pool, tenant: &TenantId) -> Option<Claim> {
-        let in_use = |id: AccountId, tenant: &TenantId| {
-            let idle = pool.idle.count_of(tenant);
-            self.connections_of(id).saturating_sub(idle)
-        };
-        let account = self.by_tenant.get(tenant);
-        let holds = account.map_or(0, |id| in_use(*id, tenant));
-        let claims = self.accounts.iter().filter_map(|(id, account)| {
+    /// Who waits, and how many connections the tenants of those use who may have more.
+    pub(in crate::pool) fn claims(&self, pool: &Pool) -> Option<Claims> {
+        if self.waiters == 0 {
+            return None;
+        }
+        let accounts = self.accounts.iter();
+        let waiting = accounts.filter_map(|(_, account)| {
             let first = account.line.first()?;
-            if account.tenant == *tenant {
-                return Some(Claim::Equal);
-            }
-            let held = in_use(AccountId(id), &account.tenant);
-            (held < self.most_of(&first.tenant)).then_some(match held < holds {
-                true => Claim::Poorer,
-                false => Claim::Equal,
-            })
+            let used = self.used_by(pool, account);
+            let may_have = used < self.most_of(&first.tenant);
+            Some((account.tenant.clone(), may_have.then_some(used)))
         });
-        claims.max()
+        Some(Claims(waiting.collect()))
+    }
+
+    /// How many connections the tenant's clients use.
+    pub(in crate::pool) fn used(&self, pool: &Pool, tenant: &TenantId) -> usize {
+        let account = self.by_tenant.get(tenant);
+        let account = account.and_then(|id| self.accounts.get(id.0));
+        account.map_or(0, |account| self.used_by(pool, account))
+    }
+
+    fn used_by(&self, pool: &Pool, account: &Account) -> usize {
+        let idle = pool.idle.count_of(&account.tenant);
+        account.connections.saturating_sub(idle)
     }
 
     /// Gives the client the last place in its tenant's queue, if there is one.
@@ -120,6 +149,7 @@ impl Queue {
         if account.line.len() >= self.waiting_per_tenant {
             return NotYet::Crowded;
         }
+        let now = Instant::now();
         self.tickets += 1;
         let number = self.tickets;
         let (sender, outcome) = oneshot::channel();
@@ -129,11 +159,13 @@ impl Queue {
             tenant: tenant.clone(),
             settings: settings.clone(),
             dedicated,
-            deadline: Instant::now() + self.wait_timeout,
+            since: now,
+            deadline: now + self.wait_timeout,
             outcome: sender,
         });
-        handle.pool().waiting.add(1);
-        self.give_turn(id);
+        self.waiters += 1;
+        account.waits.store(true, Ordering::Relaxed);
+        self.give_turn(handle.pool(), id);
         NotYet::Queued(Ticket {
             account: id,
             worker: handle.worker(),
@@ -143,11 +175,12 @@ impl Queue {
     }
 
     /// Takes a client out of the queue.
-    pub(in crate::pool) fn leave(&mut self, pool: &Pool, ticket: &Ticket) {
+    pub(in crate::pool) fn leave(&mut self, ticket: &Ticket) {
         let line = self.accounts.get_mut(ticket.account.0).map(|a| &mut a.line);
         let removed = line.and_then(|line| line.remove(ticket.worker, ticket.number));
         if removed.is_some() {
-            pool.waiting.sub(1);
+            self.waiters -= 1;
+            self.tell_waits(ticket.account, self.has_waiting(ticket.account));
         }
     }
 
@@ -161,7 +194,7 @@ impl Queue {
         freed: Option<AccountId>,
     ) -> Outcomes {
         if let Some(freed) = freed {
-            self.give_turn(freed);
+            self.give_turn(pool, freed);
         }
         let mut outcomes = Outcomes::new();
         let mut evicted = Evicted::new();
@@ -174,7 +207,7 @@ impl Queue {
                 ..
             }) = next
             else {
-                self.end_turn(id);
+                self.end_turn(pool, id);
                 continue;
             };
             let (handle, tenant, dedicated) = (handle.clone(), tenant.clone(), *dedicated);
@@ -185,15 +218,16 @@ impl Queue {
                     let Some(waiter) = line.and_then(|line| line.take_next(worker)) else {
                         continue;
                     };
-                    pool.waiting.sub(1);
-                    let grant = grant(&waiter.handle, id, &tenant, dedicated, source);
+                    self.waiters -= 1;
+                    self.tell_waits(id, self.has_waiting(id));
+                    let grant = self.grant(&waiter.handle, id, &tenant, dedicated, source);
                     outcomes.push((waiter, Ok(grant)));
                     // Behind the others.
-                    self.end_turn(id);
-                    self.give_turn(id);
+                    self.end_turn(pool, id);
+                    self.give_turn(pool, id);
                 }
                 // Until a connection of its own is given back.
-                Err(NoSource::Full) => self.end_turn(id),
+                Err(NoSource::Full) => self.end_turn(pool, id),
                 Err(NoSource::Exhausted) => break,
             }
         }
@@ -207,27 +241,31 @@ impl Queue {
     }
 
     /// Its turn comes after that of those who wait already.
-    fn give_turn(&mut self, id: AccountId) {
+    fn give_turn(&mut self, pool: &Pool, id: AccountId) {
         if let Some(account) = self.accounts.get_mut(id.0)
             && !account.in_turn
             && !account.line.is_empty()
         {
             account.in_turn = true;
             self.turns.push_back(id);
+            pool.waiting.add(1);
         }
     }
 
     /// The first has had its turn.
-    fn end_turn(&mut self, id: AccountId) {
-        self.turns.pop_front();
+    fn end_turn(&mut self, pool: &Pool, id: AccountId) {
+        if self.turns.pop_front().is_some() {
+            pool.waiting.sub(1);
+        }
         if let Some(account) = self.accounts.get_mut(id.0) {
             account.in_turn = false;
         }
     }
 
     /// Takes out the turns of tenants of whom nobody waits any more.
-    pub(super) fn drop_turns(&mut self) {
+    pub(super) fn drop_turns(&mut self, pool: &Pool) {
         let accounts = &mut self.accounts;
+        let before = self.turns.len();
         self.turns.retain(|id| {
             let Some(account) = accounts.get_mut(id.0) else {
                 return false;
@@ -235,5 +273,6 @@ impl Queue {
             account.in_turn = !account.line.is_empty();
             account.in_turn
         });
+        pool.waiting.sub(before - self.turns.len());
     }
 }

@@ -1,6 +1,6 @@
 //! Which worker serves a session, and how much the session does.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 /// No worker.
 const NONE: usize = usize::MAX;
@@ -14,6 +14,8 @@ pub(super) struct Station {
     transactions: AtomicU32,
     /// As many as it had when it was counted last.
     counted: AtomicU32,
+    /// It was to move, and could not: it keeps its server connection.
+    stays: AtomicBool,
 }
 
 impl Station {
@@ -23,6 +25,7 @@ impl Station {
             next: AtomicUsize::new(NONE),
             transactions: AtomicU32::new(0),
             counted: AtomicU32::new(0),
+            stays: AtomicBool::new(false),
         }
     }
 
@@ -37,10 +40,18 @@ impl Station {
             .store(before.wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// How many it has begun since this was asked last.
+    /// How many it has begun since this was asked last; none, if it does not move where
+    /// it is to. It is not to any more then.
     pub(super) fn count(&self) -> u32 {
         let now = self.transactions.load(Ordering::Relaxed);
-        now.wrapping_sub(self.counted.swap(now, Ordering::Relaxed))
+        let before = self.counted.swap(now, Ordering::Relaxed);
+        if self.next.swap(NONE, Ordering::Relaxed) != NONE {
+            self.stays.store(true, Ordering::Relaxed);
+        }
+        match self.stays.load(Ordering::Relaxed) {
+            true => 0,
+            false => now.wrapping_sub(before),
+        }
     }
 
     /// Tells it to go on with another worker.

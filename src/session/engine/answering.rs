@@ -216,7 +216,7 @@ impl Engine {
         }
         match reply.interrupt {
             Some(interrupt) => {
-                self.interrupt = Some((interrupt, reply.bytes));
+                self.interrupt = Some(Box::new((interrupt, reply.bytes)));
                 Step::Interrupt
             }
             None => {
@@ -228,7 +228,7 @@ impl Engine {
 
     /// A session that is to be interrupted, and what the client is told then.
     pub(in crate::session) fn take_interrupt(&mut self) -> Option<(Interrupt, Vec<u8>)> {
-        self.interrupt.take()
+        self.interrupt.take().map(|interrupt| *interrupt)
     }
 
     /// A statement that Bind or Describe names must exist, or the error is told

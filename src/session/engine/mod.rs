@@ -85,7 +85,7 @@ pub(super) struct Engine {
     /// Portals over what the proxy answers itself.
     portals: Vec<OwnPortal>,
     /// A session that is to be interrupted, and what the client is told then.
-    interrupt: Option<(Interrupt, Vec<u8>)>,
+    interrupt: Option<Box<(Interrupt, Vec<u8>)>>,
     /// Temporary relations that were taken away: their names must not come to
     /// mean permanent ones.
     lost: Lost,

@@ -2,13 +2,16 @@
 
 use super::Waiter;
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// By how many of its tenant's, beyond those who wait, a client may be overtaken whose
 /// worker has given nothing back. To hand a connection to another worker costs a wake-up
 /// across threads and the move of the connection, so it is done seldom; how many
 /// connections a worker has follows from it in the end.
 const PATIENCE: u64 = 16;
+
+/// For so long at most.
+const PATIENT_FOR: Duration = Duration::from_millis(20);
 
 /// Clients of one tenant who wait, each with its worker.
 #[derive(Debug, Default)]
@@ -112,10 +115,14 @@ impl Line {
     /// Whose client is next.
     fn next_worker(&self, worker: Option<usize>) -> Option<usize> {
         let longest = self.longest()?;
-        let overtaken = self.served.saturating_sub(self.front(longest)?.due);
-        let is_patient = overtaken < PATIENCE + self.len as u64;
+        let first = self.front(longest)?;
         match worker {
-            Some(worker) if is_patient && self.front(worker).is_some() => Some(worker),
+            Some(worker) if worker != longest && self.front(worker).is_some() => {
+                let overtaken = self.served.saturating_sub(first.due);
+                let is_patient = overtaken < PATIENCE + self.len as u64
+                    && first.waiter.since.elapsed() < PATIENT_FOR;
+                Some(if is_patient { worker } else { longest })
+            }
             _ => Some(longest),
         }
     }
