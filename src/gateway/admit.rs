@@ -1,10 +1,10 @@
-//! One client from its arrival to its end.
+//! One client from its arrival until it is in.
 
 use super::Shared;
+use super::admitted::Admitted;
 use super::greeting::{self, NoWelcome};
 use super::live::Live;
 use super::seats::Seat;
-use super::worker::Stay;
 use crate::attach::SessionSettings;
 use crate::directory::{Directory, Principal};
 use crate::login::{
@@ -17,9 +17,7 @@ use crate::protocol::ClientError;
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::protocol::startup::Startup;
 use crate::server::not_served;
-use crate::session::{
-    Client, End, Membership, Parts, Registration, Served, Session, Visitor, restricted,
-};
+use crate::session::{Client, Membership, Parts, Registration, Session, Visitor, restricted};
 use crate::tenant::{Tenant, TenantId};
 use crate::transport;
 use std::net::SocketAddr;
@@ -119,53 +117,6 @@ fn refused(address: SocketAddr, known: &Known, error: &LoginError) {
         _ => {
             warn!(target: "pgtenant::audit", event = "login_refused", login, tenant, client = %address, reason = %error);
         }
-    }
-}
-
-/// A client that is in. All that it is in memory, but for its task, is in one piece.
-#[derive(Debug)]
-pub(super) struct Admitted {
-    session: Session,
-    span: Arc<ClientSpan>,
-    seat: Option<Seat>,
-    /// What it takes up in the proxy, until it leaves.
-    pub(super) stay: Option<Stay>,
-}
-
-impl Admitted {
-    /// Serves it to its end, or until it is to go on with another worker, which is
-    /// returned.
-    pub(super) async fn serve(&mut self) -> Option<usize> {
-        let end = match self.session.serve().await {
-            Served::Ended(end) => end,
-            Served::Moves(worker) => return Some(worker),
-        };
-        drop(self.seat.take());
-        let span = &self.span;
-        match &end {
-            End::Failed(error) => {
-                warn!(target: "pgtenant::audit", parent: span.get(), event = "session_failed", reason = %error);
-            }
-            End::ServerGone(error) => {
-                warn!(target: "pgtenant::server", parent: span.get(), %error, "the server connection is gone");
-            }
-            End::Terminated
-            | End::ClientGone(_)
-            | End::ServerEnded
-            | End::Stopped
-            | End::Moves(_)
-            | End::Ordered(_) => {}
-        }
-        info!(target: "pgtenant::audit", parent: span.get(), event = "logout", reason = %end);
-        None
-    }
-
-    /// Brings it to this worker, on whose thread this is called.
-    pub(super) fn settle(&mut self, worker: usize, shared: &Shared) {
-        self.session.settle(worker);
-        // Looked up where no other order can come between.
-        self.session
-            .review(|member| shared.live.load().order(member, &shared.pools));
     }
 }
 
@@ -296,12 +247,7 @@ impl Door<'_> {
             span: span.clone(),
         });
         // Boxed: what holds it while it is passed on should be small.
-        Ok(Box::new(Admitted {
-            session,
-            span,
-            seat: Some(seat),
-            stay: None,
-        }))
+        Ok(Box::new(Admitted::new(session, span, seat)))
     }
 
     /// A place among the tenant's clients.

@@ -1,6 +1,7 @@
 //! The life of the process: listening, admitting clients, draining.
 
 mod admit;
+mod admitted;
 mod balance;
 mod catalogs;
 mod changes;

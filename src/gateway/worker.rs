@@ -2,7 +2,8 @@
 //! own, so that wake-ups seldom cross threads. A client can [move](Delivery::Moved) to
 //! another.
 
-use super::admit::{Admitted, Newcomer as Client, admit};
+use super::admit::{Newcomer as Client, admit};
+use super::admitted::Admitted;
 use super::balance::Runtimes;
 use super::places::Place;
 use super::watched::watched;

@@ -1,0 +1,65 @@
+//! A client that is in, to its end.
+
+use super::Shared;
+use super::seats::Seat;
+use super::worker::Stay;
+use crate::observe::ClientSpan;
+use crate::session::{End, Served, Session};
+use std::sync::Arc;
+use tracing::{info, warn};
+
+/// A client that is in. All that it is in memory, but for its task, is in one piece.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    session: Session,
+    span: Arc<ClientSpan>,
+    seat: Option<Seat>,
+    /// What it takes up in the proxy, until it leaves.
+    pub(super) stay: Option<Stay>,
+}
+
+impl Admitted {
+    pub(super) fn new(session: Session, span: Arc<ClientSpan>, seat: Seat) -> Self {
+        Self {
+            session,
+            span,
+            seat: Some(seat),
+            stay: None,
+        }
+    }
+
+    /// Serves it to its end, or until it is to go on with another worker, which is
+    /// returned.
+    pub(super) async fn serve(&mut self) -> Option<usize> {
+        let end = match self.session.serve().await {
+            Served::Ended(end) => end,
+            Served::Moves(worker) => return Some(worker),
+        };
+        drop(self.seat.take());
+        let span = &self.span;
+        match &end {
+            End::Failed(error) => {
+                warn!(target: "pgtenant::audit", parent: span.get(), event = "session_failed", reason = %error);
+            }
+            End::ServerGone(error) => {
+                warn!(target: "pgtenant::server", parent: span.get(), %error, "the server connection is gone");
+            }
+            End::Terminated
+            | End::ClientGone(_)
+            | End::ServerEnded
+            | End::Stopped
+            | End::Moves(_)
+            | End::Ordered(_) => {}
+        }
+        info!(target: "pgtenant::audit", parent: span.get(), event = "logout", reason = %end);
+        None
+    }
+
+    /// Brings it to this worker, on whose thread this is called.
+    pub(super) fn settle(&mut self, worker: usize, shared: &Shared) {
+        self.session.settle(worker);
+        // Looked up where no other order can come between.
+        self.session
+            .review(|member| shared.live.load().order(member, &shared.pools));
+    }
+}
