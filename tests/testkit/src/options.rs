@@ -71,8 +71,9 @@ pub struct Options {
     pub more: String,
 }
 
-/// The suite can be run with another number, to search for what depends on it.
-fn workers() -> usize {
+/// One worker, so that it is known who gets which connection. The suite can be run with
+/// another number, to search for what depends on it.
+pub(crate) fn workers() -> usize {
     let wanted = std::env::var("PGTENANT_TEST_WORKERS");
     wanted.map_or(1, |number| number.parse().expect("a number"))
 }

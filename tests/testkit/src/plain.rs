@@ -1,6 +1,7 @@
 //! A PostgreSQL server of one version and the proxy before it, in clear text, so
 //! that a test can read what passes between them.
 
+use crate::options::workers;
 use crate::{Programs, Proxy, Raw, write_private};
 use pgtenant::directory::Verifier;
 use pgtenant::throwaway::wellness::{self, APP_ROLE, COMPANIES, Layout, SETTING, SETTING_DATABASE};
@@ -22,9 +23,11 @@ pub struct Plain {
 /// The front of a configuration that serves and reaches `servers.main` at `port` in clear
 /// text.
 pub fn clear_text(port: u16, user: &str, password: &str) -> String {
+    let workers = workers();
     format!(
         r#"[listen]
 address = "127.0.0.1:0"
+workers = {workers}
 [tls]
 mode = "off"
 [servers.main]
