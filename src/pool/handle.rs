@@ -1,12 +1,13 @@
 //! A pool, as the clients of one worker see it.
 
 use super::lease::{Asked, Grant, Lease, Place, Waiting};
-use super::queue::NotYet;
+use super::queue::{AccountId, NotYet};
 use super::welcome::Reported;
 use super::{CheckoutError, Pool, WelcomeKey, lock};
 use crate::attach::{Parked, SessionSettings};
 use crate::tenant::SharedTenant;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A pool and the worker of a client. Each client has a handle of its own, which its
 /// leases share: to count who shares the pool itself would have all workers write to
@@ -15,13 +16,24 @@ use std::sync::Arc;
 pub struct Handle {
     pool: Arc<Pool>,
     worker: usize,
+    /// Where the tenant's connections were found last. Another tenant's may be there now.
+    account: AtomicUsize,
 }
 
 impl Handle {
     /// For a client of this worker.
     #[must_use]
     pub fn new(pool: Arc<Pool>, worker: usize) -> Arc<Self> {
-        Arc::new(Self { pool, worker })
+        Arc::new(Self {
+            pool,
+            worker,
+            account: AtomicUsize::new(usize::MAX),
+        })
+    }
+
+    /// The client's tenant has this account, for now.
+    pub(super) fn remember(&self, account: AccountId) {
+        self.account.store(account.number(), Ordering::Relaxed);
     }
 
     /// The pool.
@@ -43,7 +55,8 @@ impl Handle {
         if pool.waiting.is_some() {
             return None;
         }
-        let idle = pool.idle.take_unchanged(self.worker, tenant)?;
+        let account = AccountId::of_number(self.account.load(Ordering::Relaxed));
+        let idle = pool.idle.take_unchanged(self.worker, account, tenant)?;
         Some(Lease::of_idle(self, idle))
     }
 

@@ -12,7 +12,7 @@ use super::age::Age;
 use super::queue::{AccountId, SETTLE_LIMIT};
 use crate::attach::Parked;
 use crate::server::Connection;
-use crate::tenant::{SharedTenant, TenantId};
+use crate::tenant::SharedTenant;
 use hashbrown::HashMap;
 use slab::Slab;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub(super) struct IdleSet {
     oldest: Option<usize>,
     newest: Option<usize>,
     /// Each tenant's, the newest at the end.
-    by_tenant: HashMap<TenantId, Vec<usize>, foldhash::fast::RandomState>,
+    by_account: HashMap<AccountId, Vec<usize>, foldhash::fast::RandomState>,
     pub(super) age: Age,
     /// It takes nothing any more.
     pub(super) retired: bool,
@@ -125,7 +125,7 @@ impl IdleSet {
             links: Slab::new(),
             oldest: None,
             newest: None,
-            by_tenant: HashMap::default(),
+            by_account: HashMap::default(),
             age,
             retired: false,
         }
@@ -140,10 +140,10 @@ impl IdleSet {
         if self.retired || self.age.is_over(&idle.connection) {
             return Err(Box::new(idle));
         }
-        let id = &idle.booking.tenant.id;
-        let own = match self.by_tenant.get_mut(id) {
+        let account = idle.booking.account;
+        let own = match self.by_account.get_mut(&account) {
             Some(own) => own,
-            None => self.by_tenant.entry(id.clone()).or_default(),
+            None => self.by_account.entry(account).or_default(),
         };
         let waits = idle.booking.waits.load(Ordering::Relaxed);
         let key = self.links.vacant_key();
@@ -163,8 +163,12 @@ impl IdleSet {
 
     /// The tenant's newest, if nothing has changed about the tenant, nobody of it waits,
     /// and it can be used at once.
-    pub(super) fn take_unchanged(&mut self, tenant: &SharedTenant) -> Option<Idle> {
-        let key = *self.by_tenant.get(&tenant.id)?.last()?;
+    pub(super) fn take_unchanged(
+        &mut self,
+        account: AccountId,
+        tenant: &SharedTenant,
+    ) -> Option<Idle> {
+        let key = *self.by_account.get(&account)?.last()?;
         let idle = &self.links.get(key)?.idle;
         let unchanged = Arc::ptr_eq(&idle.booking.tenant, tenant);
         let waits = idle.booking.waits.load(Ordering::Relaxed);
@@ -174,8 +178,8 @@ impl IdleSet {
 
     /// The tenant's newest: its caches are the warmest, and the others grow old enough
     /// to be closed.
-    pub(super) fn take_own(&mut self, tenant: &TenantId) -> Option<Idle> {
-        let key = *self.by_tenant.get(tenant)?.last()?;
+    pub(super) fn take_own(&mut self, account: AccountId) -> Option<Idle> {
+        let key = *self.by_account.get(&account)?.last()?;
         self.take(key)
     }
 
@@ -192,8 +196,8 @@ impl IdleSet {
     }
 
     /// How many of the tenant's there are.
-    pub(super) fn count_of(&self, tenant: &TenantId) -> usize {
-        self.by_tenant.get(tenant).map_or(0, Vec::len)
+    pub(super) fn count_of(&self, account: AccountId) -> usize {
+        self.by_account.get(&account).map_or(0, Vec::len)
     }
 
     /// The one of another tenant that is ranked highest, the longest idle of these.
@@ -215,7 +219,7 @@ impl IdleSet {
             Some(newer) => newer.older = older,
             None => self.newest = older,
         }
-        if let Some(own) = self.by_tenant.get_mut(&idle.booking.tenant.id)
+        if let Some(own) = self.by_account.get_mut(&idle.booking.account)
             && let Some(at) = own.iter().rposition(|known| *known == key)
         {
             own.remove(at);
@@ -235,7 +239,7 @@ impl IdleSet {
                 taken.extend(self.take(key));
             }
         }
-        self.by_tenant.retain(|_, own| !own.is_empty());
+        self.by_account.retain(|_, own| !own.is_empty());
         taken
     }
 

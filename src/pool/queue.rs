@@ -62,6 +62,16 @@ pub(super) struct Queue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct AccountId(usize);
 
+impl AccountId {
+    pub(super) fn number(self) -> usize {
+        self.0
+    }
+
+    pub(super) fn of_number(number: usize) -> Self {
+        Self(number)
+    }
+}
+
 #[derive(Debug)]
 struct Account {
     tenant: TenantId,
@@ -251,6 +261,7 @@ impl Queue {
             customs_known: 0,
             waits: waits.unwrap_or_default(),
         };
+        handle.remember(account);
         let place = Place::new(handle.clone(), booking);
         match source {
             Source::Idle(connection) => Grant::Idle(Lease::new(connection, place)),

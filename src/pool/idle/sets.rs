@@ -3,7 +3,8 @@
 use super::{Idle, IdleSet};
 use crate::pool::age::Age;
 use crate::pool::lock;
-use crate::tenant::{SharedTenant, TenantId};
+use crate::pool::queue::AccountId;
+use crate::tenant::SharedTenant;
 use std::cmp::Reverse;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
@@ -41,14 +42,15 @@ impl IdleSets {
     pub(in crate::pool) fn take_unchanged(
         &self,
         worker: usize,
+        account: AccountId,
         tenant: &SharedTenant,
     ) -> Option<Idle> {
-        self.of(worker)?.take_unchanged(tenant)
+        self.of(worker)?.take_unchanged(account, tenant)
     }
 
     /// A connection that the tenant has used last: the worker's, or another's.
-    pub(in crate::pool) fn take_own(&self, worker: usize, tenant: &TenantId) -> Option<Idle> {
-        self.from(worker).find_map(|mut set| set.take_own(tenant))
+    pub(in crate::pool) fn take_own(&self, worker: usize, account: AccountId) -> Option<Idle> {
+        self.from(worker).find_map(|mut set| set.take_own(account))
     }
 
     /// The newest of the worker's, or of another's, if it `suits`.
@@ -109,8 +111,8 @@ impl IdleSets {
     }
 
     /// How many the tenant has used last.
-    pub(in crate::pool) fn count_of(&self, tenant: &TenantId) -> usize {
-        self.from(0).map(|set| set.count_of(tenant)).sum()
+    pub(in crate::pool) fn count_of(&self, account: AccountId) -> usize {
+        self.from(0).map(|set| set.count_of(account)).sum()
     }
 
     /// It is this time now.

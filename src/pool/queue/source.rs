@@ -37,7 +37,7 @@ impl Queue {
         evicted: &mut Evicted,
     ) -> Result<Source, NoSource> {
         let most = self.most_of(tenant);
-        while let Some(idle) = pool.idle.take_own(worker, &tenant.id) {
+        while let Some(idle) = pool.idle.take_own(worker, id) {
             // There may be more than there may be now.
             if self.connections_of(id) <= most && idle.fits(tenant, dedicated) {
                 return Ok(Source::Idle(idle.into_parts(self.check_after).0));

@@ -5,7 +5,7 @@ mod line;
 pub(super) use line::Line;
 
 use super::source::NoSource;
-use super::{Account, AccountId, Evicted, Queue};
+use super::{AccountId, Evicted, Queue};
 use crate::attach::SessionSettings;
 use crate::pool::handle::Handle;
 use crate::pool::lease::Grant;
@@ -113,9 +113,9 @@ impl Queue {
             return None;
         }
         let accounts = self.accounts.iter();
-        let waiting = accounts.filter_map(|(_, account)| {
+        let waiting = accounts.filter_map(|(id, account)| {
             let first = account.line.first()?;
-            let used = self.used_by(pool, account);
+            let used = self.used_by(pool, AccountId(id));
             let may_have = used < self.most_of(&first.tenant);
             Some((account.tenant.clone(), may_have.then_some(used)))
         });
@@ -125,13 +125,12 @@ impl Queue {
     /// How many connections the tenant's clients use.
     pub(in crate::pool) fn used(&self, pool: &Pool, tenant: &TenantId) -> usize {
         let account = self.by_tenant.get(tenant);
-        let account = account.and_then(|id| self.accounts.get(id.0));
-        account.map_or(0, |account| self.used_by(pool, account))
+        account.map_or(0, |id| self.used_by(pool, *id))
     }
 
-    fn used_by(&self, pool: &Pool, account: &Account) -> usize {
-        let idle = pool.idle.count_of(&account.tenant);
-        account.connections.saturating_sub(idle)
+    fn used_by(&self, pool: &Pool, id: AccountId) -> usize {
+        let idle = pool.idle.count_of(id);
+        self.connections_of(id).saturating_sub(idle)
     }
 
     /// Gives the client the last place in its tenant's queue, if there is one.
