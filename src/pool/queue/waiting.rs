@@ -199,22 +199,16 @@ impl Queue {
         let mut evicted = Evicted::new();
         while let Some(id) = self.turns.front().copied() {
             let next = self.accounts.get(id.0).and_then(|a| a.line.next(worker));
-            let Some(Waiter {
-                handle,
-                tenant,
-                dedicated,
-                ..
-            }) = next
-            else {
+            let Some((of, waiter)) = next else {
                 self.end_turn(pool, id);
                 continue;
             };
-            let (handle, tenant, dedicated) = (handle.clone(), tenant.clone(), *dedicated);
-            let nearest = worker.unwrap_or(handle.worker());
+            let (tenant, dedicated) = (waiter.tenant.clone(), waiter.dedicated);
+            let nearest = worker.unwrap_or(of);
             match self.source(pool, nearest, id, &tenant, dedicated, &mut evicted) {
                 Ok(source) => {
                     let line = self.accounts.get_mut(id.0).map(|a| &mut a.line);
-                    let Some(waiter) = line.and_then(|line| line.take_next(worker)) else {
+                    let Some(waiter) = line.and_then(|line| line.take(of)) else {
                         continue;
                     };
                     self.waiters -= 1;

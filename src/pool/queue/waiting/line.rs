@@ -56,15 +56,16 @@ impl Line {
         self.front(self.longest()?).map(|first| &first.waiter)
     }
 
-    /// The one who is next where a worker has given a connection back.
-    pub(super) fn next(&self, worker: Option<usize>) -> Option<&Waiter> {
-        self.front(self.next_worker(worker)?)
-            .map(|next| &next.waiter)
+    /// The one who is next where a worker has given a connection back. Who that is
+    /// depends on the time: it is [taken](Self::take) by its own worker, which is
+    /// returned with it.
+    pub(super) fn next(&self, worker: Option<usize>) -> Option<(usize, &Waiter)> {
+        let worker = self.next_worker(worker)?;
+        Some((worker, &self.front(worker)?.waiter))
     }
 
-    /// The same, no longer waiting.
-    pub(super) fn take_next(&mut self, worker: Option<usize>) -> Option<Waiter> {
-        let worker = self.next_worker(worker)?;
+    /// Takes out the first of this worker.
+    pub(super) fn take(&mut self, worker: usize) -> Option<Waiter> {
         let next = self.by_worker.get_mut(worker)?.pop_front()?;
         self.len -= 1;
         self.served += 1;
