@@ -6,7 +6,7 @@
 
 mod sets;
 
-pub(super) use sets::{Apart, IdleSets};
+pub(super) use sets::IdleSets;
 
 use super::age::Age;
 use super::queue::{AccountId, SETTLE_LIMIT};

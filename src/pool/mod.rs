@@ -21,6 +21,7 @@ mod customs;
 mod handle;
 mod idle;
 mod lease;
+mod per_worker;
 mod pools;
 mod queue;
 mod reclaim;
@@ -59,7 +60,7 @@ pub struct Pool {
     settings: config::Pool,
     /// Connections that nobody uses.
     idle: IdleSets,
-    /// Those who wait.
+    /// Whether somebody waits who may have any of them.
     waiting: WaitingCount,
     queue: Mutex<Queue>,
     customs: KnownCustoms,

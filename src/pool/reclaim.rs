@@ -1,6 +1,6 @@
 //! Clients that hold a server connection and do nothing with it.
 
-use super::idle::Apart;
+use super::per_worker::PerWorker;
 use slab::Slab;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,9 +12,7 @@ use crate::tenant::TenantId;
 
 /// Those of a pool, by worker.
 #[derive(Debug)]
-pub(super) struct Holders(Box<[Apart<Mutex<OfWorker>>]>);
-
-type OfWorker = Slab<Arc<Holder>>;
+pub(super) struct Holders(PerWorker<Slab<Arc<Holder>>>);
 
 /// A client's entry among the [`Holders`].
 #[derive(Debug)]
@@ -26,17 +24,13 @@ pub(super) struct Holding {
 
 impl Holders {
     pub(super) fn new(workers: usize) -> Self {
-        Self(
-            (0..workers.max(1))
-                .map(|_| Apart(Mutex::default()))
-                .collect(),
-        )
+        Self(PerWorker::new(workers, Slab::new))
     }
 
     pub(super) fn add(&self, worker: usize, tenant: TenantId) -> Holding {
         let holder = Arc::new(Holder::new(tenant));
-        let of_worker = self.0.get(worker);
-        let key = of_worker.map_or(0, |of_worker| lock(&of_worker.0).insert(holder.clone()));
+        let of_worker = self.0.of(worker);
+        let key = of_worker.map_or(0, |mut of_worker| of_worker.insert(holder.clone()));
         Holding {
             holder,
             worker,
@@ -45,16 +39,15 @@ impl Holders {
     }
 
     pub(super) fn remove(&self, holding: &Holding) {
-        if let Some(of_worker) = self.0.get(holding.worker) {
-            lock(&of_worker.0).try_remove(holding.key);
+        if let Some(mut of_worker) = self.0.of(holding.worker) {
+            of_worker.try_remove(holding.key);
         }
     }
 
     /// Those that rest, and for how long.
     pub(super) fn resting(&self) -> Vec<(Duration, Arc<Holder>)> {
         let mut resting = Vec::new();
-        for of_worker in &self.0 {
-            let of_worker = lock(&of_worker.0);
+        for of_worker in self.0.from(0) {
             let holders = of_worker.iter();
             resting.extend(holders.filter_map(|(_, h)| Some((h.idle_for()?, h.clone()))));
         }

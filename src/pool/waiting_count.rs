@@ -1,6 +1,6 @@
 //! Whether somebody waits for a connection of whatever tenant.
 
-use super::idle::Apart;
+use super::per_worker::Apart;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The number of tenants whose clients wait and who may have one connection more. (A

@@ -2,29 +2,20 @@
 
 use super::{Idle, IdleSet};
 use crate::pool::age::Age;
-use crate::pool::lock;
+use crate::pool::per_worker::PerWorker;
 use crate::pool::queue::AccountId;
 use crate::tenant::SharedTenant;
 use std::cmp::Reverse;
-use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 /// A set for each worker. A connection lies in that of the worker whose reactor tells
-/// of what arrives on it. Most often the worker alone looks at its own, so that its
-/// lock is free and near.
+/// of what arrives on it.
 #[derive(Debug)]
-pub(in crate::pool) struct IdleSets(Box<[Apart<Mutex<IdleSet>>]>);
-
-/// Alone in its part of the processor's caches: what other workers change beside it
-/// does not take it away.
-#[derive(Debug)]
-#[repr(align(128))]
-pub(in crate::pool) struct Apart<T>(pub(in crate::pool) T);
+pub(in crate::pool) struct IdleSets(PerWorker<IdleSet>);
 
 impl IdleSets {
     pub(in crate::pool) fn new(workers: usize, age: &Age) -> Self {
-        let set = |_| Apart(Mutex::new(IdleSet::new(age.clone())));
-        Self((0..workers.max(1)).map(set).collect())
+        Self(PerWorker::new(workers, || IdleSet::new(age.clone())))
     }
 
     /// Puts a connection in.
@@ -32,7 +23,7 @@ impl IdleSets {
     /// # Errors
     /// As [`IdleSet::put`].
     pub(in crate::pool) fn put(&self, idle: Idle) -> Result<bool, Box<Idle>> {
-        match self.of(idle.connection.worker()) {
+        match self.0.of(idle.connection.worker()) {
             Some(mut set) => set.put(idle),
             None => Err(Box::new(idle)),
         }
@@ -45,12 +36,14 @@ impl IdleSets {
         account: AccountId,
         tenant: &SharedTenant,
     ) -> Option<Idle> {
-        self.of(worker)?.take_unchanged(account, tenant)
+        self.0.of(worker)?.take_unchanged(account, tenant)
     }
 
     /// A connection that the tenant has used last: the worker's, or another's.
     pub(in crate::pool) fn take_own(&self, worker: usize, account: AccountId) -> Option<Idle> {
-        self.from(worker).find_map(|mut set| set.take_own(account))
+        self.0
+            .from(worker)
+            .find_map(|mut set| set.take_own(account))
     }
 
     /// The newest of the worker's, or of another's, if it `suits`.
@@ -59,13 +52,13 @@ impl IdleSets {
         worker: usize,
         suits: impl Fn(&Idle) -> bool,
     ) -> Option<Idle> {
-        let mut sets = self.from(worker);
+        let mut sets = self.0.from(worker);
         sets.find_map(|mut set| set.take_newest(&suits))
     }
 
     /// What the newest is like, of the worker's or of another's.
     pub(in crate::pool) fn newest<T>(&self, worker: usize, look: impl Fn(&Idle) -> T) -> Option<T> {
-        self.from(worker).find_map(|set| set.newest().map(&look))
+        self.0.from(worker).find_map(|set| set.newest().map(&look))
     }
 
     /// The one that is ranked highest: of these the longest idle, as far as the sweep
@@ -75,19 +68,14 @@ impl IdleSets {
         worker: usize,
         rank: impl Fn(&Idle) -> u8,
     ) -> Option<Idle> {
-        let rank = |idle: &Idle| {
-            (
-                rank(idle),
-                Reverse(idle.since.is_none()),
-                idle.since.map(Reverse),
-            )
-        };
+        // One that no sweep has seen idle comes after all others.
+        let rank = |idle: &Idle| (rank(idle), idle.since.map(Reverse));
         loop {
             let bests = (0..self.0.len()).map(|n| (worker + n) % self.0.len());
-            let bests = bests.filter_map(|at| Some((at, self.of(at)?.best(rank)?.1)));
+            let bests = bests.filter_map(|at| Some((at, self.0.of(at)?.best(rank)?.1)));
             let (at, _) = bests.reduce(|best, next| if next.1 > best.1 { next } else { best })?;
             // It may have been taken meanwhile.
-            let taken = self.of(at).and_then(|mut set| {
+            let taken = self.0.of(at).and_then(|mut set| {
                 let (key, _) = set.best(rank)?;
                 set.take(key)
             });
@@ -103,7 +91,7 @@ impl IdleSets {
         mut wanted: impl FnMut(&mut Idle, &Age) -> bool,
     ) -> Vec<Idle> {
         let mut taken = Vec::new();
-        for mut set in self.from(0) {
+        for mut set in self.0.from(0) {
             let age = set.age.clone();
             taken.extend(set.take_all(|idle| wanted(idle, &age)));
         }
@@ -112,32 +100,22 @@ impl IdleSets {
 
     /// How many the tenant has used last.
     pub(in crate::pool) fn count_of(&self, account: AccountId) -> usize {
-        self.from(0).map(|set| set.count_of(account)).sum()
+        self.0.from(0).map(|set| set.count_of(account)).sum()
     }
 
     /// It is this time now.
     pub(in crate::pool) fn tick(&self, now: Instant) {
-        self.from(0).for_each(|mut set| set.age.tick(now));
+        self.0.from(0).for_each(|mut set| set.age.tick(now));
     }
 
     /// Connections that were opened before `now` are too old.
     pub(in crate::pool) fn renew(&self, now: Instant) {
-        self.from(0).for_each(|mut set| set.age.renew(now));
+        self.0.from(0).for_each(|mut set| set.age.renew(now));
     }
 
     /// Takes all out, and nothing in any more.
     pub(in crate::pool) fn retire(&self) -> Vec<Idle> {
-        self.from(0).for_each(|mut set| set.retired = true);
+        self.0.from(0).for_each(|mut set| set.retired = true);
         self.take_all(|_, _| true)
-    }
-
-    fn of(&self, worker: usize) -> Option<MutexGuard<'_, IdleSet>> {
-        self.0.get(worker).map(|set| lock(&set.0))
-    }
-
-    /// All, the worker's first.
-    fn from(&self, worker: usize) -> impl Iterator<Item = MutexGuard<'_, IdleSet>> {
-        let (before, behind) = self.0.split_at(worker.min(self.0.len()));
-        behind.iter().chain(before).map(|set| lock(&set.0))
     }
 }
