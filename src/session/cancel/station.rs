@@ -69,5 +69,7 @@ impl Station {
     pub(super) fn arrived(&self, worker: usize) {
         self.worker.store(worker, Ordering::Relaxed);
         self.next.store(NONE, Ordering::Relaxed);
+        // It may have been counted on its way.
+        self.stays.store(false, Ordering::Relaxed);
     }
 }
