@@ -129,8 +129,7 @@ impl Registry {
 
     /// Asks of every session what it is to be told, and tells it.
     pub fn survey(&self, decide: impl Fn(&Member<'_>) -> Option<Order>) {
-        let all: Vec<_> = lock(&self.sessions).values().cloned().collect();
-        for entry in all {
+        for entry in self.all() {
             if entry.review(&decide) {
                 lock(&self.watched).push(entry);
             }
@@ -150,9 +149,14 @@ impl Registry {
 
     /// Wakes the tasks of all sessions.
     pub fn wake(&self) {
-        for entry in lock(&self.sessions).values() {
+        for entry in self.all() {
             entry.inbox.wake();
         }
+    }
+
+    /// All sessions, to be looked at without the lock.
+    fn all(&self) -> Vec<Arc<Entry>> {
+        lock(&self.sessions).values().cloned().collect()
     }
 
     /// Tells the sessions whose credential has expired to end, and ends those
