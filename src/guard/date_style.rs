@@ -1,5 +1,8 @@
 //! `DateStyle`: a value for it may leave one of its two parts as it was.
 
+/// The setting's name, in lower case.
+pub(crate) const DATE_STYLE: &str = "datestyle";
+
 /// What values for `DateStyle`, one after the other, say of its parts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct DateStyle {
@@ -8,12 +11,9 @@ pub(super) struct DateStyle {
 }
 
 impl DateStyle {
-    /// The setting's name, in lower case.
-    pub(super) const NAME: &'static str = "datestyle";
-
     /// Whether the setting `name` returns to its default by these values.
     pub(super) fn is_default(name: &str, values: &[String]) -> bool {
-        name == Self::NAME
+        name == DATE_STYLE
             && matches!(values, [value] if value.trim().eq_ignore_ascii_case("default"))
     }
 

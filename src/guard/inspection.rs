@@ -1,7 +1,7 @@
 //! One query string under inspection: what was found so far.
 
 use super::answer::Answer;
-use super::date_style::DateStyle;
+use super::date_style::DATE_STYLE;
 use super::parameters::{self, Parameter, SetConfig};
 use super::plain;
 use super::plain_relations::Names;
@@ -335,7 +335,7 @@ impl<'p> Inspection<'p> {
 
     /// Records the value that a setting gets, if it is `DateStyle`.
     pub(super) fn set_date_style(&mut self, name: &str, value: &str, local: bool) {
-        if name == DateStyle::NAME && !local {
+        if name == DATE_STYLE && !local {
             self.changes.set_date_style(value);
         }
     }

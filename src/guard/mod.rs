@@ -50,6 +50,7 @@ mod tree;
 mod verdict;
 
 pub use answer::{Answer, Question, Target};
+pub(crate) use date_style::DATE_STYLE;
 pub use parameters::{Parameter, SetConfig};
 pub use plain_relations::{Mark, PlainRelations, Unsettled};
 pub use policy::{Own, Policy};

@@ -2,7 +2,7 @@
 //! string can name tens of thousands: the last change of each counts, and what it
 //! comes to is found once, at the end.
 
-use super::date_style::DateStyle;
+use super::date_style::{DATE_STYLE, DateStyle};
 use super::verdict::{Effects, Returned};
 use std::collections::HashSet;
 
@@ -38,7 +38,7 @@ impl SettingChanges {
 
     /// `name` returns to its default, by a statement that stands `alone` or not.
     pub(super) fn returns(&mut self, name: &str, local: bool, alone: bool) {
-        if name == DateStyle::NAME && !local {
+        if name == DATE_STYLE && !local {
             self.date_style = Some(DateStyle::default());
         }
         let alone = Some(alone);

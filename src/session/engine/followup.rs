@@ -6,7 +6,7 @@ use super::outstanding::Reply;
 use super::upstream::{put_text, written};
 use super::{Engine, Up};
 use crate::attach::{Expected, Reattach};
-use crate::guard::{Effects, Returned};
+use crate::guard::{DATE_STYLE, Effects, Returned};
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::server::Pipe;
 use bytes::BytesMut;
@@ -72,9 +72,6 @@ impl Followup {
         !matches!(self.again, Again::No)
     }
 }
-
-/// The setting whose values may leave a part of it as it was.
-pub(super) const DATE_STYLE: &str = "datestyle";
 
 /// No name that a client would choose.
 const NAME: &str = "pgtenant: startup values";

@@ -1,15 +1,10 @@
 //! What a statement leaves in the session.
 
 use super::Engine;
-use super::followup::DATE_STYLE;
 use super::link::{Link, Pinned};
 use crate::attach::{Cleanup, Random};
 use crate::config::Pin;
-use crate::guard::Effects;
-use crate::guard::Permission;
-use crate::guard::PlainRelations;
-use crate::guard::TouchedSettings;
-use crate::guard::Verdict;
+use crate::guard::{DATE_STYLE, Effects, Permission, PlainRelations, TouchedSettings, Verdict};
 use crate::protocol::ClientError;
 
 /// Most temporary relations that a client may make while it keeps its server
