@@ -3,21 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 use pgtenant::directory::Verifier;
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
-use testkit::{stderr, stdout};
+use std::process::{Command, Output};
+use testkit::{fed, stderr, stdout};
 
 fn pgtenant(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that does not read its input may be gone already.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgtenant"));
+    fed(command.args(arguments), input)
 }
 
 #[test]

@@ -5,10 +5,9 @@
 use pgtenant::ops::sql_client::Url;
 use pgtenant::throwaway::{Authority, Cluster, ClusterOptions, TlsOptions, random_hex};
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use testkit::{stderr, stdout};
+use std::process::{Command, Output};
+use testkit::{fed, stderr, stdout};
 
 /// A configuration with a tenant for each of the three commands.
 struct Place {
@@ -50,20 +49,14 @@ impl Place {
     }
 
     fn run(&self, command: &str, arguments: &[&str], url: &str, input: &str) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pgtenant"))
+        let mut program = Command::new(env!("CARGO_BIN_EXE_pgtenant"));
+        program
             .args([command, "--config"])
             .arg(&self.config)
             .args(arguments)
             .arg(url)
-            .env_remove("PGPASSWORD")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // One that has not read it may have ended.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
+            .env_remove("PGPASSWORD");
+        fed(&mut program, input)
     }
 
     /// What every command says of a URL with which it cannot work.

@@ -34,7 +34,7 @@ pub use answer::Answer;
 pub use between::{Between, Passed};
 pub use message::{Fields, Message, texts};
 pub use options::{Options, configuration};
-pub use output::{stderr, stdout, succeeds};
+pub use output::{fed, stderr, stdout, succeeds};
 pub use packets::{
     CANCEL_REQUEST, GSSENC_REQUEST, PLAIN, PLUS, SSL_REQUEST, V3_0, V3_2, announced,
     initial_response, message, packet, startup,
