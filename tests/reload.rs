@@ -472,9 +472,8 @@ fn a_broken_configuration_changes_nothing_and_is_reported() {
 fn what_cannot_change_without_a_restart_says_so() {
     let proxy = Proxy::start(&Options::default());
     let before = original(&proxy);
-    let changed = before
-        .replace("workers = 1", "workers = 2")
-        .replace("mode = \"transaction\"", "mode = \"session\"");
+    let changed =
+        testkit::with_workers(&before, 2).replace("mode = \"transaction\"", "mode = \"session\"");
     proxy.reload(|_| changed);
     for key in ["listen.workers", "pool.mode"] {
         proxy.wait_for_log(&format!("the new value waits for a restart key=\"{key}\""));

@@ -129,13 +129,13 @@ fn a_restricted_tenant_and_each_worker_go_by_the_same() {
     let Some(place) = Place::start(15) else {
         return;
     };
-    let restricted = |text: String| {
-        text.replace("[[logins]]", "statement_timeout = \"9s\"\n[[logins]]")
-            .replace("[tls]", "workers = 3\n[tls]")
+    let restricted = |text: &str| {
+        let more = "statement_timeout = \"9s\"\n[[logins]]";
+        testkit::with_workers(&text.replace("[[logins]]", more), 3)
     };
     // The number of workers needs a restart.
     let text = std::fs::read_to_string(&place.proxy.config).unwrap();
-    std::fs::write(&place.proxy.config, restricted(text)).unwrap();
+    std::fs::write(&place.proxy.config, restricted(&text)).unwrap();
     let mut proxy = testkit::Proxy::run(&place.proxy.config);
     proxy.password.clone_from(&place.proxy.password);
     proxy.wait_for_log("the plain tables of the database are known");

@@ -40,7 +40,7 @@ pub use packets::{
     initial_response, message, packet, startup,
 };
 pub use pipeline::Pipeline;
-pub use plain::{Plain, clear_text};
+pub use plain::{Plain, clear_text, with_workers};
 pub use pool::{SOON, answers_soon, assert_whole, missing};
 pub use programs::{Programs, program, python, regress_folder, root};
 pub use proxy::Proxy;

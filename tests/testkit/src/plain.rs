@@ -40,6 +40,18 @@ password = "{password}"
     )
 }
 
+/// The same configuration with another number of workers.
+pub fn with_workers(text: &str, workers: usize) -> String {
+    let lines = text.lines().map(|line| {
+        if line.starts_with("workers = ") {
+            format!("workers = {workers}\n")
+        } else {
+            format!("{line}\n")
+        }
+    });
+    lines.collect()
+}
+
 impl Plain {
     /// Starts a server. `settings` go to `postgresql.conf`.
     pub fn start(programs: &Programs, settings: &[(&str, &str)]) -> Self {
