@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use pgtenant::config::{
-    ClientTls, IsolationKind, LogFormat, Origin, PerAddress, Pin, PoolMode, Problems, ServerTls,
-    Settings, Share, Throttling, load_with,
+    AdminRole, ClientTls, IsolationKind, LogFormat, Origin, PerAddress, Pin, PoolMode, Problems,
+    ServerTls, Settings, Share, Throttling, load_with,
 };
 use pgtenant::directory::{CertificateName, NameKind};
 use pgtenant::guard;
@@ -546,6 +546,36 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             "throttle",
             "forget_after = \"30s\"",
             "throttle.forget_after: must be at least throttle.longest_delay",
+        ),
+        (
+            "admin",
+            "address = \"0.0.0.0:9632\"",
+            "admin.address = \"0.0.0.0:9632\": would be in clear text, since tls.mode = \"off\"",
+        ),
+        (
+            "admin",
+            "address = \"127.0.0.1:9632\"\ntls = \"require\"",
+            "admin.tls: needs tls.certificate and tls.key",
+        ),
+        (
+            "admin",
+            "public = [\"/metrics\"]",
+            "admin.public: has no meaning without admin.address",
+        ),
+        (
+            "admin",
+            "address = \"127.0.0.1:9632\"\npublic = [\"/\"]",
+            "can hold \"/livez\", \"/readyz\" and \"/metrics\"",
+        ),
+        (
+            "admin",
+            "address = \"127.0.0.1:9632\"\ntoken_file = \"short.key\"",
+            "must hold one line of at least 16 visible ASCII characters",
+        ),
+        (
+            "admin",
+            "tenant_series = 0",
+            "admin.tenant_series = 0: must be a whole number from 1 to 100000",
         ),
         (
             "servers.main",
@@ -1787,6 +1817,7 @@ fn the_example_s_comments_load_too() {
     let folder = Folder::new();
     folder.put_secret("reports_app.password", "x");
     folder.put_secret("seal.key", &"k".repeat(32));
+    folder.put_secret("admin-token", &"t".repeat(32));
     std::fs::create_dir(folder.path("tenants.d")).unwrap();
     folder.put(
         "issuer-ca.crt",
@@ -1833,6 +1864,12 @@ fn the_example_s_comments_load_too() {
     assert_eq!(settings.tokens.issuers.len(), 1);
     assert!(settings.tls.verifies_clients());
     assert_eq!(settings.directory.len(), 3);
+    let http = settings.admin.http.as_ref().unwrap();
+    assert!(http.tls.is_some() && http.token.is_some());
+    let public: Vec<_> = http.public.iter().map(|path| &**path).collect();
+    assert_eq!(public, ["/livez", "/readyz"]);
+    let roles: Vec<_> = settings.admin.logins.values().map(|a| a.role).collect();
+    assert_eq!(roles, [AdminRole::Operator]);
     // What the comments call defaults are the defaults.
     let plain = folder.load_with(example, &environment).unwrap();
     assert!(!plain.tls.verifies_clients());

@@ -67,7 +67,7 @@ fn cores() -> usize {
     cores.min(MOST_WORKERS as usize)
 }
 
-fn addresses(entry: &Entry<'_>) -> Vec<SocketAddr> {
+pub(super) fn addresses(entry: &Entry<'_>) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
     for text in entry.texts().into_iter().flatten() {
         match text.to_socket_addrs() {

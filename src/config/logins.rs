@@ -89,7 +89,7 @@ const METHODS: [(&str, Word); 5] = [
 pub(super) const KEYS: [&str; 5] = ["user", "tenant", "methods", "scram", "certificate"];
 
 /// What the login accepts; by default what its other keys are for.
-fn methods(
+pub(super) fn methods(
     section: &mut Section<'_>,
     user: Option<&str>,
     accepted: Accepted,

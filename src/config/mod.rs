@@ -5,6 +5,7 @@
 //! *all* the [`Problem`]s at once. Nothing that has been loaded needs to be
 //! checked again.
 
+mod admin;
 mod certificates;
 mod check;
 mod client_certificates;
@@ -40,11 +41,13 @@ pub use sources::{DirectoryDatabase, EndSessions, Sources};
 pub use values::Values;
 
 use crate::directory::{
-    Awaited, CertificateMap, Declared, Directory, DirectoryBuilder, Files, Incumbents,
+    Awaited, CertificateMap, Declared, Directory, DirectoryBuilder, Files, Incumbents, Method,
 };
 use crate::guard;
 use crate::jwt::{Keys, Rules};
-use crate::tenant::{Attachment, IsolationName, Seal, SealKey, ServerName, SharedTenant};
+use crate::tenant::{
+    Attachment, IsolationName, LoginName, Seal, SealKey, ServerName, SharedTenant,
+};
 use aws_lc_rs::hmac;
 use logins::Accepted;
 use rows::SectionReader;
@@ -133,6 +136,8 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let logins = logins::read(sections, &tenants, more_tenants, accepted);
     let certificates = certificates::read(&mut root, &tenants, more_tenants, accepted.certificates);
     let throttle = throttle::read(root.section("throttle"), &listen);
+    let admins = root.tables("admins");
+    let admin = admin::read(root.section("admin"), admins, tls.as_ref());
     let log = log::read(root.section("log"));
     let ignored = check::read(root.section("check"));
     root.finish();
@@ -166,6 +171,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         tokens: tokens?,
         certificates,
         throttle,
+        admin,
         log,
         ignored,
         files: Files::default(),
@@ -225,6 +231,8 @@ pub struct Settings {
     pub certificates: CertificateMap,
     /// `[throttle]`
     pub throttle: Throttling,
+    /// `[admin]` and `[[admins]]`
+    pub admin: Admin,
     /// `[log]`
     pub log: Log,
     /// `[check]`: what `pgtenant check` leaves out (key `ignore`).
@@ -659,6 +667,51 @@ pub struct Log {
     pub format: LogFormat,
     /// The filter, in tracing's `EnvFilter` syntax (`info`, `pgtenant=debug`).
     pub filter: String,
+}
+
+/// `[admin]` and `[[admins]]`: where the process can be watched and steered, and by
+/// whom.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// HTTP (key `address`), if there is any.
+    pub http: Option<AdminHttp>,
+    /// Addresses on which there is nothing but the console.
+    pub console: Vec<SocketAddr>,
+    /// Most tenants with metrics of their own (key `tenant_series`).
+    pub series: usize,
+    /// `[[admins]]`, by their names (key `user`).
+    pub logins: BTreeMap<LoginName, AdminLogin>,
+}
+
+/// Where metrics, health and the page are served by HTTP.
+#[derive(Debug, Clone)]
+pub struct AdminHttp {
+    /// The addresses to listen on.
+    pub addresses: Vec<SocketAddr>,
+    /// What is shown to clients; `None`: clear text.
+    pub tls: Option<ClientCertificates>,
+    /// The token that lets everything be read (the content of `token_file`).
+    pub token: Option<Secret>,
+    /// Paths that anybody may read.
+    pub public: Vec<Arc<str>>,
+}
+
+/// One of `[[admins]]`.
+#[derive(Debug, Clone)]
+pub struct AdminLogin {
+    /// What it may do.
+    pub role: AdminRole,
+    /// What it proves itself with: SCRAM, a certificate, or both.
+    pub methods: Arc<[Method]>,
+}
+
+/// What an administrator may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AdminRole {
+    /// See everything.
+    Viewer,
+    /// Change what runs, too.
+    Operator,
 }
 
 /// How log lines look.
