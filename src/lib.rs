@@ -7,6 +7,7 @@
 //! [`jwt`], certificates in [`x509`]. Imports point downwards only. Queries of our
 //! own go through [`ops`], beside that stream.
 
+pub mod admin;
 pub mod attach;
 pub mod config;
 pub mod directory;

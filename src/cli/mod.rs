@@ -12,6 +12,8 @@ mod rules;
 mod run;
 mod secrecy;
 mod serve;
+mod service;
+mod status;
 mod url;
 mod verifier;
 
@@ -112,6 +114,13 @@ enum Command {
     /// Each with its name, which errors and the log show, the SQLSTATE of its
     /// error, what it catches and why, and what to do instead.
     Rules,
+    /// Say whether the running proxy can serve clients
+    ///
+    /// Asks the process over `admin.address` of its configuration file: whether its
+    /// workers get on, and whether it can serve clients. Exit code 0 if so, and 1 if
+    /// not or if there is no answer: fit for the health check of a container. Over TLS
+    /// only the process that has the certificate of the configuration is believed.
+    Status(status::Arguments),
     /// Make the text for `scram` in a `[[logins]]` section from a password
     ///
     /// Asks for the password twice without showing it; when standard input is
@@ -130,6 +139,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Harden(arguments) => harden::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Provision(arguments) => provision::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Rules => rules::run().map(|()| ExitCode::SUCCESS),
+        Command::Status(arguments) => status::run(&arguments),
         Command::Verifier => verifier::run().map(|()| ExitCode::SUCCESS),
     };
     match result {

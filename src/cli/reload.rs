@@ -1,5 +1,6 @@
 //! Going by a changed configuration, or a changed directory, without a restart.
 
+use super::service::{self, Moment};
 use pgtenant::config::{self, Problems, Settings};
 use pgtenant::directory::{Directory, Files, Follower, Watch};
 use pgtenant::gateway::{Changes, Control, Difference};
@@ -59,9 +60,12 @@ impl Sources {
                     self.reload(&control).await;
                 }
                 Changed::Asked => {
+                    service::tell(Moment::Reloading).await;
                     if self.reload(&control).await {
                         control.renew_connections();
                     }
+                    // Also where the old configuration stays.
+                    service::tell(Moment::Ready).await;
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Serving clients until the process is told to stop; `run` and `demo` share it.
 
 use super::reload::Sources;
+use super::service::{self, Moment};
 use super::{Failure, runtime};
 use pgtenant::config::Settings;
 use pgtenant::gateway::{Gateway, Stop, StopHandle};
@@ -49,6 +50,7 @@ pub(super) fn serve(
             .await
             .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;
         ready(&gateway.addresses(), tenants, logins)?;
+        service::tell(Moment::Ready).await;
         tokio::spawn(log.report_dropped());
         let (handle, stop) = Stop::new();
         let reload = sources.map(|sources| {
@@ -57,8 +59,10 @@ pub(super) fn serve(
             asked
         });
         let stopping = tokio::spawn(signals.govern(handle, drain, reload));
+        let watchdog = tokio::spawn(service::keep_watchdog(gateway.control()));
         let ended = gateway.serve(stop).await.map_err(Failure::run);
         stopping.abort();
+        watchdog.abort();
         ended
     });
     // Whatever still runs on other threads is not waited for.
@@ -98,6 +102,7 @@ impl StopSignals {
             }
         };
         handle.drain();
+        service::tell(Moment::Stopping).await;
         tokio::select! {
             () = tokio::time::sleep(patience) => {}
             _ = self.terminate.recv() => {}

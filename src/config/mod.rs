@@ -56,7 +56,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Loads the configuration file with the process's environment over it.
@@ -361,21 +361,49 @@ pub struct Server {
     pub reached: Reached,
 }
 
-/// The address at which a server was reached last: it is tried first. It is no part
-/// of the configuration, and equal to every other.
+/// The address at which a server was reached last: it is tried first. And what came of
+/// the last attempt to reach it. It is no part of the configuration, and equal to every
+/// other.
 #[derive(Debug, Clone, Default)]
-pub struct Reached(Arc<Mutex<Option<IpAddr>>>);
+pub struct Reached(Arc<Mutex<(Option<IpAddr>, Contact)>>);
+
+/// What came of the last attempt to connect to a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Contact {
+    /// There was none yet.
+    #[default]
+    Untried,
+    /// The server has answered, if only to refuse a login.
+    Answered,
+    /// There was no answer, or none that is PostgreSQL's; why.
+    Failed(Arc<str>),
+}
 
 impl Reached {
     /// The address.
     #[must_use]
     pub fn get(&self) -> Option<IpAddr> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock().0
     }
 
     /// It was reached at this one.
     pub fn set(&self, address: IpAddr) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+        self.lock().0 = Some(address);
+    }
+
+    /// What came of the last attempt.
+    #[must_use]
+    pub fn contact(&self) -> Contact {
+        self.lock().1.clone()
+    }
+
+    /// This has come of an attempt.
+    pub fn tried(&self, contact: Contact) {
+        self.lock().1 = contact;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Option<IpAddr>, Contact)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

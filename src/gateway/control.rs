@@ -4,9 +4,11 @@ use super::Shared;
 use super::changes::Changes;
 use super::expiry;
 use super::live::{Live, pool_settings};
-use crate::config::{Listen, Log, PoolMode, Settings, Values};
+use crate::admin::http::Access;
+use crate::config::{Admin, AdminHttp, Listen, Log, PoolMode, Settings, Values};
 use crate::directory::Directory;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Changes what a running proxy goes by, without dropping a client.
@@ -25,6 +27,8 @@ struct Started {
     listen: Listen,
     mode: PoolMode,
     log: Log,
+    http: Option<AdminHttp>,
+    console: Vec<SocketAddr>,
 }
 
 impl Control {
@@ -35,6 +39,8 @@ impl Control {
                 listen: settings.listen.clone(),
                 mode: settings.pool.mode,
                 log: settings.log.clone(),
+                http: settings.admin.http.clone(),
+                console: settings.admin.console.clone(),
             }),
             turn: Arc::new(Mutex::new(settings.values.clone())),
         }
@@ -67,6 +73,7 @@ impl Control {
         catalogs.replace(settings.servers.clone(), &settings.isolations);
         let pool = pool_settings(&settings);
         let retired = self.shared.pools.replace(settings.servers, pool);
+        self.let_in(&settings.admin);
         expiry::tell(&live.tls);
         self.go_by(live);
         // Everybody has been told of the new ones.
@@ -79,6 +86,24 @@ impl Control {
     /// Replaces every server connection, each as soon as nobody uses it.
     pub fn renew_connections(&self) {
         self.shared.pools.renew();
+    }
+
+    /// Lets those read and steer from now on whom `admin` names.
+    fn let_in(&self, admin: &Admin) {
+        // Without `admin.address` the old one holds until a restart.
+        let http = admin.http.as_ref().or(self.started.http.as_ref());
+        if let (Some(access), Some(http)) = (&self.shared.access, http) {
+            access.send_replace(Arc::new(Access::new(http, admin)));
+        }
+    }
+
+    /// Whether every worker gets on with its work.
+    pub async fn is_alive(&self) -> bool {
+        self.shared
+            .liveness()
+            .await
+            .iter()
+            .all(|check| check.passes)
     }
 
     /// Goes by another directory from now on. Returns what has changed.
@@ -120,18 +145,24 @@ impl Control {
 }
 
 /// The keys that need a restart to change, or whose whole section does.
-const WAITING: [&str; 5] = [
+const WAITING: [&str; 7] = [
     "listen.address",
     "listen.workers",
     "listen.drain_timeout",
     "pool.mode",
     "log",
+    "admin.address",
+    "admin.console",
 ];
 
 /// Whether the key needs a restart to change.
 fn waits(key: &str) -> bool {
     let section = key.split_once('.').map(|(section, _)| section);
     WAITING.contains(&key) || section.is_some_and(|section| WAITING.contains(&section))
+}
+
+fn addresses_of(http: &Option<AdminHttp>) -> &[SocketAddr] {
+    http.as_ref().map_or(&[], |http| &http.addresses)
 }
 
 impl Started {
@@ -153,6 +184,8 @@ impl Started {
             self.listen.drain_timeout != *drain_timeout,
             self.mode != settings.pool.mode,
             self.log != settings.log,
+            addresses_of(&self.http) != addresses_of(&settings.admin.http),
+            self.console != settings.admin.console,
         ];
         let keys = WAITING.into_iter().zip(differs);
         keys.filter_map(|(key, differs)| differs.then_some(key))

@@ -10,7 +10,7 @@ use crate::guard::{Own, Permission, Policy};
 use crate::login::Authenticator;
 use crate::pool::Pools;
 use crate::session::{Ending, Member, Membership, Order, When};
-use crate::tenant::{IsolationName, Seal, SharedTenant, Standing, Tenant, Unfit};
+use crate::tenant::{IsolationName, Seal, ServerName, SharedTenant, Standing, Tenant, Unfit};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub(super) struct Live {
     pub(super) listen: Listen,
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) directory: Arc<Directory>,
+    /// The server of each isolation.
+    pub(super) isolations: Arc<[(IsolationName, ServerName)]>,
     /// When sessions end that may not go on.
     end_sessions: When,
     /// How long they, and those that must follow a change, have time for it.
@@ -54,6 +56,7 @@ impl Live {
             authenticator: Arc::new(authenticator),
             tls: settings.tls.clone(),
             listen: settings.listen.clone(),
+            isolations: servers(&settings.isolations),
             end_sessions: match settings.sources.end_sessions {
                 EndSessions::AfterTransaction => When::AtBoundary,
                 EndSessions::AtOnce => When::Now,
@@ -119,6 +122,13 @@ impl Live {
             None => end(Ending::Removed),
         }
     }
+}
+
+fn servers(isolations: &BTreeMap<IsolationName, Isolation>) -> Arc<[(IsolationName, ServerName)]> {
+    let isolations = isolations.iter();
+    let server =
+        |(name, isolation): (&IsolationName, &Isolation)| (name.clone(), isolation.server.clone());
+    isolations.map(server).collect()
 }
 
 fn policies(settings: &Settings) -> Policies {

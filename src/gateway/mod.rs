@@ -9,8 +9,11 @@ mod control;
 mod expiry;
 mod greeting;
 mod guards;
+mod health;
 mod live;
 mod places;
+mod pulse;
+mod reach;
 mod seats;
 mod stop;
 mod watchdog;
@@ -21,6 +24,7 @@ pub use changes::{Changes, Difference};
 pub use control::Control;
 pub use stop::{Stop, StopHandle};
 
+use crate::admin::http::{Access, Http};
 use crate::config::Settings;
 use crate::login::Throttle;
 use crate::pool::Pools;
@@ -28,16 +32,18 @@ use crate::session::{Interner, Parsing, Registry};
 use crate::transport;
 use arc_swap::ArcSwap;
 use catalogs::Catalogs;
+use health::View;
 use live::Live;
 use places::Places;
+use pulse::Pulse;
 use seats::Seats;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use worker::Workers;
 
 /// How often idle server connections are looked at.
@@ -51,6 +57,7 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub struct Gateway {
     listeners: Vec<TcpListener>,
+    http: Option<Http>,
     shared: Arc<Shared>,
     control: Control,
     workers: usize,
@@ -73,6 +80,10 @@ struct Shared {
     throttle: Arc<Throttle>,
     /// Places among the clients of a tenant.
     seats: Arc<Seats>,
+    /// Whom the address of `[admin]` lets in, if there is one.
+    access: Option<watch::Sender<Arc<Access>>>,
+    /// Of the workers, once they run.
+    pulses: OnceLock<Vec<Arc<Pulse>>>,
 }
 
 impl Gateway {
@@ -83,14 +94,22 @@ impl Gateway {
     pub async fn bind(mut settings: Settings) -> io::Result<Self> {
         let mut listeners = Vec::new();
         for address in &settings.listen.addresses {
-            let listener = listen(*address)
-                .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+            let listener = TcpListener::from_std(listen(*address)?)?;
             listeners.push(listener);
         }
+        let http = settings.admin.http.as_ref();
+        let http = http.map_or(&[][..], |http| &http.addresses);
+        let http: Vec<_> = http
+            .iter()
+            .map(|address| listen(*address))
+            .collect::<io::Result<_>>()?;
         let workers = settings.listen.workers;
         let shared = Arc::new(Shared::new(&mut settings)?);
+        let access = shared.access.as_ref().map(watch::Sender::subscribe);
+        let http = access.map(|access| Http::new(http, access, shared.throttle.clone()));
         Ok(Self {
             listeners,
+            http,
             control: Control::new(shared.clone(), &settings),
             shared,
             workers,
@@ -118,14 +137,28 @@ impl Gateway {
     /// # Errors
     /// If a worker thread cannot be started.
     pub async fn serve(self, stop: Stop) -> io::Result<()> {
+        let addresses = self.addresses();
         let Self {
             listeners,
+            http,
             shared,
             workers,
             control,
         } = self;
         let ending = tokio::spawn(control.end_unfit());
         let (workers, runtimes) = Workers::start(workers, &shared, &stop)?;
+        let pulses = runtimes.iter().cloned().map(Pulse::new);
+        let _ = shared.pulses.set(pulses.collect());
+        // To the end: there is an answer while it drains.
+        let _serving = match http {
+            Some(http) => Some(http.start(View {
+                shared: shared.clone(),
+                addresses,
+                stop: stop.clone(),
+            })?),
+            None => None,
+        };
+        let reach = tokio::spawn(reach::watch(shared.clone()));
         let balancer = tokio::spawn(balance::watch(shared.clone(), runtimes));
         let sweeper = tokio::spawn(sweep(shared.clone()));
         let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
@@ -152,6 +185,7 @@ impl Gateway {
         sweeper.abort();
         watchdog.abort();
         expiry.abort();
+        reach.abort();
         reader.abort();
         ending.abort();
         balancer.abort();
@@ -169,6 +203,8 @@ impl Shared {
     fn new(settings: &mut Settings) -> io::Result<Self> {
         let catalogs = Catalogs::new(settings.servers.clone(), &settings.isolations);
         let live = Live::new(settings, None, &catalogs)?;
+        let admin = &settings.admin;
+        let access = admin.http.as_ref().map(|http| Access::new(http, admin));
         Ok(Self {
             catalogs,
             live: ArcSwap::from_pointee(live),
@@ -184,6 +220,8 @@ impl Shared {
             spare_handshakes: Semaphore::new(SPARE_HANDSHAKES),
             throttle: Throttle::new(settings.throttle),
             seats: Arc::default(),
+            access: access.map(|access| watch::Sender::new(Arc::new(access))),
+            pulses: OnceLock::new(),
         })
     }
 }
@@ -210,7 +248,13 @@ async fn sweep(shared: Arc<Shared>) {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Listens; an error names the address.
+fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+    bound(address).map_err(named)
+}
+
+fn bound(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -225,5 +269,5 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     transport::tune(&socket)?;
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }

@@ -63,6 +63,12 @@ impl Stop {
         self.reached(Level::Immediate).await;
     }
 
+    /// Whether no new client is admitted.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.flags.draining.load(Ordering::Relaxed)
+    }
+
     /// The same as flags that cost nothing to look at.
     pub(super) fn flags(&self) -> &Arc<Flags> {
         &self.flags

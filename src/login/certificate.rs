@@ -2,6 +2,7 @@
 
 use crate::directory::{CertificateName, NameKind};
 use crate::transport::Transport;
+use rustls::pki_types::CertificateDer;
 use std::time::{Duration, SystemTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -10,7 +11,7 @@ use x509_parser::prelude::FromDer as _;
 /// A certificate that is valid: made by an authority that is trusted, for a
 /// client, neither expired nor revoked, and the client has its private key.
 #[derive(Debug)]
-pub(super) struct Certificate {
+pub(crate) struct Certificate {
     /// The names that it was made for and that can be compared safely.
     pub(super) names: Vec<CertificateName>,
     /// When it expires.
@@ -24,7 +25,12 @@ impl Certificate {
         let Transport::Tls(stream) = transport else {
             return None;
         };
-        let shown = stream.get_ref().1.peer_certificates()?.first()?;
+        Self::of_chain(stream.get_ref().1.peer_certificates()?)
+    }
+
+    /// The first of a chain that TLS has verified.
+    pub(crate) fn of_chain(chain: &[CertificateDer<'_>]) -> Option<Self> {
+        let shown = chain.first()?;
         Some(Self::read(shown).unwrap_or(Self {
             names: Vec::new(),
             expires: SystemTime::UNIX_EPOCH,
@@ -48,8 +54,13 @@ impl Certificate {
     }
 
     /// Whether it was made for this name.
-    pub(super) fn is_for(&self, name: &CertificateName) -> bool {
+    pub(crate) fn is_for(&self, name: &CertificateName) -> bool {
         self.names.contains(name)
+    }
+
+    /// Whether it has expired since the connection began.
+    pub(crate) fn has_expired(&self) -> bool {
+        self.expires <= SystemTime::now()
     }
 
     /// Its names, for the log.

@@ -21,6 +21,8 @@ mod wire;
 pub use arrive::{Arrival, Arrived, Failed, Introduced};
 pub(crate) use authenticate::parameter;
 pub use authenticate::{Authenticated, Authenticator, Peer, Proven};
+pub(crate) use certificate::Certificate;
 pub use parameters::settings_of;
+pub(crate) use throttle::Who;
 pub use throttle::{InProgress, Throttle};
 pub use wire::{LoginError, Wire};

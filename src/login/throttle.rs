@@ -36,7 +36,7 @@ struct State {
 
 /// Who tries to log in.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Who {
+pub(crate) struct Who {
     network: Network,
     login: LoginKey,
     listed: bool,
@@ -45,9 +45,16 @@ pub(super) struct Who {
 /// An attempt that is refused unseen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("throttled: too many logins failed {what}; {} ms to wait", left.as_millis())]
-pub(super) struct Throttled {
+pub(crate) struct Throttled {
     what: &'static str,
     left: Duration,
+}
+
+impl Throttled {
+    /// How long to wait.
+    pub(crate) fn left(self) -> Duration {
+        self.left
+    }
 }
 
 /// A login that is in progress, until this is dropped.
@@ -80,17 +87,17 @@ impl Throttle {
     }
 
     /// Whether a password may be tried now.
-    pub(super) fn check(&self, who: Who) -> Result<(), Throttled> {
+    pub(crate) fn check(&self, who: Who) -> Result<(), Throttled> {
         self.lock().check(who, Instant::now())
     }
 
     /// A login has failed.
-    pub(super) fn failed(&self, who: Who) {
+    pub(crate) fn failed(&self, who: Who) {
         self.lock().failed(who, Instant::now());
     }
 
     /// A login has succeeded.
-    pub(super) fn succeeded(&self, who: Who) {
+    pub(crate) fn succeeded(&self, who: Who) {
         self.lock().succeeded(who, Instant::now());
     }
 
@@ -116,7 +123,7 @@ impl Drop for InProgress {
 
 impl Who {
     /// A client that asks to be `login`, which is a `listed` one or not.
-    pub(super) fn new(address: IpAddr, login: &str, listed: bool) -> Self {
+    pub(crate) fn new(address: IpAddr, login: &str, listed: bool) -> Self {
         Self {
             network: Network::of(address),
             login: LoginKey::of(login),

@@ -2,7 +2,7 @@
 
 use super::queue;
 use super::{Pool, lock};
-use crate::config::{self, Server};
+use crate::config::{self, Contact, Server};
 use crate::tenant::{Endpoint, ServerName};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -102,6 +102,25 @@ impl Pools {
     #[must_use]
     pub fn check_after(&self) -> Duration {
         lock(&self.state).settings.check_after
+    }
+
+    /// What came of the last attempt to reach the server; `None` if none has its name.
+    #[must_use]
+    pub fn contact(&self, server: &ServerName) -> Option<Contact> {
+        let state = lock(&self.state);
+        state
+            .servers
+            .get(server)
+            .map(|server| server.reached.contact())
+    }
+
+    /// The servers that could not be reached when it was tried last.
+    #[must_use]
+    pub fn out_of_reach(&self) -> Vec<Arc<Server>> {
+        let state = lock(&self.state);
+        let has_failed =
+            |server: &&Arc<Server>| matches!(server.reached.contact(), Contact::Failed(_));
+        state.servers.values().filter(has_failed).cloned().collect()
     }
 
     /// Closes connections that have been idle for too long or are too old, or that their

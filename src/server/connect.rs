@@ -5,7 +5,7 @@ use super::authenticate::authenticate;
 use super::connection::BackendKey;
 use super::secure::secure;
 use super::{Connection, Unbound};
-use crate::config::Server;
+use crate::config::{Contact, Server};
 use crate::protocol::ClientError;
 use crate::protocol::backend::{FrameError, Report};
 use crate::tenant::{Unfit, Vetting};
@@ -81,6 +81,17 @@ impl ConnectError {
         }
     }
 
+    /// Whether it is an answer of a server that serves: others may be let in.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        match self {
+            // Not ready, shutting down: it serves nobody.
+            Self::Refused(report) => !report.sqlstate.starts_with("57P"),
+            Self::Authentication(_) | Self::Scram(_) | Self::Unfit(_) => true,
+            Self::Unreachable(_) | Self::Timeout(_) | Self::Tls(_) | Self::Protocol(_) => false,
+        }
+    }
+
     /// What a client is told: that the database is not there, and nothing of
     /// addresses, roles or certificates.
     #[must_use]
@@ -127,8 +138,17 @@ pub async fn connect(target: &Target<'_>) -> Result<Connection<Unbound>, Connect
     let limit = target.server.connect_timeout;
     let begun = Instant::now();
     let opened = tokio::time::timeout(limit, open(target)).await;
-    let connection = opened.map_err(|_| ConnectError::Timeout(limit))??;
-    Ok(connection.opened_at(begun))
+    let opened = opened.unwrap_or(Err(ConnectError::Timeout(limit)));
+    target.server.reached.tried(contact(opened.as_ref().err()));
+    Ok(opened?.opened_at(begun))
+}
+
+/// What an attempt says of the server.
+fn contact(failure: Option<&ConnectError>) -> Contact {
+    match failure {
+        Some(error) if !error.is_answer() => Contact::Failed(error.to_string().into()),
+        _ => Contact::Answered,
+    }
 }
 
 /// Where the server's name has several addresses, each that is reached must let the

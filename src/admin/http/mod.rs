@@ -1,0 +1,123 @@
+//! HTTP for those who watch the process: health, metrics, a page for people.
+//!
+//! It runs on a thread of its own. A scrape, a TLS handshake or a password takes time
+//! that no client of the proxy waits for, a worker that hangs can be told of, and there
+//! is an answer until the process ends.
+
+mod accept;
+mod access;
+mod answer;
+mod health;
+mod patient;
+mod places;
+mod proof;
+mod routes;
+
+pub use access::Access;
+pub use answer::Format;
+pub use health::Check;
+
+use crate::login::Throttle;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+/// Passwords that are computed at a time.
+const PASSWORDS: usize = 2;
+/// Answers with all metrics that are held at a time: each may have megabytes.
+const RENDERED: usize = 4;
+
+/// What there is to be seen of the process.
+pub trait Observed: Send + Sync + 'static {
+    /// Whether the workers get on with their work.
+    fn liveness(&self) -> impl Future<Output = Vec<Check>> + Send;
+
+    /// Whether clients can be served.
+    fn readiness(&self) -> Vec<Check>;
+
+    /// All metrics.
+    fn metrics(&self, format: Format) -> String;
+}
+
+/// A server that listens, and does not serve yet.
+#[derive(Debug)]
+pub struct Http {
+    listeners: Vec<TcpListener>,
+    access: watch::Receiver<Arc<Access>>,
+    throttle: Arc<Throttle>,
+}
+
+/// A server that serves until this is dropped.
+#[derive(Debug)]
+pub struct Serving {
+    #[expect(dead_code, reason = "dropping it ends the server")]
+    running: oneshot::Sender<()>,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Server<O> {
+    observed: O,
+    throttle: Arc<Throttle>,
+    passwords: Semaphore,
+    rendered: Arc<Semaphore>,
+}
+
+impl Http {
+    /// A server on these sockets, which lets in whom the last `access` lets in.
+    #[must_use]
+    pub fn new(
+        listeners: Vec<TcpListener>,
+        access: watch::Receiver<Arc<Access>>,
+        throttle: Arc<Throttle>,
+    ) -> Self {
+        Self {
+            listeners,
+            access,
+            throttle,
+        }
+    }
+
+    /// The addresses that are listened on.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let addresses = self.listeners.iter().map(TcpListener::local_addr);
+        addresses.filter_map(Result::ok).collect()
+    }
+
+    /// Serves on a thread of its own.
+    ///
+    /// # Errors
+    /// If the system has no thread for it.
+    pub fn start(self, observed: impl Observed) -> io::Result<Serving> {
+        let scheme = self.access.borrow().scheme();
+        for address in self.addresses() {
+            tracing::info!(target: "pgtenant::admin", address = %format_args!("{scheme}://{address}"), "serving HTTP");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(PASSWORDS)
+            .build()?;
+        let (running, ended) = oneshot::channel();
+        let server = Arc::new(Server {
+            observed,
+            throttle: self.throttle,
+            passwords: Semaphore::new(PASSWORDS),
+            rendered: Arc::new(Semaphore::new(RENDERED)),
+        });
+        let (listeners, access) = (self.listeners, self.access);
+        let work = move || {
+            runtime.block_on(async {
+                accept::accept_all(listeners, &access, &server);
+                // The sender is never used: it is dropped.
+                let _ = ended.await;
+            });
+            runtime.shutdown_background();
+        };
+        std::thread::Builder::new()
+            .name("admin".to_owned())
+            .spawn(work)?;
+        Ok(Serving { running })
+    }
+}

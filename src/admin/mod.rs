@@ -1,0 +1,4 @@
+//! Watching the running process, and steering it.
+
+pub mod client;
+pub mod http;

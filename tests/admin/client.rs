@@ -1,0 +1,170 @@
+//! A client of the admin address, byte by byte.
+
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::version::TLS13;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use testkit::{PATIENCE, Proxy, site};
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    /// The head, in small letters.
+    pub head: String,
+    pub body: String,
+}
+
+impl Reply {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines();
+        lines.find_map(|line| line.strip_prefix(&format!("{name}: ")))
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The names of the checks with this status.
+    pub fn checks(&self, status: &str) -> Vec<String> {
+        let all = self.json()["checks"].as_array().unwrap().clone();
+        let those = all.iter().filter(|check| check["status"] == status);
+        those
+            .map(|check| check["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+pub trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
+
+/// Where a proxy serves HTTP, and how.
+#[derive(Debug, Clone)]
+pub struct Door {
+    pub port: u16,
+    tls: bool,
+    /// Certificate and key, in PEM.
+    identity: Option<(String, String)>,
+}
+
+impl Door {
+    /// The one that the proxy's log tells of.
+    pub fn of(proxy: &Proxy) -> Self {
+        let line = proxy.wait_for_log("serving HTTP");
+        let (scheme, rest) = line.split_once("://127.0.0.1:").unwrap();
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+        Self {
+            port: digits.parse().unwrap(),
+            tls: scheme.ends_with("https"),
+            identity: None,
+        }
+    }
+
+    /// The same for a client that shows a certificate of this common name.
+    pub fn showing(&self, name: &str) -> Self {
+        let made = site().authority.client(name).unwrap();
+        Self {
+            identity: Some((made.certificate_pem, made.key_pem)),
+            ..self.clone()
+        }
+    }
+
+    /// Opens a connection and secures it, where that is asked for.
+    pub fn open(&self) -> io::Result<Box<dyn Stream>> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        if !self.tls {
+            return Ok(Box::new(stream));
+        }
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let connection = ClientConnection::new(Arc::new(self.config()), name).unwrap();
+        let mut tls = StreamOwned::new(connection, stream);
+        while tls.conn.is_handshaking() {
+            tls.conn.complete_io(&mut tls.sock)?;
+        }
+        Ok(Box::new(tls))
+    }
+
+    /// Verifies what the authority of the site has made.
+    fn config(&self) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        let ca = CertificateDer::from_pem_file(site().ca_file()).unwrap();
+        roots.add(ca).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match &self.identity {
+            None => config.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+                config.with_client_auth_cert(vec![chain], key).unwrap()
+            }
+        };
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config
+    }
+
+    /// Gets a path, with these lines in the head.
+    pub fn get(&self, path: &str, lines: &[&str]) -> Reply {
+        self.ask("GET", path, lines)
+    }
+
+    pub fn ask(&self, method: &str, path: &str, lines: &[&str]) -> Reply {
+        let mut stream = self.open().unwrap();
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n");
+        for line in lines {
+            head.push_str(line);
+            head.push_str("\r\n");
+        }
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        last_reply(&mut *stream)
+    }
+}
+
+/// Reads an answer up to the end of the connection.
+pub fn last_reply(stream: &mut dyn Stream) -> Reply {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+        Err(error) => panic!("{error}"),
+    }
+    parse(&String::from_utf8(bytes).unwrap())
+}
+
+/// Reads one answer, whose length its head tells, of a connection that goes on.
+pub fn reply(stream: &mut dyn Stream) -> Reply {
+    let mut bytes = Vec::new();
+    loop {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        bytes.push(byte[0]);
+        if bytes.ends_with(b"\r\n\r\n") {
+            break;
+        }
+    }
+    let mut reply = parse(&String::from_utf8(bytes).unwrap());
+    let length = reply.header("content-length").unwrap().parse().unwrap();
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    reply.body = String::from_utf8(body).unwrap();
+    reply
+}
+
+fn parse(text: &str) -> Reply {
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.strip_prefix("HTTP/1.1 ").unwrap();
+    Reply {
+        status: status[..3].parse().unwrap(),
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+    }
+}
