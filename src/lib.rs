@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod guard;
 pub mod jwt;
 pub mod login;
+pub mod metrics;
 pub mod observe;
 pub mod ops;
 pub mod pool;

@@ -7,6 +7,7 @@ use super::live::Live;
 use super::seats::Seat;
 use crate::attach::SessionSettings;
 use crate::directory::{Directory, Principal};
+use crate::metrics::{Ledger, Outcome};
 use crate::login::{
     Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, Proven, parameter,
     settings_of,
@@ -48,16 +49,17 @@ pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) -> Option
     if !transport::INHERITS_OPTIONS && transport::tune(&newcomer.stream).is_err() {
         return None;
     }
+    let mut known = Known::default();
     let Some(progress) = newcomer.progress.take() else {
         let deadline = shared.live.load().listen.login_timeout;
         let arrived = Arrived::new(newcomer.stream, Instant::now() + deadline);
         let error = LoginError::told(too_many_of_address());
-        refused(address, &Known::default(), &error);
+        refused(address, &known, &error);
+        known.count(&shared.ledger, None, &error);
         Box::pin(arrived.turn_away(&error)).await;
         return None;
     };
     // Boxed: what a login needs is gone once it is over.
-    let mut known = Known::default();
     let login = Box::pin(log_in(newcomer, &shared, &mut known));
     let outcome = login.await;
     drop(progress);
@@ -65,6 +67,8 @@ pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) -> Option
         Ok(admitted) => admitted,
         Err((wire, error)) => {
             refused(address, &known, &error);
+            let method = wire.as_ref().and_then(|wire| wire.method());
+            known.count(&shared.ledger, method, &error);
             if let Some(wire) = wire {
                 Box::pin(wire.refuse(&error)).await;
             }
@@ -100,6 +104,18 @@ impl Known {
         self.login = Some(principal.login.as_str().escape_debug().collect());
         self.tenant = Some(principal.tenant.id.clone());
     }
+
+    /// Counts that the client has not come in. `method`: what it was asked to prove
+    /// itself with.
+    fn count(&self, ledger: &Ledger, method: Option<&'static str>, error: &LoginError) {
+        let outcome = match error {
+            // A probe of the port.
+            LoginError::Lost(_) if self.login.is_none() => return,
+            LoginError::Lost(_) | LoginError::Left(_) => Outcome::Lost,
+            _ => Outcome::Refused,
+        };
+        ledger.not_accepted(self.tenant.as_ref(), method.unwrap_or("none"), outcome);
+    }
 }
 
 /// A refusal is a warning. A client that has left by itself, such as a probe of the
@@ -126,7 +142,8 @@ async fn log_in(
     known: &mut Known,
 ) -> Result<Option<Box<Admitted>>, Failed> {
     let live = shared.live.load_full();
-    let deadline = Instant::now() + live.listen.login_timeout;
+    let began = Instant::now();
+    let deadline = began + live.listen.login_timeout;
     let arrived = Arrived::new(newcomer.stream, deadline);
     // A handshake costs more than all else: for those who will be refused there
     // are only so many, which leaves requests to cancel a way in.
@@ -140,7 +157,9 @@ async fn log_in(
     let introduced = match introduced {
         Arrival::Client(introduced) => introduced,
         Arrival::Cancel(request, wire) => {
-            shared.registry.cancel(&request).await;
+            if shared.registry.cancel(&request).await {
+                shared.ledger.cancels();
+            }
             // Not before: from here on the client's next statement is safe.
             wire.close().await;
             return Ok(None);
@@ -166,6 +185,7 @@ async fn log_in(
         address: newcomer.address,
         worker: newcomer.worker,
         draining: newcomer.draining,
+        began,
     };
     door.welcome(authenticated).await.map(Some)
 }
@@ -177,6 +197,8 @@ struct Door<'a> {
     address: SocketAddr,
     worker: usize,
     draining: Arc<AtomicBool>,
+    /// When the client came.
+    began: Instant,
 }
 
 impl Door<'_> {
@@ -194,6 +216,7 @@ impl Door<'_> {
             expires,
             method,
         } = proven;
+        let tenant = principal.tenant.clone();
         let span = Arc::new(ClientSpan::new(&principal, self.address));
         // The credential holds: whatever fails from here on follows that answer.
         let entered = match self.seat(&principal.tenant) {
@@ -232,6 +255,8 @@ impl Door<'_> {
         }
         let (transport, input) = wire.into_parts();
         info!(target: "pgtenant::audit", parent: span.get(), event = "login", method, tls = transport.is_tls());
+        let ledger = &self.shared.ledger;
+        ledger.accepted(&tenant, self.worker, method, self.began.elapsed());
         let session = Session::new(Parts {
             client: Client::new(transport, input),
             principal,
@@ -245,6 +270,7 @@ impl Door<'_> {
             told: prepared.welcome.parameters.clone(),
             draining: self.draining,
             span: span.clone(),
+            meter: ledger.meter(&tenant, self.worker),
         });
         // Boxed: what holds it while it is passed on should be small.
         Ok(Box::new(Admitted::new(session, span, seat)))

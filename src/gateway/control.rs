@@ -62,6 +62,7 @@ impl Control {
         };
         *turn = std::mem::take(&mut settings.values);
         self.shared.places.set_most(live.listen.max_clients);
+        self.shared.ledger.set_most(settings.admin.series);
         self.shared.throttle.configure(settings.throttle);
         let catalogs = &self.shared.catalogs;
         catalogs.replace(settings.servers.clone(), &settings.isolations);

@@ -23,6 +23,7 @@ pub use stop::{Stop, StopHandle};
 
 use crate::config::Settings;
 use crate::login::Throttle;
+use crate::metrics::Ledger;
 use crate::pool::Pools;
 use crate::session::{Interner, Parsing, Registry};
 use crate::transport;
@@ -73,6 +74,8 @@ struct Shared {
     throttle: Arc<Throttle>,
     /// Places among the clients of a tenant.
     seats: Arc<Seats>,
+    /// What is counted.
+    ledger: Arc<Ledger>,
 }
 
 impl Gateway {
@@ -184,6 +187,7 @@ impl Shared {
             spare_handshakes: Semaphore::new(SPARE_HANDSHAKES),
             throttle: Throttle::new(settings.throttle),
             seats: Arc::default(),
+            ledger: Ledger::new(settings.listen.workers, settings.admin.series),
         })
     }
 }

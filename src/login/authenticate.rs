@@ -182,6 +182,7 @@ impl Authenticator {
         };
         match request {
             Request::Certificate(principal) => {
+                wire.method = Some("cert");
                 Authentication::Ok.encode(&mut out);
                 Ok(Proven {
                     principal,
@@ -221,6 +222,7 @@ impl Authenticator {
         client: &Client<'_>,
         mut out: Vec<u8>,
     ) -> Result<Proven, LoginError> {
+        wire.method = Some("jwt");
         Authentication::CleartextPassword.encode(&mut out);
         wire.send(&out).await?;
         let body = match wire.answer_within(tokens::MAX_MESSAGE).await? {
@@ -244,6 +246,10 @@ impl Authenticator {
         out: Vec<u8>,
         offered: Offered<'_>,
     ) -> Result<Proven, LoginError> {
+        wire.method = Some(match &offered.scram {
+            Some(_) => "scram",
+            None => "oauthbearer",
+        });
         if !offered.oauthbearer {
             client.guess.check()?;
         }
@@ -294,6 +300,7 @@ impl Authenticator {
         client: &Client<'_>,
         chosen: Chosen,
     ) -> Result<Proven, LoginError> {
+        wire.method = Some("oauthbearer");
         let verified = match oauthbearer::token(wire, client.user, chosen).await? {
             Ok(token) => self.verified(&token, client, wire.deadline).await,
             Err(rejected) => Err(rejected),

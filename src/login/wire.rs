@@ -29,6 +29,9 @@ pub struct Wire {
     pub(super) transport: Transport,
     pub(super) input: Buffer,
     pub(super) deadline: Instant,
+    /// What the client is asked to prove itself with, as `methods` of `[[logins]]` call
+    /// it.
+    pub(super) method: Option<&'static str>,
 }
 
 /// Why a client does not get in.
@@ -118,6 +121,12 @@ impl Wire {
     #[must_use]
     pub fn into_parts(self) -> (Transport, Buffer) {
         (self.transport, self.input)
+    }
+
+    /// What the client was asked to prove itself with.
+    #[must_use]
+    pub fn method(&self) -> Option<&'static str> {
+        self.method
     }
 
     /// Reads one first packet, whole.

@@ -28,6 +28,12 @@ impl ClientSpan {
         }
     }
 
+    /// Its login, its tenant and its address.
+    #[must_use]
+    pub fn client(&self) -> (&LoginName, &TenantId, SocketAddr) {
+        (&self.login, &self.tenant, self.address)
+    }
+
     /// The span.
     pub fn get(&self) -> &Span {
         self.span.get_or_init(|| {

@@ -115,16 +115,18 @@ impl Registry {
 
     /// Carries out a request: nothing happens unless the key is right and the
     /// session is running something. Returns once the server has taken it, or
-    /// will not get it any more; within twice the server's `connect_timeout`.
-    pub async fn cancel(&self, request: &CancelRequest) {
+    /// will not get it any more; within twice the server's `connect_timeout`. Says
+    /// whether the key was right.
+    pub async fn cancel(&self, request: &CancelRequest) -> bool {
         let Some(entry) = lock(&self.sessions).get(&request.pid).cloned() else {
-            return;
+            return false;
         };
         if verify_slices_are_equal(&entry.secret, &request.secret).is_err() {
             tracing::warn!(target: "pgtenant::audit", event = "cancel_refused", "a cancel request had a wrong key");
-            return;
+            return false;
         }
         entry.cancel().await;
+        true
     }
 
     /// Asks of every session what it is to be told, and tells it.

@@ -5,10 +5,12 @@ use super::client_side::MAX_NAMES;
 use super::refusal::layout;
 use super::{Engine, Step, Up};
 use crate::guard::{self, Refusal, Verdict};
+use crate::metrics::Refused;
 use crate::protocol::ClientError;
 use crate::protocol::frontend::{self, HEADER, Header, Kind, LayoutError};
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Statements from this length on are judged on another thread, in bytes.
 pub(in crate::session) const LONG_STATEMENT: usize = 32 << 10;
@@ -174,6 +176,16 @@ impl Engine {
     }
 
     fn audit(&self, refusal: &Refusal, enforced: bool) {
+        let (login, tenant, client) = self.span.client();
+        self.meter.refuses(Refused {
+            time: SystemTime::now(),
+            tenant: tenant.clone(),
+            login: login.clone(),
+            client,
+            rule: refusal.rule,
+            message: refusal.message.to_string(),
+            enforced,
+        });
         tracing::warn!(
             target: "pgtenant::audit",
             parent: self.span.get(),

@@ -62,6 +62,10 @@ pub(in crate::session) struct Link {
     pub(in crate::session) misread: Option<&'static str>,
     /// The server's last error ended its session.
     pub(in crate::session) server_ended: bool,
+    /// Queries of the client's that the server has answered, and transactions that
+    /// have ended, since they were counted last.
+    pub(in crate::session) queries: u32,
+    pub(in crate::session) transactions: u32,
 }
 
 /// Where the client is in its pipeline: which of its messages the server runs.
@@ -152,6 +156,16 @@ impl Link {
             customs: Customs::default(),
             misread: None,
             server_ended: false,
+            queries: 0,
+            transactions: 0,
+        }
+    }
+
+    /// The server is ready for the client's next query.
+    pub(super) fn count(&mut self, status: TransactionStatus) {
+        self.queries = self.queries.wrapping_add(1);
+        if status == TransactionStatus::Idle {
+            self.transactions = self.transactions.wrapping_add(1);
         }
     }
 

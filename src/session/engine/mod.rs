@@ -53,6 +53,7 @@ use super::{Registration, settings::Settings};
 use crate::attach::SessionSettings;
 use crate::config::Pin;
 use crate::guard::Guard;
+use crate::metrics::Meter;
 use crate::observe::ClientSpan;
 use crate::protocol::ClientError;
 use crate::protocol::backend;
@@ -71,6 +72,8 @@ pub(super) struct Engine {
     pub(super) guard: Arc<Guard>,
     pub(super) registration: Registration,
     pub(super) span: Arc<ClientSpan>,
+    /// What is counted.
+    pub(super) meter: Meter,
     pub(super) statements: Statements,
     pub(super) settings: Settings,
     /// The server's parameters, as the client knows them.
@@ -117,6 +120,7 @@ pub(super) struct Parts {
     pub(super) startup: SessionSettings,
     /// The server's parameters, as the client was told.
     pub(super) told: Parameters,
+    pub(super) meter: Meter,
     pub(super) maps_names: bool,
     pub(super) pin: Pin,
 }
@@ -170,6 +174,7 @@ impl Engine {
             guard: parts.guard,
             registration: parts.registration,
             span: parts.span,
+            meter: parts.meter,
             statements: Statements::default(),
             settings: Settings::new(
                 parts.asked,

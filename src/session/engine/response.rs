@@ -126,6 +126,7 @@ impl Engine {
                     if let Some(Reply::Query(_)) = link.outstanding.pop() {
                         self.statements.remove(b"");
                     }
+                    link.count(status);
                     become_ready(link, status);
                 }
                 _ => break,
@@ -281,6 +282,7 @@ impl Engine {
             }
             _ => return Err(UNEXPECTED),
         }
+        link.count(status);
         if is_query
             && link.unsure
             && status == TransactionStatus::Open

@@ -22,6 +22,7 @@ impl Engine {
         link.server_ended = report.ends_session();
         link.copy_in = false;
         if link.server_ended {
+            self.meter.errs(&report.sqlstate);
             return Ok(Fate::Pass);
         }
         if report.sqlstate == "0A000" {
@@ -43,7 +44,10 @@ impl Engine {
             Some(
                 Reply::RefusedQuery(ours) | Reply::Refused(ours) | Reply::RefusedUnnamed(ours),
             ) => Fate::Replace(std::mem::take(ours)),
-            _ => renamed.map_or(Fate::Pass, Fate::Replace),
+            _ => {
+                self.meter.errs(&report.sqlstate);
+                renamed.map_or(Fate::Pass, Fate::Replace)
+            }
         };
         match link.outstanding.front_mut() {
             Some(query @ Reply::Query(_)) => {
