@@ -127,6 +127,7 @@ async fn log_in(
 ) -> Result<Option<Box<Admitted>>, Failed> {
     let live = shared.live.load_full();
     let deadline = Instant::now() + live.listen.login_timeout;
+    let local = newcomer.stream.local_addr().ok();
     let arrived = Arrived::new(newcomer.stream, deadline);
     // A handshake costs more than all else: for those who will be refused there
     // are only so many, which leaves requests to cancel a way in.
@@ -164,6 +165,7 @@ async fn log_in(
         live: &live,
         shared,
         address: newcomer.address,
+        local,
         worker: newcomer.worker,
         draining: newcomer.draining,
     };
@@ -175,6 +177,7 @@ struct Door<'a> {
     live: &'a Live,
     shared: &'a Arc<Shared>,
     address: SocketAddr,
+    local: Option<SocketAddr>,
     worker: usize,
     draining: Arc<AtomicBool>,
 }
@@ -215,7 +218,13 @@ impl Door<'_> {
         };
         let visitor = Visitor {
             listed,
-            address: self.address.ip(),
+            address: self.address,
+            local: self.local,
+            database: asked_database(&startup, &principal).into(),
+            application: parameter(&startup, "application_name")
+                .unwrap_or_default()
+                .into(),
+            tls: wire.tls(),
             expires,
         };
         let membership = prepared.membership.clone();
@@ -331,6 +340,12 @@ impl Door<'_> {
             });
         }
     }
+}
+
+/// The database that the client asked for, or is given without a word.
+fn asked_database<'a>(startup: &'a Startup, principal: &'a Principal) -> &'a str {
+    let asked = parameter(startup, "database").filter(|asked| !asked.is_empty());
+    asked.unwrap_or(&principal.tenant.placement.endpoint.database)
 }
 
 fn no_such_database(tenant: &Tenant, asked: &str) -> ClientError {
