@@ -144,6 +144,7 @@ async fn log_in(
     let live = shared.live.load_full();
     let began = Instant::now();
     let deadline = began + live.listen.login_timeout;
+    let local = newcomer.stream.local_addr().ok();
     let arrived = Arrived::new(newcomer.stream, deadline);
     // A handshake costs more than all else: for those who will be refused there
     // are only so many, which leaves requests to cancel a way in.
@@ -183,6 +184,7 @@ async fn log_in(
         live: &live,
         shared,
         address: newcomer.address,
+        local,
         worker: newcomer.worker,
         draining: newcomer.draining,
         began,
@@ -195,6 +197,7 @@ struct Door<'a> {
     live: &'a Live,
     shared: &'a Arc<Shared>,
     address: SocketAddr,
+    local: Option<SocketAddr>,
     worker: usize,
     draining: Arc<AtomicBool>,
     /// When the client came.
@@ -238,7 +241,13 @@ impl Door<'_> {
         };
         let visitor = Visitor {
             listed,
-            address: self.address.ip(),
+            address: self.address,
+            local: self.local,
+            database: asked_database(&startup, &principal).into(),
+            application: parameter(&startup, "application_name")
+                .unwrap_or_default()
+                .into(),
+            tls: wire.tls(),
             expires,
         };
         let membership = prepared.membership.clone();
@@ -357,6 +366,12 @@ impl Door<'_> {
             });
         }
     }
+}
+
+/// The database that the client asked for, or is given without a word.
+fn asked_database<'a>(startup: &'a Startup, principal: &'a Principal) -> &'a str {
+    let asked = parameter(startup, "database").filter(|asked| !asked.is_empty());
+    asked.unwrap_or(&principal.tenant.placement.endpoint.database)
 }
 
 fn no_such_database(tenant: &Tenant, asked: &str) -> ClientError {

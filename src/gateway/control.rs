@@ -6,6 +6,8 @@ use super::expiry;
 use super::live::{Live, pool_settings};
 use crate::config::{Listen, Log, PoolMode, Settings, Values};
 use crate::directory::Directory;
+use crate::pool::PoolView;
+use crate::session::SessionView;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -75,6 +77,24 @@ impl Control {
             pool.retire();
         }
         Ok((waiting, changes))
+    }
+
+    /// The sessions there are.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionView> {
+        self.shared.registry.sessions()
+    }
+
+    /// The pools there are, with their server connections.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolView> {
+        self.shared.pools.views()
+    }
+
+    /// The directory in force.
+    #[must_use]
+    pub fn directory(&self) -> Arc<Directory> {
+        self.shared.live.load().directory.clone()
     }
 
     /// Replaces every server connection, each as soon as nobody uses it.

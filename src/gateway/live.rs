@@ -107,7 +107,7 @@ impl Live {
         if tenant.standing == Standing::Suspended {
             return end(Ending::Suspended);
         }
-        if !tenant.limits.allow(member.visitor.address) {
+        if !tenant.limits.allow(member.visitor.address.ip()) {
             return end(Ending::Address);
         }
         if self.unfit(tenant).is_some() {

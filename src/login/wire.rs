@@ -117,6 +117,12 @@ impl From<StartupError> for LoginError {
 }
 
 impl Wire {
+    /// Protocol and cipher suite, over TLS.
+    #[must_use]
+    pub fn tls(&self) -> Option<Box<str>> {
+        self.transport.tls()
+    }
+
     /// The connection and what has arrived on it, for the session.
     #[must_use]
     pub fn into_parts(self) -> (Transport, Buffer) {

@@ -26,6 +26,7 @@ mod pools;
 mod queue;
 mod reclaim;
 mod trial;
+mod view;
 mod waiting_count;
 mod welcome;
 
@@ -33,12 +34,13 @@ pub use handle::Handle;
 pub use lease::{Asked, Grant, Lease, Place, Waiting};
 pub use pools::Pools;
 pub use queue::SETTLE_LIMIT;
+pub use view::{ConnectionState, ConnectionView, PoolView, TenantView};
 pub use welcome::{Key as WelcomeKey, Welcome};
 
 use crate::attach::{SessionSettings, base};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
-use crate::server::{ConnectError, Connection, Origin, Target, Unbound, connect};
+use crate::server::{ConnectError, Connection, Origin, Roll, Target, Unbound, connect};
 use crate::tenant::{Attachment, Endpoint, Identity, Placement, Vetting};
 use age::Age;
 use backoff::{Advice, Backoff, Failed};
@@ -69,6 +71,8 @@ pub struct Pool {
     /// Clients that hold a connection between their messages.
     holders: Holders,
     welcomes: Mutex<Welcomes>,
+    /// The connections there are.
+    roll: Arc<Roll>,
     /// Those that it has replaced: their connections count, too.
     before: Vec<Weak<Pool>>,
     /// The one that has replaced it.
@@ -132,6 +136,7 @@ impl Pool {
             trials: Mutex::default(),
             holders: Holders::new(workers),
             welcomes: Mutex::default(),
+            roll: Arc::default(),
             before: Vec::new(),
             after: Mutex::default(),
         }
@@ -203,7 +208,8 @@ impl Pool {
                 Advice::Fail(error) => return Err(error),
             }
             match connect(&target).await {
-                Ok(connection) => {
+                Ok(mut connection) => {
+                    connection.enrol(&self.roll, flavor.user.clone());
                     self.logged_in(&flavor.user);
                     let parameters = connection.parameters();
                     let new = Reported::new(placement, parameters, SessionSettings::default());
@@ -284,6 +290,12 @@ impl Pool {
         for connection in connections {
             closing::spawn(connection, self.server.clone(), None);
         }
+    }
+
+    /// The server and the database that the pool connects to.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// The server that the pool connects to.

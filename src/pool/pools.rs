@@ -146,7 +146,7 @@ impl Pools {
         }
     }
 
-    fn all(&self) -> Vec<Arc<Pool>> {
+    pub(super) fn all(&self) -> Vec<Arc<Pool>> {
         let state = lock(&self.state);
         let all = state.open.values().chain(&state.retired);
         all.cloned().collect()

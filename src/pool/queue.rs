@@ -9,6 +9,7 @@ mod waiting;
 pub(super) use waiting::{Claim, NotYet, Outcome, Outcomes, Ticket, Waiter, hand_out};
 
 use super::Pool;
+use super::TenantView;
 use super::handle::Handle;
 use super::idle::{Booking, Idle};
 use super::lease::{Grant, Lease, Place};
@@ -171,6 +172,18 @@ impl Queue {
     /// How many connections there are.
     pub(super) fn open(&self) -> usize {
         self.open
+    }
+
+    /// How many connections there are, the tenants that have or await one, and whether
+    /// nothing is given out any more.
+    pub(super) fn view(&self) -> (usize, Vec<TenantView>, bool) {
+        let accounts = self.accounts.iter().map(|(_, account)| TenantView {
+            tenant: account.tenant.clone(),
+            connections: account.connections,
+            waiting: account.line.len(),
+            longest: account.line.longest_wait(),
+        });
+        (self.open, accounts.collect(), self.retired)
     }
 
     /// Whether no connection is in use or idle.

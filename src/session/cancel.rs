@@ -7,11 +7,15 @@ mod delivery;
 mod entry;
 mod overdue;
 mod running;
+mod shown;
 mod station;
 mod told;
+mod view;
 
 pub(super) use delivery::{Aftermath, Settled};
 pub use overdue::Overdue;
+pub use shown::Hold;
+pub use view::{SessionState, SessionView};
 
 use super::orders::{Ending, Membership, Order};
 use crate::directory::Principal;
@@ -23,8 +27,9 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
 use delivery::Lanes;
 use entry::Entry;
+use shown::Clock;
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -39,6 +44,7 @@ pub struct Registry {
     /// Sessions that were told something and may not have done it yet.
     watched: Mutex<Vec<Arc<Entry>>>,
     lanes: Arc<Lanes>,
+    clock: Arc<Clock>,
     /// How many sessions waited for what was not to come.
     faults: AtomicU64,
 }
@@ -49,7 +55,15 @@ pub struct Visitor {
     /// Whether the login stands in the directory by its name.
     pub listed: bool,
     /// Where the client comes from.
-    pub address: IpAddr,
+    pub address: SocketAddr,
+    /// Where it has come to.
+    pub local: Option<SocketAddr>,
+    /// The database that it asked for.
+    pub database: Box<str>,
+    /// The `application_name` that it came with.
+    pub application: Box<str>,
+    /// Protocol and cipher suite, over TLS.
+    pub tls: Option<Box<str>>,
     /// When its credential expires, if the session is to end with it.
     pub expires: Option<SystemTime>,
 }
@@ -89,8 +103,9 @@ impl Registry {
         secret.truncate(secret_len);
         let secret = secret.into_boxed_slice();
         let lanes = self.lanes.clone();
+        let clock = self.clock.clone();
         let entry = Arc::new(Entry::new(
-            principal, membership, visitor, worker, secret, lanes,
+            principal, membership, visitor, worker, secret, lanes, clock,
         ));
         loop {
             // Clients take it for a signed process id.
@@ -165,6 +180,7 @@ impl Registry {
     /// that have not done what they were told within `time`. To be called
     /// several times a second.
     pub fn expire(&self, time: Duration) {
+        self.clock.tick();
         self.expire_credentials();
         let watched = std::mem::take(&mut *lock(&self.watched));
         let again = watched.into_iter().filter(|entry| entry.look(time));
@@ -331,6 +347,21 @@ impl Registration {
         } else {
             self.entry.awaited.go_on();
         }
+    }
+
+    /// The client does not need its connection now, and keeps it for this reason.
+    pub(super) fn holds(&self, hold: Hold) {
+        self.entry.shown.holds(hold);
+    }
+
+    /// How many statements the client has prepared.
+    pub(super) fn has_prepared(&self, count: usize) {
+        self.entry.shown.has_prepared(count);
+    }
+
+    /// The client calls itself otherwise now.
+    pub(super) fn is_called(&self, application: &str) {
+        self.entry.shown.is_called(application);
     }
 
     /// It is not the server's turn.

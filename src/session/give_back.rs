@@ -84,6 +84,8 @@ impl Session {
             return Err(End::Failed(settings::too_large()));
         }
         let own = self.engine.settings.own.clone();
+        let application = own.get("application_name").unwrap_or_default();
+        self.engine.registration.is_called(application);
         lease.connection_mut().set_settings(own);
         self.give_back(Exchange { lease, link, watch }, Aftermath::None);
         Ok(())
@@ -111,6 +113,8 @@ impl Session {
     }
 
     fn give_back(&mut self, exchange: Exchange, aftermath: Aftermath) {
+        let prepared = self.engine.statements.named();
+        self.engine.registration.has_prepared(prepared);
         let Exchange {
             mut lease, link, ..
         } = exchange;

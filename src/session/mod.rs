@@ -22,7 +22,8 @@ mod scan;
 mod settings;
 mod statements;
 
-pub use cancel::{Member, Mover, Overdue, Registration, Registry, Visitor};
+pub use cancel::{Hold, Member, Mover, Overdue, Registration, Registry};
+pub use cancel::{SessionState, SessionView, Visitor};
 pub use client::Client;
 pub use driver::Served;
 pub use end::End;

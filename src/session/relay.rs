@@ -2,9 +2,9 @@
 //! changed.
 
 use super::end::End;
-use super::engine::{Pinned, SLOW_CLIENT, Step};
+use super::engine::{Link, Pinned, SLOW_CLIENT, Step};
 use super::leaving::{Leaving, Patience};
-use super::{Exchange, Session};
+use super::{Exchange, Hold, Session};
 use crate::guard::Mode;
 use crate::protocol::ClientError;
 use crate::transport;
@@ -157,6 +157,7 @@ impl Session {
             }
             let sends = self.engine.client.scan.is_within();
             let within = reads || sends || !exchange.link.is_idle();
+            self.engine.registration.holds(hold(&exchange.link));
             exchange.lease.rest(within, cx.waker());
         } else {
             exchange.lease.busy();
@@ -407,6 +408,16 @@ impl Session {
         }
         let renews = exchange.link.is_doubted() || exchange.lease.connection().is_stale();
         renews.then_some(Outcome::Renew)
+    }
+}
+
+/// Why a client keeps its connection while it does nothing.
+fn hold(link: &Link) -> Hold {
+    match link.pinned {
+        _ if !link.is_idle() => Hold::Transaction,
+        Pinned::No => Hold::No,
+        Pinned::ByObjects => Hold::Objects,
+        Pinned::ByLocks => Hold::Locks,
     }
 }
 

@@ -98,6 +98,13 @@ impl IdleSets {
         taken
     }
 
+    /// Looks at each, one worker's after another's.
+    pub(in crate::pool) fn each(&self, mut look: impl FnMut(&Idle)) {
+        for set in self.0.from(0) {
+            set.each(&mut look);
+        }
+    }
+
     /// How many the tenant has used last.
     pub(in crate::pool) fn count_of(&self, account: AccountId) -> usize {
         self.0.from(0).map(|set| set.count_of(account)).sum()

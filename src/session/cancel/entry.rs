@@ -2,7 +2,8 @@
 
 use super::awaited::Awaited;
 use super::delivery::{Aftermath, Deliveries, Lanes, Settled};
-use super::running::{Begun, Running};
+use super::running::{Activity, Begun, Running};
+use super::shown::{Clock, Shown};
 use super::station::Station;
 use super::told::{Look, Told};
 use super::{Member, Visitor, lock};
@@ -23,6 +24,7 @@ pub(super) struct Entry {
     pub(super) secret: Box<[u8]>,
     pub(super) inbox: Inbox,
     pub(super) awaited: Awaited,
+    pub(super) shown: Shown,
     told: Mutex<Told>,
     /// Where the connection that it uses comes from.
     pool: Mutex<Arc<Pool>>,
@@ -48,6 +50,7 @@ impl Entry {
         worker: usize,
         secret: Box<[u8]>,
         lanes: Arc<Lanes>,
+        clock: Arc<Clock>,
     ) -> Self {
         Self {
             login: principal.login.clone(),
@@ -57,6 +60,7 @@ impl Entry {
             secret,
             inbox: Inbox::default(),
             awaited: Awaited::default(),
+            shown: Shown::new(clock),
             pool: Mutex::new(membership.pool.clone()),
             told: Mutex::new(Told::new(membership)),
             running: Mutex::default(),
@@ -158,6 +162,7 @@ impl Entry {
     }
 
     pub(super) fn waiting(&self) {
+        self.shown.changes();
         self.running().waiting();
     }
 
@@ -171,12 +176,14 @@ impl Entry {
     }
 
     pub(super) fn using(&self, key: BackendKey) {
+        self.shown.changes();
         let awaited = self.running().using(key);
         self.go_on(awaited);
     }
 
     pub(super) fn done(&self) -> Aftermath {
         self.awaited.end();
+        self.shown.changes();
         let (awaited, aftermath) = self.running().done();
         self.go_on(awaited);
         aftermath
@@ -201,6 +208,11 @@ impl Entry {
     /// The server's session that is in use.
     pub(super) fn backend(&self) -> Option<BackendKey> {
         self.running().backend()
+    }
+
+    /// What it does now.
+    pub(super) fn activity(&self) -> Activity {
+        self.running().activity()
     }
 
     pub(super) fn pool(&self) -> Arc<Pool> {

@@ -56,6 +56,12 @@ impl Line {
         self.front(self.longest()?).map(|first| &first.waiter)
     }
 
+    /// How long the one who came first has waited.
+    pub(in crate::pool::queue) fn longest_wait(&self) -> Duration {
+        let first = self.first();
+        first.map_or(Duration::ZERO, |first| first.since.elapsed())
+    }
+
     /// The one who is next where a worker has given a connection back. Who that is
     /// depends on the time: it is [taken](Self::take) by its own worker, which is
     /// returned with it.
