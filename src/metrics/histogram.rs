@@ -89,21 +89,14 @@ impl Observed {
 
     /// The buckets: each one's upper bound in seconds, and how many times were in it
     /// and in none below.
-    pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
-        BOUNDS
-            .into_iter()
-            .chain([f64::MAX])
-            .zip(self.buckets.iter().copied())
-    }
-
-    /// Counts a single time, by a thread that has it for itself.
-    pub(super) fn observe(&mut self, time: Duration) {
-        let time = nanos(time);
-        let bucket = NANOS.partition_point(|bound| *bound < time);
-        if let Some(bucket) = self.buckets.get_mut(bucket) {
-            *bucket += 1;
+    #[must_use]
+    pub fn buckets(&self) -> [(f64, u64); BOUNDS.len() + 1] {
+        let bounds = BOUNDS.into_iter().chain([f64::MAX]);
+        let mut buckets = [(f64::MAX, 0); BOUNDS.len() + 1];
+        for ((bucket, bound), n) in buckets.iter_mut().zip(bounds).zip(self.buckets) {
+            *bucket = (bound, n);
         }
-        self.nanos += time;
+        buckets
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -127,7 +120,7 @@ mod tests {
             let observed = histogram.observed();
             let seconds = Duration::from_micros(micros).as_secs_f64();
             let first = BOUNDS.iter().position(|bound| seconds <= *bound);
-            let counted = observed.buckets().position(|(_, n)| n == 1);
+            let counted = observed.buckets().iter().position(|(_, n)| *n == 1);
             prop_assert_eq!(counted, Some(first.unwrap_or(BOUNDS.len())));
             prop_assert_eq!(observed.count(), 1);
             prop_assert_eq!(observed.micros(), micros);

@@ -15,10 +15,12 @@ mod ledger;
 mod meter;
 mod page;
 mod refusals;
+mod samples;
 
 pub use account::{Account, Outcome, Rare, Subject};
 pub use histogram::{BOUNDS, Histogram, Observed};
 pub use ledger::Ledger;
 pub use meter::{Meter, Stopwatch};
 pub use page::Totals;
-pub use refusals::{Refused, Refusals};
+pub use refusals::{Refusals, Refused};
+pub use samples::{Format, Gauge, OTHER, Sample, Samples};
