@@ -7,11 +7,11 @@ use super::live::Live;
 use super::seats::Seat;
 use crate::attach::SessionSettings;
 use crate::directory::{Directory, Principal};
-use crate::metrics::{Ledger, Outcome};
 use crate::login::{
     Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, Proven, parameter,
     settings_of,
 };
+use crate::metrics::{Ledger, Outcome};
 use crate::observe::ClientSpan;
 use crate::pool::{Handle, Welcome};
 use crate::protocol::ClientError;

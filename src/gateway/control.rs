@@ -10,11 +10,12 @@ use crate::pool::PoolView;
 use crate::session::SessionView;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// Changes what a running proxy goes by, without dropping a client.
 #[derive(Debug, Clone)]
 pub struct Control {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// What the process was started with and cannot change.
     started: Arc<Started>,
     /// One change at a time; with what the last one has led to.
@@ -109,6 +110,7 @@ impl Control {
         directory.keep_unchanged(&live.directory);
         let changes = Changes::of_directory(&live.directory, &directory);
         live.directory = Arc::new(directory);
+        live.since = Instant::now();
         self.go_by(live);
         changes
     }

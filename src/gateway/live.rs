@@ -14,7 +14,7 @@ use crate::tenant::{IsolationName, Seal, SharedTenant, Standing, Tenant, Unfit};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What holds for those who arrive now, and what running sessions are held to.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(super) struct Live {
     pub(super) end_within: Duration,
     /// Those of each worker.
     guards: Arc<[Guards]>,
+    /// Since when the directory is in force.
+    pub(super) since: Instant,
 }
 
 impl Live {
@@ -61,6 +63,7 @@ impl Live {
             end_within: settings.sources.end_sessions_within,
             directory: Arc::new(std::mem::take(&mut settings.directory)),
             guards,
+            since: Instant::now(),
         })
     }
 

@@ -11,6 +11,7 @@ mod greeting;
 mod guards;
 mod live;
 mod places;
+mod scrape;
 mod seats;
 mod stop;
 mod watchdog;

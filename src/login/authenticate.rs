@@ -17,7 +17,7 @@ use crate::protocol::backend::{self, Authentication};
 use crate::protocol::startup::Startup;
 use crate::tenant::{LoginName, Standing, TenantId};
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// The newest minor version of the protocol that is spoken.
@@ -88,6 +88,12 @@ impl Authenticator {
             certificates: settings.certificates.clone(),
             end_expired: tls.is_some_and(|own| own.end_expired),
         })
+    }
+
+    /// The issuers of tokens whose keys are fetched, by their names in the
+    /// configuration, and how long ago that was; `None` if it never could be done.
+    pub fn key_ages(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
+        self.tokens.ages()
     }
 
     /// Runs the exchange. A user that does not exist takes the same path as one

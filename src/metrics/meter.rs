@@ -192,7 +192,10 @@ mod tests {
             paused: second,
             since: began + 3 * second,
         };
-        assert_eq!(watch.stop(began + 5 * second), Some((5 * second, 2 * second)));
+        assert_eq!(
+            watch.stop(began + 5 * second),
+            Some((5 * second, 2 * second))
+        );
         assert_eq!(watch, Stopwatch::Stopped);
         watch.go_on();
         assert!(matches!(watch, Stopwatch::Runs { .. }));

@@ -14,6 +14,7 @@ mod histogram;
 mod ledger;
 mod meter;
 mod page;
+mod process;
 mod refusals;
 mod samples;
 
@@ -22,5 +23,6 @@ pub use histogram::{BOUNDS, Histogram, Observed};
 pub use ledger::Ledger;
 pub use meter::{Meter, Stopwatch};
 pub use page::Totals;
+pub use process::process;
 pub use refusals::{Refusals, Refused};
 pub use samples::{Format, Gauge, OTHER, Sample, Samples};

@@ -136,10 +136,7 @@ impl Session {
     /// A connection on which the attachment is queued: what another client has
     /// left is gone, and the server has said so. Another connection is asked for
     /// where it does not.
-    async fn attachable(
-        &mut self,
-        grant: Grant,
-    ) -> Result<Option<(Lease<Attaching>, Reuse)>, End> {
+    async fn attachable(&mut self, grant: Grant) -> Result<Option<(Lease<Attaching>, Reuse)>, End> {
         let mut granted = Some(grant);
         loop {
             let Some(lease) = self.checkout(granted.take()).await? else {

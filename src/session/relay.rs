@@ -323,7 +323,9 @@ impl Session {
                 Poll::Ready(sent) => {
                     let sent = sent.map_err(gone)?;
                     // A short run is sent from the staged bytes, in part perhaps.
-                    self.engine.meter.sent((staged + sent).saturating_sub(output.len()));
+                    self.engine
+                        .meter
+                        .sent((staged + sent).saturating_sub(output.len()));
                     link.scan.sent(connection.input_mut(), sent);
                     self.progress = true;
                 }
