@@ -6,6 +6,7 @@
 //! checked again.
 
 mod admin;
+mod audit;
 mod certificates;
 mod check;
 mod client_certificates;
@@ -33,6 +34,7 @@ mod tls;
 mod values;
 
 pub use crate::problem::{Origin, Problem};
+pub use audit::Audit;
 pub use check::Ignored;
 pub use isolation::read_key_file;
 pub use problems::Problems;
@@ -138,6 +140,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let throttle = throttle::read(root.section("throttle"), &listen);
     let admins = root.tables("admins");
     let admin = admin::read(root.section("admin"), admins, tls.as_ref());
+    let audit = audit::read(root.section("audit"));
     let log = log::read(root.section("log"));
     let ignored = check::read(root.section("check"));
     root.finish();
@@ -172,6 +175,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         certificates,
         throttle,
         admin,
+        audit,
         log,
         ignored,
         files: Files::default(),
@@ -233,6 +237,8 @@ pub struct Settings {
     pub throttle: Throttling,
     /// `[admin]` and `[[admins]]`
     pub admin: Admin,
+    /// `[audit]`, if there is to be a log.
+    pub audit: Option<Audit>,
     /// `[log]`
     pub log: Log,
     /// `[check]`: what `pgtenant check` leaves out (key `ignore`).

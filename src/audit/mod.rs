@@ -1,0 +1,27 @@
+//! The audit log: who did what, in records that show when they were tampered with.
+
+mod checkpoint;
+mod event;
+mod file;
+mod hash;
+mod json;
+mod key;
+mod ledger;
+mod log;
+mod merkle;
+mod record;
+mod statement;
+mod verify;
+mod writer;
+
+pub use checkpoint::{Checkpoint, Signed};
+pub use event::{Client, Event};
+pub use hash::Hash;
+pub use key::{KeyError, NewKey, SigningKey, VerifyingKey};
+pub use ledger::{Ledger, Tip};
+pub use log::{Log, OnFailure, Room, RunningLog, Unwritten};
+pub use merkle::{Frontier, Tree, root_by_proof};
+pub use record::{Chain, Record, Unread};
+pub use statement::{Class, Description, Outcome, Ran, Statements, Text};
+pub use verify::{Finding, Seen, Verifier};
+pub use writer::{Fsync, Options};
