@@ -33,6 +33,8 @@ pub enum Event<'a> {
     Login {
         /// Who.
         client: Client<'a>,
+        /// The process id that it is told.
+        pid: u32,
         /// How it has proved itself.
         method: &'a str,
         /// Over TLS.
@@ -50,15 +52,6 @@ pub enum Event<'a> {
         address: SocketAddr,
         /// The error's SQLSTATE, where the client was told one.
         sqlstate: Option<&'a str>,
-        /// Why.
-        reason: &'a str,
-    },
-    /// A setting of a client's startup packet was refused.
-    ParameterRefused {
-        /// The rule.
-        rule: &'static str,
-        /// The error's SQLSTATE.
-        sqlstate: &'static str,
         /// Why.
         reason: &'a str,
     },
@@ -182,6 +175,7 @@ impl Event<'_> {
             }
             Self::Login {
                 client,
+                pid,
                 method,
                 tls,
                 database,
@@ -189,6 +183,7 @@ impl Event<'_> {
                 let mut fields = Fields::new("login", out);
                 client.write(&mut fields);
                 fields
+                    .number("pid", pid.into())
                     .text("database", database)
                     .text("method", method)
                     .boolean("tls", tls);
@@ -205,16 +200,6 @@ impl Event<'_> {
                     .optional("login", login)
                     .plain("client", address)
                     .optional("sqlstate", sqlstate)
-                    .text("reason", reason);
-            }
-            Self::ParameterRefused {
-                rule,
-                sqlstate,
-                reason,
-            } => {
-                Fields::new("startup_parameter_refused", out)
-                    .text("rule", rule)
-                    .text("sqlstate", sqlstate)
                     .text("reason", reason);
             }
             Self::Logout {

@@ -137,7 +137,7 @@ fn set_apart(path: &Path, at: u64) -> io::Result<SetApart> {
 /// The end of the newest of the files that the log was in before.
 fn newest(path: &Path) -> Option<Tip> {
     let mut files: Vec<(u64, PathBuf)> = siblings(path)
-        .filter_map(|file| Some((first_record(&file)?, file)))
+        .filter_map(|file| Some((first_record(&file)?.1, file)))
         .collect();
     files.sort();
     let (_, file) = files.pop()?;
@@ -165,14 +165,16 @@ fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// The number of the first record of a log's file.
-pub(super) fn first_record(path: &Path) -> Option<u64> {
+/// The log that a file is of, and the number of its first record; `None` if it is none
+/// of a log.
+#[must_use]
+pub fn first_record(path: &Path) -> Option<(Box<str>, u64)> {
     let mut line = Vec::new();
     let file = BufReader::new(File::open(path).ok()?);
     // More than any first record has.
     file.take(64 << 10).read_until(b'\n', &mut line).ok()?;
     let record = Record::read(line.strip_suffix(b"\n")?).ok()?;
-    ReadHeader::read(&record).map(|_| record.seq)
+    ReadHeader::read(&record).map(|header| (header.log, record.seq))
 }
 
 /// The path with this behind its name, and a number if there is such a file already.
@@ -195,7 +197,8 @@ fn new_file(path: &Path) -> io::Result<File> {
 }
 
 /// Where the last checkpoint is kept beside the log.
-pub(super) fn checkpoint_path(path: &Path) -> PathBuf {
+#[must_use]
+pub fn checkpoint_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".checkpoint");
     name.into()
@@ -234,7 +237,7 @@ impl Output {
         let len = file.metadata()?.len();
         Ok(Self::File(LogFile {
             path: path.to_owned(),
-            first: first_record(path).unwrap_or(first),
+            first: first_record(path).map_or(first, |(_, seq)| seq),
             file,
             len,
         }))

@@ -5,7 +5,7 @@ use super::event::Event;
 use super::writer::{Options, Writer};
 use std::cell::RefCell;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -44,6 +44,7 @@ pub(super) struct Shared {
     failed: AtomicBool,
     stops: AtomicBool,
     most: usize,
+    sessions: AtomicU64,
 }
 
 /// What waits for the writer.
@@ -125,6 +126,7 @@ impl Log {
             failed: AtomicBool::new(false),
             stops: AtomicBool::new(options.on_failure == OnFailure::Stop),
             most: options.buffer,
+            sessions: AtomicU64::new(0),
         });
         let writer = Writer::open(options, shared.clone())?;
         let (alive, ended) = mpsc::channel();
@@ -145,6 +147,15 @@ impl Log {
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// A number for a session, from 1 on; 0 where there is no log.
+    #[must_use]
+    pub fn next_session(&self) -> u64 {
+        let shared = self.0.as_ref();
+        shared.map_or(0, |shared| {
+            shared.sessions.fetch_add(1, Ordering::Relaxed) + 1
+        })
     }
 
     /// Records something. It is lost, and counted, where the log cannot take it.

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod event;
+mod export;
 mod file;
 mod hash;
 mod json;
@@ -10,18 +11,22 @@ mod ledger;
 mod log;
 mod merkle;
 mod record;
+mod rules;
 mod statement;
 mod verify;
 mod writer;
 
 pub use checkpoint::{Checkpoint, Signed};
 pub use event::{Client, Event};
+pub use export::{ExportFinding, ExportVerifier, is_of, write_head, write_record};
+pub use file::{checkpoint_path, first_record};
 pub use hash::Hash;
 pub use key::{KeyError, NewKey, SigningKey, VerifyingKey};
 pub use ledger::{Ledger, Tip};
 pub use log::{Log, OnFailure, Room, RunningLog, Unwritten};
 pub use merkle::{Frontier, Tree, root_by_proof};
 pub use record::{Chain, Record, Unread};
+pub use rules::Rules;
 pub use statement::{Class, Description, Outcome, Ran, Statements, Text};
 pub use verify::{Finding, Seen, Verifier};
 pub use writer::{Fsync, Options};

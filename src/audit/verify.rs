@@ -105,6 +105,8 @@ pub struct Verifier<'k> {
     /// What the log is shorter than, if its end was cut off.
     expected: Vec<Checkpoint>,
     trail: Option<Trail>,
+    /// The tree before the first record.
+    begun: Option<Frontier>,
     /// The next line is the first of a file.
     begins: bool,
     seen: Seen,
@@ -132,6 +134,7 @@ impl<'k> Verifier<'k> {
             key,
             expected,
             trail: None,
+            begun: None,
             begins: true,
             seen: Seen::default(),
         }
@@ -146,6 +149,12 @@ impl<'k> Verifier<'k> {
     #[must_use]
     pub fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    /// The tree before the first record that was seen.
+    #[must_use]
+    pub fn begun(&self) -> Option<&Frontier> {
+        self.begun.as_ref()
     }
 
     /// Where a log can go on that has been without findings; `None` before its first
@@ -258,6 +267,7 @@ impl<'k> Verifier<'k> {
             findings.push(Finding::HeaderContradicts);
         }
         let Some(trail) = &mut self.trail else {
+            self.begun = Some(header.frontier.clone());
             self.trail = Some(Trail::begin(record, header));
             return;
         };

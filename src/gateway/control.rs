@@ -7,6 +7,7 @@ use super::live::{Live, pool_settings};
 use crate::config::{Listen, Log, PoolMode, Settings, Values};
 use crate::directory::Directory;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Changes what a running proxy goes by, without dropping a client.
@@ -25,6 +26,8 @@ struct Started {
     listen: Listen,
     mode: PoolMode,
     log: Log,
+    /// What the audit log is written to, if there is one.
+    audit: Option<Option<PathBuf>>,
 }
 
 impl Control {
@@ -35,6 +38,7 @@ impl Control {
                 listen: settings.listen.clone(),
                 mode: settings.pool.mode,
                 log: settings.log.clone(),
+                audit: audit_path(settings),
             }),
             turn: Arc::new(Mutex::new(settings.values.clone())),
         }
@@ -63,6 +67,9 @@ impl Control {
         *turn = std::mem::take(&mut settings.values);
         self.shared.places.set_most(live.listen.max_clients);
         self.shared.throttle.configure(settings.throttle);
+        if let Some(audit) = &settings.audit {
+            self.shared.audit.go_by(audit.options.clone());
+        }
         let catalogs = &self.shared.catalogs;
         catalogs.replace(settings.servers.clone(), &settings.isolations);
         let pool = pool_settings(&settings);
@@ -74,6 +81,12 @@ impl Control {
             pool.retire();
         }
         Ok((waiting, changes))
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> &crate::audit::Log {
+        &self.shared.audit
     }
 
     /// Replaces every server connection, each as soon as nobody uses it.
@@ -120,13 +133,19 @@ impl Control {
 }
 
 /// The keys that need a restart to change, or whose whole section does.
-const WAITING: [&str; 5] = [
+const WAITING: [&str; 6] = [
     "listen.address",
     "listen.workers",
     "listen.drain_timeout",
     "pool.mode",
     "log",
+    "audit.file",
 ];
+
+fn audit_path(settings: &Settings) -> Option<Option<PathBuf>> {
+    let audit = settings.audit.as_ref();
+    audit.map(|audit| audit.options.path.clone())
+}
 
 /// Whether the key needs a restart to change.
 fn waits(key: &str) -> bool {
@@ -153,6 +172,7 @@ impl Started {
             self.listen.drain_timeout != *drain_timeout,
             self.mode != settings.pool.mode,
             self.log != settings.log,
+            self.audit != audit_path(settings),
         ];
         let keys = WAITING.into_iter().zip(differs);
         keys.filter_map(|(key, differs)| differs.then_some(key))

@@ -2,10 +2,11 @@
 
 use super::catalogs::{Catalogs, rests_on_settings};
 use super::guards::{Guards, Judging, Policies};
+use crate::audit::Rules;
 use crate::config::{
     self, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
 };
-use crate::directory::Directory;
+use crate::directory::{Directory, Principal};
 use crate::guard::{Own, Permission, Policy};
 use crate::login::Authenticator;
 use crate::pool::Pools;
@@ -27,6 +28,8 @@ pub(super) struct Live {
     end_sessions: When,
     /// How long they, and those that must follow a change, have time for it.
     pub(super) end_within: Duration,
+    /// What is recorded of statements, where nothing says otherwise.
+    rules: Rules,
     /// Those of each worker.
     guards: Arc<[Guards]>,
 }
@@ -60,6 +63,10 @@ impl Live {
             },
             end_within: settings.sources.end_sessions_within,
             directory: Arc::new(std::mem::take(&mut settings.directory)),
+            rules: settings.audit.as_ref().map_or(Rules::OFF, |audit| Rules {
+                statements: audit.statements,
+                text: audit.text,
+            }),
             guards,
         })
     }
@@ -81,6 +88,11 @@ impl Live {
             guard: self.guards.get(worker)?.get(tenant)?,
             pool: pools.get(&tenant.placement.endpoint)?,
         })
+    }
+
+    /// What is recorded of the statements of a client.
+    pub(super) fn audit_rules(&self, _principal: &Principal) -> Rules {
+        self.rules
     }
 
     /// Why the tenant cannot be served, as far as it is known.

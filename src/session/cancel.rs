@@ -14,6 +14,7 @@ pub(super) use delivery::{Aftermath, Settled};
 pub use overdue::Overdue;
 
 use super::orders::{Ending, Membership, Order};
+use crate::audit::{Event, Log};
 use crate::directory::Principal;
 use crate::pool::Pool;
 use crate::protocol::startup::CancelRequest;
@@ -39,6 +40,8 @@ pub struct Registry {
     /// Sessions that were told something and may not have done it yet.
     watched: Mutex<Vec<Arc<Entry>>>,
     lanes: Arc<Lanes>,
+    /// What is recorded of them.
+    audit: Log,
     /// How many sessions waited for what was not to come.
     faults: AtomicU64,
 }
@@ -68,6 +71,15 @@ pub struct Member<'a> {
 }
 
 impl Registry {
+    /// One without sessions, which records what happens to them.
+    #[must_use]
+    pub fn new(audit: Log) -> Arc<Self> {
+        Arc::new(Self {
+            audit,
+            ..Self::default()
+        })
+    }
+
     /// Enters a session. `secret_len` is the length of its secret key in bytes:
     /// 4 in protocol 3.0, up to 256 from 3.2 on.
     ///
@@ -122,6 +134,7 @@ impl Registry {
         };
         if verify_slices_are_equal(&entry.secret, &request.secret).is_err() {
             tracing::warn!(target: "pgtenant::audit", event = "cancel_refused", "a cancel request had a wrong key");
+            self.audit.record(&Event::CancelRefused);
             return;
         }
         entry.cancel().await;
@@ -165,7 +178,9 @@ impl Registry {
     pub fn expire(&self, time: Duration) {
         self.expire_credentials();
         let watched = std::mem::take(&mut *lock(&self.watched));
-        let again = watched.into_iter().filter(|entry| entry.look(time));
+        let again = watched
+            .into_iter()
+            .filter(|entry| entry.look(time, &self.audit));
         let again: Vec<_> = again.collect();
         lock(&self.watched).extend(again);
     }
