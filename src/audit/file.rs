@@ -59,7 +59,8 @@ pub(super) fn prepare(path: &Path) -> io::Result<Found> {
     found.cut = last_checkpoint(path).and_then(|known| {
         let records = found.tip.as_ref().filter(|tip| tip.log == known.log);
         let records = records.map_or(0, |tip| tip.chain.next);
-        (records < known.records).then_some((known.log, records, known.records))
+        // The checkpoint itself was one.
+        (records <= known.records).then_some((known.log, records, known.records + 1))
     });
     Ok(found)
 }

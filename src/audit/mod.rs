@@ -13,6 +13,9 @@ mod merkle;
 mod record;
 mod rules;
 mod statement;
+#[cfg(test)]
+#[expect(clippy::expect_used, reason = "tests")]
+mod tampering;
 mod verify;
 mod writer;
 

@@ -205,12 +205,13 @@ impl<'k> Verifier<'k> {
     pub fn end(&mut self) -> Vec<Finding> {
         let found = self.trail.as_ref().map_or(0, |trail| trail.next);
         let log = self.trail.as_ref().map(|trail| trail.log.clone());
-        let is_longer = |one: &&Checkpoint| Some(&one.log) == log.as_ref() && one.records > found;
+        let is_longer = |one: &&Checkpoint| Some(&one.log) == log.as_ref() && one.records >= found;
         let longest = self.expected.iter().filter(is_longer);
         let longest = longest.max_by_key(|checkpoint| checkpoint.records);
         let cut = longest.map(|checkpoint| Finding::Cut {
             found,
-            expected: checkpoint.records,
+            // The checkpoint itself was one.
+            expected: checkpoint.records + 1,
         });
         cut.into_iter().collect()
     }
