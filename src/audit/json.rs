@@ -69,14 +69,7 @@ impl<'a> Fields<'a> {
         values: impl IntoIterator<Item = T>,
     ) -> &mut Self {
         self.key(key);
-        self.0.push(b'[');
-        for (n, value) in values.into_iter().enumerate() {
-            if n > 0 {
-                self.0.push(b',');
-            }
-            write_text(value.as_ref(), self.0);
-        }
-        self.0.push(b']');
+        write_list(values, self.0);
         self
     }
 
@@ -92,6 +85,18 @@ impl<'a> Fields<'a> {
         self.0.extend_from_slice(key.as_bytes());
         self.0.extend_from_slice(b"\":");
     }
+}
+
+/// Writes a list of texts.
+pub(super) fn write_list<T: AsRef<str>>(values: impl IntoIterator<Item = T>, out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (n, value) in values.into_iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        write_text(value.as_ref(), out);
+    }
+    out.push(b']');
 }
 
 /// Writes a text with its quotes. Control characters are escaped, and line and

@@ -11,6 +11,7 @@ mod ledger;
 mod log;
 mod merkle;
 mod record;
+mod redact;
 mod rules;
 mod statement;
 #[cfg(test)]
@@ -29,7 +30,8 @@ pub use ledger::{Ledger, Tip};
 pub use log::{Log, OnFailure, Room, RunningLog, Unwritten};
 pub use merkle::{Frontier, Tree, root_by_proof};
 pub use record::{Chain, Record, Unread};
+pub use redact::redact;
 pub use rules::Rules;
-pub use statement::{Class, Description, Outcome, Ran, Statements, Text};
+pub use statement::{Class, Described, Description, Outcome, Ran, Statements, Text};
 pub use verify::{Finding, Seen, Verifier};
 pub use writer::{Fsync, Options};

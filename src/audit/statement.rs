@@ -32,10 +32,66 @@ pub enum Text {
 /// once for all times that it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
-    /// `"READ"`, `"WRITE"`, … as a list in JSON.
+    /// `["READ","WRITE",…],"relations":[…]`
     json: Box<[u8]>,
     /// It may change something.
     writes: bool,
+}
+
+/// What the statements of a query string are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    statements: Box<[Description]>,
+    /// The text without literals.
+    shape: Box<str>,
+}
+
+impl Described {
+    /// Puts together what is known of each, and of the text.
+    #[must_use]
+    pub fn new(statements: Vec<Description>, shape: &str) -> Self {
+        Self {
+            statements: statements.into(),
+            shape: shape.into(),
+        }
+    }
+
+    /// The statement of this place, from 0 on.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&Description> {
+        self.statements.get(index)
+    }
+
+    /// How many statements there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.statements.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+
+    /// Whether one of them may change something.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.statements.iter().any(Description::writes)
+    }
+
+    /// The text without literals.
+    #[must_use]
+    pub fn shape(&self) -> &str {
+        &self.shape
+    }
+
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let each = self.statements.iter().map(Description::size);
+        size_of::<Self>() + self.shape.len() + each.sum::<usize>()
+    }
 }
 
 /// A class of pgaudit's.
@@ -73,17 +129,21 @@ impl Class {
 impl Description {
     /// Describes a statement by its classes and relations.
     #[must_use]
-    pub fn new(command: &str, classes: &[Class], relations: &[String]) -> Self {
+    pub fn new(classes: &[Class], relations: &[String]) -> Self {
         let mut json = Vec::new();
-        json::write_text(command, &mut json);
-        let mut fields = Fields::behind(&mut json);
-        fields.list("classes", classes.iter().map(|class| class.name()));
-        fields.list("relations", relations);
+        json::write_list(classes.iter().map(|class| class.name()), &mut json);
+        Fields::behind(&mut json).list("relations", relations);
         let quiet = |class: &Class| matches!(class, Class::Read | Class::Misc);
         Self {
             writes: !classes.iter().all(quiet),
             json: json.into(),
         }
+    }
+
+    /// The classes as a list in JSON, and more fields behind it.
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        &self.json
     }
 
     /// Whether it may change something.
@@ -138,7 +198,7 @@ impl Ran<'_> {
             fields.number("part", self.part as u64);
         }
         if let Some(description) = self.description {
-            fields.written("command", &description.json);
+            fields.written("classes", &description.json);
         }
         match self.outcome {
             Outcome::Done(tag) => {

@@ -85,10 +85,15 @@ impl ClientSpan {
         self.statements.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Counts a refused statement and returns the number of the last statement.
-    pub fn count_refused(&self) -> u64 {
+    /// The number that the next statement will have.
+    #[must_use]
+    pub fn next_statement(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed) + 1
+    }
+
+    /// Counts a refused statement.
+    pub fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        self.statements.load(Ordering::Relaxed)
     }
 
     /// Records that the client is out.

@@ -223,6 +223,7 @@ impl Engine {
         }
         let (pid, format) = (portal.bound.pid, portal.bound.format);
         self.execute_answer(&mut reply, answer, pid, format, most)?;
+        self.audit_answered(&verdict, "SELECT");
         if let Some(portal) = self.portals.iter_mut().find(|own| *own.name == *name) {
             portal.done = true;
         }
