@@ -39,6 +39,10 @@ pub(super) struct SetApart {
 /// Reads what is there, and makes the file one that can be gone on with.
 pub(super) fn prepare(path: &Path) -> io::Result<Found> {
     let mut found = Found::default();
+    if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        // A pipe or a device: there is nothing to go on from.
+        return Ok(found);
+    }
     match survey(path)? {
         Survey::Nothing => found.tip = newest(path),
         Survey::Whole(tip) => {
@@ -216,6 +220,8 @@ fn last_checkpoint(path: &Path) -> Option<Checkpoint> {
 #[derive(Debug)]
 pub(super) enum Output {
     File(LogFile),
+    /// A pipe or a device.
+    Device(File),
     Stdout,
 }
 
@@ -235,12 +241,15 @@ impl Output {
     pub(super) fn open(path: &Path, first: u64) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.create(true).append(true).mode(MODE).open(path)?;
-        let len = file.metadata()?.len();
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Ok(Self::Device(file));
+        }
         Ok(Self::File(LogFile {
             path: path.to_owned(),
             first: first_record(path).map_or(first, |(_, seq)| seq),
             file,
-            len,
+            len: meta.len(),
         }))
     }
 
@@ -252,6 +261,7 @@ impl Output {
                 file.len += written as u64;
                 Ok(written)
             }
+            Self::Device(file) => file.write(bytes),
             Self::Stdout => {
                 let mut out = io::stdout().lock();
                 out.write_all(bytes)?;
@@ -265,7 +275,7 @@ impl Output {
     pub(super) fn sync(&mut self) -> io::Result<()> {
         match self {
             Self::File(file) => file.file.sync_data(),
-            Self::Stdout => Ok(()),
+            Self::Device(_) | Self::Stdout => Ok(()),
         }
     }
 
@@ -273,7 +283,7 @@ impl Output {
     pub(super) fn len(&self) -> u64 {
         match self {
             Self::File(file) => file.len,
-            Self::Stdout => 0,
+            Self::Device(_) | Self::Stdout => 0,
         }
     }
 

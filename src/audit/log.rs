@@ -5,6 +5,7 @@ use super::event::Event;
 use super::writer::{Options, Writer};
 use std::cell::RefCell;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -163,6 +164,16 @@ impl Log {
         if let Some(shared) = &self.0 {
             let _ = shared.put(event, false, false);
         }
+    }
+
+    /// Records a command of an administrator, and what came of it.
+    pub fn admin_command(&self, user: &str, address: SocketAddr, command: &str, outcome: &str) {
+        self.record(&Event::AdminCommand {
+            user,
+            address,
+            command,
+            outcome,
+        });
     }
 
     /// Records something that there was [`room`](Self::room) kept for.

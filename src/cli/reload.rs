@@ -123,6 +123,26 @@ fn tell(problems: &Problems) {
     }
 }
 
+/// Records what a reload has changed.
+fn record_changes(changes: &Changes, control: &Control, file: &Path) {
+    let Changes {
+        tenants,
+        logins,
+        keys,
+    } = changes;
+    if tenants.is_empty() && logins.is_empty() && keys.is_empty() {
+        return;
+    }
+    control.audit().record(&Event::Configuration {
+        source: &file.to_string_lossy(),
+        applied: true,
+        keys,
+        tenants: told(tenants).as_deref(),
+        logins: told(logins).as_deref(),
+        problems: &[],
+    });
+}
+
 /// Records that the configuration was not reloaded, and why.
 fn record_refusal(file: &Path, problems: impl Iterator<Item = impl ToString>, control: &Control) {
     let problems: Vec<_> = problems
@@ -192,14 +212,7 @@ fn go_by(settings: Settings, control: &Control, file: &Path) -> bool {
                 changed_keys = told_keys(&changes),
                 "reloaded",
             );
-            control.audit().record(&Event::Configuration {
-                source: &file.to_string_lossy(),
-                applied: true,
-                keys: &changes.keys,
-                tenants: told(&changes.tenants).as_deref(),
-                logins: told(&changes.logins).as_deref(),
-                problems: &[],
-            });
+            record_changes(&changes, control, file);
             true
         }
         Err(failed) => {

@@ -30,7 +30,8 @@ pub struct Audit {
     pub text: Text,
 }
 
-pub(super) fn read(mut section: Section<'_>) -> Option<Audit> {
+/// `most`: the most that an isolation says is recorded.
+pub(super) fn read(mut section: Section<'_>, most: Option<Statements>) -> Option<Audit> {
     let file = section.optional("file");
     let statements = statements(&mut section, "statements").unwrap_or(Statements::Refused);
     let text = section.optional("text").and_then(|entry| {
@@ -73,7 +74,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Audit> {
     section.finish();
     let path = file.path()?;
     let is_stdout = file.text() == Some(STDOUT);
-    let default = match statements > Statements::Refused {
+    let default = match Some(statements).max(most) > Some(Statements::Refused) {
         true => OnFailure::Stop,
         false => OnFailure::Count,
     };

@@ -42,6 +42,7 @@ pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{DirectoryDatabase, EndSessions, Sources};
 pub use values::Values;
 
+use crate::audit::Statements;
 use crate::directory::{
     Awaited, CertificateMap, Declared, Directory, DirectoryBuilder, Files, Incumbents, Method,
 };
@@ -140,7 +141,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let throttle = throttle::read(root.section("throttle"), &listen);
     let admins = root.tables("admins");
     let admin = admin::read(root.section("admin"), admins, tls.as_ref());
-    let audit = audit::read(root.section("audit"));
+    let audit = audit::read(root.section("audit"), isolations.audited());
     let log = log::read(root.section("log"));
     let ignored = check::read(root.section("check"));
     root.finish();
@@ -517,6 +518,9 @@ pub struct Isolation {
     /// What its tenants' clients may send: `[guard]`, with its own `opaque` and
     /// `channels`.
     pub guard: guard::Options,
+    /// Which statements of its tenants' clients are recorded, if not those of
+    /// `[audit]` (key `audit`).
+    pub audit: Option<Statements>,
 }
 
 /// How the schemas and roles of an isolation's tenants are called: templates as

@@ -133,6 +133,7 @@ impl Session {
             mut link,
         } = exchange;
         self.engine.registration.done();
+        self.engine.audit_lost(&mut link);
         let client = &mut self.engine.client;
         client.torn = link.scan.is_within();
         if !client.torn {

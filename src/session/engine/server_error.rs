@@ -68,17 +68,13 @@ impl Engine {
                     self.statements.remove(b"");
                     link.has_unnamed = false;
                 }
-                let executes = matches!(failed, Reply::Execute(_));
-                let skipped = skip(link, pipe);
-                for n in 0..skipped {
-                    let is_first = executes && n == 0;
-                    self.audit_answer(
-                        link,
-                        match is_first {
-                            true => Outcome::Failed(&report.sqlstate),
-                            false => Outcome::Skipped,
-                        },
-                    );
+                for n in 0..skip(link, pipe) {
+                    // Most often what has failed is the statement of the first.
+                    let outcome = match n {
+                        0 => Outcome::Failed(&report.sqlstate),
+                        _ => Outcome::Skipped,
+                    };
+                    self.audit_answer(link, outcome);
                 }
             }
         }
