@@ -127,7 +127,6 @@ fn is_escaped(c: char) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -46,8 +46,8 @@ pub enum KeyError {
 pub struct SigningKey(Signs);
 
 enum Signs {
-    Ed25519(Box<Ed25519KeyPair>),
-    Hmac(hmac::Key),
+    Ed25519(Ed25519KeyPair),
+    Hmac(Box<hmac::Key>),
 }
 
 /// A key that verifies.
@@ -58,7 +58,7 @@ pub struct VerifyingKey(Verifies);
 enum Verifies {
     /// As `SubjectPublicKeyInfo`.
     Ed25519(Vec<u8>),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 impl SigningKey {
@@ -68,7 +68,7 @@ impl SigningKey {
     /// If there is no such key in it.
     pub fn read(content: &[u8]) -> Result<Self, KeyError> {
         if !is_pem(content) {
-            return Ok(Self(Signs::Hmac(hmac_key(content)?)));
+            return Ok(Self(Signs::Hmac(Box::new(hmac_key(content)?))));
         }
         if SubjectPublicKeyInfoDer::from_pem_slice(content).is_ok() {
             return Err(KeyError::Public);
@@ -76,7 +76,7 @@ impl SigningKey {
         let der = PrivatePkcs8KeyDer::from_pem_slice(content).map_err(|_| KeyError::Form)?;
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der());
         let pair = pair.map_err(|_| KeyError::Kind)?;
-        Ok(Self(Signs::Ed25519(Box::new(pair))))
+        Ok(Self(Signs::Ed25519(pair)))
     }
 
     /// What verifies its signatures.
@@ -223,7 +223,6 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -180,6 +180,7 @@ impl Log {
     pub fn record_in(&self, room: Option<Room>, event: &Event<'_>) {
         if let Some(shared) = &self.0 {
             let _ = shared.put(event, room.is_some(), false);
+            drop(room);
         }
     }
 

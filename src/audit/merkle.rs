@@ -214,7 +214,6 @@ pub fn root_by_proof(record: &Hash, index: u64, size: u64, proof: &[Hash]) -> Op
 }
 
 #[cfg(test)]
-#[expect(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
     use ct_merkle::HashableLeaf;

@@ -15,7 +15,6 @@ mod redact;
 mod rules;
 mod statement;
 #[cfg(test)]
-#[expect(clippy::expect_used, reason = "tests")]
 mod tampering;
 mod verify;
 mod writer;

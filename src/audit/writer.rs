@@ -156,7 +156,7 @@ impl Writer {
     pub(super) fn run(mut self) {
         loop {
             let (frames, orders) = self.wait();
-            self.take(frames);
+            self.take(&frames);
             self.follow(orders.reopen, orders.options);
             self.write_out(orders.end);
             if orders.end {
@@ -213,7 +213,7 @@ impl Writer {
     }
 
     /// Makes lines of the records.
-    fn take(&mut self, frames: Frames) {
+    fn take(&mut self, frames: &Frames) {
         let mut rest = frames.bytes.as_slice();
         while let Some((micros, fields, behind)) = split(rest) {
             self.add(micros, fields);

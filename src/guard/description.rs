@@ -106,7 +106,6 @@ fn class(statement: Node<'_>) -> Class {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
