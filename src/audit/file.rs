@@ -5,13 +5,32 @@ use super::hash::Hash;
 use super::ledger::Tip;
 use super::record::Record;
 use super::verify::Verifier;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What a log's file may be read by: whoever runs the proxy.
 const MODE: u32 = 0o600;
+
+/// Takes the log for this process: two that write one would break its chain. It is
+/// given back when the file is dropped.
+pub(super) fn lock(path: &Path) -> io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let mut options = OpenOptions::new();
+    let file = options.create(true).append(true).mode(MODE).open(name)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::Error::other("another process writes it")),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether something else than a file is there: a pipe or a device.
+pub(super) fn is_device(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| !meta.is_file())
+}
 
 /// What was found where the log is to be written.
 #[derive(Debug, Default)]
@@ -39,8 +58,8 @@ pub(super) struct SetApart {
 /// Reads what is there, and makes the file one that can be gone on with.
 pub(super) fn prepare(path: &Path) -> io::Result<Found> {
     let mut found = Found::default();
-    if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
-        // A pipe or a device: there is nothing to go on from.
+    if is_device(path) {
+        // There is nothing to go on from.
         return Ok(found);
     }
     match survey(path)? {

@@ -7,6 +7,7 @@ use super::json::Fields;
 use super::key::SigningKey;
 use super::ledger::{self, Ledger, Tip};
 use super::log::{Buffer, OnFailure, Orders, Shared, micros_now};
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -76,11 +77,17 @@ pub(super) struct Writer {
     failing: bool,
     /// When it was tried last to begin another file.
     rotated: Option<Instant>,
+    _lock: Option<File>,
 }
 
 impl Writer {
     /// Opens the log and goes on where it has ended.
     pub(super) fn open(options: Options, shared: Arc<Shared>) -> io::Result<Self> {
+        let regular = options
+            .path
+            .as_deref()
+            .filter(|path| !file::is_device(path));
+        let lock = regular.map(file::lock).transpose()?;
         let mut found = match &options.path {
             Some(path) => file::prepare(path)?,
             None => Found::default(),
@@ -109,6 +116,7 @@ impl Writer {
             unsynced_since: None,
             failing: false,
             rotated: None,
+            _lock: lock,
         };
         if !found.goes_on {
             writer.ledger.begin_file(micros_now(), &mut writer.pending);

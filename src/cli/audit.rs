@@ -323,7 +323,7 @@ fn checkpoints(path: &Path, key: Option<&VerifyingKey>) -> Result<Vec<Checkpoint
 /// Files that a running proxy keeps beside its log.
 fn is_kept_apart(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.ends_with(".checkpoint") || name.contains(".torn")
+    name.ends_with(".checkpoint") || name.ends_with(".lock") || name.contains(".torn")
 }
 
 fn is_export(path: &Path) -> Result<bool, Failure> {

@@ -6,6 +6,7 @@ mod demo;
 mod directory;
 mod failure;
 mod harden;
+mod journal;
 mod provision;
 mod reload;
 mod removal;

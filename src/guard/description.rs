@@ -51,7 +51,7 @@ fn describe_one(statement: Node<'_>) -> Description {
                     classes.insert(Class::Function);
                 }
             }
-            _ => {}
+            other => push_targets(&mut stack, other, scope),
         }
         // What is not known has no children to be seen; the guard refuses it.
         let _ = stack.push_children(node, scope);
@@ -59,6 +59,20 @@ fn describe_one(statement: Node<'_>) -> Description {
     let classes: Vec<_> = classes.into_iter().collect();
     let relations: Vec<_> = relations.into_iter().collect();
     Description::new(&classes, &relations)
+}
+
+/// Relations that statements define or change, which the guard need not look at.
+fn push_targets<'t>(stack: &mut Stack<'t>, node: Node<'t>, scope: Scope) {
+    match node {
+        Node::CreateStmt(s) => stack.push(s.relation(), scope),
+        Node::AlterTableStmt(s) => stack.push(s.relation(), scope),
+        Node::IndexStmt(s) => stack.push(s.relation(), scope),
+        Node::RenameStmt(s) => stack.push(s.relation(), scope),
+        Node::CreateTrigStmt(s) => stack.push(s.relation(), scope),
+        Node::ViewStmt(s) => stack.push(s.view(), scope),
+        Node::IntoClause(s) => stack.push(s.rel(), scope),
+        _ => {}
+    }
 }
 
 /// The class of the statement itself.
@@ -130,6 +144,10 @@ mod tests {
             ("COPY a TO STDOUT", r#"["READ"],"relations":["a"]"#),
             ("COPY a FROM STDIN", r#"["WRITE"],"relations":["a"]"#),
             ("CREATE TABLE a (b int)", r#"["DDL"],"relations":["a"]"#),
+            (
+                "CREATE TABLE a AS SELECT 1 FROM b",
+                r#"["READ","DDL"],"relations":["a","b"]"#,
+            ),
             ("GRANT SELECT ON a TO b", r#"["ROLE"],"relations":["a"]"#),
             ("SET a.b = 1", r#"["MISC"],"relations":[]"#),
             ("DO 'x'", r#"["FUNCTION"],"relations":[]"#),

@@ -130,3 +130,56 @@ fn what_a_crash_leaves_is_set_apart_and_the_log_goes_on() {
     assert!(fs::read_to_string(aside).unwrap().contains("stark"));
     assert_eq!(audited.records()[0]["seq"], 0);
 }
+
+#[test]
+fn commands_that_change_something_are_recorded_beside_the_proxy_s_log() {
+    let audited = Audited::start("");
+    let config = audited.proxy.config.to_str().unwrap();
+    let output = std::process::Command::new(testkit::program())
+        .args([
+            "harden",
+            "--config",
+            config,
+            "--isolation",
+            "setting",
+            "--unseal-all",
+        ])
+        .args(["--apply", "postgresql://nobody@127.0.0.1:1/nowhere"])
+        .output();
+    assert!(!output.unwrap().status.success());
+    let file = audited.folder.path().join("commands.audit.jsonl");
+    let commands = records(&file);
+    let commands: Vec<_> = commands
+        .iter()
+        .filter(|one| one["event"] == "command")
+        .collect();
+    let [begun, failed] = commands[..] else {
+        panic!("{commands:#?}");
+    };
+    assert_eq!(
+        (&begun["command"], &begun["outcome"]),
+        (&"harden".into(), &"begun".into())
+    );
+    assert_eq!(begun["subject"], "isolation \"setting\"");
+    assert!(begun["user"].as_str().unwrap().contains("uid"));
+    assert!(
+        failed["outcome"]
+            .as_str()
+            .unwrap()
+            .starts_with("pgtenant: ")
+    );
+    let (well, said) = verify(&[file.to_str().unwrap()]);
+    assert!(well, "{said}");
+}
+
+#[test]
+fn two_processes_do_not_write_one_log() {
+    let audited = Audited::start("");
+    let run = std::process::Command::new(testkit::program())
+        .args(["run", "--config", audited.proxy.config.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(said.contains("another process writes it"), "{said}");
+}

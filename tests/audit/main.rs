@@ -103,7 +103,7 @@ fn log_files(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path().to_str().unwrap().to_owned());
     let mut files: Vec<_> = paths.filter(|path| path.contains("audit.jsonl")).collect();
-    files.retain(|path| !path.ends_with(".checkpoint"));
+    files.retain(|path| !path.ends_with(".checkpoint") && !path.ends_with(".lock"));
     files.sort();
     files
 }
