@@ -41,6 +41,16 @@ fn describe_one(statement: Node<'_>) -> Description {
             Node::SelectStmt(query) if !query.from_clause().is_empty() => {
                 classes.insert(Class::Read);
             }
+            Node::DropStmt(drop) => {
+                let lists = drop.objects().iter().filter_map(|node| node.as_node_list());
+                relations.extend(lists.take(MOST_RELATIONS).filter_map(|names| {
+                    let name = last_name(names)?;
+                    Some(match qualifier(names) {
+                        Some(schema) => format!("{schema}.{name}"),
+                        None => name.to_owned(),
+                    })
+                }));
+            }
             Node::FuncCall(call) => {
                 let name = last_name(call.funcname()).unwrap_or_default();
                 let own = match qualifier(call.funcname()) {
@@ -71,7 +81,20 @@ fn push_targets<'t>(stack: &mut Stack<'t>, node: Node<'t>, scope: Scope) {
         Node::CreateTrigStmt(s) => stack.push(s.relation(), scope),
         Node::ViewStmt(s) => stack.push(s.view(), scope),
         Node::IntoClause(s) => stack.push(s.rel(), scope),
+        Node::GrantStmt(s) => push_all(stack, s.objects(), scope),
+        Node::TruncateStmt(s) => push_all(stack, s.relations(), scope),
+        Node::LockStmt(s) => push_all(stack, s.relations(), scope),
         _ => {}
+    }
+}
+
+fn push_all<'t, N: Into<Node<'t>>>(
+    stack: &mut Stack<'t>,
+    nodes: impl IntoIterator<Item = N>,
+    scope: Scope,
+) {
+    for node in nodes {
+        stack.push(node, scope);
     }
 }
 
@@ -149,6 +172,10 @@ mod tests {
                 r#"["READ","DDL"],"relations":["a","b"]"#,
             ),
             ("GRANT SELECT ON a TO b", r#"["ROLE"],"relations":["a"]"#),
+            ("TRUNCATE a, b", r#"["WRITE"],"relations":["a","b"]"#),
+            ("LOCK TABLE a", r#"["MISC"],"relations":["a"]"#),
+            ("ALTER TABLE a ADD b int", r#"["DDL"],"relations":["a"]"#),
+            ("DROP TABLE a, s.b", r#"["DDL"],"relations":["a","s.b"]"#),
             ("SET a.b = 1", r#"["MISC"],"relations":[]"#),
             ("DO 'x'", r#"["FUNCTION"],"relations":[]"#),
             (
