@@ -50,10 +50,11 @@ impl Hash {
     pub fn write_hex(&self, out: &mut Vec<u8>) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digit = |n: u8| DIGITS.get(usize::from(n)).copied().unwrap_or_default();
-        for byte in self.0 {
-            out.push(digit(byte >> 4));
-            out.push(digit(byte & 15));
+        let mut hex = [0; HEX];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
         }
+        out.extend_from_slice(&hex);
     }
 }
 

@@ -2,7 +2,8 @@
 //! thread of its own writes them.
 
 use super::event::Event;
-use super::writer::{Options, Writer};
+use super::options::Options;
+use super::writer::Writer;
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
@@ -46,6 +47,7 @@ pub(super) struct Shared {
     stops: AtomicBool,
     most: usize,
     sessions: AtomicU64,
+    lost: AtomicU64,
 }
 
 /// What waits for the writer.
@@ -74,6 +76,21 @@ pub(super) struct Orders {
 struct Progress {
     written: u64,
     failed: bool,
+}
+
+/// How a log is doing since the process has started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Records that were taken.
+    pub taken: u64,
+    /// Those of them that are written.
+    pub written: u64,
+    /// Records that were lost.
+    pub lost: u64,
+    /// Bytes that wait to be written, or are promised to records to come.
+    pub waiting_bytes: usize,
+    /// The last try to write has failed.
+    pub failed: bool,
 }
 
 /// A log that runs. What waits is written when this is dropped, if that can be done
@@ -128,6 +145,7 @@ impl Log {
             stops: AtomicBool::new(options.on_failure == OnFailure::Stop),
             most: options.buffer,
             sessions: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
         });
         let writer = Writer::open(options, shared.clone())?;
         let (alive, ended) = mpsc::channel();
@@ -142,6 +160,21 @@ impl Log {
             ended,
         };
         Ok((Self(Some(shared)), running))
+    }
+
+    /// How the log is doing; `None` where there is none.
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        let shared = self.0.as_ref()?;
+        let progress = *shared.progress.borrow();
+        let buffer = shared.buffer();
+        Some(Status {
+            taken: buffer.taken,
+            written: progress.written,
+            lost: shared.lost.load(Ordering::Relaxed),
+            waiting_bytes: shared.taken.load(Ordering::Relaxed),
+            failed: progress.failed,
+        })
     }
 
     /// Whether there is one.
@@ -313,6 +346,7 @@ impl Shared {
         let mut buffer = self.buffer();
         if let Err(unwritten) = taken {
             buffer.lost += 1;
+            self.lost.fetch_add(1, Ordering::Relaxed);
             return Err(unwritten);
         }
         let wakes = buffer.frames.is_empty() || (urgent && !buffer.urgent);

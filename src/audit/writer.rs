@@ -2,57 +2,21 @@
 
 use super::event::Event;
 use super::file::{self, Found, Output};
+use super::gather::{Frames, split};
 use super::hash::Hash;
 use super::json::Fields;
-use super::key::SigningKey;
 use super::ledger::{self, Ledger, Tip};
-use super::log::{Buffer, OnFailure, Orders, Shared, micros_now};
+use super::log::{Shared, micros_now};
+use super::options::{Fsync, Options};
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long records are gathered before they are written, if nobody waits for one.
-const GATHER: Duration = Duration::from_millis(5);
 /// How long it takes until a write that has failed is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
 /// How often the log is made to outlast a loss of power, with `fsync = "interval"`.
 const SYNC: Duration = Duration::from_secs(1);
-/// The length of a record's time and length in the buffer, each.
-const WORD: usize = 8;
-
-/// How the log is written.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The file; `None`: standard output.
-    pub path: Option<PathBuf>,
-    /// From which length on the file is renamed and another begun, in bytes.
-    pub rotate_size: u64,
-    /// When records are made to outlast a loss of power.
-    pub fsync: Fsync,
-    /// Most bytes that wait to be written.
-    pub buffer: usize,
-    /// What happens while the log cannot be written.
-    pub on_failure: OnFailure,
-    /// What checkpoints are signed with.
-    pub key: Option<Arc<SigningKey>>,
-    /// Most records between two checkpoints.
-    pub checkpoint_records: u64,
-    /// Most time from a record to a checkpoint.
-    pub checkpoint_interval: Duration,
-}
-
-/// When records are made to outlast a loss of power.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fsync {
-    /// Before anybody is told that they are written.
-    Always,
-    /// Once a second.
-    Interval,
-    /// When the operating system does it.
-    Never,
-}
 
 /// Writes the log.
 #[derive(Debug)]
@@ -163,51 +127,12 @@ impl Writer {
     /// Writes until it is told to end and all is written.
     pub(super) fn run(mut self) {
         loop {
-            let (frames, orders) = self.wait();
+            let (frames, orders) = self.shared.wait(self.next_task());
             self.take(&frames);
             self.follow(orders.reopen, orders.options);
             self.write_out(orders.end);
             if orders.end {
                 return self.end();
-            }
-        }
-    }
-
-    /// Waits for records, orders, or for its own next task.
-    fn wait(&mut self) -> (Frames, Orders) {
-        let shared = self.shared.clone();
-        let mut buffer = shared.buffer();
-        let until = self.next_task();
-        while buffer.is_quiet() && until.is_none_or(|until| until > Instant::now()) {
-            buffer = self.sleep(buffer, until);
-        }
-        // Those that come within a moment are written at one stroke.
-        let gathered = Instant::now() + GATHER;
-        let half = shared.most() / 2;
-        while buffer.is_gathering(half) && gathered > Instant::now() {
-            buffer = self.sleep(buffer, Some(gathered));
-        }
-        buffer.urgent = false;
-        let frames = Frames {
-            bytes: std::mem::take(&mut buffer.frames),
-            number: buffer.taken,
-            lost: std::mem::take(&mut buffer.lost),
-        };
-        (frames, std::mem::take(&mut buffer.orders))
-    }
-
-    fn sleep<'a>(
-        &self,
-        buffer: std::sync::MutexGuard<'a, Buffer>,
-        until: Option<Instant>,
-    ) -> std::sync::MutexGuard<'a, Buffer> {
-        let wake = &self.shared.wake;
-        match until {
-            None => wake.wait(buffer).unwrap_or_else(PoisonError::into_inner),
-            Some(until) => {
-                let time = until.saturating_duration_since(Instant::now());
-                let woken = wake.wait_timeout(buffer, time);
-                woken.unwrap_or_else(PoisonError::into_inner).0
             }
         }
     }
@@ -342,7 +267,7 @@ impl Writer {
             if ends || buffer.orders.end {
                 return;
             }
-            drop(self.sleep(buffer, Some(Instant::now() + AGAIN)));
+            drop(self.shared.sleep(buffer, Some(Instant::now() + AGAIN)));
         }
         if std::mem::take(&mut self.failing) {
             tracing::warn!(target: "pgtenant::audit", "the audit log can be written again");
@@ -420,39 +345,6 @@ impl Writer {
             let _ = self.output.sync();
         }
     }
-}
-
-/// What was in the buffer.
-struct Frames {
-    bytes: Vec<u8>,
-    /// The number of the last record.
-    number: u64,
-    lost: u64,
-}
-
-impl Buffer {
-    fn is_quiet(&self) -> bool {
-        self.frames.is_empty() && self.lost == 0 && self.orders.is_none()
-    }
-
-    fn is_gathering(&self, half: usize) -> bool {
-        !self.frames.is_empty() && !self.urgent && self.frames.len() < half && self.orders.is_none()
-    }
-}
-
-impl Orders {
-    fn is_none(&self) -> bool {
-        !self.reopen && !self.end && self.options.is_none()
-    }
-}
-
-/// A record's time and fields, and what is behind it.
-fn split(frames: &[u8]) -> Option<(u64, &[u8], &[u8])> {
-    let (micros, rest) = frames.split_first_chunk::<WORD>()?;
-    let (len, rest) = rest.split_first_chunk::<WORD>()?;
-    let len = usize::try_from(u64::from_le_bytes(*len)).ok()?;
-    let (fields, rest) = rest.split_at_checked(len)?;
-    Some((u64::from_le_bytes(*micros), fields, rest))
 }
 
 /// What tells a log from others.

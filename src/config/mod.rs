@@ -141,14 +141,16 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let throttle = throttle::read(root.section("throttle"), &listen);
     let admins = root.tables("admins");
     let admin = admin::read(root.section("admin"), admins, tls.as_ref());
-    let audit = audit::read(root.section("audit"), isolations.audited());
+    let list = tenants.list();
+    let of_tenants = list.iter().filter_map(|tenant| tenant.limits.audit).max();
+    let most = isolations.audited().max(of_tenants);
+    let audit = audit::read(root.section("audit"), most);
     let log = log::read(root.section("log"));
     let ignored = check::read(root.section("check"));
     root.finish();
     for part in &parts {
         part.finish();
     }
-    let list = tenants.list();
     let described = isolations.describe(guard);
     let files = Declared {
         tenants: tenants.placed,

@@ -99,9 +99,11 @@ impl Live {
 
     /// What is recorded of the statements of a client.
     pub(super) fn audit_rules(&self, principal: &Principal) -> Rules {
-        let own = self.audited.get(&principal.tenant.isolation);
+        let tenant = &principal.tenant;
+        let isolation = || self.audited.get(&tenant.isolation).copied();
+        let own = tenant.limits.audit.or_else(isolation);
         Rules {
-            statements: own.copied().unwrap_or(self.rules.statements),
+            statements: own.unwrap_or(self.rules.statements),
             ..self.rules
         }
     }

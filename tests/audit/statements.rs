@@ -2,7 +2,7 @@
 
 use super::Audited;
 use serde_json::{Value, json};
-use testkit::Pipeline;
+use testkit::{INNOVATE, Pipeline, SYNERGY};
 
 /// What is compared of a record.
 fn short(record: &Value) -> Value {
@@ -135,4 +135,43 @@ fn a_statement_whose_answer_does_not_come_has_a_record() {
     testkit::wait_until("it runs and is ended", || site.sql("postgres", end) == "1");
     let found = audited.wait_for("statement", 1);
     assert_eq!(found[0]["outcome"], "unknown");
+}
+
+#[test]
+fn an_isolation_and_a_tenant_can_say_otherwise() {
+    let audited = Audited::start("statements = \"none\"");
+    let mut before = audited.proxy.raw("innovate");
+    audited.proxy.reload(|text| {
+        let tenant = format!("id = \"{INNOVATE}\"\n");
+        assert!(text.contains(&tenant));
+        let text = text.replacen(&tenant, &format!("{tenant}audit = \"write\"\n"), 1);
+        text.replace(
+            "[isolation.setting]\n",
+            "[isolation.setting]\naudit = \"all\"\n",
+        )
+    });
+    let changed = audited.wait_for("configuration_changed", 1).remove(0);
+    assert_eq!(changed["keys"], json!(["isolation.setting.audit"]));
+    assert!(changed["tenants"].as_str().unwrap().contains(INNOVATE));
+    before.run_ok("UPDATE users SET email = email");
+    let mut own = audited.proxy.raw("innovate");
+    own.run_ok("SELECT 1 FROM users");
+    own.run_ok("UPDATE users SET email = email");
+    assert_eq!(own.error("SET ROLE postgres").code(), "42501");
+    let mut other = audited.proxy.raw("synergy");
+    other.run_ok("SELECT 2 FROM users");
+    let found = audited.wait_for("statement", 2);
+    let texts: Vec<_> = found
+        .iter()
+        .map(|one| (&one["tenant"], &one["text"]))
+        .collect();
+    let expected = [
+        (json!(INNOVATE), json!("UPDATE users SET email = email")),
+        (json!(SYNERGY), json!("SELECT ? FROM users")),
+    ];
+    assert_eq!(
+        texts,
+        expected.each_ref().map(|(tenant, text)| (tenant, text))
+    );
+    audited.wait_for("statement_refused", 1);
 }
