@@ -8,6 +8,7 @@
 //! own go through [`ops`], beside that stream.
 
 pub mod attach;
+pub mod audit;
 pub mod config;
 pub mod directory;
 pub mod gateway;

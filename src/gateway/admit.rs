@@ -6,6 +6,7 @@ use super::greeting::{self, NoWelcome};
 use super::live::Live;
 use super::seats::Seat;
 use crate::attach::SessionSettings;
+use crate::audit::{Event, Log};
 use crate::directory::{Directory, Principal};
 use crate::login::{
     Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, Proven, parameter,
@@ -54,7 +55,7 @@ pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) -> Option
         let deadline = shared.live.load().listen.login_timeout;
         let arrived = Arrived::new(newcomer.stream, Instant::now() + deadline);
         let error = LoginError::told(too_many_of_address());
-        refused(address, &known, &error);
+        refused(address, &known, &error, &shared.audit);
         known.count(&shared.ledger, None, &error);
         Box::pin(arrived.turn_away(&error)).await;
         return None;
@@ -66,7 +67,7 @@ pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) -> Option
     match outcome {
         Ok(admitted) => admitted,
         Err((wire, error)) => {
-            refused(address, &known, &error);
+            refused(address, &known, &error, &shared.audit);
             let method = wire.as_ref().and_then(|wire| wire.method());
             known.count(&shared.ledger, method, &error);
             if let Some(wire) = wire {
@@ -120,12 +121,13 @@ impl Known {
 
 /// A refusal is a warning. A client that has left by itself, such as a probe of the
 /// port or `pg_isready`, is none.
-fn refused(address: SocketAddr, known: &Known, error: &LoginError) {
+fn refused(address: SocketAddr, known: &Known, error: &LoginError, audit: &Log) {
     let login = known.login.as_deref();
     let tenant = known.tenant.as_ref().map(TenantId::as_str);
     match error {
         LoginError::Lost(_) if login.is_none() => {
             debug!(target: "pgtenant::audit", event = "login_refused", client = %address, reason = %error);
+            return;
         }
         LoginError::Lost(_) | LoginError::Left(_) => {
             info!(target: "pgtenant::audit", event = "login_refused", login, tenant, client = %address, reason = %error);
@@ -133,6 +135,15 @@ fn refused(address: SocketAddr, known: &Known, error: &LoginError) {
         _ => {
             warn!(target: "pgtenant::audit", event = "login_refused", login, tenant, client = %address, reason = %error);
         }
+    }
+    if audit.is_on() {
+        audit.record(&Event::LoginRefused {
+            login,
+            tenant,
+            address,
+            sqlstate: error.to_client().map(|error| error.sqlstate),
+            reason: &error.to_string(),
+        });
     }
 }
 
@@ -220,7 +231,12 @@ impl Door<'_> {
             method,
         } = proven;
         let tenant = principal.tenant.clone();
-        let span = Arc::new(ClientSpan::new(&principal, self.address));
+        let span = Arc::new(ClientSpan::new(
+            &principal,
+            self.address,
+            self.shared.audit.clone(),
+            self.live.audit_rules(&principal),
+        ));
         // The credential holds: whatever fails from here on follows that answer.
         let entered = match self.seat(&principal.tenant) {
             Ok(seat) => self
@@ -255,6 +271,17 @@ impl Door<'_> {
             Ok(registration) => registration,
             Err(error) => return Err((Some(Box::new(wire)), error)),
         };
+        let database = &principal.tenant.placement.endpoint.database;
+        let login = Event::Login {
+            client: span.client(),
+            pid: registration.pid(),
+            method,
+            tls: wire.is_tls(),
+            database,
+        };
+        if self.shared.audit.settle(&login).await.is_err() {
+            return Err((Some(Box::new(wire)), LoginError::told(unrecorded())));
+        }
         let mut out = answer;
         prepared.welcome.write(&mut out);
         backend::write_backend_key_data(&mut out, registration.pid(), registration.secret());
@@ -382,6 +409,14 @@ fn no_such_database(tenant: &Tenant, asked: &str) -> ClientError {
         "This login is for the database {}. The administrator can name others in database_alias.",
         names.join(" or ")
     ))
+}
+
+fn unrecorded() -> ClientError {
+    ClientError::fatal(
+        "53100",
+        "the audit log cannot be written, and no login goes unrecorded",
+    )
+    .hint("The administrator must see to the audit log (audit.file); its disk may be full.")
 }
 
 fn too_many_clients() -> ClientError {

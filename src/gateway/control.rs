@@ -9,6 +9,7 @@ use crate::directory::Directory;
 use crate::pool::PoolView;
 use crate::session::SessionView;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -28,6 +29,8 @@ struct Started {
     listen: Listen,
     mode: PoolMode,
     log: Log,
+    /// What the audit log is written to, if there is one.
+    audit: Option<Option<PathBuf>>,
 }
 
 impl Control {
@@ -38,6 +41,7 @@ impl Control {
                 listen: settings.listen.clone(),
                 mode: settings.pool.mode,
                 log: settings.log.clone(),
+                audit: audit_path(settings),
             }),
             turn: Arc::new(Mutex::new(settings.values.clone())),
         }
@@ -67,6 +71,9 @@ impl Control {
         self.shared.places.set_most(live.listen.max_clients);
         self.shared.ledger.set_most(settings.admin.series);
         self.shared.throttle.configure(settings.throttle);
+        if let Some(audit) = &settings.audit {
+            self.shared.audit.go_by(audit.options.clone());
+        }
         let catalogs = &self.shared.catalogs;
         catalogs.replace(settings.servers.clone(), &settings.isolations);
         let pool = pool_settings(&settings);
@@ -96,6 +103,12 @@ impl Control {
     #[must_use]
     pub fn directory(&self) -> Arc<Directory> {
         self.shared.live.load().directory.clone()
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> &crate::audit::Log {
+        &self.shared.audit
     }
 
     /// Replaces every server connection, each as soon as nobody uses it.
@@ -143,13 +156,19 @@ impl Control {
 }
 
 /// The keys that need a restart to change, or whose whole section does.
-const WAITING: [&str; 5] = [
+const WAITING: [&str; 6] = [
     "listen.address",
     "listen.workers",
     "listen.drain_timeout",
     "pool.mode",
     "log",
+    "audit.file",
 ];
+
+fn audit_path(settings: &Settings) -> Option<Option<PathBuf>> {
+    let audit = settings.audit.as_ref();
+    audit.map(|audit| audit.options.path.clone())
+}
 
 /// Whether the key needs a restart to change.
 fn waits(key: &str) -> bool {
@@ -176,6 +195,7 @@ impl Started {
             self.listen.drain_timeout != *drain_timeout,
             self.mode != settings.pool.mode,
             self.log != settings.log,
+            self.audit != audit_path(settings),
         ];
         let keys = WAITING.into_iter().zip(differs);
         keys.filter_map(|(key, differs)| differs.then_some(key))

@@ -22,6 +22,7 @@ pub use changes::{Changes, Difference};
 pub use control::Control;
 pub use stop::{Stop, StopHandle};
 
+use crate::audit::Log;
 use crate::config::Settings;
 use crate::login::Throttle;
 use crate::metrics::Ledger;
@@ -66,6 +67,7 @@ struct Shared {
     pools: Pools,
     catalogs: Arc<Catalogs>,
     registry: Arc<Registry>,
+    audit: Log,
     interner: Arc<Interner>,
     parsing: Arc<Parsing>,
     places: Arc<Places>,
@@ -80,11 +82,11 @@ struct Shared {
 }
 
 impl Gateway {
-    /// Listens on the addresses of the settings.
+    /// Listens on the addresses of the settings. What happens is recorded in `audit`.
     ///
     /// # Errors
     /// If one of them cannot be listened on; the message names it.
-    pub async fn bind(mut settings: Settings) -> io::Result<Self> {
+    pub async fn bind(mut settings: Settings, audit: Log) -> io::Result<Self> {
         let mut listeners = Vec::new();
         for address in &settings.listen.addresses {
             let listener = listen(*address)
@@ -92,7 +94,7 @@ impl Gateway {
             listeners.push(listener);
         }
         let workers = settings.listen.workers;
-        let shared = Arc::new(Shared::new(&mut settings)?);
+        let shared = Arc::new(Shared::new(&mut settings, audit)?);
         Ok(Self {
             listeners,
             control: Control::new(shared.clone(), &settings),
@@ -170,7 +172,7 @@ impl Gateway {
 }
 
 impl Shared {
-    fn new(settings: &mut Settings) -> io::Result<Self> {
+    fn new(settings: &mut Settings, audit: Log) -> io::Result<Self> {
         let catalogs = Catalogs::new(settings.servers.clone(), &settings.isolations);
         let live = Live::new(settings, None, &catalogs)?;
         Ok(Self {
@@ -181,7 +183,8 @@ impl Shared {
                 live::pool_settings(settings),
                 settings.listen.workers,
             ),
-            registry: Arc::default(),
+            registry: Registry::new(audit.clone()),
+            audit,
             interner: Arc::default(),
             parsing: Arc::default(),
             places: Places::new(settings.listen.max_clients),

@@ -123,6 +123,12 @@ impl Wire {
         self.transport.tls()
     }
 
+    /// Whether it is secured by TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.transport.is_tls()
+    }
+
     /// The connection and what has arrived on it, for the session.
     #[must_use]
     pub fn into_parts(self) -> (Transport, Buffer) {

@@ -155,6 +155,7 @@ impl Session {
             ..
         } = exchange;
         self.engine.registration.done();
+        self.engine.audit_lost(&mut link);
         let client = &mut self.engine.client;
         client.torn = link.scan.is_within();
         if !client.torn {

@@ -1,6 +1,7 @@
 //! What is known of the server session that a client uses.
 
 use super::super::scan::Scan;
+use super::audited::Audited;
 use super::followup::Followup;
 use super::outstanding::Outstanding;
 use super::portals::{Portals, UnnamedPortal};
@@ -38,6 +39,8 @@ pub(in crate::session) struct Link {
     /// Portals whose execution changes more than data.
     pub(super) portals: Portals,
     pub(super) unnamed_portal: UnnamedPortal,
+    /// What the audit log is still to be told of.
+    pub(super) audited: Audited,
     /// Whether the connection stays with the client.
     pub(in crate::session) pinned: Pinned,
     /// Temporary relations that the client has made on this connection.
@@ -144,6 +147,7 @@ impl Link {
             has_unnamed: false,
             portals: Portals::default(),
             unnamed_portal: UnnamedPortal::default(),
+            audited: Audited::default(),
             pinned: Pinned::No,
             temporary: BTreeSet::new(),
             cleanup: Cleanup::None,

@@ -18,6 +18,7 @@
 
 mod answering;
 mod answers;
+mod audited;
 mod client_side;
 mod completion;
 mod content;
