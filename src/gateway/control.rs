@@ -11,7 +11,6 @@ use crate::session::SessionView;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 /// Changes what a running proxy goes by, without dropping a client.
 #[derive(Debug, Clone)]
@@ -123,7 +122,6 @@ impl Control {
         directory.keep_unchanged(&live.directory);
         let changes = Changes::of_directory(&live.directory, &directory);
         live.directory = Arc::new(directory);
-        live.since = Instant::now();
         self.go_by(live);
         changes
     }

@@ -15,7 +15,7 @@ use crate::tenant::{IsolationName, Seal, SharedTenant, Standing, Tenant, Unfit};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What holds for those who arrive now, and what running sessions are held to.
 #[derive(Debug, Clone)]
@@ -34,8 +34,6 @@ pub(super) struct Live {
     audited: BTreeMap<IsolationName, Statements>,
     /// Those of each worker.
     guards: Arc<[Guards]>,
-    /// Since when the directory is in force.
-    pub(super) since: Instant,
 }
 
 impl Live {
@@ -77,7 +75,6 @@ impl Live {
                 text: audit.text,
             }),
             guards,
-            since: Instant::now(),
         })
     }
 
