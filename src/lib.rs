@@ -9,6 +9,7 @@
 
 pub mod attach;
 pub mod config;
+pub mod console;
 pub mod directory;
 pub mod gateway;
 pub mod guard;

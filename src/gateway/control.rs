@@ -9,12 +9,13 @@ use crate::directory::Directory;
 use crate::pool::PoolView;
 use crate::session::SessionView;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Changes what a running proxy goes by, without dropping a client.
 #[derive(Debug, Clone)]
 pub struct Control {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// What the process was started with and cannot change.
     started: Arc<Started>,
     /// One change at a time; with what the last one has led to.
@@ -27,6 +28,7 @@ struct Started {
     listen: Listen,
     mode: PoolMode,
     log: Log,
+    console: Vec<SocketAddr>,
 }
 
 impl Control {
@@ -37,6 +39,7 @@ impl Control {
                 listen: settings.listen.clone(),
                 mode: settings.pool.mode,
                 log: settings.log.clone(),
+                console: settings.admin.console.clone(),
             }),
             turn: Arc::new(Mutex::new(settings.values.clone())),
         }
@@ -76,6 +79,11 @@ impl Control {
             pool.retire();
         }
         Ok((waiting, changes))
+    }
+
+    /// How many workers serve clients.
+    pub(super) fn workers_started(&self) -> usize {
+        self.started.listen.workers
     }
 
     /// The sessions there are.
@@ -140,12 +148,13 @@ impl Control {
 }
 
 /// The keys that need a restart to change, or whose whole section does.
-const WAITING: [&str; 5] = [
+const WAITING: [&str; 6] = [
     "listen.address",
     "listen.workers",
     "listen.drain_timeout",
     "pool.mode",
     "log",
+    "admin.console",
 ];
 
 /// Whether the key needs a restart to change.
@@ -173,6 +182,7 @@ impl Started {
             self.listen.drain_timeout != *drain_timeout,
             self.mode != settings.pool.mode,
             self.log != settings.log,
+            self.console != settings.admin.console,
         ];
         let keys = WAITING.into_iter().zip(differs);
         keys.filter_map(|(key, differs)| differs.then_some(key))

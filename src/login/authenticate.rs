@@ -90,6 +90,10 @@ impl Authenticator {
         })
     }
 
+    pub(super) fn scram(&self) -> &Scram {
+        &self.scram
+    }
+
     /// Runs the exchange. A user that does not exist takes the same path as one
     /// that does, and fails at its end.
     ///
@@ -395,7 +399,11 @@ pub(super) struct Guess<'a> {
     peer: Peer<'a>,
 }
 
-impl Guess<'_> {
+impl<'a> Guess<'a> {
+    pub(super) fn new(user: &'a str, who: Who, peer: Peer<'a>) -> Self {
+        Self { user, who, peer }
+    }
+
     /// Whether it may be looked at now.
     pub(super) fn check(&self) -> Result<(), LoginError> {
         let checked = self.peer.throttle.check(self.who);
@@ -445,7 +453,7 @@ pub(crate) fn parameter<'a>(startup: &'a Startup, name: &str) -> Option<&'a str>
 
 /// Tells the client what it asked for and will not get: a newer minor version,
 /// or protocol options.
-fn negotiate(startup: &Startup, out: &mut Vec<u8>) {
+pub(super) fn negotiate(startup: &Startup, out: &mut Vec<u8>) {
     let names = startup.parameters.iter().map(|(name, _)| name.as_str());
     let unknown: Vec<_> = names.filter(|name| name.starts_with("_pq_.")).collect();
     if startup.minor > NEWEST_MINOR || !unknown.is_empty() {

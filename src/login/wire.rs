@@ -126,6 +126,10 @@ impl Wire {
         (self.transport, self.input)
     }
 
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
     /// Reads one first packet, whole.
     pub(super) async fn packet(&mut self) -> Result<Vec<u8>, LoginError> {
         loop {
