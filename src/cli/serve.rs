@@ -55,14 +55,17 @@ pub(super) fn serve(
         }
         tokio::spawn(log.report_dropped());
         let (handle, stop) = Stop::new();
-        let asked = Asked::default();
-        let (draining, stop_now) = (asked.drain.clone(), asked.stop.clone());
+        let control = gateway.control();
         let reload = sources.map(|sources| {
-            let reload = asked.reload.clone();
-            tokio::spawn(sources.follow(gateway.control(), reload.clone()));
+            let reload = Arc::new(Notify::new());
+            tokio::spawn(sources.follow(control.clone(), reload.clone()));
             reload
         });
-        let control = gateway.control();
+        let asked = Asked {
+            reload: reload.clone(),
+            ..Asked::default()
+        };
+        let (draining, stop_now) = (asked.drain.clone(), asked.stop.clone());
         control.answer_to(asked);
         tokio::spawn(steer(control));
         let now = handle.clone();

@@ -16,9 +16,11 @@ pub use grammar::{Command, Shutdown, Statement, Whom, parse};
 pub use table::{Formats, Table, Type, Value};
 pub use talk::{Guest, serve};
 
+use crate::config::AdminRole;
 use crate::directory::Directory;
 use crate::pool::{PoolView, Scope};
 use crate::session::SessionView;
+use crate::tenant::LoginName;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -27,6 +29,8 @@ pub const DATABASES: [&str; 2] = ["pgtenant", "pgbouncer"];
 
 /// What is shown and steered.
 pub trait Steered: Send + Sync + 'static {
+    /// What the administrator of this name may do now; `None`: nothing any more.
+    fn role(&self, user: &LoginName) -> Option<AdminRole>;
     /// The sessions there are.
     fn sessions(&self) -> Vec<SessionView>;
     /// The pools there are.

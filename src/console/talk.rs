@@ -47,8 +47,6 @@ pub struct Guest {
     pub answer: Vec<u8>,
     /// Its name.
     pub user: LoginName,
-    /// What it may do.
-    pub role: AdminRole,
     /// Where it comes from.
     pub address: SocketAddr,
 }
@@ -103,6 +101,11 @@ impl<S: Steered> Talk<'_, S> {
                     return self.flush().await;
                 }
             };
+            if self.steered.role(&self.guest.user).is_none() {
+                let gone = "terminating connection: the administrator has been removed";
+                ClientError::fatal("57P01", gone).encode(&mut self.out);
+                return self.flush().await;
+            }
             if self.take(kind, &body).await? == Next::Ends {
                 return self.flush().await;
             }
@@ -162,7 +165,7 @@ impl<S: Steered> Talk<'_, S> {
                         }
                     }
                     Err(error) => {
-                        ClientError::error("08P01", error.to_string()).encode(&mut self.out)
+                        ClientError::error("08P01", error.to_string()).encode(&mut self.out);
                     }
                 }
                 backend::ready_for_query(&mut self.out, TransactionStatus::Idle);
@@ -281,7 +284,7 @@ impl<S: Steered> Talk<'_, S> {
 
     /// Carries a command out and waits until it is done, or the administrator has left.
     async fn carry_out(&mut self, command: &Command) -> Result<(), String> {
-        if self.guest.role < AdminRole::Operator {
+        if self.steered.role(&self.guest.user) < Some(AdminRole::Operator) {
             return Err("admin access needed".to_owned());
         }
         self.steered.command(command)?;

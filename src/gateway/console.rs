@@ -1,7 +1,7 @@
 //! The console's listeners, its door, and what its commands do.
 
 use super::{Control, Shared};
-use crate::config::{AdminLogin, Listen, PoolMode};
+use crate::config::{AdminLogin, AdminRole, Listen, PoolMode};
 use crate::console::{self, Command, DATABASES, Guest, Shutdown, Steered, Whom};
 use crate::directory::Directory;
 use crate::login::{
@@ -30,8 +30,8 @@ const MOST_LOGGING_IN: usize = 16;
 /// What the process does when the console asks for it.
 #[derive(Debug, Default)]
 pub struct Asked {
-    /// The configuration is to be read again.
-    pub reload: Arc<Notify>,
+    /// The configuration is to be read again; `None`: there is no file of it.
+    pub reload: Option<Arc<Notify>>,
     /// The process is to end when transactions have ended.
     pub drain: Arc<Notify>,
     /// The process is to end now.
@@ -131,6 +131,11 @@ impl Control {
 }
 
 impl Steered for Control {
+    fn role(&self, user: &LoginName) -> Option<AdminRole> {
+        let live = self.shared.live.load();
+        live.admins.get(user).map(|admin| admin.role)
+    }
+
     fn sessions(&self) -> Vec<SessionView> {
         Self::sessions(self)
     }
@@ -218,13 +223,11 @@ impl Steered for Control {
             Command::Pause(whom) => {
                 let mut is_new = false;
                 for scope in self.placed(whom)? {
-                    is_new |= shared.pools.pause(scope);
+                    is_new |= shared.pools.pause(&scope);
                 }
                 if !is_new {
                     return Err("already paused".to_owned());
                 }
-                // Each connection is closed as soon as nobody uses it.
-                shared.pools.renew();
             }
             Command::Resume(whom) => {
                 let mut was_paused = false;
@@ -243,7 +246,7 @@ impl Steered for Control {
             }
             Command::Kill(whom @ Whom::Database(name)) => {
                 for scope in self.placed(whom)? {
-                    shared.pools.pause(scope);
+                    shared.pools.pause(&scope);
                 }
                 self.end(&self.scope(whom)?, Some(name));
             }
@@ -257,7 +260,10 @@ impl Steered for Control {
             }
             Command::Reconnect => shared.pools.renew(),
             Command::WaitClose => {}
-            Command::Reload => self.asked()?.reload.notify_one(),
+            Command::Reload => match &self.asked()?.reload {
+                Some(reload) => reload.notify_one(),
+                None => return Err("there is no configuration file".to_owned()),
+            },
             Command::Shutdown(Shutdown::Now) => self.asked()?.stop.notify_one(),
             Command::Shutdown(Shutdown::Drain) => self.asked()?.drain.notify_one(),
         }
@@ -377,7 +383,6 @@ async fn log_in(
         mut wire,
         startup,
         user,
-        role,
         answer,
         method,
     } = proven.await?;
@@ -409,7 +414,6 @@ async fn log_in(
         input,
         answer,
         user,
-        role,
         address,
     };
     Ok((guest, place))

@@ -8,7 +8,7 @@ use super::sasl;
 use super::scram::Against;
 use super::throttle::Who;
 use super::wire::{LoginError, MAX_MESSAGE, Wire, invalid_length};
-use crate::config::{AdminLogin, AdminRole};
+use crate::config::AdminLogin;
 use crate::directory::{CertificateName, Method};
 use crate::protocol::backend::Authentication;
 use crate::protocol::startup::Startup;
@@ -24,8 +24,6 @@ pub struct AuthenticatedAdmin {
     pub startup: Startup,
     /// Its name.
     pub user: LoginName,
-    /// What it may do.
-    pub role: AdminRole,
     /// The end of the authentication, to be sent.
     pub answer: Vec<u8>,
     /// What it has proved itself with.
@@ -61,11 +59,10 @@ impl Authenticator {
             _ => {}
         }
         match (proven, admin) {
-            (Ok((answer, method)), Some(admin)) => Ok(AuthenticatedAdmin {
+            (Ok((answer, method)), Some(_)) => Ok(AuthenticatedAdmin {
                 wire,
                 startup,
                 user: LoginName::new(&user),
-                role: admin.role,
                 answer,
                 method,
             }),

@@ -51,10 +51,21 @@ impl Halt {
 
 impl Pools {
     /// Gives out no connection to these from now on: who asks for one waits, and
-    /// `wait_timeout` does not run. `false`: they wait already.
-    pub fn pause(&self, scope: Scope) -> bool {
-        let is_new = lock(&self.state).paused.insert(scope);
+    /// `wait_timeout` does not run. A database's connections are closed, each as soon as
+    /// nobody uses it. `false`: they wait already.
+    pub fn pause(&self, scope: &Scope) -> bool {
+        let is_new = lock(&self.state).paused.insert(scope.clone());
         self.apply();
+        let all = self.all();
+        let paused = all.iter().filter(|pool| match scope {
+            Scope::All => true,
+            Scope::Database(name) => **name == *pool.database(),
+            // What it has used others can use.
+            Scope::Tenant(_) => false,
+        });
+        for pool in paused {
+            pool.replace_connections();
+        }
         is_new
     }
 
@@ -120,6 +131,11 @@ impl Pool {
 }
 
 impl Queue {
+    /// Whether anybody waits whatever is free.
+    pub(super) fn halts_somebody(&self) -> bool {
+        self.halt != Halt::default()
+    }
+
     /// Whether the tenant's clients wait whatever is free.
     pub(super) fn is_halted(&self, tenant: &TenantId) -> bool {
         self.halt.holds(tenant)

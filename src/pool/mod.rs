@@ -269,6 +269,10 @@ impl Pool {
     /// are given back.
     fn renew(self: &Arc<Self>) {
         lock(&self.welcomes).clear();
+        self.replace_connections();
+    }
+
+    fn replace_connections(self: &Arc<Self>) {
         let (old, outcomes) = lock(&self.queue).renew(self);
         self.close(old);
         queue::hand_out(outcomes);
