@@ -8,6 +8,7 @@
 //! own go through [`ops`], beside that stream.
 
 pub mod attach;
+pub mod audit;
 pub mod config;
 pub mod console;
 pub mod directory;
@@ -15,6 +16,7 @@ pub mod gateway;
 pub mod guard;
 pub mod jwt;
 pub mod login;
+pub mod metrics;
 pub mod observe;
 pub mod ops;
 pub mod pool;

@@ -2,13 +2,14 @@
 
 use super::reload::Sources;
 use super::{Failure, runtime};
+use pgtenant::audit::{self, Log};
 use pgtenant::config::Settings;
 use pgtenant::console::{Command, Steered as _, Whom};
 use pgtenant::gateway::{Asked, Control, Gateway, Stop, StopHandle};
 use pgtenant::observe::RunningLog;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -46,7 +47,8 @@ pub(super) fn serve(
         };
         let directory = &settings.directory;
         let (tenants, logins) = (directory.tenants().count(), directory.len());
-        let gateway = Gateway::bind(settings)
+        let (audit, _running) = start_audit(&settings)?;
+        let gateway = Gateway::bind(settings, audit.clone())
             .await
             .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;
         ready(&gateway.addresses(), tenants, logins)?;
@@ -99,6 +101,20 @@ async fn steer(control: Control) {
         let outcome = outcome.as_ref().err().map_or("done", String::as_str);
         tracing::info!(target: "pgtenant::audit", event = "admin_command", user = "signal", command = command.tag(), outcome);
     }
+}
+
+/// Starts the audit log, if there is to be one. It ends, all written, when the second
+/// is dropped.
+fn start_audit(settings: &Settings) -> Result<(Log, Option<audit::RunningLog>), Failure> {
+    let Some(audit) = &settings.audit else {
+        return Ok((Log::off(), None));
+    };
+    let (log, running) = Log::start(audit.options.clone()).map_err(|error| {
+        let place = audit.options.path.as_deref();
+        let place = place.map_or("standard output".into(), Path::to_string_lossy);
+        Failure::run(format!("cannot open the audit log {place}: {error}"))
+    })?;
+    Ok((log, Some(running)))
 }
 
 /// The signals that tell to stop.

@@ -10,7 +10,9 @@ use crate::pool::PoolView;
 use crate::session::SessionView;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// Changes what a running proxy goes by, without dropping a client.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ struct Started {
     mode: PoolMode,
     log: Log,
     console: Vec<SocketAddr>,
+    /// What the audit log is written to, if there is one.
+    audit: Option<Option<PathBuf>>,
 }
 
 impl Control {
@@ -40,6 +44,7 @@ impl Control {
                 mode: settings.pool.mode,
                 log: settings.log.clone(),
                 console: settings.admin.console.clone(),
+                audit: audit_path(settings),
             }),
             turn: Arc::new(Mutex::new(settings.values.clone())),
         }
@@ -67,7 +72,11 @@ impl Control {
         };
         *turn = std::mem::take(&mut settings.values);
         self.shared.places.set_most(live.listen.max_clients);
+        self.shared.ledger.set_most(settings.admin.series);
         self.shared.throttle.configure(settings.throttle);
+        if let Some(audit) = &settings.audit {
+            self.shared.audit.go_by(audit.options.clone());
+        }
         let catalogs = &self.shared.catalogs;
         catalogs.replace(settings.servers.clone(), &settings.isolations);
         let pool = pool_settings(&settings);
@@ -104,6 +113,12 @@ impl Control {
         self.shared.live.load().directory.clone()
     }
 
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> &crate::audit::Log {
+        &self.shared.audit
+    }
+
     /// Replaces every server connection, each as soon as nobody uses it.
     pub fn renew_connections(&self) {
         self.shared.pools.renew();
@@ -116,6 +131,7 @@ impl Control {
         directory.keep_unchanged(&live.directory);
         let changes = Changes::of_directory(&live.directory, &directory);
         live.directory = Arc::new(directory);
+        live.since = Instant::now();
         self.go_by(live);
         changes
     }
@@ -148,14 +164,20 @@ impl Control {
 }
 
 /// The keys that need a restart to change, or whose whole section does.
-const WAITING: [&str; 6] = [
+const WAITING: [&str; 7] = [
     "listen.address",
     "listen.workers",
     "listen.drain_timeout",
     "pool.mode",
     "log",
     "admin.console",
+    "audit.file",
 ];
+
+fn audit_path(settings: &Settings) -> Option<Option<PathBuf>> {
+    let audit = settings.audit.as_ref();
+    audit.map(|audit| audit.options.path.clone())
+}
 
 /// Whether the key needs a restart to change.
 fn waits(key: &str) -> bool {
@@ -183,6 +205,7 @@ impl Started {
             self.mode != settings.pool.mode,
             self.log != settings.log,
             self.console != settings.admin.console,
+            self.audit != audit_path(settings),
         ];
         let keys = WAITING.into_iter().zip(differs);
         keys.filter_map(|(key, differs)| differs.then_some(key))

@@ -2,10 +2,11 @@
 
 use super::catalogs::{Catalogs, rests_on_settings};
 use super::guards::{Guards, Judging, Policies};
+use crate::audit::{Rules, Statements};
 use crate::config::{
     self, AdminLogin, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
 };
-use crate::directory::Directory;
+use crate::directory::{Directory, Principal};
 use crate::guard::{Own, Permission, Policy};
 use crate::login::Authenticator;
 use crate::pool::Pools;
@@ -14,7 +15,7 @@ use crate::tenant::{IsolationName, LoginName, Seal, SharedTenant, Standing, Tena
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What holds for those who arrive now, and what running sessions are held to.
 #[derive(Debug, Clone)]
@@ -28,8 +29,14 @@ pub(super) struct Live {
     end_sessions: When,
     /// How long they, and those that must follow a change, have time for it.
     pub(super) end_within: Duration,
+    /// What is recorded of statements, where nothing says otherwise.
+    rules: Rules,
+    /// What isolations say otherwise.
+    audited: BTreeMap<IsolationName, Statements>,
     /// Those of each worker.
     guards: Arc<[Guards]>,
+    /// Since when the directory is in force.
+    pub(super) since: Instant,
 }
 
 impl Live {
@@ -62,7 +69,17 @@ impl Live {
             end_within: settings.sources.end_sessions_within,
             directory: Arc::new(std::mem::take(&mut settings.directory)),
             admins: Arc::new(settings.admin.logins.clone()),
+            audited: settings
+                .audit
+                .as_ref()
+                .map(|_| audited(settings))
+                .unwrap_or_default(),
+            rules: settings.audit.as_ref().map_or(Rules::OFF, |audit| Rules {
+                statements: audit.statements,
+                text: audit.text,
+            }),
             guards,
+            since: Instant::now(),
         })
     }
 
@@ -83,6 +100,17 @@ impl Live {
             guard: self.guards.get(worker)?.get(tenant)?,
             pool: pools.get(&tenant.placement.endpoint)?,
         })
+    }
+
+    /// What is recorded of the statements of a client.
+    pub(super) fn audit_rules(&self, principal: &Principal) -> Rules {
+        let tenant = &principal.tenant;
+        let isolation = || self.audited.get(&tenant.isolation).copied();
+        let own = tenant.limits.audit.or_else(isolation);
+        Rules {
+            statements: own.unwrap_or(self.rules.statements),
+            ..self.rules
+        }
     }
 
     /// Why the tenant cannot be served, as far as it is known.
@@ -125,6 +153,7 @@ impl Live {
 
 fn policies(settings: &Settings) -> Policies {
     let protected = protected(&settings.isolations);
+    let audit = settings.audit.as_ref();
     let policy = |isolation: &Isolation| {
         let kind = &isolation.kind;
         // With a role of its own the tenant is the role, whatever it looks names up in.
@@ -139,6 +168,8 @@ fn policies(settings: &Settings) -> Policies {
         let mut policy = Policy::new(isolation.guard, names);
         policy.max_length = settings.listen.max_statement;
         policy.own = own(kind);
+        policy.describes = audit
+            .is_some_and(|audit| isolation.audit.unwrap_or(audit.statements) > Statements::Refused);
         Judging {
             policy,
             by_relations: rests_on_settings(kind),
@@ -147,6 +178,12 @@ fn policies(settings: &Settings) -> Policies {
     let isolations = settings.isolations.iter();
     let policies = isolations.map(|(name, isolation)| (name.clone(), policy(isolation)));
     Arc::new(policies.collect())
+}
+
+fn audited(settings: &Settings) -> BTreeMap<IsolationName, Statements> {
+    let isolations = settings.isolations.iter();
+    let audited = isolations.filter_map(|(name, one)| Some((name.clone(), one.audit?)));
+    audited.collect()
 }
 
 /// What a tenant of this kind has for itself.

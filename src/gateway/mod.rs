@@ -12,6 +12,7 @@ mod greeting;
 mod guards;
 mod live;
 mod places;
+mod scrape;
 mod seats;
 mod stop;
 mod watchdog;
@@ -23,8 +24,10 @@ pub use console::Asked;
 pub use control::Control;
 pub use stop::{Stop, StopHandle};
 
+use crate::audit::Log;
 use crate::config::Settings;
 use crate::login::Throttle;
+use crate::metrics::Ledger;
 use crate::pool::Pools;
 use crate::session::{Interner, Parsing, Registry};
 use crate::transport;
@@ -70,6 +73,7 @@ struct Shared {
     pools: Pools,
     catalogs: Arc<Catalogs>,
     registry: Arc<Registry>,
+    audit: Log,
     interner: Arc<Interner>,
     parsing: Arc<Parsing>,
     places: Arc<Places>,
@@ -80,18 +84,20 @@ struct Shared {
     /// Places among the clients of a tenant.
     seats: Arc<Seats>,
     console: Console,
+    /// What is counted.
+    ledger: Arc<Ledger>,
 }
 
 impl Gateway {
-    /// Listens on the addresses of the settings.
+    /// Listens on the addresses of the settings. What happens is recorded in `audit`.
     ///
     /// # Errors
     /// If one of them cannot be listened on; the message names it.
-    pub async fn bind(mut settings: Settings) -> io::Result<Self> {
+    pub async fn bind(mut settings: Settings, audit: Log) -> io::Result<Self> {
         let listeners = listen_on(&settings.listen.addresses)?;
         let consoles = listen_on(&settings.admin.console)?;
         let workers = settings.listen.workers;
-        let shared = Arc::new(Shared::new(&mut settings)?);
+        let shared = Arc::new(Shared::new(&mut settings, audit)?);
         Ok(Self {
             listeners,
             consoles,
@@ -183,7 +189,7 @@ impl Gateway {
 }
 
 impl Shared {
-    fn new(settings: &mut Settings) -> io::Result<Self> {
+    fn new(settings: &mut Settings, audit: Log) -> io::Result<Self> {
         let catalogs = Catalogs::new(settings.servers.clone(), &settings.isolations);
         let live = Live::new(settings, None, &catalogs)?;
         Ok(Self {
@@ -194,7 +200,8 @@ impl Shared {
                 live::pool_settings(settings),
                 settings.listen.workers,
             ),
-            registry: Arc::default(),
+            registry: Registry::new(audit.clone()),
+            audit,
             interner: Arc::default(),
             parsing: Arc::default(),
             places: Places::new(settings.listen.max_clients),
@@ -202,6 +209,7 @@ impl Shared {
             throttle: Throttle::new(settings.throttle),
             seats: Arc::default(),
             console: Console::default(),
+            ledger: Ledger::new(settings.listen.workers, settings.admin.series),
         })
     }
 }

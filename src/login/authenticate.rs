@@ -17,7 +17,7 @@ use crate::protocol::backend::{self, Authentication};
 use crate::protocol::startup::Startup;
 use crate::tenant::{LoginName, Standing, TenantId};
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// The newest minor version of the protocol that is spoken.
@@ -92,6 +92,12 @@ impl Authenticator {
 
     pub(super) fn scram(&self) -> &Scram {
         &self.scram
+    }
+
+    /// The issuers of tokens whose keys are fetched, by their names in the
+    /// configuration, and how long ago that was; `None` if it never could be done.
+    pub fn key_ages(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
+        self.tokens.ages()
     }
 
     /// Runs the exchange. A user that does not exist takes the same path as one
@@ -186,6 +192,7 @@ impl Authenticator {
         };
         match request {
             Request::Certificate(principal) => {
+                wire.method = Some("cert");
                 Authentication::Ok.encode(&mut out);
                 Ok(Proven {
                     principal,
@@ -225,6 +232,7 @@ impl Authenticator {
         client: &Client<'_>,
         mut out: Vec<u8>,
     ) -> Result<Proven, LoginError> {
+        wire.method = Some("jwt");
         Authentication::CleartextPassword.encode(&mut out);
         wire.send(&out).await?;
         let body = match wire.answer_within(tokens::MAX_MESSAGE).await? {
@@ -248,6 +256,10 @@ impl Authenticator {
         out: Vec<u8>,
         offered: Offered<'_>,
     ) -> Result<Proven, LoginError> {
+        wire.method = Some(match &offered.scram {
+            Some(_) => "scram",
+            None => "oauthbearer",
+        });
         if !offered.oauthbearer {
             client.guess.check()?;
         }
@@ -298,6 +310,7 @@ impl Authenticator {
         client: &Client<'_>,
         chosen: Chosen,
     ) -> Result<Proven, LoginError> {
+        wire.method = Some("oauthbearer");
         let verified = match oauthbearer::token(wire, client.user, chosen).await? {
             Ok(token) => self.verified(&token, client, wire.deadline).await,
             Err(rejected) => Err(rejected),

@@ -18,6 +18,7 @@ pub use shown::Hold;
 pub use view::{SessionState, SessionView};
 
 use super::orders::{Ending, Membership, Order};
+use crate::audit::{Event, Log};
 use crate::directory::Principal;
 use crate::pool::Pool;
 use crate::protocol::startup::CancelRequest;
@@ -45,6 +46,8 @@ pub struct Registry {
     watched: Mutex<Vec<Arc<Entry>>>,
     lanes: Arc<Lanes>,
     clock: Arc<Clock>,
+    /// What is recorded of them.
+    audit: Log,
     /// How many sessions waited for what was not to come.
     faults: AtomicU64,
 }
@@ -82,6 +85,15 @@ pub struct Member<'a> {
 }
 
 impl Registry {
+    /// One without sessions, which records what happens to them.
+    #[must_use]
+    pub fn new(audit: Log) -> Arc<Self> {
+        Arc::new(Self {
+            audit,
+            ..Self::default()
+        })
+    }
+
     /// Enters a session. `secret_len` is the length of its secret key in bytes:
     /// 4 in protocol 3.0, up to 256 from 3.2 on.
     ///
@@ -130,16 +142,19 @@ impl Registry {
 
     /// Carries out a request: nothing happens unless the key is right and the
     /// session is running something. Returns once the server has taken it, or
-    /// will not get it any more; within twice the server's `connect_timeout`.
-    pub async fn cancel(&self, request: &CancelRequest) {
+    /// will not get it any more; within twice the server's `connect_timeout`. Says
+    /// whether the key was right.
+    pub async fn cancel(&self, request: &CancelRequest) -> bool {
         let Some(entry) = lock(&self.sessions).get(&request.pid).cloned() else {
-            return;
+            return false;
         };
         if verify_slices_are_equal(&entry.secret, &request.secret).is_err() {
             tracing::warn!(target: "pgtenant::audit", event = "cancel_refused", "a cancel request had a wrong key");
-            return;
+            self.audit.record(&Event::CancelRefused);
+            return false;
         }
         entry.cancel().await;
+        true
     }
 
     /// Asks of every session what it is to be told, and tells it.
@@ -181,7 +196,9 @@ impl Registry {
         self.clock.tick();
         self.expire_credentials();
         let watched = std::mem::take(&mut *lock(&self.watched));
-        let again = watched.into_iter().filter(|entry| entry.look(time));
+        let again = watched
+            .into_iter()
+            .filter(|entry| entry.look(time, &self.audit));
         let again: Vec<_> = again.collect();
         lock(&self.watched).extend(again);
     }

@@ -47,6 +47,12 @@ impl Lifetime {
         self.left(now) < 0
     }
 
+    /// The end of its validity, in seconds since 1970.
+    #[must_use]
+    pub fn not_after(&self) -> i64 {
+        self.not_after
+    }
+
     fn left(&self, now: SystemTime) -> i64 {
         let now = now.duration_since(SystemTime::UNIX_EPOCH);
         let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));

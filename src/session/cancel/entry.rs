@@ -7,6 +7,7 @@ use super::shown::{Clock, Shown};
 use super::station::Station;
 use super::told::{Look, Told};
 use super::{Member, Visitor, lock};
+use crate::audit::{Event, Log};
 use crate::directory::Principal;
 use crate::pool::Pool;
 use crate::server::BackendKey;
@@ -98,7 +99,7 @@ impl Entry {
 
     /// Ends the session if it has not done as it was told within `time`. Says
     /// whether it is to be looked at again.
-    pub(super) fn look(&self, time: Duration) -> bool {
+    pub(super) fn look(&self, time: Duration, audit: &Log) -> bool {
         let look = lock(&self.told).look(&self.inbox, time);
         if let Look::Late(ending) = look {
             tracing::warn!(
@@ -110,6 +111,11 @@ impl Entry {
                 reason = %ending,
                 "a session has not come to an end in time"
             );
+            audit.record(&Event::SessionLate {
+                tenant: self.tenant.as_str(),
+                login: self.login.as_str(),
+                reason: &ending.to_string(),
+            });
             self.end(ending);
         }
         look == Look::Waits
