@@ -10,6 +10,7 @@
 pub mod attach;
 pub mod audit;
 pub mod config;
+pub mod console;
 pub mod directory;
 pub mod gateway;
 pub mod guard;

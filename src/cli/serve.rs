@@ -4,7 +4,8 @@ use super::reload::Sources;
 use super::{Failure, runtime};
 use pgtenant::audit::{self, Log};
 use pgtenant::config::Settings;
-use pgtenant::gateway::{Gateway, Stop, StopHandle};
+use pgtenant::console::{Command, Steered as _, Whom};
+use pgtenant::gateway::{Asked, Control, Gateway, Stop, StopHandle};
 use pgtenant::observe::RunningLog;
 use std::io;
 use std::net::SocketAddr;
@@ -51,14 +52,30 @@ pub(super) fn serve(
             .await
             .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;
         ready(&gateway.addresses(), tenants, logins)?;
+        for address in gateway.console_addresses() {
+            tracing::info!(%address, "console");
+        }
         tokio::spawn(log.report_dropped());
         let (handle, stop) = Stop::new();
+        let control = gateway.control();
         let reload = sources.map(|sources| {
-            let asked = Arc::new(Notify::new());
-            tokio::spawn(sources.follow(gateway.control(), asked.clone()));
-            asked
+            let reload = Arc::new(Notify::new());
+            tokio::spawn(sources.follow(control.clone(), reload.clone()));
+            reload
         });
-        let stopping = tokio::spawn(signals.govern(handle, drain, reload));
+        let asked = Asked {
+            reload: reload.clone(),
+            ..Asked::default()
+        };
+        let (draining, stop_now) = (asked.drain.clone(), asked.stop.clone());
+        control.answer_to(asked);
+        tokio::spawn(steer(control));
+        let now = handle.clone();
+        tokio::spawn(async move {
+            stop_now.notified().await;
+            now.now();
+        });
+        let stopping = tokio::spawn(signals.govern(handle, drain, reload, draining));
         let ended = gateway.serve(stop).await.map_err(Failure::run);
         stopping.abort();
         ended
@@ -66,6 +83,24 @@ pub(super) fn serve(
     // Whatever still runs on other threads is not waited for.
     runtime.shutdown_background();
     served
+}
+
+/// SIGUSR1 pauses everybody, SIGUSR2 ends that, as for PgBouncer.
+async fn steer(control: Control) {
+    let pause = signal(SignalKind::user_defined1());
+    let resume = signal(SignalKind::user_defined2());
+    let (Ok(mut pause), Ok(mut resume)) = (pause, resume) else {
+        return;
+    };
+    loop {
+        let command = tokio::select! {
+            _ = pause.recv() => Command::Pause(Whom::All),
+            _ = resume.recv() => Command::Resume(Whom::All),
+        };
+        let outcome = control.command(&command);
+        let outcome = outcome.as_ref().err().map_or("done", String::as_str);
+        tracing::info!(target: "pgtenant::audit", event = "admin_command", user = "signal", command = command.tag(), outcome);
+    }
 }
 
 /// Starts the audit log, if there is to be one. It ends, all written, when the second
@@ -100,10 +135,18 @@ impl StopSignals {
 
     /// SIGTERM drains for `drain`, SIGINT for a moment, a second of either ends
     /// at once.
-    async fn govern(mut self, handle: StopHandle, drain: Duration, reload: Option<Arc<Notify>>) {
+    /// The console can ask for the same as SIGTERM does.
+    async fn govern(
+        mut self,
+        handle: StopHandle,
+        drain: Duration,
+        reload: Option<Arc<Notify>>,
+        asked: Arc<Notify>,
+    ) {
         let patience = loop {
             tokio::select! {
                 _ = self.terminate.recv() => break drain,
+                () = asked.notified() => break drain,
                 _ = self.interrupt.recv() => break drain.min(SHORT_DRAIN),
                 _ = self.hangup.recv() => {
                     match &reload {

@@ -1,10 +1,10 @@
 //! One client from its arrival until it is in.
 
-use super::Shared;
 use super::admitted::Admitted;
 use super::greeting::{self, NoWelcome};
 use super::live::Live;
 use super::seats::Seat;
+use super::{Control, Shared, console};
 use crate::attach::SessionSettings;
 use crate::audit::{Event, Log};
 use crate::directory::{Directory, Principal};
@@ -40,6 +40,8 @@ pub(super) struct Newcomer {
     pub(super) progress: Option<InProgress>,
     /// The worker that serves it.
     pub(super) worker: usize,
+    /// What the console steers.
+    pub(super) control: Control,
     /// Set once the proxy is to stop.
     pub(super) draining: Arc<AtomicBool>,
 }
@@ -178,9 +180,14 @@ async fn log_in(
         }
     };
     known.introduce(&introduced.startup, &live.directory);
+    let is_console = console::is_meant(&introduced, &live.admins, &live.directory);
     if !newcomer.has_place {
         let error = LoginError::told(too_many_clients());
         return Err((Some(Box::new(introduced.wire)), error));
+    }
+    if is_console {
+        console::welcome(introduced, newcomer.address, newcomer.control).await?;
+        return Ok(None);
     }
     let peer = Peer {
         address: newcomer.address.ip(),
@@ -362,6 +369,11 @@ impl Door<'_> {
         {
             return Err(no_such_database(tenant, asked));
         }
+        let asked = asked.filter(|asked| !asked.is_empty());
+        let asked = asked.unwrap_or(&tenant.placement.endpoint.database);
+        if self.shared.console.refuses(&tenant.id, asked) {
+            return Err(disabled(asked));
+        }
         if let Some(unfit) = self.live.unfit(tenant) {
             return Err(not_served(&unfit));
         }
@@ -409,6 +421,14 @@ fn no_such_database(tenant: &Tenant, asked: &str) -> ClientError {
         "This login is for the database {}. The administrator can name others in database_alias.",
         names.join(" or ")
     ))
+}
+
+fn disabled(database: &str) -> ClientError {
+    ClientError::fatal(
+        "57P03",
+        format!("database \"{database}\" does not allow connections"),
+    )
+    .hint("An administrator of the proxy has disabled it (DISABLE); try again later.")
 }
 
 fn unrecorded() -> ClientError {

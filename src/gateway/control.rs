@@ -9,6 +9,7 @@ use crate::directory::Directory;
 use crate::pool::PoolView;
 use crate::session::SessionView;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,6 +29,7 @@ struct Started {
     listen: Listen,
     mode: PoolMode,
     log: Log,
+    console: Vec<SocketAddr>,
     /// What the audit log is written to, if there is one.
     audit: Option<Option<PathBuf>>,
 }
@@ -40,6 +42,7 @@ impl Control {
                 listen: settings.listen.clone(),
                 mode: settings.pool.mode,
                 log: settings.log.clone(),
+                console: settings.admin.console.clone(),
                 audit: audit_path(settings),
             }),
             turn: Arc::new(Mutex::new(settings.values.clone())),
@@ -84,6 +87,11 @@ impl Control {
             pool.retire();
         }
         Ok((waiting, changes))
+    }
+
+    /// How many workers serve clients.
+    pub(super) fn workers_started(&self) -> usize {
+        self.started.listen.workers
     }
 
     /// The sessions there are.
@@ -154,12 +162,13 @@ impl Control {
 }
 
 /// The keys that need a restart to change, or whose whole section does.
-const WAITING: [&str; 6] = [
+const WAITING: [&str; 7] = [
     "listen.address",
     "listen.workers",
     "listen.drain_timeout",
     "pool.mode",
     "log",
+    "admin.console",
     "audit.file",
 ];
 
@@ -193,6 +202,7 @@ impl Started {
             self.listen.drain_timeout != *drain_timeout,
             self.mode != settings.pool.mode,
             self.log != settings.log,
+            self.console != settings.admin.console,
             self.audit != audit_path(settings),
         ];
         let keys = WAITING.into_iter().zip(differs);

@@ -4,14 +4,14 @@ use super::catalogs::{Catalogs, rests_on_settings};
 use super::guards::{Guards, Judging, Policies};
 use crate::audit::{Rules, Statements};
 use crate::config::{
-    self, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
+    self, AdminLogin, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
 };
 use crate::directory::{Directory, Principal};
 use crate::guard::{Own, Permission, Policy};
 use crate::login::Authenticator;
 use crate::pool::Pools;
 use crate::session::{Ending, Member, Membership, Order, When};
-use crate::tenant::{IsolationName, Seal, SharedTenant, Standing, Tenant, Unfit};
+use crate::tenant::{IsolationName, LoginName, Seal, SharedTenant, Standing, Tenant, Unfit};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ pub(super) struct Live {
     pub(super) listen: Listen,
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) directory: Arc<Directory>,
+    pub(super) admins: Arc<BTreeMap<LoginName, AdminLogin>>,
     /// When sessions end that may not go on.
     end_sessions: When,
     /// How long they, and those that must follow a change, have time for it.
@@ -65,6 +66,7 @@ impl Live {
             },
             end_within: settings.sources.end_sessions_within,
             directory: Arc::new(std::mem::take(&mut settings.directory)),
+            admins: Arc::new(settings.admin.logins.clone()),
             audited: settings
                 .audit
                 .as_ref()

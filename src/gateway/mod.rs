@@ -5,6 +5,7 @@ mod admitted;
 mod balance;
 mod catalogs;
 mod changes;
+mod console;
 mod control;
 mod expiry;
 mod greeting;
@@ -19,6 +20,7 @@ mod watched;
 mod worker;
 
 pub use changes::{Changes, Difference};
+pub use console::Asked;
 pub use control::Control;
 pub use stop::{Stop, StopHandle};
 
@@ -31,6 +33,7 @@ use crate::session::{Interner, Parsing, Registry};
 use crate::transport;
 use arc_swap::ArcSwap;
 use catalogs::Catalogs;
+use console::Console;
 use live::Live;
 use places::Places;
 use seats::Seats;
@@ -41,6 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use worker::Workers;
 
 /// How often idle server connections are looked at.
@@ -54,6 +58,8 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub struct Gateway {
     listeners: Vec<TcpListener>,
+    /// Of the console alone.
+    consoles: Vec<TcpListener>,
     shared: Arc<Shared>,
     control: Control,
     workers: usize,
@@ -77,6 +83,7 @@ struct Shared {
     throttle: Arc<Throttle>,
     /// Places among the clients of a tenant.
     seats: Arc<Seats>,
+    console: Console,
     /// What is counted.
     ledger: Arc<Ledger>,
 }
@@ -87,16 +94,13 @@ impl Gateway {
     /// # Errors
     /// If one of them cannot be listened on; the message names it.
     pub async fn bind(mut settings: Settings, audit: Log) -> io::Result<Self> {
-        let mut listeners = Vec::new();
-        for address in &settings.listen.addresses {
-            let listener = listen(*address)
-                .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
-            listeners.push(listener);
-        }
+        let listeners = listen_on(&settings.listen.addresses)?;
+        let consoles = listen_on(&settings.admin.console)?;
         let workers = settings.listen.workers;
         let shared = Arc::new(Shared::new(&mut settings, audit)?);
         Ok(Self {
             listeners,
+            consoles,
             control: Control::new(shared.clone(), &settings),
             shared,
             workers,
@@ -110,6 +114,13 @@ impl Gateway {
             .iter()
             .filter_map(|l| l.local_addr().ok())
             .collect()
+    }
+
+    /// The addresses on which there is nothing but the console.
+    #[must_use]
+    pub fn console_addresses(&self) -> Vec<SocketAddr> {
+        let consoles = self.consoles.iter();
+        consoles.filter_map(|l| l.local_addr().ok()).collect()
     }
 
     /// What changes it while it serves.
@@ -126,12 +137,17 @@ impl Gateway {
     pub async fn serve(self, stop: Stop) -> io::Result<()> {
         let Self {
             listeners,
+            consoles,
             shared,
             workers,
             control,
         } = self;
+        let (workers, runtimes) = Workers::start(workers, &shared, &control, &stop)?;
+        let administrators: Vec<_> = consoles
+            .into_iter()
+            .map(|listener| tokio::spawn(console::accept(listener, control.clone())))
+            .collect();
         let ending = tokio::spawn(control.end_unfit());
-        let (workers, runtimes) = Workers::start(workers, &shared, &stop)?;
         let balancer = tokio::spawn(balance::watch(shared.clone(), runtimes));
         let sweeper = tokio::spawn(sweep(shared.clone()));
         let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
@@ -155,6 +171,7 @@ impl Gateway {
             () = stop.immediate() => false,
             () = workers.left() => true,
         };
+        administrators.iter().for_each(JoinHandle::abort);
         sweeper.abort();
         watchdog.abort();
         expiry.abort();
@@ -191,6 +208,7 @@ impl Shared {
             spare_handshakes: Semaphore::new(SPARE_HANDSHAKES),
             throttle: Throttle::new(settings.throttle),
             seats: Arc::default(),
+            console: Console::default(),
             ledger: Ledger::new(settings.listen.workers, settings.admin.series),
         })
     }
@@ -216,6 +234,14 @@ async fn sweep(shared: Arc<Shared>) {
         shared.pools.sweep();
         shared.registry.expire(shared.live.load().end_within);
     }
+}
+
+fn listen_on(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+    let listeners = addresses.iter().map(|address| {
+        listen(*address)
+            .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
+    });
+    listeners.collect()
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -90,6 +90,10 @@ impl Authenticator {
         })
     }
 
+    pub(super) fn scram(&self) -> &Scram {
+        &self.scram
+    }
+
     /// The issuers of tokens whose keys are fetched, by their names in the
     /// configuration, and how long ago that was; `None` if it never could be done.
     pub fn key_ages(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
@@ -408,7 +412,11 @@ pub(super) struct Guess<'a> {
     peer: Peer<'a>,
 }
 
-impl Guess<'_> {
+impl<'a> Guess<'a> {
+    pub(super) fn new(user: &'a str, who: Who, peer: Peer<'a>) -> Self {
+        Self { user, who, peer }
+    }
+
     /// Whether it may be looked at now.
     pub(super) fn check(&self) -> Result<(), LoginError> {
         let checked = self.peer.throttle.check(self.who);
@@ -458,7 +466,7 @@ pub(crate) fn parameter<'a>(startup: &'a Startup, name: &str) -> Option<&'a str>
 
 /// Tells the client what it asked for and will not get: a newer minor version,
 /// or protocol options.
-fn negotiate(startup: &Startup, out: &mut Vec<u8>) {
+pub(super) fn negotiate(startup: &Startup, out: &mut Vec<u8>) {
     let names = startup.parameters.iter().map(|(name, _)| name.as_str());
     let unknown: Vec<_> = names.filter(|name| name.starts_with("_pq_.")).collect();
     if startup.minor > NEWEST_MINOR || !unknown.is_empty() {

@@ -135,6 +135,10 @@ impl Wire {
         (self.transport, self.input)
     }
 
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
     /// What the client was asked to prove itself with.
     #[must_use]
     pub fn method(&self) -> Option<&'static str> {

@@ -18,6 +18,7 @@ mod age;
 mod backoff;
 mod closing;
 mod customs;
+mod halt;
 mod handle;
 mod idle;
 mod lease;
@@ -30,6 +31,7 @@ mod view;
 mod waiting_count;
 mod welcome;
 
+pub use halt::Scope;
 pub use handle::Handle;
 pub use lease::{Asked, Grant, Lease, Place, Waiting};
 pub use pools::Pools;
@@ -267,6 +269,10 @@ impl Pool {
     /// are given back.
     fn renew(self: &Arc<Self>) {
         lock(&self.welcomes).clear();
+        self.replace_connections();
+    }
+
+    fn replace_connections(self: &Arc<Self>) {
         let (old, outcomes) = lock(&self.queue).renew(self);
         self.close(old);
         queue::hand_out(outcomes);

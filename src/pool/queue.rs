@@ -10,6 +10,7 @@ pub(super) use waiting::{Claim, NotYet, Outcome, Outcomes, Ticket, Waiter, hand_
 
 use super::Pool;
 use super::TenantView;
+use super::halt::Halt;
 use super::handle::Handle;
 use super::idle::{Booking, Idle};
 use super::lease::{Grant, Lease, Place};
@@ -56,6 +57,8 @@ pub(super) struct Queue {
     waiters: usize,
     /// It gives nothing out any more.
     retired: bool,
+    /// Who waits whatever is free.
+    pub(super) halt: Halt,
 }
 
 /// A tenant's account. It stays where it is while the tenant has or awaits a
@@ -101,6 +104,7 @@ impl Queue {
             tickets: 0,
             waiters: 0,
             retired: false,
+            halt: Halt::default(),
         }
     }
 
@@ -200,7 +204,7 @@ impl Queue {
             tenant: tenant.id.clone(),
             connections: 0,
             line: Line::default(),
-            waits: Arc::default(),
+            waits: Arc::new(AtomicBool::new(self.is_halted(&tenant.id))),
             in_turn: false,
         }));
         self.by_tenant.insert(tenant.id.clone(), id);
@@ -219,6 +223,7 @@ impl Queue {
     /// Says where the tenant's connections are whether somebody of it waits.
     fn tell_waits(&self, id: AccountId, waits: bool) {
         if let Some(account) = self.accounts.get(id.0) {
+            let waits = waits || self.halt.tenants.contains(&account.tenant);
             account.waits.store(waits, Ordering::Relaxed);
         }
     }

@@ -363,7 +363,7 @@ impl Connection<Unbound> {
         let (id, server) = (inner.id, inner.server.clone());
         let BackendKey { pid, address, .. } = inner.key;
         let tls = inner.transport.tls();
-        let card = Card::new(id, server, address, pid, role, tls);
+        let card = Card::new(id, server, address, pid, role, inner.opened, tls);
         inner.enrolled = Some(roll.enrol(card));
     }
 

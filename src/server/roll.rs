@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// The connections there are of one pool.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Card {
     pub role: Arc<str>,
     /// When it was opened.
     pub connected: SystemTime,
+    /// When its opening began.
+    pub opened: Instant,
     /// Protocol and cipher suite, over TLS.
     pub tls: Option<Box<str>>,
     /// It is being closed.
@@ -80,6 +82,7 @@ impl Card {
         address: Option<SocketAddr>,
         pid: u32,
         role: Arc<str>,
+        opened: Instant,
         tls: Option<Box<str>>,
     ) -> Self {
         Self {
@@ -89,6 +92,7 @@ impl Card {
             pid,
             role,
             connected: SystemTime::now(),
+            opened,
             tls,
             closing: AtomicBool::new(false),
         }

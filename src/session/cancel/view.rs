@@ -87,7 +87,12 @@ impl Registry {
         let meant = entries.iter().filter(|(pid, entry)| {
             meant(*pid, &entry.tenant, &entry.visitor.database) && !entry.inbox.is_closed()
         });
-        meant.map(|(_, entry)| entry.end(Ending::Killed)).count()
+        let mut ended = 0;
+        for (_, entry) in meant {
+            entry.end(Ending::Killed);
+            ended += 1;
+        }
+        ended
     }
 }
 

@@ -100,6 +100,13 @@ impl Line {
         late.into_iter()
     }
 
+    /// Nobody's time is over before `deadline`.
+    pub(in crate::pool::queue) fn put_off(&mut self, deadline: Instant) {
+        for waiting in self.by_worker.iter_mut().flatten() {
+            waiting.waiter.deadline = waiting.waiter.deadline.max(deadline);
+        }
+    }
+
     /// Takes out all.
     pub(in crate::pool::queue) fn drain(&mut self) -> impl Iterator<Item = Waiter> {
         self.len = 0;
