@@ -9,12 +9,15 @@
 
 pub mod admin;
 pub mod attach;
+pub mod audit;
 pub mod config;
+pub mod console;
 pub mod directory;
 pub mod gateway;
 pub mod guard;
 pub mod jwt;
 pub mod login;
+pub mod metrics;
 pub mod observe;
 pub mod ops;
 pub mod pool;

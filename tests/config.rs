@@ -1,9 +1,10 @@
 //! The configuration: what loads, and what is said about what does not.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use pgtenant::audit::OnFailure;
 use pgtenant::config::{
-    AdminRole, ClientTls, IsolationKind, LogFormat, Origin, PerAddress, Pin, PoolMode, Problems,
-    ServerTls, Settings, Share, Throttling, load_with,
+    AdminRole, Audit, ClientTls, IsolationKind, LogFormat, Origin, PerAddress, Pin, PoolMode,
+    Problems, ServerTls, Settings, Share, Throttling, load_with,
 };
 use pgtenant::directory::{CertificateName, NameKind};
 use pgtenant::guard;
@@ -1818,6 +1819,7 @@ fn the_example_s_comments_load_too() {
     folder.put_secret("reports_app.password", "x");
     folder.put_secret("seal.key", &"k".repeat(32));
     folder.put_secret("admin-token", &"t".repeat(32));
+    folder.put_secret("audit.key", &"k".repeat(32));
     std::fs::create_dir(folder.path("tenants.d")).unwrap();
     folder.put(
         "issuer-ca.crt",
@@ -1870,6 +1872,21 @@ fn the_example_s_comments_load_too() {
     assert_eq!(public, ["/livez", "/readyz"]);
     let roles: Vec<_> = settings.admin.logins.values().map(|a| a.role).collect();
     assert_eq!(roles, [AdminRole::Operator]);
+    let audit = settings.audit.as_ref().unwrap();
+    assert!(audit.options.key.is_some());
+    let defaults = folder.load(format!("{SMALL}[audit]\nfile = \"-\"\n"));
+    let defaults = defaults.unwrap().audit.unwrap();
+    assert_eq!(defaults.options.path, None);
+    let kept = |one: &Audit| {
+        let of = &one.options;
+        let sizes = (of.rotate_size, of.buffer, of.checkpoint_records);
+        (sizes, of.fsync, of.on_failure, of.checkpoint_interval)
+    };
+    assert_eq!(kept(audit), kept(&defaults));
+    assert_eq!(
+        (audit.statements, audit.text),
+        (defaults.statements, defaults.text)
+    );
     // What the comments call defaults are the defaults.
     let plain = folder.load_with(example, &environment).unwrap();
     assert!(!plain.tls.verifies_clients());
@@ -2048,5 +2065,52 @@ proptest! {
             prop_assert_eq!(&principal.tenant.name, name);
             prop_assert_eq!(principal.tenant.id.as_str(), format!("t{i}"));
         }
+    }
+}
+
+#[test]
+fn the_audit_log_stops_by_default_where_statements_that_run_are_recorded() {
+    let folder = Folder::new();
+    let load = |lines: &str, isolation: &str| {
+        let text = format!("{SMALL}[audit]\n{lines}\n");
+        let text = text.replacen(
+            "kind = \"setting\"",
+            &format!("kind = \"setting\"\n{isolation}"),
+            1,
+        );
+        folder.load(text).unwrap().audit
+    };
+    let on_failure = |lines: &str, isolation: &str| {
+        let lines = format!("file = \"audit.jsonl\"\n{lines}");
+        load(&lines, isolation).unwrap().options.on_failure
+    };
+    assert!(load("", "").is_none());
+    assert_eq!(on_failure("", ""), OnFailure::Count);
+    assert_eq!(on_failure("statements = \"write\"", ""), OnFailure::Stop);
+    assert_eq!(on_failure("", "audit = \"all\""), OnFailure::Stop);
+    let counts = "statements = \"all\"\non_failure = \"count\"";
+    assert_eq!(on_failure(counts, ""), OnFailure::Count);
+    folder.put("short.key", "short");
+    for (lines, said) in [
+        (
+            "statements = \"all\"",
+            "audit.statements: has no meaning without audit.file",
+        ),
+        (
+            "file = \"a\"\nstatements = \"reads\"",
+            "must be one of \"none\", \"refused\"",
+        ),
+        (
+            "file = \"a\"\nkey_file = \"short.key\"",
+            "holds fewer than 16 bytes",
+        ),
+        (
+            "file = \"a\"\nrotate_size = \"1B\"",
+            "must be a size with its unit",
+        ),
+        ("file = \"a\"\nfsnyc = \"never\"", "did you mean `fsync`?"),
+    ] {
+        let problem = folder.problem(format!("{SMALL}[audit]\n{lines}\n"));
+        assert!(problem.contains(said), "{problem}");
     }
 }

@@ -33,7 +33,7 @@ mod script;
 mod session_settings;
 mod userset;
 
-pub use cleanup::{Cleanup, Parked, Random};
+pub use cleanup::{Cleanup, Parked, Random, Reuse};
 pub use session_settings::SessionSettings;
 pub use userset::is_userset;
 

@@ -1,6 +1,6 @@
 //! `pgtenant harden`
 
-use super::{Failure, print, runtime, url};
+use super::{Failure, journal, print, runtime, url};
 use pgtenant::config::{self, IsolationKind, Settings};
 use pgtenant::ops::sql_client::{Database, SqlClientError};
 use pgtenant::ops::{Hardening, Undoing, Unseal};
@@ -228,15 +228,18 @@ fn apply(
     work: impl AsyncFnOnce(&mut Database) -> Result<Vec<String>, SqlClientError>,
 ) -> Result<(), Failure> {
     let account = url::account("--apply", url, settings)?;
-    let what = format_args!("isolation \"{}\"", target.name);
-    let url = account.at(&target.server, what, settings);
+    let what = format!("isolation \"{}\"", target.name);
+    let url = account.at(&target.server, format_args!("{what}"), settings);
     let url = url.map_err(|error| url::wrong("--apply", error))?;
     let runtime = runtime()?;
-    let lines = runtime.block_on(async {
-        let mut database = url.connect_to(&target.database).await?;
-        work(&mut database).await
-    });
-    for line in lines.map_err(Failure::run)? {
+    let lines = journal::recorded(settings, "harden", &what, || {
+        let lines = runtime.block_on(async {
+            let mut database = url.connect_to(&target.database).await?;
+            work(&mut database).await
+        });
+        lines.map_err(Failure::run)
+    })?;
+    for line in lines {
         print(line)?;
     }
     Ok(())

@@ -1,10 +1,12 @@
 //! The command line: arguments, and which command they name.
 
+mod audit;
 mod check;
 mod demo;
 mod directory;
 mod failure;
 mod harden;
+mod journal;
 mod provision;
 mod reload;
 mod removal;
@@ -109,6 +111,9 @@ enum Command {
     /// The role of a tenant gets the password that the proxy derives for it; the
     /// server is told its SCRAM verifier alone.
     Provision(provision::Arguments),
+    /// Make a key for the audit log, verify it, and export a tenant's records
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// List the rules by which statements are refused
     ///
     /// Each with its name, which errors and the log show, the SQLSTATE of its
@@ -138,6 +143,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Harden(arguments) => harden::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Provision(arguments) => provision::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Audit(command) => audit::run(command),
         Command::Rules => rules::run().map(|()| ExitCode::SUCCESS),
         Command::Status(arguments) => status::run(&arguments),
         Command::Verifier => verifier::run().map(|()| ExitCode::SUCCESS),

@@ -1,6 +1,6 @@
 //! `pgtenant provision`
 
-use super::{Failure, directory, print, removal, runtime, url};
+use super::{Failure, directory, journal, print, removal, runtime, url};
 use pgtenant::config::{self, IsolationKind, Settings};
 use pgtenant::ops::provision::{
     Copies, Joining, Mode, ProvisionError, Removal, Report, Site, Template, install_trigger,
@@ -77,30 +77,43 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         Mode::Run
     };
-    if arguments.remove {
-        let removal = Removal {
-            settings: &settings,
-            url,
-        };
-        return removal::run(removal, &tenants, mode, arguments.yes);
+    let work = || {
+        if arguments.remove {
+            let removal = Removal {
+                settings: &settings,
+                url,
+            };
+            return removal::run(removal, &tenants, mode, arguments.yes);
+        }
+        let runtime = runtime()?;
+        runtime.block_on(async {
+            if let Some(joining) = joining {
+                let installed = install_trigger(site, &joining, mode).await;
+                if !told("trigger", &installed, mode)? {
+                    return Err(Failure::run("the trigger was not installed"));
+                }
+            }
+            let mut failed = 0;
+            for tenant in &tenants {
+                let done = provision(site, tenant, mode).await;
+                if !told(&line(tenant), &done, mode)? {
+                    failed += 1;
+                }
+            }
+            all_done(failed, tenants.len())
+        })
+    };
+    match mode {
+        Mode::Print => work(),
+        Mode::Run => {
+            let command = match arguments.remove {
+                true => "provision --remove",
+                false => "provision",
+            };
+            let ids: Vec<_> = tenants.iter().map(|tenant| tenant.id.as_str()).collect();
+            journal::recorded(&settings, command, &ids.join(", "), work)
+        }
     }
-    let runtime = runtime()?;
-    runtime.block_on(async {
-        if let Some(joining) = joining {
-            let installed = install_trigger(site, &joining, mode).await;
-            if !told("trigger", &installed, mode)? {
-                return Err(Failure::run("the trigger was not installed"));
-            }
-        }
-        let mut failed = 0;
-        for tenant in &tenants {
-            let done = provision(site, tenant, mode).await;
-            if !told(&line(tenant), &done, mode)? {
-                failed += 1;
-            }
-        }
-        all_done(failed, tenants.len())
-    })
 }
 
 impl Arguments {

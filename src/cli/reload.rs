@@ -1,11 +1,12 @@
 //! Going by a changed configuration, or a changed directory, without a restart.
 
 use super::service::{self, Moment};
+use pgtenant::audit::Event;
 use pgtenant::config::{self, Problems, Settings};
 use pgtenant::directory::{Directory, Files, Follower, Watch};
 use pgtenant::gateway::{Changes, Control, Difference};
 use pgtenant::ops::directory;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -52,7 +53,8 @@ impl Sources {
                 Changed::Directory(directory) => {
                     // Apart: sessions and directory are many.
                     let control = control.clone();
-                    let work = move || tell_of_directory(&control.replace_directory(directory));
+                    let work =
+                        move || tell_of_directory(&control.replace_directory(directory), &control);
                     let _ = tokio::task::spawn_blocking(work).await;
                     self.directory.in_force();
                 }
@@ -61,6 +63,7 @@ impl Sources {
                 }
                 Changed::Asked => {
                     service::tell(Moment::Reloading).await;
+                    control.audit().reopen();
                     if self.reload(&control).await {
                         control.renew_connections();
                     }
@@ -78,11 +81,13 @@ impl Sources {
             Ok(Ok(mut settings)) => {
                 self.adopt(&mut settings).await;
                 let control = control.clone();
-                let work = move || go_by(settings, &control);
+                let file = self.file.clone();
+                let work = move || go_by(settings, &control, &file);
                 tokio::task::spawn_blocking(work).await.unwrap_or(false)
             }
             Ok(Err(problems)) => {
                 tell(&problems);
+                record_refusal(&self.file, problems.into_iter(), control);
                 self.watch_again(problems.files());
                 false
             }
@@ -122,7 +127,43 @@ fn tell(problems: &Problems) {
     }
 }
 
-fn tell_of_directory(changes: &Changes) {
+/// Records what a reload has changed.
+fn record_changes(changes: &Changes, control: &Control, file: &Path) {
+    let Changes {
+        tenants,
+        logins,
+        keys,
+    } = changes;
+    if tenants.is_empty() && logins.is_empty() && keys.is_empty() {
+        return;
+    }
+    control.audit().record(&Event::Configuration {
+        source: &file.to_string_lossy(),
+        applied: true,
+        keys,
+        tenants: told(tenants).as_deref(),
+        logins: told(logins).as_deref(),
+        problems: &[],
+    });
+}
+
+/// Records that the configuration was not reloaded, and why.
+fn record_refusal(file: &Path, problems: impl Iterator<Item = impl ToString>, control: &Control) {
+    let problems: Vec<_> = problems
+        .take(MOST_KEYS)
+        .map(|one| one.to_string())
+        .collect();
+    control.audit().record(&Event::Configuration {
+        source: &file.to_string_lossy(),
+        applied: false,
+        keys: &[],
+        tenants: None,
+        logins: None,
+        problems: &problems,
+    });
+}
+
+fn tell_of_directory(changes: &Changes, control: &Control) {
     let Changes {
         tenants,
         logins,
@@ -137,6 +178,10 @@ fn tell_of_directory(changes: &Changes) {
         changed_logins = told(logins),
         "the tenant directory has changed",
     );
+    control.audit().record(&Event::Directory {
+        tenants: told(tenants).as_deref(),
+        logins: told(logins).as_deref(),
+    });
 }
 
 fn told(difference: &Difference) -> Option<String> {
@@ -154,7 +199,7 @@ fn told_keys(changes: &Changes) -> Option<String> {
 }
 
 /// Says whether the settings are in force.
-fn go_by(settings: Settings, control: &Control) -> bool {
+fn go_by(settings: Settings, control: &Control, file: &Path) -> bool {
     let directory = &settings.directory;
     let (tenants, logins) = (directory.tenants().count(), directory.len());
     match control.reload(settings) {
@@ -171,10 +216,12 @@ fn go_by(settings: Settings, control: &Control) -> bool {
                 changed_keys = told_keys(&changes),
                 "reloaded",
             );
+            record_changes(&changes, control, file);
             true
         }
         Err(failed) => {
             error!(target: "pgtenant::reload", error = %failed, "the configuration was not reloaded");
+            record_refusal(file, std::iter::once(&failed), control);
             false
         }
     }

@@ -3,12 +3,14 @@
 use super::reload::Sources;
 use super::service::{self, Moment};
 use super::{Failure, runtime};
+use pgtenant::audit::{self, Log};
 use pgtenant::config::Settings;
-use pgtenant::gateway::{Gateway, Stop, StopHandle};
+use pgtenant::console::{Command, Steered as _, Whom};
+use pgtenant::gateway::{Asked, Control, Gateway, Stop, StopHandle};
 use pgtenant::observe::RunningLog;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -46,20 +48,37 @@ pub(super) fn serve(
         };
         let directory = &settings.directory;
         let (tenants, logins) = (directory.tenants().count(), directory.len());
-        let gateway = Gateway::bind(settings)
+        let (audit, _running) = start_audit(&settings)?;
+        let gateway = Gateway::bind(settings, audit.clone())
             .await
             .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;
         ready(&gateway.addresses(), tenants, logins)?;
+        for address in gateway.console_addresses() {
+            tracing::info!(%address, "console");
+        }
         service::tell(Moment::Ready).await;
         tokio::spawn(log.report_dropped());
         let (handle, stop) = Stop::new();
+        let control = gateway.control();
         let reload = sources.map(|sources| {
-            let asked = Arc::new(Notify::new());
-            tokio::spawn(sources.follow(gateway.control(), asked.clone()));
-            asked
+            let reload = Arc::new(Notify::new());
+            tokio::spawn(sources.follow(control.clone(), reload.clone()));
+            reload
         });
-        let stopping = tokio::spawn(signals.govern(handle, drain, reload));
-        let watchdog = tokio::spawn(service::keep_watchdog(gateway.control()));
+        let asked = Asked {
+            reload: reload.clone(),
+            ..Asked::default()
+        };
+        let (draining, stop_now) = (asked.drain.clone(), asked.stop.clone());
+        control.answer_to(asked);
+        tokio::spawn(steer(control.clone()));
+        let now = handle.clone();
+        tokio::spawn(async move {
+            stop_now.notified().await;
+            now.now();
+        });
+        let stopping = tokio::spawn(signals.govern(handle, drain, reload, draining));
+        let watchdog = tokio::spawn(service::keep_watchdog(control));
         let ended = gateway.serve(stop).await.map_err(Failure::run);
         stopping.abort();
         watchdog.abort();
@@ -68,6 +87,38 @@ pub(super) fn serve(
     // Whatever still runs on other threads is not waited for.
     runtime.shutdown_background();
     served
+}
+
+/// SIGUSR1 pauses everybody, SIGUSR2 ends that, as for PgBouncer.
+async fn steer(control: Control) {
+    let pause = signal(SignalKind::user_defined1());
+    let resume = signal(SignalKind::user_defined2());
+    let (Ok(mut pause), Ok(mut resume)) = (pause, resume) else {
+        return;
+    };
+    loop {
+        let command = tokio::select! {
+            _ = pause.recv() => Command::Pause(Whom::All),
+            _ = resume.recv() => Command::Resume(Whom::All),
+        };
+        let outcome = control.command(&command);
+        let outcome = outcome.as_ref().err().map_or("done", String::as_str);
+        tracing::info!(target: "pgtenant::audit", event = "admin_command", user = "signal", command = command.tag(), outcome);
+    }
+}
+
+/// Starts the audit log, if there is to be one. It ends, all written, when the second
+/// is dropped.
+fn start_audit(settings: &Settings) -> Result<(Log, Option<audit::RunningLog>), Failure> {
+    let Some(audit) = &settings.audit else {
+        return Ok((Log::off(), None));
+    };
+    let (log, running) = Log::start(audit.options.clone()).map_err(|error| {
+        let place = audit.options.path.as_deref();
+        let place = place.map_or("standard output".into(), Path::to_string_lossy);
+        Failure::run(format!("cannot open the audit log {place}: {error}"))
+    })?;
+    Ok((log, Some(running)))
 }
 
 /// The signals that tell to stop.
@@ -88,10 +139,18 @@ impl StopSignals {
 
     /// SIGTERM drains for `drain`, SIGINT for a moment, a second of either ends
     /// at once.
-    async fn govern(mut self, handle: StopHandle, drain: Duration, reload: Option<Arc<Notify>>) {
+    /// The console can ask for the same as SIGTERM does.
+    async fn govern(
+        mut self,
+        handle: StopHandle,
+        drain: Duration,
+        reload: Option<Arc<Notify>>,
+        asked: Arc<Notify>,
+    ) {
         let patience = loop {
             tokio::select! {
                 _ = self.terminate.recv() => break drain,
+                () = asked.notified() => break drain,
                 _ = self.interrupt.recv() => break drain.min(SHORT_DRAIN),
                 _ = self.hangup.recv() => {
                     match &reload {

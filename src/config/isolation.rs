@@ -1,9 +1,11 @@
 //! `[isolation.NAME]`
 
+use super::audit;
 use super::reader::{Entry, Section};
 use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema};
 use super::{Isolation, IsolationKind, Naming, rules};
+use crate::audit::Statements;
 use crate::directory::CommonSchemas;
 use crate::guard::{Options, Permission};
 use crate::problem::shown;
@@ -58,10 +60,16 @@ impl Isolations {
                     ..guard
                 },
                 allow_unprotected_role: plan.allow_unprotected_role,
+                audit: plan.audit,
             };
             (IsolationName::new(name), isolation)
         };
         self.valid.iter().map(describe).collect()
+    }
+
+    /// The most that one of them says is recorded.
+    pub(super) fn audited(&self) -> Option<Statements> {
+        self.valid.values().filter_map(|plan| plan.audit).max()
     }
 
     /// The keys that they take from their tenants.
@@ -92,6 +100,8 @@ pub(super) struct Plan {
     pub(super) kind: Kind,
     /// Where they are not those of `[guard]`.
     pub(super) opaque: Option<Permission>,
+    /// Which statements are recorded, where they are not those of `[audit]`.
+    pub(super) audit: Option<Statements>,
     pub(super) channels: Option<Permission>,
     /// Other names by which clients may ask for the database.
     pub(super) aliases: Vec<Template>,
@@ -273,6 +283,7 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
         }),
     });
     let channels = rules::permission(&mut section, "channels");
+    let audit = audit::statements(&mut section, "audit");
     let opaque = rules::opaque(&mut section, kind.as_ref());
     let aliases = aliases(&mut section);
     section.finish();
@@ -280,6 +291,7 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
         server: server?,
         kind: kind?,
         opaque,
+        audit,
         channels,
         aliases: aliases?,
         allow_unprotected_role: allow_unprotected_role?,

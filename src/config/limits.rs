@@ -1,5 +1,6 @@
 //! What `[[tenants]]` say of one tenant alone.
 
+use super::audit;
 use super::listen::MOST_CLIENTS;
 use super::reader::{Entry, Section};
 use crate::problem::shown;
@@ -14,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The keys of `[[tenants]]` that no template can name.
-pub(super) const RESERVED: [&str; 11] = [
+pub(super) const RESERVED: [&str; 12] = [
     "id",
     "name",
     "isolation",
@@ -26,6 +27,7 @@ pub(super) const RESERVED: [&str; 11] = [
     "statement_timeout",
     "idle_in_transaction_timeout",
     "allowed",
+    "audit",
 ];
 
 /// What the tenant's clients may do.
@@ -58,12 +60,14 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Limits> {
         Some(entry) => networks(&entry),
         None => Some(Box::default()),
     };
+    let audit = audit::statements(section, "audit");
     Some(Limits {
         pool_size: pool_size?,
         max_clients: max_clients?,
         statement_timeout: statement_timeout?,
         idle_in_transaction_timeout: idle?,
         allowed: allowed?,
+        audit,
     })
 }
 

@@ -6,6 +6,7 @@
 //! checked again.
 
 mod admin;
+mod audit;
 mod certificates;
 mod check;
 mod client_certificates;
@@ -33,6 +34,7 @@ mod tls;
 mod values;
 
 pub use crate::problem::{Origin, Problem};
+pub use audit::Audit;
 pub use check::Ignored;
 pub use isolation::read_key_file;
 pub use problems::Problems;
@@ -40,6 +42,7 @@ pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{DirectoryDatabase, EndSessions, Sources};
 pub use values::Values;
 
+use crate::audit::Statements;
 use crate::directory::{
     Awaited, CertificateMap, Declared, Directory, DirectoryBuilder, Files, Incumbents, Method,
 };
@@ -138,13 +141,16 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let throttle = throttle::read(root.section("throttle"), &listen);
     let admins = root.tables("admins");
     let admin = admin::read(root.section("admin"), admins, tls.as_ref());
+    let list = tenants.list();
+    let of_tenants = list.iter().filter_map(|tenant| tenant.limits.audit).max();
+    let most = isolations.audited().max(of_tenants);
+    let audit = audit::read(root.section("audit"), most);
     let log = log::read(root.section("log"));
     let ignored = check::read(root.section("check"));
     root.finish();
     for part in &parts {
         part.finish();
     }
-    let list = tenants.list();
     let described = isolations.describe(guard);
     let files = Declared {
         tenants: tenants.placed,
@@ -172,6 +178,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         certificates,
         throttle,
         admin,
+        audit,
         log,
         ignored,
         files: Files::default(),
@@ -233,6 +240,8 @@ pub struct Settings {
     pub throttle: Throttling,
     /// `[admin]` and `[[admins]]`
     pub admin: Admin,
+    /// `[audit]`, if there is to be a log.
+    pub audit: Option<Audit>,
     /// `[log]`
     pub log: Log,
     /// `[check]`: what `pgtenant check` leaves out (key `ignore`).
@@ -539,6 +548,9 @@ pub struct Isolation {
     /// What its tenants' clients may send: `[guard]`, with its own `opaque` and
     /// `channels`.
     pub guard: guard::Options,
+    /// Which statements of its tenants' clients are recorded, if not those of
+    /// `[audit]` (key `audit`).
+    pub audit: Option<Statements>,
 }
 
 /// How the schemas and roles of an isolation's tenants are called: templates as

@@ -1,16 +1,18 @@
 //! One client from its arrival until it is in.
 
-use super::Shared;
 use super::admitted::Admitted;
 use super::greeting::{self, NoWelcome};
 use super::live::Live;
 use super::seats::Seat;
+use super::{Control, Shared, console};
 use crate::attach::SessionSettings;
+use crate::audit::{Event, Log};
 use crate::directory::{Directory, Principal};
 use crate::login::{
     Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, Proven, parameter,
     settings_of,
 };
+use crate::metrics::{Ledger, Outcome};
 use crate::observe::ClientSpan;
 use crate::pool::{Handle, Welcome};
 use crate::protocol::ClientError;
@@ -38,6 +40,8 @@ pub(super) struct Newcomer {
     pub(super) progress: Option<InProgress>,
     /// The worker that serves it.
     pub(super) worker: usize,
+    /// What the console steers.
+    pub(super) control: Control,
     /// Set once the proxy is to stop.
     pub(super) draining: Arc<AtomicBool>,
 }
@@ -48,23 +52,26 @@ pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) -> Option
     if !transport::INHERITS_OPTIONS && transport::tune(&newcomer.stream).is_err() {
         return None;
     }
+    let mut known = Known::default();
     let Some(progress) = newcomer.progress.take() else {
         let deadline = shared.live.load().listen.login_timeout;
         let arrived = Arrived::new(newcomer.stream, Instant::now() + deadline);
         let error = LoginError::told(too_many_of_address());
-        refused(address, &Known::default(), &error);
+        refused(address, &known, &error, &shared.audit);
+        known.count(&shared.ledger, None, &error);
         Box::pin(arrived.turn_away(&error)).await;
         return None;
     };
     // Boxed: what a login needs is gone once it is over.
-    let mut known = Known::default();
     let login = Box::pin(log_in(newcomer, &shared, &mut known));
     let outcome = login.await;
     drop(progress);
     match outcome {
         Ok(admitted) => admitted,
         Err((wire, error)) => {
-            refused(address, &known, &error);
+            refused(address, &known, &error, &shared.audit);
+            let method = wire.as_ref().and_then(|wire| wire.method());
+            known.count(&shared.ledger, method, &error);
             if let Some(wire) = wire {
                 Box::pin(wire.refuse(&error)).await;
             }
@@ -100,16 +107,29 @@ impl Known {
         self.login = Some(principal.login.as_str().escape_debug().collect());
         self.tenant = Some(principal.tenant.id.clone());
     }
+
+    /// Counts that the client has not come in. `method`: what it was asked to prove
+    /// itself with.
+    fn count(&self, ledger: &Ledger, method: Option<&'static str>, error: &LoginError) {
+        let outcome = match error {
+            // A probe of the port.
+            LoginError::Lost(_) if self.login.is_none() => return,
+            LoginError::Lost(_) | LoginError::Left(_) => Outcome::Lost,
+            _ => Outcome::Refused,
+        };
+        ledger.not_accepted(self.tenant.as_ref(), method.unwrap_or("none"), outcome);
+    }
 }
 
 /// A refusal is a warning. A client that has left by itself, such as a probe of the
 /// port or `pg_isready`, is none.
-fn refused(address: SocketAddr, known: &Known, error: &LoginError) {
+fn refused(address: SocketAddr, known: &Known, error: &LoginError, audit: &Log) {
     let login = known.login.as_deref();
     let tenant = known.tenant.as_ref().map(TenantId::as_str);
     match error {
         LoginError::Lost(_) if login.is_none() => {
             debug!(target: "pgtenant::audit", event = "login_refused", client = %address, reason = %error);
+            return;
         }
         LoginError::Lost(_) | LoginError::Left(_) => {
             info!(target: "pgtenant::audit", event = "login_refused", login, tenant, client = %address, reason = %error);
@@ -117,6 +137,15 @@ fn refused(address: SocketAddr, known: &Known, error: &LoginError) {
         _ => {
             warn!(target: "pgtenant::audit", event = "login_refused", login, tenant, client = %address, reason = %error);
         }
+    }
+    if audit.is_on() {
+        audit.record(&Event::LoginRefused {
+            login,
+            tenant,
+            address,
+            sqlstate: error.to_client().map(|error| error.sqlstate),
+            reason: &error.to_string(),
+        });
     }
 }
 
@@ -126,7 +155,9 @@ async fn log_in(
     known: &mut Known,
 ) -> Result<Option<Box<Admitted>>, Failed> {
     let live = shared.live.load_full();
-    let deadline = Instant::now() + live.listen.login_timeout;
+    let began = Instant::now();
+    let deadline = began + live.listen.login_timeout;
+    let local = newcomer.stream.local_addr().ok();
     let arrived = Arrived::new(newcomer.stream, deadline);
     // A handshake costs more than all else: for those who will be refused there
     // are only so many, which leaves requests to cancel a way in.
@@ -140,16 +171,23 @@ async fn log_in(
     let introduced = match introduced {
         Arrival::Client(introduced) => introduced,
         Arrival::Cancel(request, wire) => {
-            shared.registry.cancel(&request).await;
+            if shared.registry.cancel(&request).await {
+                shared.ledger.cancels();
+            }
             // Not before: from here on the client's next statement is safe.
             wire.close().await;
             return Ok(None);
         }
     };
     known.introduce(&introduced.startup, &live.directory);
+    let is_console = console::is_meant(&introduced, &live.admins, &live.directory);
     if !newcomer.has_place {
         let error = LoginError::told(too_many_clients());
         return Err((Some(Box::new(introduced.wire)), error));
+    }
+    if is_console {
+        console::welcome(introduced, newcomer.address, newcomer.control).await?;
+        return Ok(None);
     }
     let peer = Peer {
         address: newcomer.address.ip(),
@@ -164,8 +202,10 @@ async fn log_in(
         live: &live,
         shared,
         address: newcomer.address,
+        local,
         worker: newcomer.worker,
         draining: newcomer.draining,
+        began,
     };
     door.welcome(authenticated).await.map(Some)
 }
@@ -175,8 +215,11 @@ struct Door<'a> {
     live: &'a Live,
     shared: &'a Arc<Shared>,
     address: SocketAddr,
+    local: Option<SocketAddr>,
     worker: usize,
     draining: Arc<AtomicBool>,
+    /// When the client came.
+    began: Instant,
 }
 
 impl Door<'_> {
@@ -194,7 +237,13 @@ impl Door<'_> {
             expires,
             method,
         } = proven;
-        let span = Arc::new(ClientSpan::new(&principal, self.address));
+        let tenant = principal.tenant.clone();
+        let span = Arc::new(ClientSpan::new(
+            &principal,
+            self.address,
+            self.shared.audit.clone(),
+            self.live.audit_rules(&principal),
+        ));
         // The credential holds: whatever fails from here on follows that answer.
         let entered = match self.seat(&principal.tenant) {
             Ok(seat) => self
@@ -215,7 +264,13 @@ impl Door<'_> {
         };
         let visitor = Visitor {
             listed,
-            address: self.address.ip(),
+            address: self.address,
+            local: self.local,
+            database: asked_database(&startup, &principal).into(),
+            application: parameter(&startup, "application_name")
+                .unwrap_or_default()
+                .into(),
+            tls: wire.tls(),
             expires,
         };
         let membership = prepared.membership.clone();
@@ -223,6 +278,17 @@ impl Door<'_> {
             Ok(registration) => registration,
             Err(error) => return Err((Some(Box::new(wire)), error)),
         };
+        let database = &principal.tenant.placement.endpoint.database;
+        let login = Event::Login {
+            client: span.client(),
+            pid: registration.pid(),
+            method,
+            tls: wire.is_tls(),
+            database,
+        };
+        if self.shared.audit.settle(&login).await.is_err() {
+            return Err((Some(Box::new(wire)), LoginError::told(unrecorded())));
+        }
         let mut out = answer;
         prepared.welcome.write(&mut out);
         backend::write_backend_key_data(&mut out, registration.pid(), registration.secret());
@@ -232,6 +298,8 @@ impl Door<'_> {
         }
         let (transport, input) = wire.into_parts();
         info!(target: "pgtenant::audit", parent: span.get(), event = "login", method, tls = transport.is_tls());
+        let ledger = &self.shared.ledger;
+        ledger.accepted(&tenant, self.worker, method, self.began.elapsed());
         let session = Session::new(Parts {
             client: Client::new(transport, input),
             principal,
@@ -245,6 +313,7 @@ impl Door<'_> {
             told: prepared.welcome.parameters.clone(),
             draining: self.draining,
             span: span.clone(),
+            meter: ledger.meter(&tenant, self.worker),
         });
         // Boxed: what holds it while it is passed on should be small.
         Ok(Box::new(Admitted::new(session, span, seat)))
@@ -300,6 +369,11 @@ impl Door<'_> {
         {
             return Err(no_such_database(tenant, asked));
         }
+        let asked = asked.filter(|asked| !asked.is_empty());
+        let asked = asked.unwrap_or(&tenant.placement.endpoint.database);
+        if self.shared.console.refuses(&tenant.id, asked) {
+            return Err(disabled(asked));
+        }
         if let Some(unfit) = self.live.unfit(tenant) {
             return Err(not_served(&unfit));
         }
@@ -333,6 +407,12 @@ impl Door<'_> {
     }
 }
 
+/// The database that the client asked for, or is given without a word.
+fn asked_database<'a>(startup: &'a Startup, principal: &'a Principal) -> &'a str {
+    let asked = parameter(startup, "database").filter(|asked| !asked.is_empty());
+    asked.unwrap_or(&principal.tenant.placement.endpoint.database)
+}
+
 fn no_such_database(tenant: &Tenant, asked: &str) -> ClientError {
     let own = std::iter::once(&*tenant.placement.endpoint.database);
     let names = own.chain(tenant.database_aliases.iter().map(|alias| &**alias));
@@ -341,6 +421,22 @@ fn no_such_database(tenant: &Tenant, asked: &str) -> ClientError {
         "This login is for the database {}. The administrator can name others in database_alias.",
         names.join(" or ")
     ))
+}
+
+fn disabled(database: &str) -> ClientError {
+    ClientError::fatal(
+        "57P03",
+        format!("database \"{database}\" does not allow connections"),
+    )
+    .hint("An administrator of the proxy has disabled it (DISABLE); try again later.")
+}
+
+fn unrecorded() -> ClientError {
+    ClientError::fatal(
+        "53100",
+        "the audit log cannot be written, and no login goes unrecorded",
+    )
+    .hint("The administrator must see to the audit log (audit.file); its disk may be full.")
 }
 
 fn too_many_clients() -> ClientError {

@@ -52,6 +52,13 @@ impl Admitted {
             | End::Ordered(_) => {}
         }
         info!(target: "pgtenant::audit", parent: span.get(), event = "logout", reason = %end);
+        if span.log().is_on() {
+            let sqlstate = match &end {
+                End::Failed(error) => Some(error.sqlstate),
+                _ => None,
+            };
+            span.record_logout(&end.to_string(), sqlstate);
+        }
         None
     }
 

@@ -7,14 +7,17 @@ use super::live::{Live, pool_settings};
 use crate::admin::http::Access;
 use crate::config::{Admin, AdminHttp, Listen, Log, PoolMode, Settings, Values};
 use crate::directory::Directory;
+use crate::pool::PoolView;
+use crate::session::SessionView;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Changes what a running proxy goes by, without dropping a client.
 #[derive(Debug, Clone)]
 pub struct Control {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// What the process was started with and cannot change.
     started: Arc<Started>,
     /// One change at a time; with what the last one has led to.
@@ -29,6 +32,8 @@ struct Started {
     log: Log,
     http: Option<AdminHttp>,
     console: Vec<SocketAddr>,
+    /// What the audit log is written to, if there is one.
+    audit: Option<Option<PathBuf>>,
 }
 
 impl Control {
@@ -41,6 +46,7 @@ impl Control {
                 log: settings.log.clone(),
                 http: settings.admin.http.clone(),
                 console: settings.admin.console.clone(),
+                audit: audit_path(settings),
             }),
             turn: Arc::new(Mutex::new(settings.values.clone())),
         }
@@ -68,7 +74,11 @@ impl Control {
         };
         *turn = std::mem::take(&mut settings.values);
         self.shared.places.set_most(live.listen.max_clients);
+        self.shared.ledger.set_most(settings.admin.series);
         self.shared.throttle.configure(settings.throttle);
+        if let Some(audit) = &settings.audit {
+            self.shared.audit.go_by(audit.options.clone());
+        }
         let catalogs = &self.shared.catalogs;
         catalogs.replace(settings.servers.clone(), &settings.isolations);
         let pool = pool_settings(&settings);
@@ -81,6 +91,35 @@ impl Control {
             pool.retire();
         }
         Ok((waiting, changes))
+    }
+
+    /// How many workers serve clients.
+    pub(super) fn workers_started(&self) -> usize {
+        self.started.listen.workers
+    }
+
+    /// The sessions there are.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionView> {
+        self.shared.registry.sessions()
+    }
+
+    /// The pools there are, with their server connections.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolView> {
+        self.shared.pools.views()
+    }
+
+    /// The directory in force.
+    #[must_use]
+    pub fn directory(&self) -> Arc<Directory> {
+        self.shared.live.load().directory.clone()
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> &crate::audit::Log {
+        &self.shared.audit
     }
 
     /// Replaces every server connection, each as soon as nobody uses it.
@@ -145,7 +184,7 @@ impl Control {
 }
 
 /// The keys that need a restart to change, or whose whole section does.
-const WAITING: [&str; 7] = [
+const WAITING: [&str; 8] = [
     "listen.address",
     "listen.workers",
     "listen.drain_timeout",
@@ -153,7 +192,13 @@ const WAITING: [&str; 7] = [
     "log",
     "admin.address",
     "admin.console",
+    "audit.file",
 ];
+
+fn audit_path(settings: &Settings) -> Option<Option<PathBuf>> {
+    let audit = settings.audit.as_ref();
+    audit.map(|audit| audit.options.path.clone())
+}
 
 /// Whether the key needs a restart to change.
 fn waits(key: &str) -> bool {
@@ -186,6 +231,7 @@ impl Started {
             self.log != settings.log,
             addresses_of(&self.http) != addresses_of(&settings.admin.http),
             self.console != settings.admin.console,
+            self.audit != audit_path(settings),
         ];
         let keys = WAITING.into_iter().zip(differs);
         keys.filter_map(|(key, differs)| differs.then_some(key))

@@ -1,7 +1,7 @@
 //! What the process shows of itself by HTTP.
 
 use super::pulse::LIMIT;
-use super::{Shared, Stop};
+use super::{Control, Shared, Stop};
 use crate::admin::http::{Check, Format, Observed};
 use crate::config::Contact;
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 /// The process, as those see it who watch.
 pub(super) struct View {
     pub(super) shared: Arc<Shared>,
+    pub(super) control: Control,
     /// Where clients are accepted.
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) stop: Stop,
@@ -51,13 +52,8 @@ impl Observed for View {
         checks
     }
 
-    fn metrics(&self, _: Format) -> String {
-        format!(
-            "# HELP pgtenant_build_info The version of the program.\n\
-             # TYPE pgtenant_build_info gauge\n\
-             pgtenant_build_info{{version=\"{}\"}} 1\n",
-            env!("CARGO_PKG_VERSION")
-        )
+    fn metrics(&self, format: Format) -> String {
+        self.control.metrics(format)
     }
 }
 

@@ -2,15 +2,18 @@
 
 use super::catalogs::{Catalogs, rests_on_settings};
 use super::guards::{Guards, Judging, Policies};
+use crate::audit::{Rules, Statements};
 use crate::config::{
-    self, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
+    self, AdminLogin, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
 };
-use crate::directory::Directory;
+use crate::directory::{Directory, Principal};
 use crate::guard::{Own, Permission, Policy};
 use crate::login::Authenticator;
 use crate::pool::Pools;
 use crate::session::{Ending, Member, Membership, Order, When};
-use crate::tenant::{IsolationName, Seal, ServerName, SharedTenant, Standing, Tenant, Unfit};
+use crate::tenant::{
+    IsolationName, LoginName, Seal, ServerName, SharedTenant, Standing, Tenant, Unfit,
+};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -25,10 +28,15 @@ pub(super) struct Live {
     pub(super) directory: Arc<Directory>,
     /// The server of each isolation.
     pub(super) isolations: Arc<[(IsolationName, ServerName)]>,
+    pub(super) admins: Arc<BTreeMap<LoginName, AdminLogin>>,
     /// When sessions end that may not go on.
     end_sessions: When,
     /// How long they, and those that must follow a change, have time for it.
     pub(super) end_within: Duration,
+    /// What is recorded of statements, where nothing says otherwise.
+    rules: Rules,
+    /// What isolations say otherwise.
+    audited: BTreeMap<IsolationName, Statements>,
     /// Those of each worker.
     guards: Arc<[Guards]>,
 }
@@ -63,6 +71,16 @@ impl Live {
             },
             end_within: settings.sources.end_sessions_within,
             directory: Arc::new(std::mem::take(&mut settings.directory)),
+            admins: Arc::new(settings.admin.logins.clone()),
+            audited: settings
+                .audit
+                .as_ref()
+                .map(|_| audited(settings))
+                .unwrap_or_default(),
+            rules: settings.audit.as_ref().map_or(Rules::OFF, |audit| Rules {
+                statements: audit.statements,
+                text: audit.text,
+            }),
             guards,
         })
     }
@@ -84,6 +102,17 @@ impl Live {
             guard: self.guards.get(worker)?.get(tenant)?,
             pool: pools.get(&tenant.placement.endpoint)?,
         })
+    }
+
+    /// What is recorded of the statements of a client.
+    pub(super) fn audit_rules(&self, principal: &Principal) -> Rules {
+        let tenant = &principal.tenant;
+        let isolation = || self.audited.get(&tenant.isolation).copied();
+        let own = tenant.limits.audit.or_else(isolation);
+        Rules {
+            statements: own.unwrap_or(self.rules.statements),
+            ..self.rules
+        }
     }
 
     /// Why the tenant cannot be served, as far as it is known.
@@ -110,7 +139,7 @@ impl Live {
         if tenant.standing == Standing::Suspended {
             return end(Ending::Suspended);
         }
-        if !tenant.limits.allow(member.visitor.address) {
+        if !tenant.limits.allow(member.visitor.address.ip()) {
             return end(Ending::Address);
         }
         if self.unfit(tenant).is_some() {
@@ -133,6 +162,7 @@ fn servers(isolations: &BTreeMap<IsolationName, Isolation>) -> Arc<[(IsolationNa
 
 fn policies(settings: &Settings) -> Policies {
     let protected = protected(&settings.isolations);
+    let audit = settings.audit.as_ref();
     let policy = |isolation: &Isolation| {
         let kind = &isolation.kind;
         // With a role of its own the tenant is the role, whatever it looks names up in.
@@ -147,6 +177,8 @@ fn policies(settings: &Settings) -> Policies {
         let mut policy = Policy::new(isolation.guard, names);
         policy.max_length = settings.listen.max_statement;
         policy.own = own(kind);
+        policy.describes = audit
+            .is_some_and(|audit| isolation.audit.unwrap_or(audit.statements) > Statements::Refused);
         Judging {
             policy,
             by_relations: rests_on_settings(kind),
@@ -155,6 +187,12 @@ fn policies(settings: &Settings) -> Policies {
     let isolations = settings.isolations.iter();
     let policies = isolations.map(|(name, isolation)| (name.clone(), policy(isolation)));
     Arc::new(policies.collect())
+}
+
+fn audited(settings: &Settings) -> BTreeMap<IsolationName, Statements> {
+    let isolations = settings.isolations.iter();
+    let audited = isolations.filter_map(|(name, one)| Some((name.clone(), one.audit?)));
+    audited.collect()
 }
 
 /// What a tenant of this kind has for itself.

@@ -5,6 +5,7 @@ mod admitted;
 mod balance;
 mod catalogs;
 mod changes;
+mod console;
 mod control;
 mod expiry;
 mod greeting;
@@ -14,6 +15,7 @@ mod live;
 mod places;
 mod pulse;
 mod reach;
+mod scrape;
 mod seats;
 mod stop;
 mod watchdog;
@@ -21,17 +23,21 @@ mod watched;
 mod worker;
 
 pub use changes::{Changes, Difference};
+pub use console::Asked;
 pub use control::Control;
 pub use stop::{Stop, StopHandle};
 
 use crate::admin::http::{Access, Http};
+use crate::audit::Log;
 use crate::config::Settings;
 use crate::login::Throttle;
+use crate::metrics::Ledger;
 use crate::pool::Pools;
 use crate::session::{Interner, Parsing, Registry};
 use crate::transport;
 use arc_swap::ArcSwap;
 use catalogs::Catalogs;
+use console::Console;
 use health::View;
 use live::Live;
 use places::Places;
@@ -44,6 +50,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 use worker::Workers;
 
 /// How often idle server connections are looked at.
@@ -58,6 +65,8 @@ const BACKLOG: i32 = 1024;
 pub struct Gateway {
     listeners: Vec<TcpListener>,
     http: Option<Http>,
+    /// Of the console alone.
+    consoles: Vec<TcpListener>,
     shared: Arc<Shared>,
     control: Control,
     workers: usize,
@@ -71,6 +80,7 @@ struct Shared {
     pools: Pools,
     catalogs: Arc<Catalogs>,
     registry: Arc<Registry>,
+    audit: Log,
     interner: Arc<Interner>,
     parsing: Arc<Parsing>,
     places: Arc<Places>,
@@ -84,19 +94,19 @@ struct Shared {
     access: Option<watch::Sender<Arc<Access>>>,
     /// Of the workers, once they run.
     pulses: OnceLock<Vec<Arc<Pulse>>>,
+    console: Console,
+    /// What is counted.
+    ledger: Arc<Ledger>,
 }
 
 impl Gateway {
-    /// Listens on the addresses of the settings.
+    /// Listens on the addresses of the settings. What happens is recorded in `audit`.
     ///
     /// # Errors
     /// If one of them cannot be listened on; the message names it.
-    pub async fn bind(mut settings: Settings) -> io::Result<Self> {
-        let mut listeners = Vec::new();
-        for address in &settings.listen.addresses {
-            let listener = TcpListener::from_std(listen(*address)?)?;
-            listeners.push(listener);
-        }
+    pub async fn bind(mut settings: Settings, audit: Log) -> io::Result<Self> {
+        let listeners = listen_on(&settings.listen.addresses)?;
+        let consoles = listen_on(&settings.admin.console)?;
         let http = settings.admin.http.as_ref();
         let http = http.map_or(&[][..], |http| &http.addresses);
         let http: Vec<_> = http
@@ -104,12 +114,13 @@ impl Gateway {
             .map(|address| listen(*address))
             .collect::<io::Result<_>>()?;
         let workers = settings.listen.workers;
-        let shared = Arc::new(Shared::new(&mut settings)?);
+        let shared = Arc::new(Shared::new(&mut settings, audit)?);
         let access = shared.access.as_ref().map(watch::Sender::subscribe);
         let http = access.map(|access| Http::new(http, access, shared.throttle.clone()));
         Ok(Self {
             listeners,
             http,
+            consoles,
             control: Control::new(shared.clone(), &settings),
             shared,
             workers,
@@ -123,6 +134,13 @@ impl Gateway {
             .iter()
             .filter_map(|l| l.local_addr().ok())
             .collect()
+    }
+
+    /// The addresses on which there is nothing but the console.
+    #[must_use]
+    pub fn console_addresses(&self) -> Vec<SocketAddr> {
+        let consoles = self.consoles.iter();
+        consoles.filter_map(|l| l.local_addr().ok()).collect()
     }
 
     /// What changes it while it serves.
@@ -141,23 +159,29 @@ impl Gateway {
         let Self {
             listeners,
             http,
+            consoles,
             shared,
             workers,
             control,
         } = self;
-        let ending = tokio::spawn(control.end_unfit());
-        let (workers, runtimes) = Workers::start(workers, &shared, &stop)?;
+        let (workers, runtimes) = Workers::start(workers, &shared, &control, &stop)?;
+        let administrators: Vec<_> = consoles
+            .into_iter()
+            .map(|listener| tokio::spawn(console::accept(listener, control.clone())))
+            .collect();
         let pulses = runtimes.iter().cloned().map(Pulse::new);
         let _ = shared.pulses.set(pulses.collect());
         // To the end: there is an answer while it drains.
         let _serving = match http {
             Some(http) => Some(http.start(View {
                 shared: shared.clone(),
+                control: control.clone(),
                 addresses,
                 stop: stop.clone(),
             })?),
             None => None,
         };
+        let ending = tokio::spawn(control.end_unfit());
         let reach = tokio::spawn(reach::watch(shared.clone()));
         let balancer = tokio::spawn(balance::watch(shared.clone(), runtimes));
         let sweeper = tokio::spawn(sweep(shared.clone()));
@@ -182,6 +206,7 @@ impl Gateway {
             () = stop.immediate() => false,
             () = workers.left() => true,
         };
+        administrators.iter().for_each(JoinHandle::abort);
         sweeper.abort();
         watchdog.abort();
         expiry.abort();
@@ -200,7 +225,7 @@ impl Gateway {
 }
 
 impl Shared {
-    fn new(settings: &mut Settings) -> io::Result<Self> {
+    fn new(settings: &mut Settings, audit: Log) -> io::Result<Self> {
         let catalogs = Catalogs::new(settings.servers.clone(), &settings.isolations);
         let live = Live::new(settings, None, &catalogs)?;
         let admin = &settings.admin;
@@ -213,7 +238,8 @@ impl Shared {
                 live::pool_settings(settings),
                 settings.listen.workers,
             ),
-            registry: Arc::default(),
+            registry: Registry::new(audit.clone()),
+            audit,
             interner: Arc::default(),
             parsing: Arc::default(),
             places: Places::new(settings.listen.max_clients),
@@ -222,6 +248,8 @@ impl Shared {
             seats: Arc::default(),
             access: access.map(|access| watch::Sender::new(Arc::new(access))),
             pulses: OnceLock::new(),
+            console: Console::default(),
+            ledger: Ledger::new(settings.listen.workers, settings.admin.series),
         })
     }
 }
@@ -252,6 +280,13 @@ async fn sweep(shared: Arc<Shared>) {
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
     bound(address).map_err(named)
+}
+
+fn listen_on(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+    let listeners = addresses.iter();
+    listeners
+        .map(|address| TcpListener::from_std(listen(*address)?))
+        .collect()
 }
 
 fn bound(address: SocketAddr) -> io::Result<std::net::TcpListener> {

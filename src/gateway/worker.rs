@@ -7,7 +7,7 @@ use super::admitted::Admitted;
 use super::balance::Runtimes;
 use super::places::Place;
 use super::watched::watched;
-use super::{Shared, Stop};
+use super::{Control, Shared, Stop};
 use crate::login::InProgress;
 use std::io;
 use std::net::SocketAddr;
@@ -88,6 +88,7 @@ impl Workers {
     pub(super) fn start(
         count: usize,
         shared: &Arc<Shared>,
+        control: &Control,
         stop: &Stop,
     ) -> io::Result<(Self, Runtimes)> {
         let (mut inboxes, mut deliveries) = (Vec::new(), Vec::new());
@@ -110,6 +111,7 @@ impl Workers {
                 number,
                 shared: shared.clone(),
                 inboxes: Arc::downgrade(&workers.inboxes),
+                control: control.clone(),
                 stop: stop.clone(),
             };
             let work = worker.work(inbox);
@@ -188,6 +190,7 @@ struct Worker {
     shared: Arc<Shared>,
     /// Of all workers, which end with them.
     inboxes: Weak<[Inbox]>,
+    control: Control,
     stop: Stop,
 }
 
@@ -229,6 +232,7 @@ impl Worker {
             has_place: place.is_some(),
             progress,
             worker: self.number,
+            control: self.control.clone(),
             draining: self.stop.flags().draining.clone(),
         };
         let client = Box::pin(admit(client, self.shared.clone()));

@@ -129,6 +129,7 @@ impl<'p> Inspection<'p> {
             refusal: self.refusal,
             unless_own: self.paths,
             effects: self.effects,
+            described: verdict.described.clone(),
             ..Verdict::default()
         }
     }
@@ -186,7 +187,7 @@ impl<'p> Inspection<'p> {
                 effects: self.effects,
                 at_bind: self.deferred,
                 answer,
-                instead: None,
+                ..Verdict::default()
             },
             key,
         }

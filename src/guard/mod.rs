@@ -24,6 +24,7 @@ mod answer;
 mod cache;
 mod date_style;
 mod definitions;
+mod description;
 mod expression;
 mod fast_path;
 mod folding;
@@ -153,8 +154,16 @@ impl Guard {
             Ok(verdict) => return verdict,
             Err(known) => known,
         };
-        let Judgement { verdict, key } = judge(&self.policy, plain.as_deref(), sql);
-        let verdict = if verdict == *self.harmless {
+        let Judgement { mut verdict, key } = judge(&self.policy, plain.as_deref(), sql);
+        let described = verdict.described.take();
+        let harmless = verdict == *self.harmless;
+        let verdict = if described.is_some() {
+            Arc::new(Verdict {
+                described,
+                harmless,
+                ..verdict
+            })
+        } else if harmless {
             Arc::clone(&self.harmless)
         } else {
             Arc::new(verdict)
@@ -211,7 +220,8 @@ impl Guard {
     #[must_use]
     pub fn is_harmless(&self, verdict: &Arc<Verdict>) -> bool {
         // What is allowed without being understood may stand behind a view.
-        Arc::ptr_eq(verdict, &self.harmless) && self.policy.options.opaque != Permission::Allow
+        let harmless = verdict.harmless || Arc::ptr_eq(verdict, &self.harmless);
+        harmless && self.policy.options.opaque != Permission::Allow
     }
 
     /// Whether the effects of statements tell which can have drawn on the state of
@@ -284,7 +294,12 @@ fn judge(policy: &Policy, plain: Option<&Names>, sql: &[u8]) -> Judgement {
     let judged = catch_unwind(AssertUnwindSafe(|| match pg_raw_parse::parse(text) {
         Ok(statements) => {
             let judged = inspection.judge(&statements);
-            with_own_rows(policy, plain, text, &statements, judged)
+            let mut judged = with_own_rows(policy, plain, text, &statements, judged);
+            if policy.describes {
+                let described = description::describe(text, &statements);
+                judged.verdict.described = Some(Arc::new(described));
+            }
+            judged
         }
         Err(error) => inspection.unreadable(&rules::SYNTAX, syntax_message(&error)),
     }));

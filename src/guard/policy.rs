@@ -32,6 +32,8 @@ pub struct Policy {
     /// Settings that are lengths of time, in lower case, and what they may be at
     /// most: at least a millisecond, because 0 means no limit.
     pub most: Vec<(Box<str>, Duration)>,
+    /// Whether statements are described for the audit log.
+    pub describes: bool,
     /// The longest query string, in bytes.
     pub max_length: usize,
     /// How deep comments may nest.
@@ -54,6 +56,7 @@ impl Policy {
             own: Own::Rows,
             read_only: false,
             most: Vec::new(),
+            describes: false,
             max_length: 1 << 20,
             max_comment_depth: 32,
             cache_size: 4 << 20,

@@ -6,6 +6,7 @@ use super::prepared::SqlName;
 use super::rewrite::Instead;
 use super::rules;
 use super::search_path::is_same_path;
+use crate::audit::Described;
 use std::sync::Arc;
 
 /// What the guard says of one query string.
@@ -27,6 +28,10 @@ pub struct Verdict {
     /// What the server is sent in the place of the text; `None`: the text itself. The
     /// rest of the verdict is on this.
     pub instead: Option<Arc<Instead>>,
+    /// What its statements are, where they are audited.
+    pub described: Option<Arc<Described>>,
+    /// It is nothing but described.
+    pub(super) harmless: bool,
 }
 
 impl Verdict {
@@ -35,6 +40,7 @@ impl Verdict {
     pub fn doubted(&self) -> Self {
         let mut doubted = self.clone();
         doubted.effects.doubtful = true;
+        doubted.harmless = false;
         doubted
     }
 
@@ -96,6 +102,10 @@ impl Verdict {
             + self.at_bind.iter().map(SetConfig::weight).sum::<usize>()
             + self.answer.as_ref().map_or(0, |a| a.column.len())
             + self.instead.as_ref().map_or(0, |instead| instead.size())
+            + self
+                .described
+                .as_ref()
+                .map_or(0, |described| described.size())
     }
 }
 

@@ -175,6 +175,7 @@ async fn upgrade(mut wire: Wire, config: &Arc<ServerConfig>) -> Result<Wire, Fai
                 transport: tls,
                 input: wire.input,
                 deadline: wire.deadline,
+                method: None,
             })),
             LoginError::told(ClientError::protocol("encryption was asked for twice")),
         )),
@@ -212,6 +213,7 @@ async fn accept(
             transport: Transport::Tls(Box::new(TlsStream::Server(stream))),
             input: Buffer::new(),
             deadline,
+            method: None,
         }),
         Ok(Err(error)) => Err((None, LoginError::Tls(error))),
         Err(_) => Err((None, LoginError::Timeout)),
@@ -223,6 +225,7 @@ fn plain(stream: Tcp, deadline: Instant) -> Wire {
         transport: Transport::Plain(stream),
         input: Buffer::new(),
         deadline,
+        method: None,
     }
 }
 

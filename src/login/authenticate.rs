@@ -17,7 +17,7 @@ use crate::protocol::backend::{self, Authentication};
 use crate::protocol::startup::Startup;
 use crate::tenant::{LoginName, Standing, TenantId};
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// The newest minor version of the protocol that is spoken.
@@ -88,6 +88,16 @@ impl Authenticator {
             certificates: settings.certificates.clone(),
             end_expired: tls.is_some_and(|own| own.end_expired),
         })
+    }
+
+    pub(super) fn scram(&self) -> &Scram {
+        &self.scram
+    }
+
+    /// The issuers of tokens whose keys are fetched, by their names in the
+    /// configuration, and how long ago that was; `None` if it never could be done.
+    pub fn key_ages(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
+        self.tokens.ages()
     }
 
     /// Runs the exchange. A user that does not exist takes the same path as one
@@ -182,6 +192,7 @@ impl Authenticator {
         };
         match request {
             Request::Certificate(principal) => {
+                wire.method = Some("cert");
                 Authentication::Ok.encode(&mut out);
                 Ok(Proven {
                     principal,
@@ -221,6 +232,7 @@ impl Authenticator {
         client: &Client<'_>,
         mut out: Vec<u8>,
     ) -> Result<Proven, LoginError> {
+        wire.method = Some("jwt");
         Authentication::CleartextPassword.encode(&mut out);
         wire.send(&out).await?;
         let body = match wire.answer_within(tokens::MAX_MESSAGE).await? {
@@ -244,6 +256,10 @@ impl Authenticator {
         out: Vec<u8>,
         offered: Offered<'_>,
     ) -> Result<Proven, LoginError> {
+        wire.method = Some(match &offered.scram {
+            Some(_) => "scram",
+            None => "oauthbearer",
+        });
         if !offered.oauthbearer {
             client.guess.check()?;
         }
@@ -294,6 +310,7 @@ impl Authenticator {
         client: &Client<'_>,
         chosen: Chosen,
     ) -> Result<Proven, LoginError> {
+        wire.method = Some("oauthbearer");
         let verified = match oauthbearer::token(wire, client.user, chosen).await? {
             Ok(token) => self.verified(&token, client, wire.deadline).await,
             Err(rejected) => Err(rejected),
@@ -395,7 +412,11 @@ pub(super) struct Guess<'a> {
     peer: Peer<'a>,
 }
 
-impl Guess<'_> {
+impl<'a> Guess<'a> {
+    pub(super) fn new(user: &'a str, who: Who, peer: Peer<'a>) -> Self {
+        Self { user, who, peer }
+    }
+
     /// Whether it may be looked at now.
     pub(super) fn check(&self) -> Result<(), LoginError> {
         let checked = self.peer.throttle.check(self.who);
@@ -445,7 +466,7 @@ pub(crate) fn parameter<'a>(startup: &'a Startup, name: &str) -> Option<&'a str>
 
 /// Tells the client what it asked for and will not get: a newer minor version,
 /// or protocol options.
-fn negotiate(startup: &Startup, out: &mut Vec<u8>) {
+pub(super) fn negotiate(startup: &Startup, out: &mut Vec<u8>) {
     let names = startup.parameters.iter().map(|(name, _)| name.as_str());
     let unknown: Vec<_> = names.filter(|name| name.starts_with("_pq_.")).collect();
     if startup.minor > NEWEST_MINOR || !unknown.is_empty() {

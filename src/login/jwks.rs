@@ -35,6 +35,8 @@ struct State {
     over: u64,
     /// When the next one may be begun.
     next: Instant,
+    /// When the keys were fetched.
+    fetched: Option<Instant>,
     /// Why the last one failed.
     trouble: Option<String>,
 }
@@ -48,6 +50,7 @@ impl FetchedKeys {
             begun: 0,
             over: 0,
             next: Instant::now(),
+            fetched: None,
             trouble: None,
         });
         let keep = keep(name.to_owned(), from.clone(), publish, wanted.clone());
@@ -63,6 +66,11 @@ impl FetchedKeys {
     /// Whether they are fetched from this address in the same way.
     pub(super) fn are_from(&self, from: &JwksUrl) -> bool {
         *self.from == *from
+    }
+
+    /// How long ago the keys were fetched; `None` if they never could be.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.state.borrow().fetched.map(|fetched| fetched.elapsed())
     }
 
     /// The keys as they are, and as they become.
@@ -167,6 +175,7 @@ async fn keep(
             match fetched {
                 Ok(keys) => {
                     state.keys = Arc::new(keys);
+                    state.fetched = Some(begun);
                     state.trouble = None;
                 }
                 Err(error) => state.trouble = Some(error),

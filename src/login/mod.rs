@@ -4,6 +4,7 @@
 //! [`Introduced`] → [`Authenticated`]. None can be left out, and a connection
 //! that failed a step is gone with it.
 
+mod admin;
 mod arrive;
 mod authenticate;
 mod certificate;
@@ -18,6 +19,7 @@ mod throttle;
 mod tokens;
 mod wire;
 
+pub use admin::AuthenticatedAdmin;
 pub use arrive::{Arrival, Arrived, Failed, Introduced};
 pub(crate) use authenticate::parameter;
 pub use authenticate::{Authenticated, Authenticator, Peer, Proven};

@@ -5,7 +5,7 @@ use super::jwks::FetchedKeys;
 use crate::config::{self, Ask, KeySource};
 use crate::jwt::{self, Claims, Keys, Refusal, Rules, Token};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// The most bytes of a message with a token: what is around it included.
@@ -83,6 +83,15 @@ impl Tokens {
             ask: settings.ask,
             discovery,
         }
+    }
+
+    /// The issuers whose keys are fetched, by their names in the configuration, and how
+    /// long ago that was; `None` if it never could be done.
+    pub(super) fn ages(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
+        self.issuers.iter().filter_map(|issuer| match &issuer.keys {
+            Source::Fixed(_) => None,
+            Source::Fetched(keys) => Some((&*issuer.settings.name, keys.age())),
+        })
     }
 
     /// How clients without a login of their own are asked; `None` if they are

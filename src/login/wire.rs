@@ -29,6 +29,9 @@ pub struct Wire {
     pub(super) transport: Transport,
     pub(super) input: Buffer,
     pub(super) deadline: Instant,
+    /// What the client is asked to prove itself with, as `methods` of `[[logins]]` call
+    /// it.
+    pub(super) method: Option<&'static str>,
 }
 
 /// Why a client does not get in.
@@ -114,10 +117,32 @@ impl From<StartupError> for LoginError {
 }
 
 impl Wire {
+    /// Protocol and cipher suite, over TLS.
+    #[must_use]
+    pub fn tls(&self) -> Option<Box<str>> {
+        self.transport.tls()
+    }
+
+    /// Whether it is secured by TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.transport.is_tls()
+    }
+
     /// The connection and what has arrived on it, for the session.
     #[must_use]
     pub fn into_parts(self) -> (Transport, Buffer) {
         (self.transport, self.input)
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// What the client was asked to prove itself with.
+    #[must_use]
+    pub fn method(&self) -> Option<&'static str> {
+        self.method
     }
 
     /// Reads one first packet, whole.

@@ -1,31 +1,52 @@
 //! Whom an event is about.
 
+use crate::audit::{self, Event, Log, Rules};
 use crate::directory::Principal;
 use crate::tenant::{LoginName, TenantId};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use tracing::{Span, error_span};
 
 /// A client's span, made when its first event is written: where none is, it costs
-/// nothing.
+/// nothing. And the client's end of the audit log.
 #[derive(Debug)]
 pub struct ClientSpan {
     login: LoginName,
     tenant: TenantId,
     address: SocketAddr,
     span: OnceLock<Span>,
+    log: Log,
+    rules: Rules,
+    session: u64,
+    since: Instant,
+    statements: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl ClientSpan {
-    /// That of a client that has logged in from `address`.
+    /// That of a client that has logged in from `address`, recorded by `rules`.
     #[must_use]
-    pub fn new(principal: &Principal, address: SocketAddr) -> Self {
+    pub fn new(principal: &Principal, address: SocketAddr, log: Log, rules: Rules) -> Self {
         Self {
             login: principal.login.clone(),
             tenant: principal.tenant.id.clone(),
             address,
             span: OnceLock::new(),
+            rules: if log.is_on() { rules } else { Rules::OFF },
+            session: log.next_session(),
+            log,
+            since: Instant::now(),
+            statements: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
         }
+    }
+
+    /// Its login, its tenant and its address.
+    #[must_use]
+    pub fn who(&self) -> (&LoginName, &TenantId, SocketAddr) {
+        (&self.login, &self.tenant, self.address)
     }
 
     /// The span.
@@ -40,5 +61,56 @@ impl ClientSpan {
                 client = %self.address,
             )
         })
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// What is recorded of its statements.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    /// The client, for the audit log.
+    #[must_use]
+    pub fn client(&self) -> audit::Client<'_> {
+        audit::Client {
+            tenant: self.tenant.as_str(),
+            login: self.login.as_str(),
+            address: self.address,
+            session: self.session,
+        }
+    }
+
+    /// Counts a statement and returns its number, from 1 on.
+    pub fn count_statement(&self) -> u64 {
+        self.statements.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The number that the next statement will have.
+    #[must_use]
+    pub fn next_statement(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed) + 1
+    }
+
+    /// Counts a refused statement.
+    pub fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Records that the client is out.
+    pub fn record_logout(&self, reason: &str, sqlstate: Option<&str>) {
+        self.log.record(&Event::Logout {
+            client: self.client(),
+            reason,
+            sqlstate,
+            duration: self.since.elapsed(),
+            statements: self.statements.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        });
     }
 }

@@ -38,6 +38,11 @@ impl Age {
         self.since = Some(now);
     }
 
+    /// When all that there were became too old.
+    pub(super) fn renewed(&self) -> Option<Instant> {
+        self.since
+    }
+
     /// Whether the connection is to be closed once nobody uses it.
     pub(super) fn is_over<S>(&self, connection: &Connection<S>) -> bool {
         let opened = connection.opened();

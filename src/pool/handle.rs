@@ -123,7 +123,9 @@ impl Handle {
             return true;
         }
         let Some(mut lease) = self.take_any_idle() else {
-            return !lock(&pool.queue).is_empty() || !lock(&pool.welcomes).are_old();
+            // Nobody could be asked before a pause ends.
+            let queue = lock(&pool.queue);
+            return queue.halts_somebody() || !queue.is_empty() || !lock(&pool.welcomes).are_old();
         };
         let before = lease.connection().parameters().clone();
         if lease.ask().await.is_err() {

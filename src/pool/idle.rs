@@ -243,6 +243,11 @@ impl IdleSet {
         taken
     }
 
+    /// Looks at each.
+    pub(super) fn each(&self, look: &mut impl FnMut(&Idle)) {
+        self.links.iter().for_each(|(_, link)| look(&link.idle));
+    }
+
     /// From the longest idle on.
     fn keys(&self) -> impl Iterator<Item = usize> {
         let newer = |key: &usize| self.links.get(*key)?.newer;

@@ -18,6 +18,7 @@ mod age;
 mod backoff;
 mod closing;
 mod customs;
+mod halt;
 mod handle;
 mod idle;
 mod lease;
@@ -26,19 +27,22 @@ mod pools;
 mod queue;
 mod reclaim;
 mod trial;
+mod view;
 mod waiting_count;
 mod welcome;
 
+pub use halt::Scope;
 pub use handle::Handle;
 pub use lease::{Asked, Grant, Lease, Place, Waiting};
 pub use pools::Pools;
 pub use queue::SETTLE_LIMIT;
+pub use view::{ConnectionState, ConnectionView, PoolView, TenantView};
 pub use welcome::{Key as WelcomeKey, Welcome};
 
 use crate::attach::{SessionSettings, base};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
-use crate::server::{ConnectError, Connection, Origin, Target, Unbound, connect};
+use crate::server::{ConnectError, Connection, Origin, Roll, Target, Unbound, connect};
 use crate::tenant::{Attachment, Endpoint, Identity, Placement, Vetting};
 use age::Age;
 use backoff::{Advice, Backoff, Failed};
@@ -69,6 +73,8 @@ pub struct Pool {
     /// Clients that hold a connection between their messages.
     holders: Holders,
     welcomes: Mutex<Welcomes>,
+    /// The connections there are.
+    roll: Arc<Roll>,
     /// Those that it has replaced: their connections count, too.
     before: Vec<Weak<Pool>>,
     /// The one that has replaced it.
@@ -132,6 +138,7 @@ impl Pool {
             trials: Mutex::default(),
             holders: Holders::new(workers),
             welcomes: Mutex::default(),
+            roll: Arc::default(),
             before: Vec::new(),
             after: Mutex::default(),
         }
@@ -203,7 +210,8 @@ impl Pool {
                 Advice::Fail(error) => return Err(error),
             }
             match connect(&target).await {
-                Ok(connection) => {
+                Ok(mut connection) => {
+                    connection.enrol(&self.roll, flavor.user.clone());
                     self.logged_in(&flavor.user);
                     let parameters = connection.parameters();
                     let new = Reported::new(placement, parameters, SessionSettings::default());
@@ -261,6 +269,10 @@ impl Pool {
     /// are given back.
     fn renew(self: &Arc<Self>) {
         lock(&self.welcomes).clear();
+        self.replace_connections();
+    }
+
+    fn replace_connections(self: &Arc<Self>) {
         let (old, outcomes) = lock(&self.queue).renew(self);
         self.close(old);
         queue::hand_out(outcomes);
@@ -284,6 +296,12 @@ impl Pool {
         for connection in connections {
             closing::spawn(connection, self.server.clone(), None);
         }
+    }
+
+    /// The server and the database that the pool connects to.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// The server that the pool connects to.

@@ -1,25 +1,28 @@
 //! The pools there are.
 
+use super::halt::{Halt, Scope};
 use super::queue;
 use super::{Pool, lock};
 use crate::config::{self, Contact, Server};
 use crate::tenant::{Endpoint, ServerName};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// All pools, by what they connect to.
 #[derive(Debug)]
 pub struct Pools {
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     servers: BTreeMap<ServerName, Arc<Server>>,
     settings: config::Pool,
     workers: usize,
     open: HashMap<Endpoint, Arc<Pool>>,
+    /// Who is to wait.
+    pub(super) paused: HashSet<Scope>,
     /// Those that were replaced and have connections in use still.
     retired: Vec<Arc<Pool>>,
 }
@@ -38,6 +41,7 @@ impl Pools {
                 settings,
                 workers,
                 open: HashMap::new(),
+                paused: HashSet::new(),
                 retired: Vec::new(),
             }),
         }
@@ -60,6 +64,10 @@ impl Pools {
         let before: Vec<_> = before.cloned().collect();
         pool.before = before.iter().map(Arc::downgrade).collect();
         let pool = Arc::new(pool);
+        let halt = Halt::of(&state.paused, pool.database());
+        if halt != Halt::default() {
+            pool.halt(halt);
+        }
         for before in before {
             *lock(&before.after) = Arc::downgrade(&pool);
         }
@@ -96,6 +104,12 @@ impl Pools {
         let retired: Vec<_> = retired.into_values().collect();
         state.retired.extend(retired.iter().cloned());
         retired
+    }
+
+    /// The settings of pools.
+    #[must_use]
+    pub fn settings(&self) -> config::Pool {
+        lock(&self.state).settings.clone()
     }
 
     /// How long nothing may move while an answer is awaited (`pool.check_after`).
@@ -165,7 +179,7 @@ impl Pools {
         }
     }
 
-    fn all(&self) -> Vec<Arc<Pool>> {
+    pub(super) fn all(&self) -> Vec<Arc<Pool>> {
         let state = lock(&self.state);
         let all = state.open.values().chain(&state.retired);
         all.cloned().collect()

@@ -9,6 +9,8 @@ mod waiting;
 pub(super) use waiting::{Claim, NotYet, Outcome, Outcomes, Ticket, Waiter, hand_out};
 
 use super::Pool;
+use super::TenantView;
+use super::halt::Halt;
 use super::handle::Handle;
 use super::idle::{Booking, Idle};
 use super::lease::{Grant, Lease, Place};
@@ -55,6 +57,8 @@ pub(super) struct Queue {
     waiters: usize,
     /// It gives nothing out any more.
     retired: bool,
+    /// Who waits whatever is free.
+    pub(super) halt: Halt,
 }
 
 /// A tenant's account. It stays where it is while the tenant has or awaits a
@@ -100,6 +104,7 @@ impl Queue {
             tickets: 0,
             waiters: 0,
             retired: false,
+            halt: Halt::default(),
         }
     }
 
@@ -173,6 +178,18 @@ impl Queue {
         self.open
     }
 
+    /// How many connections there are, the tenants that have or await one, and whether
+    /// nothing is given out any more.
+    pub(super) fn view(&self) -> (usize, Vec<TenantView>, bool) {
+        let accounts = self.accounts.iter().map(|(_, account)| TenantView {
+            tenant: account.tenant.clone(),
+            connections: account.connections,
+            waiting: account.line.len(),
+            longest: account.line.longest_wait(),
+        });
+        (self.open, accounts.collect(), self.retired)
+    }
+
     /// Whether no connection is in use or idle.
     pub(super) fn is_empty(&self) -> bool {
         self.open == 0
@@ -187,7 +204,7 @@ impl Queue {
             tenant: tenant.id.clone(),
             connections: 0,
             line: Line::default(),
-            waits: Arc::default(),
+            waits: Arc::new(AtomicBool::new(self.is_halted(&tenant.id))),
             in_turn: false,
         }));
         self.by_tenant.insert(tenant.id.clone(), id);
@@ -206,6 +223,7 @@ impl Queue {
     /// Says where the tenant's connections are whether somebody of it waits.
     fn tell_waits(&self, id: AccountId, waits: bool) {
         if let Some(account) = self.accounts.get(id.0) {
+            let waits = waits || self.halt.tenants.contains(&account.tenant);
             account.waits.store(waits, Ordering::Relaxed);
         }
     }

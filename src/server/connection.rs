@@ -1,5 +1,6 @@
 //! The connection itself: socket, buffers, and what the server said at login.
 
+use super::roll::{Card, Enrolled, Roll};
 use super::{Customs, Parameters, PreparedSet};
 use crate::tenant::ServerName;
 use crate::transport::{Buffer, Transport};
@@ -7,6 +8,7 @@ use bytes::BytesMut;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -62,6 +64,8 @@ struct Inner {
     /// The goodbye has been said.
     hung_up: bool,
     customs: Customs,
+    /// Its entry in the list of those there are.
+    enrolled: Option<Enrolled>,
 }
 
 /// What goes over a connection and what is known of its session, apart from the
@@ -260,6 +264,9 @@ impl<S> Connection<S> {
     /// Says goodbye and waits until the server has closed the connection; what it
     /// sends meanwhile is read and dropped. Safe to be stopped and called again.
     pub async fn hang_up(&mut self) {
+        if let Some(enrolled) = &self.inner.enrolled {
+            enrolled.closes();
+        }
         if !std::mem::replace(&mut self.inner.hung_up, true) {
             // Behind a message that is cut off it would be taken for a part of it:
             // the end of the stream must do.
@@ -350,6 +357,16 @@ impl Connection<Unbound> {
         self
     }
 
+    /// Enters it among the connections there are.
+    pub fn enrol(&mut self, roll: &Arc<Roll>, role: Arc<str>) {
+        let inner = &mut *self.inner;
+        let (id, server) = (inner.id, inner.server.clone());
+        let BackendKey { pid, address, .. } = inner.key;
+        let tls = inner.transport.tls();
+        let card = Card::new(id, server, address, pid, role, inner.opened, tls);
+        inner.enrolled = Some(roll.enrol(card));
+    }
+
     /// A connection that has just logged in.
     pub(super) fn new(
         server: ServerName,
@@ -375,6 +392,7 @@ impl Connection<Unbound> {
                 at_boundary: true,
                 hung_up: false,
                 customs: Customs::default(),
+                enrolled: None,
             }),
             state: Unbound(()),
         }
@@ -388,7 +406,7 @@ pub struct BackendKey {
     pub pid: u32,
     pub(super) secret: [u8; 4],
     /// Where the server was reached, which its name may lead elsewhere from.
-    pub(super) address: Option<SocketAddr>,
+    pub address: Option<SocketAddr>,
 }
 
 impl fmt::Debug for BackendKey {

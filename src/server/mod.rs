@@ -12,6 +12,7 @@ mod customs;
 mod hint;
 mod parameters;
 mod prepared;
+mod roll;
 mod secure;
 mod vet;
 
@@ -23,4 +24,5 @@ pub use hint::Origin;
 pub(crate) use hint::hint_of_refusal;
 pub use parameters::Parameters;
 pub use prepared::{Moment, Prepared, PreparedId, PreparedSet, Shape, StatementName};
+pub use roll::{Card, Roll};
 pub(crate) use secure::{Secured, secure};

@@ -4,13 +4,15 @@ use super::end::End;
 use super::engine::{Link, Step, Up};
 use super::leaving::Leaving;
 use super::{Exchange, Session};
-use crate::attach::{self, AttachError, Attaching, Parked};
+use crate::attach::{self, AttachError, Attaching, Parked, Reuse};
+use crate::metrics::Stopwatch;
 use crate::pool::{Asked, CheckoutError, Grant, Lease};
 use crate::protocol::backend::TransactionStatus;
 use crate::protocol::{ClientError, Severity};
 use crate::server::Connection;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Instant;
 
 /// Why there is no server connection.
 enum NoConnection {
@@ -26,9 +28,12 @@ impl Session {
     /// A server connection that is the tenant's. `None` if the client was told of
     /// an error instead.
     pub(super) async fn begin(&mut self) -> Result<Option<Exchange>, End> {
-        let granted = match self.pool.take_idle(&self.engine.tenant) {
-            Some(lease) => Some(Grant::Idle(lease)),
-            None => self.grant().await?,
+        let (granted, asked) = match self.pool.take_idle(&self.engine.tenant) {
+            Some(lease) => (Some(Grant::Idle(lease)), None),
+            None => {
+                let asked = Instant::now();
+                (self.grant().await?, Some(asked))
+            }
         };
         match granted {
             None => Ok(None),
@@ -39,25 +44,29 @@ impl Session {
                         self.engine.registration.using(lease.connection().key());
                         let parameters = lease.connection_mut().parameters_mut();
                         self.engine.tell_parameters(parameters);
-                        Ok(Some(Exchange {
-                            lease,
-                            link: Link::new(),
-                        }))
+                        let watch = self.begin_counting(Reuse::Kept, asked);
+                        let link = Link::new();
+                        Ok(Some(Exchange { lease, link, watch }))
                     }
                     // What is rare is boxed: a waiting session should be small.
-                    Err(lease) => Box::pin(self.attach(Grant::Idle(lease))).await,
+                    Err(lease) => Box::pin(self.attach(Grant::Idle(lease), asked)).await,
                 }
             }
-            Some(grant) => Box::pin(self.attach(grant)).await,
+            Some(grant) => Box::pin(self.attach(grant, asked)).await,
         }
     }
 
     /// Makes what was granted the tenant's, the client's first messages in the
     /// same write.
-    async fn attach(&mut self, grant: Grant) -> Result<Option<Exchange>, End> {
-        let Some(mut lease) = self.attachable(grant).await? else {
+    async fn attach(
+        &mut self,
+        grant: Grant,
+        asked: Option<Instant>,
+    ) -> Result<Option<Exchange>, End> {
+        let Some((mut lease, reuse)) = self.attachable(grant).await? else {
             return Ok(None);
         };
+        let watch = self.begin_counting(reuse, asked);
         let mut link = Link::new();
         self.engine.registration.attaching();
         if let Err(end) = self.send_along(&mut lease, &mut link) {
@@ -79,13 +88,21 @@ impl Session {
                 self.engine.registration.using(lease.connection().key());
                 let parameters = lease.connection_mut().parameters_mut();
                 self.engine.tell_parameters(parameters);
-                Ok(Some(Exchange { lease, link }))
+                Ok(Some(Exchange { lease, link, watch }))
             }
             Err(lease) => {
                 lease.abandon();
                 Err(self.not_attached(AttachError::Unconfirmed))
             }
         }
+    }
+
+    /// Counts how a server connection came to the session, at the time at which its
+    /// transaction begins.
+    fn begin_counting(&self, reuse: Reuse, asked: Option<Instant>) -> Stopwatch {
+        let began = Instant::now();
+        self.engine.meter.attached(reuse, asked, began);
+        Stopwatch::start(began)
     }
 
     /// A wait that ends if the session is to end at once.
@@ -119,16 +136,18 @@ impl Session {
     /// A connection on which the attachment is queued: what another client has
     /// left is gone, and the server has said so. Another connection is asked for
     /// where it does not.
-    async fn attachable(&mut self, grant: Grant) -> Result<Option<Lease<Attaching>>, End> {
+    async fn attachable(&mut self, grant: Grant) -> Result<Option<(Lease<Attaching>, Reuse)>, End> {
         let mut granted = Some(grant);
         loop {
             let Some(lease) = self.checkout(granted.take()).await? else {
                 return Ok(None);
             };
             self.engine.registration.idle();
-            let attach = lease.attach(&self.engine.tenant, &self.engine.settings.own);
+            let (tenant, own) = (&self.engine.tenant, &self.engine.settings.own);
+            let reuse = lease.connection().reuse(tenant, own);
+            let attach = lease.attach(tenant, own);
             if let Ok(lease) = self.unless_ended(attach).await? {
-                return Ok(Some(lease));
+                return Ok(Some((lease, reuse)));
             }
             self.apply_command(false)?;
         }

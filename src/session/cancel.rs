@@ -7,13 +7,18 @@ mod delivery;
 mod entry;
 mod overdue;
 mod running;
+mod shown;
 mod station;
 mod told;
+mod view;
 
 pub(super) use delivery::{Aftermath, Settled};
 pub use overdue::Overdue;
+pub use shown::Hold;
+pub use view::{SessionState, SessionView};
 
 use super::orders::{Ending, Membership, Order};
+use crate::audit::{Event, Log};
 use crate::directory::Principal;
 use crate::pool::Pool;
 use crate::protocol::startup::CancelRequest;
@@ -23,8 +28,9 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
 use delivery::Lanes;
 use entry::Entry;
+use shown::Clock;
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -39,6 +45,9 @@ pub struct Registry {
     /// Sessions that were told something and may not have done it yet.
     watched: Mutex<Vec<Arc<Entry>>>,
     lanes: Arc<Lanes>,
+    clock: Arc<Clock>,
+    /// What is recorded of them.
+    audit: Log,
     /// How many sessions waited for what was not to come.
     faults: AtomicU64,
 }
@@ -49,7 +58,15 @@ pub struct Visitor {
     /// Whether the login stands in the directory by its name.
     pub listed: bool,
     /// Where the client comes from.
-    pub address: IpAddr,
+    pub address: SocketAddr,
+    /// Where it has come to.
+    pub local: Option<SocketAddr>,
+    /// The database that it asked for.
+    pub database: Box<str>,
+    /// The `application_name` that it came with.
+    pub application: Box<str>,
+    /// Protocol and cipher suite, over TLS.
+    pub tls: Option<Box<str>>,
     /// When its credential expires, if the session is to end with it.
     pub expires: Option<SystemTime>,
 }
@@ -68,6 +85,15 @@ pub struct Member<'a> {
 }
 
 impl Registry {
+    /// One without sessions, which records what happens to them.
+    #[must_use]
+    pub fn new(audit: Log) -> Arc<Self> {
+        Arc::new(Self {
+            audit,
+            ..Self::default()
+        })
+    }
+
     /// Enters a session. `secret_len` is the length of its secret key in bytes:
     /// 4 in protocol 3.0, up to 256 from 3.2 on.
     ///
@@ -89,8 +115,9 @@ impl Registry {
         secret.truncate(secret_len);
         let secret = secret.into_boxed_slice();
         let lanes = self.lanes.clone();
+        let clock = self.clock.clone();
         let entry = Arc::new(Entry::new(
-            principal, membership, visitor, worker, secret, lanes,
+            principal, membership, visitor, worker, secret, lanes, clock,
         ));
         loop {
             // Clients take it for a signed process id.
@@ -115,16 +142,19 @@ impl Registry {
 
     /// Carries out a request: nothing happens unless the key is right and the
     /// session is running something. Returns once the server has taken it, or
-    /// will not get it any more; within twice the server's `connect_timeout`.
-    pub async fn cancel(&self, request: &CancelRequest) {
+    /// will not get it any more; within twice the server's `connect_timeout`. Says
+    /// whether the key was right.
+    pub async fn cancel(&self, request: &CancelRequest) -> bool {
         let Some(entry) = lock(&self.sessions).get(&request.pid).cloned() else {
-            return;
+            return false;
         };
         if verify_slices_are_equal(&entry.secret, &request.secret).is_err() {
             tracing::warn!(target: "pgtenant::audit", event = "cancel_refused", "a cancel request had a wrong key");
-            return;
+            self.audit.record(&Event::CancelRefused);
+            return false;
         }
         entry.cancel().await;
+        true
     }
 
     /// Asks of every session what it is to be told, and tells it.
@@ -163,9 +193,12 @@ impl Registry {
     /// that have not done what they were told within `time`. To be called
     /// several times a second.
     pub fn expire(&self, time: Duration) {
+        self.clock.tick();
         self.expire_credentials();
         let watched = std::mem::take(&mut *lock(&self.watched));
-        let again = watched.into_iter().filter(|entry| entry.look(time));
+        let again = watched
+            .into_iter()
+            .filter(|entry| entry.look(time, &self.audit));
         let again: Vec<_> = again.collect();
         lock(&self.watched).extend(again);
     }
@@ -329,6 +362,21 @@ impl Registration {
         } else {
             self.entry.awaited.go_on();
         }
+    }
+
+    /// The client does not need its connection now, and keeps it for this reason.
+    pub(super) fn holds(&self, hold: Hold) {
+        self.entry.shown.holds(hold);
+    }
+
+    /// How many statements the client has prepared.
+    pub(super) fn has_prepared(&self, count: usize) {
+        self.entry.shown.has_prepared(count);
+    }
+
+    /// The client calls itself otherwise now.
+    pub(super) fn is_called(&self, application: &str) {
+        self.entry.shown.is_called(application);
     }
 
     /// It is not the server's turn.

@@ -49,6 +49,7 @@ impl Session {
         let judged_alike = Arc::ptr_eq(&engine.guard, &guard) || guard.replaces(&engine.guard);
         let before = engine.tenant.restrictions();
         let attachment = engine.tenant.placement.attachment.clone();
+        engine.meter.follow(&tenant, self.pool.worker());
         engine.tenant = tenant;
         engine.pin = pool.settings().pin;
         self.pool = Handle::new(pool, self.pool.worker());

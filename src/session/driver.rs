@@ -36,10 +36,15 @@ impl Session {
             && let Some(error) = end.to_client()
         {
             client.send_error(&error);
+            self.engine.meter.errs(error.sqlstate);
         }
         match &end {
             End::Terminated | End::ClientGone(_) => {}
-            _ => self.socket.close(&mut client.output).await,
+            _ => {
+                let before = client.output.len();
+                self.socket.close(&mut client.output).await;
+                self.engine.meter.sent(before - client.output.len());
+            }
         }
         end
     }
@@ -50,6 +55,7 @@ impl Session {
         // What fails here shows when it is used.
         let _ = self.socket.move_here();
         self.pool = Handle::new(self.pool.pool().clone(), worker);
+        self.engine.meter.settle(worker);
         self.engine.registration.arrived(worker);
     }
 

@@ -18,7 +18,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 impl Session {
     /// The client does not need the connection any more, and nothing is owed.
-    pub(super) async fn end_exchange(&mut self, exchange: Exchange) -> Result<(), End> {
+    pub(super) async fn end_exchange(&mut self, mut exchange: Exchange) -> Result<(), End> {
+        self.count(&mut exchange);
         let reads = !self.engine.settings.are_known()
             && self.engine.maps_names
             && matches!(self.leaving, Leaving::No);
@@ -32,7 +33,16 @@ impl Session {
         Ok(())
     }
 
-    /// The same, where the server is to be asked something first.
+    /// Counts the transactions that have ended, and what they took.
+    pub(super) fn count(&mut self, exchange: &mut Exchange) {
+        let Exchange { link, watch, .. } = exchange;
+        self.engine
+            .meter
+            .ended(link.transactions, link.queries, watch);
+        (link.transactions, link.queries) = (0, 0);
+    }
+
+    /// The end of an exchange, where the server is to be asked something first.
     async fn ask_and_give_back(&mut self, exchange: Exchange, reads: bool) -> Result<(), End> {
         let exchange = self.make_sure(exchange).await?;
         let aftermath = self.engine.registration.done();
@@ -59,7 +69,11 @@ impl Session {
 
     /// Gives the connection back, the client's settings read from it first.
     async fn read_back(&mut self, exchange: Exchange, aftermath: Aftermath) -> Result<(), End> {
-        let Exchange { mut lease, link } = exchange;
+        let Exchange {
+            mut lease,
+            link,
+            watch,
+        } = exchange;
         if let Err(error) = self.read_settings(&mut lease, aftermath).await {
             self.engine.settings.forget_touched();
             lease.abandon();
@@ -70,8 +84,10 @@ impl Session {
             return Err(End::Failed(settings::too_large()));
         }
         let own = self.engine.settings.own.clone();
+        let application = own.get("application_name").unwrap_or_default();
+        self.engine.registration.is_called(application);
         lease.connection_mut().set_settings(own);
-        self.give_back(Exchange { lease, link }, Aftermath::None);
+        self.give_back(Exchange { lease, link, watch }, Aftermath::None);
         Ok(())
     }
 
@@ -97,7 +113,11 @@ impl Session {
     }
 
     fn give_back(&mut self, exchange: Exchange, aftermath: Aftermath) {
-        let Exchange { mut lease, link } = exchange;
+        let prepared = self.engine.statements.named();
+        self.engine.registration.has_prepared(prepared);
+        let Exchange {
+            mut lease, link, ..
+        } = exchange;
         lease.connection_mut().customs_mut().extend(&link.customs);
         let mut cleanup = link.cleanup;
         let random = match self.engine.guard.sees_draws() {
@@ -127,12 +147,15 @@ impl Session {
     }
 
     /// Gives the connection up: what runs on it is ended.
-    pub(super) fn abandon(&mut self, exchange: Exchange) {
+    pub(super) fn abandon(&mut self, mut exchange: Exchange) {
+        self.count(&mut exchange);
         let Exchange {
             mut lease,
             mut link,
+            ..
         } = exchange;
         self.engine.registration.done();
+        self.engine.audit_lost(&mut link);
         let client = &mut self.engine.client;
         client.torn = link.scan.is_within();
         if !client.torn {
@@ -152,6 +175,7 @@ impl Session {
         let Exchange {
             mut lease,
             mut link,
+            watch,
         } = exchange;
         if self.engine.registration.done() == Aftermath::Possible {
             // A request to cancel what ran before must not strike this.
@@ -181,7 +205,7 @@ impl Session {
                 self.engine.registration.using(lease.connection().key());
                 let parameters = lease.connection_mut().parameters_mut();
                 self.engine.tell_parameters(parameters);
-                Ok(Exchange { lease, link })
+                Ok(Exchange { lease, link, watch })
             }
             Err(lease) => {
                 lease.abandon();

@@ -49,6 +49,16 @@ impl Interner {
         prepared
     }
 
+    /// How many texts there are that clients have prepared, and what they take in bytes.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let known = self.lock();
+        let alive = known.statements.values().filter_map(Weak::upgrade);
+        alive.fold((0, 0), |(count, bytes), prepared| {
+            (count + 1, bytes + prepared.tail().len())
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

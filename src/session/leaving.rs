@@ -50,7 +50,10 @@ impl Session {
     pub(super) fn poll_left(&mut self, len: usize, cx: &mut Context<'_>) -> Poll<End> {
         if let Leaving::No = self.leaving {
             let input = &mut self.engine.client.input;
-            match ready!(self.socket.poll_gone(input, len, cx)) {
+            let before = input.len();
+            let gone = self.socket.poll_gone(input, len, cx);
+            self.engine.meter.received(input.len() - before);
+            match ready!(gone) {
                 Ok(()) => self.leaving = Leaving::HalfClosed(Patience::begin()),
                 Err(error) => return Poll::Ready(End::ClientGone(error)),
             }

@@ -22,7 +22,8 @@ mod scan;
 mod settings;
 mod statements;
 
-pub use cancel::{Member, Mover, Overdue, Registration, Registry, Visitor};
+pub use cancel::{Hold, Member, Mover, Overdue, Registration, Registry};
+pub use cancel::{SessionState, SessionView, Visitor};
 pub use client::Client;
 pub use driver::Served;
 pub use end::End;
@@ -36,6 +37,7 @@ use crate::attach::{Bound, SessionSettings};
 use crate::config::PoolMode;
 use crate::directory::Principal;
 use crate::guard::Guard;
+use crate::metrics::{Meter, Stopwatch};
 use crate::observe::ClientSpan;
 use crate::pool::{Handle, Lease};
 use crate::server::Parameters;
@@ -72,6 +74,8 @@ pub struct Parts {
     pub draining: Arc<AtomicBool>,
     /// What its log events belong to.
     pub span: Arc<ClientSpan>,
+    /// What it counts with.
+    pub meter: Meter,
 }
 
 /// A client's session.
@@ -95,6 +99,7 @@ pub struct Session {
 struct Exchange {
     lease: Lease<Bound>,
     link: Box<Link>,
+    watch: Stopwatch,
 }
 
 impl Session {
@@ -113,6 +118,7 @@ impl Session {
             asked: parts.asked,
             startup: parts.startup,
             told: parts.told,
+            meter: parts.meter,
             maps_names: settings.mode == PoolMode::Transaction,
             pin: settings.pin,
         });

@@ -105,6 +105,8 @@ pub enum Ending {
     Expired,
     /// It waits for an answer that its server does not owe.
     Unanswered,
+    /// An administrator has ended it.
+    Killed,
     /// Its tenant is not served any more: nothing would keep it from others' rows, or
     /// it would see none.
     Unfit,
@@ -119,6 +121,7 @@ impl fmt::Display for Ending {
             Self::Address => "the client's address is not allowed any more",
             Self::Changed => "the tenant's place or limits have changed",
             Self::Expired => "the credential has expired",
+            Self::Killed => "an administrator has ended it",
             Self::Unanswered => "it waits for an answer that its server does not owe",
             Self::Unfit => "the role or the seal of its database is not one to serve tenants with",
         })
@@ -152,6 +155,10 @@ impl Ending {
             Self::Expired => (
                 "terminating connection: the credential of the login has expired",
                 "Connect again with a new one.",
+            ),
+            Self::Killed => (
+                "terminating connection due to administrator command",
+                "An administrator of the proxy has ended it.",
             ),
             Self::Unfit => (
                 "terminating connection: the database is not in a state in which pgtenant serves its tenants",

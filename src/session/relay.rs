@@ -2,9 +2,9 @@
 //! changed.
 
 use super::end::End;
-use super::engine::{Pinned, SLOW_CLIENT, Step};
+use super::engine::{Link, Pinned, SLOW_CLIENT, Step};
 use super::leaving::{Leaving, Patience};
-use super::{Exchange, Session};
+use super::{Exchange, Hold, Session};
 use crate::guard::Mode;
 use crate::protocol::ClientError;
 use crate::transport;
@@ -35,7 +35,10 @@ impl Session {
     /// without reading nothing more is taken.
     pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let output = &mut self.engine.client.output;
-        if let Poll::Ready(Err(error)) = self.socket.poll_flush(output, cx) {
+        let before = output.len();
+        let flushed = self.socket.poll_flush(output, cx);
+        self.engine.meter.sent(before - output.len());
+        if let Poll::Ready(Err(error)) = flushed {
             return Poll::Ready(Err(End::ClientGone(error)));
         }
         if output.is_empty() && output.capacity() > 0 {
@@ -59,7 +62,10 @@ impl Session {
         match self.socket.poll_fill(&mut self.engine.client.input, cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(0)) => gone(io::ErrorKind::UnexpectedEof.into()),
-            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(n)) => {
+                self.engine.meter.received(n);
+                Poll::Ready(Ok(()))
+            }
             Poll::Ready(Err(error)) => gone(error),
         }
     }
@@ -138,6 +144,9 @@ impl Session {
             self.engine.registration.awaits_nothing();
         }
         let clients_turn = waits_for_client && all_sent;
+        if clients_turn {
+            exchange.watch.pause();
+        }
         if std::mem::take(&mut self.progress) {
             exchange.lease.busy();
         }
@@ -148,6 +157,7 @@ impl Session {
             }
             let sends = self.engine.client.scan.is_within();
             let within = reads || sends || !exchange.link.is_idle();
+            self.engine.registration.holds(hold(&exchange.link));
             exchange.lease.rest(within, cx.waker());
         } else {
             exchange.lease.busy();
@@ -205,7 +215,11 @@ impl Session {
                     self.leaving = Leaving::HalfClosed(Patience::begin());
                     return Ok(());
                 }
-                Poll::Ready(Ok(_)) => self.progress = true,
+                Poll::Ready(Ok(n)) => {
+                    self.progress = true;
+                    self.engine.meter.received(n);
+                    exchange.watch.go_on();
+                }
                 Poll::Ready(Err(error)) => return Err(gone(error)),
                 Poll::Pending => return Ok(()),
             }
@@ -304,9 +318,15 @@ impl Session {
         let gone = |error| Outcome::End(End::ClientGone(error));
         while !output.is_empty() || link.scan.has_approved() {
             let run = link.scan.approved(connection.input());
+            let staged = output.len();
             match transport::poll_send(&mut self.socket.transport, output, run, cx) {
                 Poll::Ready(sent) => {
-                    link.scan.sent(connection.input_mut(), sent.map_err(gone)?);
+                    let sent = sent.map_err(gone)?;
+                    // A short run is sent from the staged bytes, in part perhaps.
+                    self.engine
+                        .meter
+                        .sent((staged + sent).saturating_sub(output.len()));
+                    link.scan.sent(connection.input_mut(), sent);
                     self.progress = true;
                 }
                 Poll::Pending => {
@@ -331,9 +351,11 @@ impl Session {
         let link = &exchange.link;
         let sends = self.engine.client.scan.is_within();
         if !link.is_idle() || sends || link.pinned != Pinned::ByObjects {
+            self.engine.meter.reclaims();
             return Outcome::End(End::for_others(link.status, link.is_idle() && !sends));
         }
         self.engine.lose(link);
+        self.engine.meter.reclaims();
         self.engine.client.send_error(
             &ClientError::warning(
                 "01000",
@@ -379,11 +401,25 @@ impl Session {
         if !keeps || leaves {
             return Some(Outcome::Over);
         }
+        self.count(exchange);
+        if !self.engine.client.input.is_empty() {
+            exchange.watch.go_on();
+        }
         if let Err(end) = self.apply_command(true) {
             return Some(Outcome::End(end));
         }
         let renews = exchange.link.is_doubted() || exchange.lease.connection().is_stale();
         renews.then_some(Outcome::Renew)
+    }
+}
+
+/// Why a client keeps its connection while it does nothing.
+fn hold(link: &Link) -> Hold {
+    match link.pinned {
+        _ if !link.is_idle() => Hold::Transaction,
+        Pinned::No => Hold::No,
+        Pinned::ByObjects => Hold::Objects,
+        Pinned::ByLocks => Hold::Locks,
     }
 }
 

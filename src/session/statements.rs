@@ -206,6 +206,11 @@ impl Statements {
         }
     }
 
+    /// How many have a name.
+    pub(super) fn named(&self) -> usize {
+        self.named.len()
+    }
+
     pub(super) fn remove(&mut self, name: &[u8]) {
         let gone = if name.is_empty() {
             self.unnamed.take()

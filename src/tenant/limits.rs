@@ -1,5 +1,6 @@
 //! What a tenant may do, as far as the directory says so for it alone.
 
+use crate::audit::Statements;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Limits {
     pub idle_in_transaction_timeout: Option<Duration>,
     /// Where its clients may come from; empty: from anywhere.
     pub allowed: Box<[IpNet]>,
+    /// Which statements of its clients are recorded (`audit.statements`).
+    pub audit: Option<Statements>,
 }
 
 impl Limits {
@@ -51,6 +54,8 @@ pub struct Restrictions {
     pub statement_timeout: Option<Duration>,
     /// Most time between two statements of a transaction.
     pub idle_in_transaction_timeout: Option<Duration>,
+    /// Statements that run are recorded, although those of others may not be.
+    pub audited: bool,
 }
 
 impl Restrictions {

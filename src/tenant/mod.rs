@@ -16,6 +16,7 @@ pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
 pub use seal::{Claim, Seal, SealKey};
 pub use vetting::{Found, Unfit, Vetting};
 
+use crate::audit::Statements;
 use std::sync::Arc;
 
 /// One customer (organization) of the user's product.
@@ -55,6 +56,7 @@ impl Tenant {
             read_only: self.standing == Standing::ReadOnly,
             statement_timeout: self.limits.statement_timeout,
             idle_in_transaction_timeout: self.limits.idle_in_transaction_timeout,
+            audited: self.limits.audit > Some(Statements::Refused),
         }
     }
 }

@@ -95,6 +95,18 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// Protocol and cipher suite, over TLS.
+    #[must_use]
+    pub fn tls(&self) -> Option<Box<str>> {
+        let Self::Tls(stream) = self else {
+            return None;
+        };
+        let (_, session) = stream.get_ref();
+        let version = session.protocol_version()?.as_str()?.replace('_', ".");
+        let suite = session.negotiated_cipher_suite()?.suite().as_str()?;
+        Some(format!("{version}/{suite}").into())
+    }
+
     /// Reads what has arrived into `into`: 0 bytes at the end of the stream.
     #[inline]
     pub fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -12,7 +12,7 @@ use testkit::{PATIENCE, Proxy, site};
 
 /// An answer.
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub status: u16,
     /// The head, in small letters.
     pub head: String,
@@ -21,17 +21,17 @@ pub struct Reply {
 
 impl Reply {
     /// The value of a header.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines();
         lines.find_map(|line| line.strip_prefix(&format!("{name}: ")))
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
     /// The names of the checks with this status.
-    pub fn checks(&self, status: &str) -> Vec<String> {
+    pub(crate) fn checks(&self, status: &str) -> Vec<String> {
         let all = self.json()["checks"].as_array().unwrap().clone();
         let those = all.iter().filter(|check| check["status"] == status);
         those
@@ -40,13 +40,13 @@ impl Reply {
     }
 }
 
-pub trait Stream: Read + Write + Send {}
+pub(crate) trait Stream: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Stream for T {}
 
 /// Where a proxy serves HTTP, and how.
 #[derive(Debug, Clone)]
-pub struct Door {
+pub(crate) struct Door {
     pub port: u16,
     tls: bool,
     /// Certificate and key, in PEM.
@@ -55,7 +55,7 @@ pub struct Door {
 
 impl Door {
     /// The one that the proxy's log tells of.
-    pub fn of(proxy: &Proxy) -> Self {
+    pub(crate) fn of(proxy: &Proxy) -> Self {
         let line = proxy.wait_for_log("serving HTTP");
         let (scheme, rest) = line.split_once("://127.0.0.1:").unwrap();
         let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap();
@@ -67,7 +67,7 @@ impl Door {
     }
 
     /// The same for a client that shows a certificate of this common name.
-    pub fn showing(&self, name: &str) -> Self {
+    pub(crate) fn showing(&self, name: &str) -> Self {
         let made = site().authority.client(name).unwrap();
         Self {
             identity: Some((made.certificate_pem, made.key_pem)),
@@ -76,7 +76,7 @@ impl Door {
     }
 
     /// Opens a connection and secures it, where that is asked for.
-    pub fn open(&self) -> io::Result<Box<dyn Stream>> {
+    pub(crate) fn open(&self) -> io::Result<Box<dyn Stream>> {
         let stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         if !self.tls {
@@ -113,11 +113,11 @@ impl Door {
     }
 
     /// Gets a path, with these lines in the head.
-    pub fn get(&self, path: &str, lines: &[&str]) -> Reply {
+    pub(crate) fn get(&self, path: &str, lines: &[&str]) -> Reply {
         self.ask("GET", path, lines)
     }
 
-    pub fn ask(&self, method: &str, path: &str, lines: &[&str]) -> Reply {
+    pub(crate) fn ask(&self, method: &str, path: &str, lines: &[&str]) -> Reply {
         let mut stream = self.open().unwrap();
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n");
         for line in lines {
@@ -130,7 +130,7 @@ impl Door {
 }
 
 /// Reads an answer up to the end of the connection.
-pub fn last_reply(stream: &mut dyn Stream) -> Reply {
+pub(crate) fn last_reply(stream: &mut dyn Stream) -> Reply {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         Ok(_) => {}
@@ -141,7 +141,7 @@ pub fn last_reply(stream: &mut dyn Stream) -> Reply {
 }
 
 /// Reads one answer, whose length its head tells, of a connection that goes on.
-pub fn reply(stream: &mut dyn Stream) -> Reply {
+pub(crate) fn reply(stream: &mut dyn Stream) -> Reply {
     let mut bytes = Vec::new();
     loop {
         let mut byte = [0];

@@ -1,5 +1,6 @@
 //! Answers, and what they are made of.
 
+use crate::metrics::Format;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{self, HeaderMap, HeaderValue};
@@ -12,15 +13,6 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// An answer.
 pub(super) type Answer = Response<Content>;
-
-/// The formats of metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// OpenMetrics 1.0.
-    OpenMetrics,
-    /// The text format of Prometheus, 0.0.4.
-    Prometheus,
-}
 
 impl Format {
     const OPEN_METRICS: &str = "application/openmetrics-text";

@@ -13,8 +13,8 @@ mod places;
 mod proof;
 mod routes;
 
+pub use crate::metrics::Format;
 pub use access::Access;
-pub use answer::Format;
 pub use health::Check;
 
 use crate::login::Throttle;

@@ -1,10 +1,11 @@
 //! What is served at which path, and to whom.
 
 use super::access::{Caller, Denied, Desk};
-use super::answer::{Answer, Content, Format, answer, text};
+use super::answer::{Answer, Content, answer, text};
 use super::proof::Proof;
 use super::{Access, Observed, Server, health};
 use crate::login::Certificate;
+use crate::metrics::Format;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, StatusCode};

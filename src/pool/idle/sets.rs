@@ -4,6 +4,7 @@ use super::{Idle, IdleSet};
 use crate::pool::age::Age;
 use crate::pool::per_worker::PerWorker;
 use crate::pool::queue::AccountId;
+use crate::server::Roll;
 use crate::tenant::SharedTenant;
 use std::cmp::Reverse;
 use std::time::Instant;
@@ -98,6 +99,13 @@ impl IdleSets {
         taken
     }
 
+    /// Looks at each, one worker's after another's.
+    pub(in crate::pool) fn each(&self, mut look: impl FnMut(&Idle)) {
+        for set in self.0.from(0) {
+            set.each(&mut look);
+        }
+    }
+
     /// How many the tenant has used last.
     pub(in crate::pool) fn count_of(&self, account: AccountId) -> usize {
         self.0.from(0).map(|set| set.count_of(account)).sum()
@@ -111,6 +119,12 @@ impl IdleSets {
     /// Connections that were opened before `now` are too old.
     pub(in crate::pool) fn renew(&self, now: Instant) {
         self.0.from(0).for_each(|mut set| set.age.renew(now));
+    }
+
+    /// Whether a connection is there still that was too old when all were renewed.
+    pub(in crate::pool) fn has_outlived(&self, roll: &Roll) -> bool {
+        let since = self.0.of(0).and_then(|set| set.age.renewed());
+        since.is_some_and(|since| roll.cards().iter().any(|card| card.opened < since))
     }
 
     /// Takes all out, and nothing in any more.

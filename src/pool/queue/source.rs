@@ -36,6 +36,12 @@ impl Queue {
         dedicated: bool,
         evicted: &mut Evicted,
     ) -> Result<Source, NoSource> {
+        if self.is_halted(&tenant.id) {
+            return Err(match self.halt.whole {
+                true => NoSource::Exhausted,
+                false => NoSource::Full,
+            });
+        }
         let most = self.most_of(tenant);
         while let Some(idle) = pool.idle.take_own(worker, id) {
             // There may be more than there may be now.

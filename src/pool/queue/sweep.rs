@@ -52,6 +52,9 @@ impl Queue {
         let mut late = Outcomes::new();
         let limit = self.wait_timeout;
         for (_, account) in &mut self.accounts {
+            if self.halt.holds(&account.tenant) {
+                continue;
+            }
             let waiters = account.line.take_late(now);
             let waits = !account.line.is_empty();
             account.waits.store(waits, Ordering::Relaxed);

@@ -7,6 +7,7 @@ pub(super) use line::Line;
 use super::source::NoSource;
 use super::{AccountId, Evicted, Queue};
 use crate::attach::SessionSettings;
+use crate::pool::halt::Halt;
 use crate::pool::handle::Handle;
 use crate::pool::lease::Grant;
 use crate::pool::{CheckoutError, Pool};
@@ -109,7 +110,8 @@ pub(in crate::pool) fn hand_out(outcomes: Outcomes) {
 impl Queue {
     /// Who waits, and how many connections the tenants of those use who may have more.
     pub(in crate::pool) fn claims(&self, pool: &Pool) -> Option<Claims> {
-        if self.waiters == 0 {
+        // Nobody who waits would get what a client gives up.
+        if self.waiters == 0 || self.halt.whole {
             return None;
         }
         let accounts = self.accounts.iter();
@@ -226,6 +228,30 @@ impl Queue {
         }
         pool.close(evicted);
         outcomes
+    }
+
+    /// Changes who waits whatever is free, and gives to those who need not any more.
+    pub(in crate::pool) fn halt(&mut self, pool: &Arc<Pool>, halt: Halt) -> Outcomes {
+        // While it counts as somebody who waits, no connection is taken past the queue.
+        match (self.halt.whole, halt.whole) {
+            (false, true) => pool.waiting.add(1),
+            (true, false) => pool.waiting.sub(1),
+            _ => {}
+        }
+        let before = std::mem::replace(&mut self.halt, halt);
+        let ids: Vec<_> = self.accounts.iter().map(|(id, _)| AccountId(id)).collect();
+        let deadline = Instant::now() + self.wait_timeout;
+        for id in ids {
+            if let Some(account) = self.accounts.get_mut(id.0)
+                && before.holds(&account.tenant)
+                && !self.halt.holds(&account.tenant)
+            {
+                account.line.put_off(deadline);
+            }
+            self.tell_waits(id, self.has_waiting(id));
+            self.give_turn(pool, id);
+        }
+        self.serve(pool, None, None)
     }
 
     pub(super) fn has_waiting(&self, id: AccountId) -> bool {

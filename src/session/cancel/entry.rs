@@ -2,10 +2,12 @@
 
 use super::awaited::Awaited;
 use super::delivery::{Aftermath, Deliveries, Lanes, Settled};
-use super::running::{Begun, Running};
+use super::running::{Activity, Begun, Running};
+use super::shown::{Clock, Shown};
 use super::station::Station;
 use super::told::{Look, Told};
 use super::{Member, Visitor, lock};
+use crate::audit::{Event, Log};
 use crate::directory::Principal;
 use crate::pool::Pool;
 use crate::server::BackendKey;
@@ -23,6 +25,7 @@ pub(super) struct Entry {
     pub(super) secret: Box<[u8]>,
     pub(super) inbox: Inbox,
     pub(super) awaited: Awaited,
+    pub(super) shown: Shown,
     told: Mutex<Told>,
     /// Where the connection that it uses comes from.
     pool: Mutex<Arc<Pool>>,
@@ -48,6 +51,7 @@ impl Entry {
         worker: usize,
         secret: Box<[u8]>,
         lanes: Arc<Lanes>,
+        clock: Arc<Clock>,
     ) -> Self {
         Self {
             login: principal.login.clone(),
@@ -57,6 +61,7 @@ impl Entry {
             secret,
             inbox: Inbox::default(),
             awaited: Awaited::default(),
+            shown: Shown::new(clock),
             pool: Mutex::new(membership.pool.clone()),
             told: Mutex::new(Told::new(membership)),
             running: Mutex::default(),
@@ -94,7 +99,7 @@ impl Entry {
 
     /// Ends the session if it has not done as it was told within `time`. Says
     /// whether it is to be looked at again.
-    pub(super) fn look(&self, time: Duration) -> bool {
+    pub(super) fn look(&self, time: Duration, audit: &Log) -> bool {
         let look = lock(&self.told).look(&self.inbox, time);
         if let Look::Late(ending) = look {
             tracing::warn!(
@@ -106,6 +111,11 @@ impl Entry {
                 reason = %ending,
                 "a session has not come to an end in time"
             );
+            audit.record(&Event::SessionLate {
+                tenant: self.tenant.as_str(),
+                login: self.login.as_str(),
+                reason: &ending.to_string(),
+            });
             self.end(ending);
         }
         look == Look::Waits
@@ -158,6 +168,7 @@ impl Entry {
     }
 
     pub(super) fn waiting(&self) {
+        self.shown.changes();
         self.running().waiting();
     }
 
@@ -171,12 +182,14 @@ impl Entry {
     }
 
     pub(super) fn using(&self, key: BackendKey) {
+        self.shown.changes();
         let awaited = self.running().using(key);
         self.go_on(awaited);
     }
 
     pub(super) fn done(&self) -> Aftermath {
         self.awaited.end();
+        self.shown.changes();
         let (awaited, aftermath) = self.running().done();
         self.go_on(awaited);
         aftermath
@@ -201,6 +214,11 @@ impl Entry {
     /// The server's session that is in use.
     pub(super) fn backend(&self) -> Option<BackendKey> {
         self.running().backend()
+    }
+
+    /// What it does now.
+    pub(super) fn activity(&self) -> Activity {
+        self.running().activity()
     }
 
     pub(super) fn pool(&self) -> Arc<Pool> {

@@ -59,6 +59,12 @@ impl Registry {
         overdue.collect()
     }
 
+    /// How many sessions waited for an answer that their server did not owe.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.faults.load(Ordering::Relaxed)
+    }
+
     /// Ends a session whose server owes it nothing: that is a fault of ours, and is
     /// counted as one.
     pub fn end_unanswered(&self, overdue: &Overdue) {

@@ -16,7 +16,7 @@ pub(super) struct Running {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Activity {
+pub(super) enum Activity {
     #[default]
     Idle,
     /// The session waits for a server connection.
@@ -85,6 +85,10 @@ impl Running {
             Activity::Using(key) => Some(key),
             _ => None,
         }
+    }
+
+    pub(super) fn activity(&self) -> Activity {
+        self.on
     }
 
     pub(super) fn is_cancelled(&self) -> bool {

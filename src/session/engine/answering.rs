@@ -31,7 +31,7 @@ impl Engine {
     /// server answers it.
     pub(super) fn answer_alone(
         &mut self,
-        verdict: &Verdict,
+        verdict: &Arc<Verdict>,
         status: TransactionStatus,
     ) -> Option<Result<OwnReply, ClientError>> {
         if !self.is_answered_here(verdict) {
@@ -43,11 +43,15 @@ impl Engine {
         let mut reply = OwnReply::default();
         if let Some(answer) = &verdict.answer {
             match self.answer_query(answer) {
-                Ok(answered) => reply = answered,
+                Ok(answered) => {
+                    self.audit_answered(verdict, "SELECT");
+                    reply = answered;
+                }
                 Err(error) => return Some(Err(error)),
             }
         } else if let Some(name) = verdict.effects.deallocates.as_deref() {
             self.statements.remove(name.as_bytes());
+            self.audit_answered(verdict, "DEALLOCATE");
             backend::command_complete(&mut reply.bytes, "DEALLOCATE");
         }
         backend::ready_for_query(&mut reply.bytes, status);

@@ -6,6 +6,7 @@ use super::super::cancel::Peer;
 use super::super::statements::Statement;
 use super::Engine;
 use super::refusal::no_portal;
+use crate::audit::Event;
 use crate::guard::{Answer, Question, Target, Verdict};
 use crate::protocol::ClientError;
 use crate::protocol::backend;
@@ -222,6 +223,7 @@ impl Engine {
         }
         let (pid, format) = (portal.bound.pid, portal.bound.format);
         self.execute_answer(&mut reply, answer, pid, format, most)?;
+        self.audit_answered(&verdict, "SELECT");
         if let Some(portal) = self.portals.iter_mut().find(|own| *own.name == *name) {
             portal.done = true;
         }
@@ -308,6 +310,11 @@ impl Engine {
             event = if ends { "session_ended" } else { "statement_cancelled" },
             pid,
         );
+        self.span.log().record(&Event::Interrupted {
+            client: self.span.client(),
+            pid: pid.unsigned_abs(),
+            ended: ends,
+        });
         reply.interrupt = Some(Interrupt { peer, ends });
         Ok(Some(()))
     }

@@ -23,6 +23,7 @@ impl Engine {
             }
             Some(Reply::Query(verdict)) => {
                 let verdict = verdict.clone();
+                self.audit_command(link, body);
                 self.completed(link, pipe, &verdict, body);
                 return Ok(Fate::Pass);
             }
@@ -32,6 +33,7 @@ impl Engine {
             return Err(UNEXPECTED);
         };
         link.copy_in = false;
+        self.audit_command(link, body);
         if let Some(verdict) = verdict {
             link.sql_prepared.begin();
             self.completed(link, pipe, &verdict, body);

@@ -199,6 +199,7 @@ impl Engine {
         error: &ClientError,
         up: Option<&mut Up<'_>>,
     ) -> Step {
+        self.meter.errs(error.sqlstate);
         let is_simple = matches!(header.kind, Kind::Query | Kind::FunctionCall);
         // PostgreSQL forgets the last unnamed statement before it reads a new one.
         let is_unnamed = header.kind == Kind::Parse && self.client.body(header).first() == Some(&0);

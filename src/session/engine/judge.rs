@@ -5,10 +5,12 @@ use super::client_side::MAX_NAMES;
 use super::refusal::layout;
 use super::{Engine, Step, Up};
 use crate::guard::{self, Refusal, Verdict};
+use crate::metrics::Refused;
 use crate::protocol::ClientError;
 use crate::protocol::frontend::{self, HEADER, Header, Kind, LayoutError};
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Statements from this length on are judged on another thread, in bytes.
 pub(in crate::session) const LONG_STATEMENT: usize = 32 << 10;
@@ -141,7 +143,9 @@ impl Engine {
         if header.kind == Kind::Parse && !verdict.at_bind.is_empty() {
             return Ok(Ruling::Pass(Self::admit_until_bind(verdict)));
         }
-        self.admit_to_server(verdict).map(Ruling::Pass)
+        let body = self.client.body(header);
+        let sql = statement_text(header, body).unwrap_or_default();
+        self.admit_to_server(verdict, sql).map(Ruling::Pass)
     }
 
     /// A Parse passes where each Bind will decide.
@@ -151,7 +155,12 @@ impl Engine {
 
     /// Turns a verdict into an admission to the server, or an error for the client.
     /// Refusals are audited.
-    pub(super) fn admit_to_server(&self, verdict: Arc<Verdict>) -> Result<Admitted, ClientError> {
+    /// `sql`: its text, as far as it is known.
+    pub(super) fn admit_to_server(
+        &self,
+        verdict: Arc<Verdict>,
+        sql: &[u8],
+    ) -> Result<Admitted, ClientError> {
         let Some(refusal) = &verdict.refusal else {
             return Ok(Admitted(verdict));
         };
@@ -160,7 +169,7 @@ impl Engine {
             return Ok(Admitted(Arc::new(verdict)));
         }
         let enforced = self.guard.options().mode == guard::Mode::Enforce;
-        self.audit(refusal, enforced);
+        self.audit(refusal, enforced, sql);
         if !enforced {
             return Ok(Admitted(verdict));
         }
@@ -169,11 +178,21 @@ impl Engine {
 
     /// What is refused in every mode, because it cannot be forwarded.
     pub(super) fn refusal(&self, refusal: &Refusal) -> ClientError {
-        self.audit(refusal, true);
+        self.audit(refusal, true, b"");
         refused(refusal)
     }
 
-    fn audit(&self, refusal: &Refusal, enforced: bool) {
+    fn audit(&self, refusal: &Refusal, enforced: bool, sql: &[u8]) {
+        let (login, tenant, client) = self.span.who();
+        self.meter.refuses(Refused {
+            time: SystemTime::now(),
+            tenant: tenant.clone(),
+            login: login.clone(),
+            client,
+            rule: refusal.rule,
+            message: refusal.message.to_string(),
+            enforced,
+        });
         tracing::warn!(
             target: "pgtenant::audit",
             parent: self.span.get(),
@@ -182,6 +201,7 @@ impl Engine {
             sqlstate = refusal.sqlstate,
             reason = %refusal.message,
         );
+        self.audit_refusal(refusal, enforced, sql);
     }
 
     /// The statement at the buffer's head, to be judged elsewhere.

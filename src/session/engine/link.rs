@@ -1,6 +1,7 @@
 //! What is known of the server session that a client uses.
 
 use super::super::scan::Scan;
+use super::audited::Audited;
 use super::followup::Followup;
 use super::outstanding::Outstanding;
 use super::portals::{Portals, UnnamedPortal};
@@ -38,6 +39,8 @@ pub(in crate::session) struct Link {
     /// Portals whose execution changes more than data.
     pub(super) portals: Portals,
     pub(super) unnamed_portal: UnnamedPortal,
+    /// What the audit log is still to be told of.
+    pub(super) audited: Audited,
     /// Whether the connection stays with the client.
     pub(in crate::session) pinned: Pinned,
     /// Temporary relations that the client has made on this connection.
@@ -62,6 +65,10 @@ pub(in crate::session) struct Link {
     pub(in crate::session) misread: Option<&'static str>,
     /// The server's last error ended its session.
     pub(in crate::session) server_ended: bool,
+    /// Queries of the client's that the server has answered, and transactions that
+    /// have ended, since they were counted last.
+    pub(in crate::session) queries: u32,
+    pub(in crate::session) transactions: u32,
 }
 
 /// Where the client is in its pipeline: which of its messages the server runs.
@@ -140,6 +147,7 @@ impl Link {
             has_unnamed: false,
             portals: Portals::default(),
             unnamed_portal: UnnamedPortal::default(),
+            audited: Audited::default(),
             pinned: Pinned::No,
             temporary: BTreeSet::new(),
             cleanup: Cleanup::None,
@@ -152,6 +160,16 @@ impl Link {
             customs: Customs::default(),
             misread: None,
             server_ended: false,
+            queries: 0,
+            transactions: 0,
+        }
+    }
+
+    /// The server is ready for the client's next query.
+    pub(super) fn count(&mut self, status: TransactionStatus) {
+        self.queries = self.queries.wrapping_add(1);
+        if status == TransactionStatus::Idle {
+            self.transactions = self.transactions.wrapping_add(1);
         }
     }
 

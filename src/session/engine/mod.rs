@@ -18,6 +18,7 @@
 
 mod answering;
 mod answers;
+mod audited;
 mod client_side;
 mod completion;
 mod content;
@@ -53,6 +54,7 @@ use super::{Registration, settings::Settings};
 use crate::attach::SessionSettings;
 use crate::config::Pin;
 use crate::guard::Guard;
+use crate::metrics::Meter;
 use crate::observe::ClientSpan;
 use crate::protocol::ClientError;
 use crate::protocol::backend;
@@ -71,6 +73,8 @@ pub(super) struct Engine {
     pub(super) guard: Arc<Guard>,
     pub(super) registration: Registration,
     pub(super) span: Arc<ClientSpan>,
+    /// What is counted.
+    pub(super) meter: Meter,
     pub(super) statements: Statements,
     pub(super) settings: Settings,
     /// The server's parameters, as the client knows them.
@@ -117,6 +121,7 @@ pub(super) struct Parts {
     pub(super) startup: SessionSettings,
     /// The server's parameters, as the client was told.
     pub(super) told: Parameters,
+    pub(super) meter: Meter,
     pub(super) maps_names: bool,
     pub(super) pin: Pin,
 }
@@ -170,6 +175,7 @@ impl Engine {
             guard: parts.guard,
             registration: parts.registration,
             span: parts.span,
+            meter: parts.meter,
             statements: Statements::default(),
             settings: Settings::new(
                 parts.asked,

@@ -35,6 +35,9 @@ impl Engine {
                 _ if !link.unnamed_portal.is_bound => break,
                 _ => link.phase = Phase::Open,
             }
+            if let Reply::Execute(_) = reply {
+                self.execute_sent(None, None, link);
+            }
             link.outstanding.push(reply);
             passed += len;
             if link.phase == Phase::Between {
@@ -68,6 +71,7 @@ impl Engine {
             || !link.portals.is_empty()
             || !self.portals.is_empty()
             || !self.lost.is_empty()
+            || self.span.rules().follow()
     }
 }
 

@@ -5,6 +5,7 @@ use super::link::{Gate, Link, Phase};
 use super::outstanding::Reply;
 use super::{Engine, Fault};
 use crate::attach::Cleanup;
+use crate::audit::Outcome;
 use crate::guard::{self, Verdict};
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::server::{Pipe, Shape};
@@ -95,7 +96,9 @@ impl Engine {
             match (header.tag, link.outstanding.front()) {
                 (b'D' | b'd', Some(Reply::Query(_) | Reply::Execute(_)))
                 | (b'T', Some(Reply::Query(_))) => {}
-                (b'C', Some(Reply::Query(verdict))) if !is_noted(verdict) => {}
+                (b'C', Some(Reply::Query(verdict))) if !is_noted(verdict) => {
+                    self.audit_command(link, body_of(rest, header.body));
+                }
                 (b'1', Some(Reply::Parse(_))) => {
                     if let Some(Reply::Parse(pending)) = link.outstanding.pop() {
                         self.statements.commit(&pending.name, pending.statement);
@@ -111,12 +114,12 @@ impl Engine {
                 (b'C', Some(Reply::Execute(None))) => {
                     link.copy_in = false;
                     link.outstanding.pop();
+                    self.audit_command(link, body_of(rest, header.body));
                 }
                 (b'Z', Some(Reply::Sync | Reply::Query(_)))
                     if link.followup.is_empty() && !link.unsure =>
                 {
-                    let body = rest.get(backend::HEADER..).unwrap_or_default();
-                    let body = body.get(..header.body).unwrap_or_default();
+                    let body = body_of(rest, header.body);
                     let Ok(status) = TransactionStatus::decode(body) else {
                         break;
                     };
@@ -124,8 +127,10 @@ impl Engine {
                         break;
                     }
                     if let Some(Reply::Query(_)) = link.outstanding.pop() {
+                        Self::audit_query_end(link);
                         self.statements.remove(b"");
                     }
+                    link.count(status);
                     become_ready(link, status);
                 }
                 _ => break,
@@ -175,7 +180,18 @@ impl Engine {
             b'T' | b'n' => self.take_description(link, pipe, tag, body, is_whole),
             b'1' | b'2' | b'3' => self.take_complete(link, tag),
             b'C' => self.take_command(link, pipe, body),
-            b'I' | b's' | b'G' => take_step(link, tag),
+            b'I' | b's' | b'G' => {
+                if let (b'I' | b's', Some(Reply::Execute(_))) = (tag, link.outstanding.front()) {
+                    self.audit_answer(
+                        link,
+                        match tag {
+                            b's' => Outcome::Suspended,
+                            _ => Outcome::Done(""),
+                        },
+                    );
+                }
+                take_step(link, tag)
+            }
             b'V' if matches!(link.outstanding.front(), Some(Reply::FunctionCall)) => Ok(Fate::Pass),
             _ => Err(UNEXPECTED),
         }
@@ -254,6 +270,9 @@ impl Engine {
         let front = link.outstanding.front();
         let is_query = !matches!(front, Some(Reply::Sync | Reply::OurSync));
         link.unnamed_portal.is_left |= is_query;
+        if matches!(front, Some(Reply::Query(_) | Reply::FailedQuery(_))) {
+            Self::audit_query_end(link);
+        }
         match link.outstanding.pop() {
             Some(Reply::Query(verdict)) => {
                 self.statements.remove(b"");
@@ -281,6 +300,7 @@ impl Engine {
             }
             _ => return Err(UNEXPECTED),
         }
+        link.count(status);
         if is_query
             && link.unsure
             && status == TransactionStatus::Open
@@ -321,6 +341,12 @@ impl Engine {
     }
 }
 
+/// The body of a message that is whole.
+fn body_of(message: &[u8], len: usize) -> &[u8] {
+    let body = message.get(backend::HEADER..).unwrap_or_default();
+    body.get(..len).unwrap_or_default()
+}
+
 fn owes_ours(link: &Link) -> bool {
     link.outstanding
         .front()
@@ -342,6 +368,7 @@ fn become_ready(link: &mut Link, status: TransactionStatus) {
     link.sql_prepared.begin();
     link.unnamed_portal.is_left &= status == TransactionStatus::Failed;
     if status == TransactionStatus::Idle {
+        link.audited.end_portals();
         link.portals.clear();
         link.local &= !link.outstanding.is_empty();
         if link.outstanding.is_empty() && !link.unsure {

@@ -6,6 +6,7 @@ use super::outstanding::Reply;
 use super::response::Fate;
 use super::{Engine, Fault};
 use crate::attach::{self, Cleanup};
+use crate::audit::Outcome;
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, Report};
 use crate::server::Pipe;
@@ -22,6 +23,7 @@ impl Engine {
         link.server_ended = report.ends_session();
         link.copy_in = false;
         if link.server_ended {
+            self.meter.errs(&report.sqlstate);
             return Ok(Fate::Pass);
         }
         if report.sqlstate == "0A000" {
@@ -43,13 +45,17 @@ impl Engine {
             Some(
                 Reply::RefusedQuery(ours) | Reply::Refused(ours) | Reply::RefusedUnnamed(ours),
             ) => Fate::Replace(std::mem::take(ours)),
-            _ => renamed.map_or(Fate::Pass, Fate::Replace),
+            _ => {
+                self.meter.errs(&report.sqlstate);
+                renamed.map_or(Fate::Pass, Fate::Replace)
+            }
         };
         match link.outstanding.front_mut() {
             Some(query @ Reply::Query(_)) => {
                 if let Reply::Query(verdict) = query {
                     *query = Reply::FailedQuery(verdict.clone());
                 }
+                self.audit_answer(link, Outcome::Failed(&report.sqlstate));
             }
             Some(Reply::FailedQuery(_) | Reply::RefusedQuery(_) | Reply::FunctionCall) => {}
             // Between two messages, such as a warning before the server stops.
@@ -66,7 +72,14 @@ impl Engine {
                     self.statements.remove(b"");
                     link.has_unnamed = false;
                 }
-                skip(link, pipe);
+                for n in 0..skip(link, pipe) {
+                    // Most often what has failed is the statement of the first.
+                    let outcome = match n {
+                        0 => Outcome::Failed(&report.sqlstate),
+                        _ => Outcome::Skipped,
+                    };
+                    self.audit_answer(link, outcome);
+                }
             }
         }
         Ok(fate)
@@ -120,14 +133,18 @@ fn with_clients_position(body: &[u8], link: &Link) -> Option<Box<[u8]>> {
 }
 
 /// The message in front has failed: those behind it are skipped, up to the end of
-/// their pipeline. What they would have done has not happened.
-fn skip(link: &mut Link, pipe: &mut Pipe) {
+/// their pipeline. What they would have done has not happened. Returns how many of them
+/// are Executes.
+fn skip(link: &mut Link, pipe: &mut Pipe) -> usize {
+    let mut executes = 0;
     while link
         .outstanding
         .front()
         .is_some_and(|next| !next.ends_pipeline())
     {
-        match link.outstanding.pop() {
+        let reply = link.outstanding.pop();
+        executes += usize::from(matches!(reply, Some(Reply::Execute(_))));
+        match reply {
             Some(Reply::Parse(pending)) => match pending.id {
                 Some(id) => pipe.prepared.remove(id),
                 // What the server's unnamed statement is now depends on which of
@@ -148,6 +165,7 @@ fn skip(link: &mut Link, pipe: &mut Pipe) {
     if link.outstanding.is_empty() {
         link.phase = Phase::Failed;
     }
+    executes
 }
 
 fn not_attached(report: &Report) -> ClientError {

@@ -116,6 +116,7 @@ impl Engine {
         }
         up.begin_pipeline();
         self.client.pass(header);
+        self.portal_bound(portal, None, up);
         self.bound(portal, notes.then_some(verdict), up);
         Step::Done
     }

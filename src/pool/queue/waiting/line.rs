@@ -56,6 +56,12 @@ impl Line {
         self.front(self.longest()?).map(|first| &first.waiter)
     }
 
+    /// How long the one who came first has waited.
+    pub(in crate::pool::queue) fn longest_wait(&self) -> Duration {
+        let first = self.first();
+        first.map_or(Duration::ZERO, |first| first.since.elapsed())
+    }
+
     /// The one who is next where a worker has given a connection back. Who that is
     /// depends on the time: it is [taken](Self::take) by its own worker, which is
     /// returned with it.
@@ -92,6 +98,13 @@ impl Line {
         }
         self.len -= late.len();
         late.into_iter()
+    }
+
+    /// Nobody's time is over before `deadline`.
+    pub(in crate::pool::queue) fn put_off(&mut self, deadline: Instant) {
+        for waiting in self.by_worker.iter_mut().flatten() {
+            waiting.waiter.deadline = waiting.waiter.deadline.max(deadline);
+        }
     }
 
     /// Takes out all.

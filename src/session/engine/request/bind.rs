@@ -82,6 +82,7 @@ impl Engine {
         if !self.pass_bind(&binding, up) {
             return Step::Held;
         }
+        self.portal_bound(&portal, Some(&statement), up);
         self.bound(&portal, notes.then(|| statement.verdict.clone()), up);
         Step::Done
     }
@@ -212,7 +213,8 @@ impl Engine {
         statement: &Arc<Statement>,
         verdict: Arc<Verdict>,
     ) -> Result<Arc<Statement>, Unbound> {
-        let admitted = self.admit_to_server(verdict).map_err(Unbound::Refused)?;
+        let admitted = self.admit_to_server(verdict, statement.asked());
+        let admitted = admitted.map_err(Unbound::Refused)?;
         Ok(Arc::new(Statement {
             verdict: admitted.into_verdict(),
             ..Statement::clone(statement)

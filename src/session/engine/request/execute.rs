@@ -26,7 +26,12 @@ impl Engine {
         if up.link.is_left_by_query(portal) {
             return self.refuse(header, &in_failed_transaction(), Some(up));
         }
+        let (statement, room) = match self.execute_room(portal, up.link) {
+            Ok(room) => room,
+            Err(error) => return self.refuse(header, &error, Some(up)),
+        };
         let Some(verdict) = up.link.portals.get(portal).cloned() else {
+            self.execute_sent(statement.as_ref(), room, up.link);
             up.begin_pipeline();
             up.link.outstanding.push(Reply::Execute(None));
             self.client.pass(header);
@@ -48,6 +53,7 @@ impl Engine {
         if is_named {
             self.lend(&verdict, up);
         }
+        self.execute_sent(statement.as_ref(), room, up.link);
         up.link.outstanding.push(Reply::Execute(Some(verdict)));
         self.client.pass(header);
         self.client.stage(&mut up.pipe.output);

@@ -40,6 +40,6 @@ impl Engine {
         let oid = oid.ok_or_else(|| layout(LayoutError))?;
         let verdict = self.guard.function_call(u32::from_be_bytes(oid));
         let verdict = verdict.map_err(|refusal| self.refusal(&refusal))?;
-        self.admit_to_server(verdict)
+        self.admit_to_server(verdict, b"")
     }
 }

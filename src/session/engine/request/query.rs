@@ -4,6 +4,7 @@ use super::super::judge::{Admitted, Ruling};
 use super::super::link::{Phase, is_exclusive};
 use super::super::outstanding::Reply;
 use super::super::{Engine, Judged, Step, Up};
+use crate::audit::Room;
 use crate::guard::Verdict;
 use crate::protocol::backend::TransactionStatus;
 use crate::protocol::frontend::Header;
@@ -39,8 +40,12 @@ impl Engine {
 
     fn query_server(&mut self, header: Header, admitted: Admitted, up: &mut Up<'_>) -> Step {
         let verdict = admitted.verdict();
+        let room = match self.audit_room(Some(verdict), header.body) {
+            Ok(room) => room,
+            Err(error) => return self.refuse(header, &error, Some(up)),
+        };
         if self.guard.is_harmless(verdict) && up.link.phase == Phase::Between && !up.link.doubted {
-            return self.pass_query(header, admitted, up);
+            return self.pass_query(header, admitted, room, up);
         }
         let exclusive = is_exclusive(verdict) || self.returns_to_startup(verdict);
         if exclusive && !up.link.is_answered() {
@@ -62,7 +67,7 @@ impl Engine {
         }
         let lent = (lends && !in_pipeline).then(|| verdict.clone());
         up.end_pipeline();
-        self.pass_query(header, admitted, up);
+        self.pass_query(header, admitted, room, up);
         if let Some(verdict) = lent {
             self.take_back(&verdict, up);
         }
@@ -102,7 +107,15 @@ impl Engine {
         }
     }
 
-    fn pass_query(&mut self, header: Header, admitted: Admitted, up: &mut Up<'_>) -> Step {
+    fn pass_query(
+        &mut self,
+        header: Header,
+        admitted: Admitted,
+        room: Option<Room>,
+        up: &mut Up<'_>,
+    ) -> Step {
+        let sql = self.client.body(header);
+        self.query_sent(sql, admitted.verdict(), room, up.link);
         // A simple query ends the unnamed statement.
         up.link.has_unnamed = false;
         self.client

@@ -1,0 +1,79 @@
+//! SHA-256, as the log writes it.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use std::fmt;
+
+/// The length of a hash in hexadecimal digits.
+pub(super) const HEX: usize = 64;
+
+/// A SHA-256 hash.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hash([u8; 32]);
+
+impl Hash {
+    /// What stands for the record before the first one.
+    pub const NONE: Self = Self([0; 32]);
+
+    /// That of these bytes, one part behind the other.
+    #[must_use]
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut context = Context::new(&SHA256);
+        for part in parts {
+            context.update(part);
+        }
+        let mut hash = [0; 32];
+        for (to, from) in hash.iter_mut().zip(context.finish().as_ref()) {
+            *to = *from;
+        }
+        Self(hash)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Reads 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn from_hex(text: &[u8]) -> Option<Self> {
+        let text: &[u8; HEX] = text.try_into().ok()?;
+        let mut hash = [0; 32];
+        for (to, pair) in hash.iter_mut().zip(text.chunks_exact(2)) {
+            let [high, low] = pair else { return None };
+            *to = digit(*high)? << 4 | digit(*low)?;
+        }
+        Some(Self(hash))
+    }
+
+    /// Writes it as 64 lower-case hexadecimal digits.
+    pub fn write_hex(&self, out: &mut Vec<u8>) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |n: u8| DIGITS.get(usize::from(n)).copied().unwrap_or_default();
+        let mut hex = [0; HEX];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        out.extend_from_slice(&hex);
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn digit(c: u8) -> Option<u8> {
+    match c {
+        b'0'..=b'9' => Some(c - b'0'),
+        b'a'..=b'f' => Some(c - b'a' + 10),
+        _ => None,
+    }
+}

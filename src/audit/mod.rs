@@ -1,0 +1,38 @@
+//! The audit log: who did what, in records that show when they were tampered with.
+
+mod checkpoint;
+mod event;
+mod export;
+mod file;
+mod gather;
+mod hash;
+mod json;
+mod key;
+mod ledger;
+mod log;
+mod merkle;
+mod options;
+mod record;
+mod redact;
+mod rules;
+mod statement;
+#[cfg(test)]
+mod tampering;
+mod verify;
+mod writer;
+
+pub use checkpoint::{Checkpoint, Signed};
+pub use event::{Client, Event};
+pub use export::{ExportFinding, ExportVerifier, is_of, write_head, write_record};
+pub use file::{checkpoint_path, first_record};
+pub use hash::Hash;
+pub use key::{KeyError, NewKey, SigningKey, VerifyingKey};
+pub use ledger::{Ledger, Tip};
+pub use log::{Log, OnFailure, Room, RunningLog, Status, Unwritten};
+pub use merkle::{Frontier, Tree, root_by_proof};
+pub use options::{Fsync, Options};
+pub use record::{Chain, Record, Unread};
+pub use redact::redact;
+pub use rules::Rules;
+pub use statement::{Class, Described, Description, Outcome, Ran, Statements, Text};
+pub use verify::{Finding, Seen, Verifier};

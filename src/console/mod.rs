@@ -1,0 +1,57 @@
+//! The console: administrators look at the running proxy and steer it, in the words
+//! of PgBouncer's.
+//!
+//! It speaks the protocol over a connection of its own (`talk`), reads one statement at
+//! a time (`grammar`) and answers with a table (`show`, `table`) or carries out a
+//! command. What it shows and changes is behind [`Steered`]: it knows nothing of
+//! listeners and workers.
+
+mod grammar;
+mod own;
+mod show;
+mod table;
+mod talk;
+
+pub use grammar::{Command, Shutdown, Statement, Whom, parse};
+pub use table::{Formats, Table, Type, Value};
+pub use talk::{Guest, serve};
+
+use crate::config::AdminRole;
+use crate::directory::Directory;
+use crate::pool::{PoolView, Scope};
+use crate::session::SessionView;
+use crate::tenant::LoginName;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The databases that lead to the console.
+pub const DATABASES: [&str; 2] = ["pgtenant", "pgbouncer"];
+
+/// What is shown and steered.
+pub trait Steered: Send + Sync + 'static {
+    /// What the administrator of this name may do now; `None`: nothing any more.
+    fn role(&self, user: &LoginName) -> Option<AdminRole>;
+    /// The sessions there are.
+    fn sessions(&self) -> Vec<SessionView>;
+    /// The pools there are.
+    fn pools(&self) -> Vec<PoolView>;
+    /// The directory in force.
+    fn directory(&self) -> Arc<Directory>;
+    /// Who is paused.
+    fn paused(&self) -> HashSet<Scope>;
+    /// Databases that nobody can log in to.
+    fn disabled(&self) -> HashSet<Scope>;
+    /// Limits in force, as `SHOW CONFIG` names them: key, value and default.
+    fn limits(&self) -> Vec<(&'static str, String, String)>;
+    /// How many workers there are.
+    fn workers(&self) -> usize;
+    /// Files and lifetimes of the proxy's own certificates.
+    fn certificates(&self) -> Vec<(String, String)>;
+    /// Carries a command out, or begins to.
+    ///
+    /// # Errors
+    /// What the administrator is told.
+    fn command(&self, command: &Command) -> Result<(), String>;
+    /// Whether what a command has begun is done.
+    fn is_done(&self, command: &Command) -> bool;
+}

@@ -1,0 +1,449 @@
+//! `SHOW` in PgBouncer's words, with the columns of its version 1.23: the database is
+//! what clients ask for, the user is their login.
+
+use super::table::{Table, Value};
+use super::{Steered, own};
+use crate::pool::{ConnectionState, ConnectionView, PoolView, Scope};
+use crate::session::{SessionState, SessionView};
+use crate::tenant::{Tenant, TenantId};
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+/// What `SHOW HELP` tells.
+pub(super) const HELP: &str = "Console usage
+\tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION
+\tSHOW PEERS|PEER_POOLS
+\tSHOW SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE
+\tSHOW DNS_HOSTS|DNS_ZONES
+\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS
+\tSHOW TENANTS|LOGINS|PINS|DIRECTORY|CERTIFICATES|WORKERS
+\tPAUSE [<db> | TENANT <id>]
+\tRESUME [<db> | TENANT <id>]
+\tDISABLE <db> | TENANT <id>
+\tENABLE <db> | TENANT <id>
+\tRECONNECT
+\tWAIT_CLOSE
+\tKILL <db> | TENANT <id>
+\tKILL_TENANT <id>
+\tKILL_CLIENT <ptr>
+\tRELOAD
+\tSHUTDOWN [WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]
+";
+
+const STATS: &str = "database:t total_server_assignment_count:n total_xact_count:n total_query_count:n total_received:n total_sent:n total_xact_time:n total_query_time:n total_wait_time:n avg_server_assignment_count:n avg_xact_count:n avg_query_count:n avg_recv:n avg_sent:n avg_xact_time:n avg_query_time:n avg_wait_time:n";
+const TOTALS: &str = "database:t server_assignment_count:n xact_count:n query_count:n bytes_received:n bytes_sent:n xact_time:n query_time:n wait_time:n";
+const POOLS: &str = "database:t user:t cl_active:i cl_waiting:i cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active:i sv_active_cancel:i sv_being_canceled:i sv_idle:i sv_used:i sv_tested:i sv_login:i maxwait:i maxwait_us:i pool_mode:t";
+const DATABASES: &str = "name:t host:t port:i database:t force_user:t pool_size:i min_pool_size:i reserve_pool:i server_lifetime:i pool_mode:t max_connections:i current_connections:i paused:i disabled:i";
+const SOCKET: &str = "type:t user:t database:t replication:t state:t addr:t port:i local_addr:t local_port:i connect_time:t request_time:t wait:i wait_us:i close_needed:i ptr:t link:t remote_pid:i tls:t application_name:t prepared_statements:i";
+const SOCKETS: &str = "type:t user:t database:t replication:t state:t addr:t port:i local_addr:t local_port:i connect_time:t request_time:t wait:i wait_us:i close_needed:i ptr:t link:t remote_pid:i tls:t application_name:t prepared_statements:i recv_pos:i pkt_pos:i pkt_remain:i send_pos:i send_remain:i pkt_avail:i send_avail:i";
+
+/// What `SHOW what` shows; `None` if there is no such word.
+pub(super) fn table(what: &str, steered: &impl Steered) -> Option<Table> {
+    let table = match what {
+        "stats" => zeros(STATS, steered),
+        "stats_totals" | "stats_averages" => zeros(TOTALS, steered),
+        "totals" => totals(),
+        "pools" => pools(steered),
+        "databases" => databases(steered),
+        "clients" => clients(SOCKET, steered, 0),
+        "servers" => servers(SOCKET, steered, 0),
+        "sockets" | "active_sockets" => {
+            let mut table = clients(SOCKETS, steered, 7);
+            table.rows.extend(servers(SOCKETS, steered, 7).rows);
+            table
+        }
+        "lists" => lists(steered),
+        "users" => users(steered),
+        "config" => config(steered),
+        "version" => one("version:t", "PgBouncer 1.23.1 (pgtenant)".into()),
+        "state" => state(steered),
+        "mem" => Table::new("name:t size:i used:i free:i memtotal:i"),
+        "help" => Table::new("help:t"),
+        "peers" => Table::new("peer_id:i host:t port:i pool_size:i"),
+        "peer_pools" => Table::new(
+            "peer_id:i cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active_cancel:i sv_login:i",
+        ),
+        "dns_hosts" => Table::new("hostname:t ttl:q addrs:t"),
+        "dns_zones" => Table::new("zonename:t serial:q count:i"),
+        "client_encoding" => one("client_encoding:t", "UTF8".into()),
+        "standard_conforming_strings" => one("standard_conforming_strings:t", "on".into()),
+        "datestyle" => one("datestyle:t", "ISO, MDY".into()),
+        "timezone" => one("timezone:t", "GMT".into()),
+        "default_transaction_isolation" => {
+            one("default_transaction_isolation:t", "read committed".into())
+        }
+        _ => return own::table(what, steered),
+    };
+    Some(table)
+}
+
+fn one(column: &'static str, value: Value) -> Table {
+    let mut table = Table::new(column);
+    table.row([value]);
+    table
+}
+
+/// The databases that clients ask for now, and those of pools, each with a tenant's
+/// placement.
+fn names(sessions: &[SessionView], pools: &[PoolView]) -> BTreeMap<String, usize> {
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    for session in sessions {
+        *names.entry(session.database.to_string()).or_default() += 1;
+    }
+    for pool in pools {
+        names.entry(pool.endpoint.database.to_string()).or_default();
+    }
+    names
+}
+
+/// A row of nothing for each database, until the numbers are counted.
+fn zeros(columns: &'static str, steered: &impl Steered) -> Table {
+    let mut table = Table::new(columns);
+    for name in names(&steered.sessions(), &steered.pools()).into_keys() {
+        let zeros = std::iter::repeat_n(Value::Number(0), table.columns.len() - 1);
+        table.row(std::iter::once(name.into()).chain(zeros));
+    }
+    table
+}
+
+fn totals() -> Table {
+    let mut table = Table::new("name:t value:n");
+    for (name, _) in Table::new(STATS).columns.into_iter().skip(1) {
+        table.row([name.into(), Value::Number(0)]);
+    }
+    table
+}
+
+#[derive(Default)]
+struct Row {
+    active: usize,
+    waiting: usize,
+    used: usize,
+    idle: usize,
+    login: usize,
+    longest: Duration,
+}
+
+fn pools(steered: &impl Steered) -> Table {
+    let (sessions, pools) = (steered.sessions(), steered.pools());
+    let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
+    // Connections that nobody uses are the tenant's, not one login's: they stand with
+    // the first login of its that is there.
+    let mut first: HashMap<TenantId, (String, String)> = HashMap::new();
+    for session in &sessions {
+        let key = (session.database.to_string(), session.login.to_string());
+        let known = first
+            .entry(session.tenant.id.clone())
+            .or_insert_with(|| key.clone());
+        if key < *known {
+            known.clone_from(&key);
+        }
+        let row = rows.entry(key).or_default();
+        match session.state {
+            SessionState::Waiting => {
+                row.waiting += 1;
+                row.longest = row.longest.max(since(session.since));
+            }
+            SessionState::Idle | SessionState::Attaching => row.active += 1,
+            SessionState::Active => {
+                row.active += 1;
+                row.used += 1;
+            }
+        }
+    }
+    for pool in &pools {
+        let database = pool.endpoint.database.to_string();
+        let nobodys = || (database.clone(), pool.server.user.to_string());
+        for connection in &pool.connections {
+            let tenant = connection.tenant.as_ref();
+            if let ConnectionState::Idle | ConnectionState::Scrubbing = connection.state {
+                let key = tenant.and_then(|id| first.get(id)).cloned();
+                rows.entry(key.unwrap_or_else(nobodys)).or_default().idle += 1;
+            }
+        }
+        if pool.opening > 0 {
+            rows.entry(nobodys()).or_default().login += pool.opening;
+        }
+    }
+    let mode = mode(steered);
+    let mut table = Table::new(POOLS);
+    for ((database, user), row) in rows {
+        let zero = || Value::Number(0);
+        table.row([
+            database.into(),
+            user.into(),
+            row.active.into(),
+            row.waiting.into(),
+            zero(),
+            zero(),
+            row.used.into(),
+            zero(),
+            zero(),
+            row.idle.into(),
+            zero(),
+            zero(),
+            row.login.into(),
+            seconds(row.longest),
+            row.longest.subsec_micros().into(),
+            mode.clone(),
+        ]);
+    }
+    table
+}
+
+fn mode(steered: &impl Steered) -> Value {
+    let limits = steered.limits();
+    let mode = limits.into_iter().find(|(key, ..)| *key == "pool_mode");
+    mode.map_or(Value::Null, |(_, mode, _)| mode.into())
+}
+
+/// The database that a client's name of it stands for: its scopes.
+fn stands(scopes: &std::collections::HashSet<Scope>, database: &str) -> Value {
+    let is_in = scopes.iter().any(|scope| match scope {
+        Scope::All => true,
+        Scope::Database(name) => **name == *database,
+        Scope::Tenant(_) => false,
+    });
+    Value::Number(is_in.into())
+}
+
+fn databases(steered: &impl Steered) -> Table {
+    let (sessions, pools) = (steered.sessions(), steered.pools());
+    let (paused, disabled) = (steered.paused(), steered.disabled());
+    let mode = mode(steered);
+    let by_name = names(&sessions, &pools);
+    let endpoint_of = |name: &str| {
+        let session = sessions.iter().find(|session| *session.database == *name);
+        session.map(|session| &session.endpoint)
+    };
+    let mut table = Table::new(DATABASES);
+    for name in by_name.keys() {
+        let endpoint = endpoint_of(name);
+        let pool = pools.iter().find(|pool| match endpoint {
+            Some(endpoint) => pool.endpoint == *endpoint,
+            None => *pool.endpoint.database == **name,
+        });
+        let Some(pool) = pool else {
+            continue;
+        };
+        table.row([
+            name.as_str().into(),
+            (&*pool.server.host).into(),
+            pool.server.port.into(),
+            (&*pool.endpoint.database).into(),
+            (&*pool.server.user).into(),
+            pool.size.into(),
+            Value::Number(0),
+            Value::Number(0),
+            Value::Number(0),
+            mode.clone(),
+            pool.size.into(),
+            pool.connections.len().into(),
+            stands(&paused, &pool.endpoint.database),
+            stands(&disabled, name),
+        ]);
+    }
+    table
+}
+
+/// How long ago.
+fn since(time: SystemTime) -> Duration {
+    SystemTime::now().duration_since(time).unwrap_or_default()
+}
+
+fn seconds(time: Duration) -> Value {
+    Value::Number(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+}
+
+fn ip(address: Option<SocketAddr>) -> [Value; 2] {
+    match address {
+        Some(address) => [address.ip().to_string().into(), address.port().into()],
+        None => ["".into(), Value::Number(0)],
+    }
+}
+
+fn clients(columns: &'static str, steered: &impl Steered, more: usize) -> Table {
+    let mut table = Table::new(columns);
+    let mut sessions = steered.sessions();
+    sessions.sort_by_key(|session| session.id);
+    for session in sessions {
+        let state = match session.state {
+            SessionState::Waiting => "waiting",
+            SessionState::Idle => "idle",
+            SessionState::Attaching | SessionState::Active => "active",
+        };
+        let wait = match session.state {
+            SessionState::Waiting => since(session.since),
+            _ => Duration::ZERO,
+        };
+        let backend = session.backend.map(|key| key.pid);
+        let link = backend.map_or(String::new(), |pid| pid.to_string());
+        let [addr, port] = ip(Some(session.address));
+        let [local_addr, local_port] = ip(session.local);
+        let row = [
+            "C".into(),
+            session.login.as_str().into(),
+            (&*session.database).into(),
+            "none".into(),
+            state.into(),
+            addr,
+            port,
+            local_addr,
+            local_port,
+            session.connected.into(),
+            session.since.into(),
+            seconds(wait),
+            wait.subsec_micros().into(),
+            Value::Number(0),
+            session.id.to_string().into(),
+            link.into(),
+            backend.unwrap_or_default().into(),
+            session.tls.as_deref().unwrap_or_default().into(),
+            (&*session.application).into(),
+            session.prepared.into(),
+        ];
+        table.row(
+            row.into_iter()
+                .chain(std::iter::repeat_n(Value::Number(0), more)),
+        );
+    }
+    table
+}
+
+fn servers(columns: &'static str, steered: &impl Steered, more: usize) -> Table {
+    let sessions = steered.sessions();
+    let linked: HashMap<_, _> = sessions
+        .iter()
+        .filter_map(|session| {
+            let key = session.backend?;
+            Some(((key.address, key.pid), session))
+        })
+        .collect();
+    let mut table = Table::new(columns);
+    for pool in steered.pools() {
+        for ConnectionView {
+            card, state, idle, ..
+        } in &pool.connections
+        {
+            let session = linked.get(&(card.address, card.pid));
+            let shown = match state {
+                ConnectionState::Active => "active",
+                ConnectionState::Idle => "idle",
+                ConnectionState::Scrubbing => "tested",
+                ConnectionState::Closing => "used",
+            };
+            let now = SystemTime::now();
+            let used = match (session, idle) {
+                (Some(session), _) => session.since,
+                (None, Some(idle)) => now.checked_sub(*idle).unwrap_or(now),
+                (None, None) => card.connected,
+            };
+            let link = session.map_or(String::new(), |session| session.id.to_string());
+            let [addr, port] = ip(card.address);
+            let row = [
+                "S".into(),
+                (&*card.role).into(),
+                (&*pool.endpoint.database).into(),
+                "none".into(),
+                shown.into(),
+                addr,
+                port,
+                "".into(),
+                Value::Number(0),
+                card.connected.into(),
+                used.into(),
+                Value::Number(0),
+                Value::Number(0),
+                Value::Number((*state == ConnectionState::Closing).into()),
+                card.pid.to_string().into(),
+                link.into(),
+                card.pid.into(),
+                card.tls.as_deref().unwrap_or_default().into(),
+                "".into(),
+                Value::Number(0),
+            ];
+            table.row(
+                row.into_iter()
+                    .chain(std::iter::repeat_n(Value::Number(0), more)),
+            );
+        }
+    }
+    table
+}
+
+fn lists(steered: &impl Steered) -> Table {
+    let (sessions, pools) = (steered.sessions(), steered.pools());
+    let connections = || pools.iter().flat_map(|pool| &pool.connections);
+    let used = connections()
+        .filter(|one| one.state == ConnectionState::Active)
+        .count();
+    let items = [
+        ("databases", names(&sessions, &pools).len()),
+        ("users", steered.directory().len()),
+        ("peers", 0),
+        ("pools", pools.len()),
+        ("peer_pools", 0),
+        ("free_clients", 0),
+        ("used_clients", sessions.len()),
+        ("login_clients", 0),
+        ("free_servers", connections().count() - used),
+        ("used_servers", used),
+        ("dns_names", 0),
+        ("dns_zones", 0),
+        ("dns_queries", 0),
+        ("dns_pending", 0),
+    ];
+    let mut table = Table::new("list:t items:i");
+    for (list, items) in items {
+        table.row([list.into(), items.into()]);
+    }
+    table
+}
+
+fn users(steered: &impl Steered) -> Table {
+    let mut table =
+        Table::new("name:t pool_size:t pool_mode:t max_user_connections:i current_connections:i");
+    let mut users: BTreeMap<_, (usize, Option<usize>)> = BTreeMap::new();
+    for session in steered.sessions() {
+        let most = |tenant: &Tenant| tenant.limits.pool_size;
+        let user = users
+            .entry(session.login)
+            .or_insert((0, most(&session.tenant)));
+        user.0 += usize::from(session.backend.is_some());
+    }
+    for (name, (connections, most)) in users {
+        let size = most.map_or(Value::Null, |most| most.to_string().into());
+        table.row([
+            name.as_str().into(),
+            size,
+            Value::Null,
+            most.unwrap_or(0).into(),
+            connections.into(),
+        ]);
+    }
+    table
+}
+
+fn config(steered: &impl Steered) -> Table {
+    let mut table = Table::new("key:t value:t default:t changeable:t");
+    for (key, value, default) in steered.limits() {
+        table.row([key.into(), value.into(), default.into(), "yes".into()]);
+    }
+    table.rows.sort_by_key(|row| format!("{:?}", row.first()));
+    table
+}
+
+fn state(steered: &impl Steered) -> Table {
+    let is_paused = steered.paused().contains(&Scope::All);
+    let mut table = Table::new("key:t value:t");
+    let states = [
+        ("active", !is_paused),
+        ("paused", is_paused),
+        ("suspended", false),
+    ];
+    for (key, is_so) in states {
+        table.row([key.into(), if is_so { "yes" } else { "no" }.into()]);
+    }
+    table
+}

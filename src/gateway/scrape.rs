@@ -1,0 +1,296 @@
+//! What the proxy shows to Prometheus.
+
+use super::{Control, Shared};
+use crate::metrics::{Format, Gauge, OTHER, Sample, Samples, process};
+use crate::pool::{ConnectionState, PoolView};
+use crate::session::{Hold, SessionState, SessionView};
+use crate::tenant::TenantId;
+use crate::x509::Lifetime;
+use prometheus_client::registry::Unit;
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, SystemTime};
+
+/// How many of what, by labels.
+type Tally = BTreeMap<Vec<(&'static str, String)>, f64>;
+
+impl Control {
+    /// All metrics as text. With many tenants it takes a while: not to be called on a
+    /// worker.
+    #[must_use]
+    pub fn metrics(&self, format: Format) -> String {
+        let shared = &*self.shared;
+        let own = shared.ledger.accounts();
+        let own: HashSet<_> = own.into_iter().map(|(subject, _)| subject.tenant).collect();
+        let named = Named { own };
+        let mut gauges = vec![build_info()];
+        gauges.extend(sessions(&self.sessions(), &named));
+        gauges.extend(pools(&self.pools(), &named));
+        gauges.extend(directory(shared));
+        gauges.extend(credentials(shared));
+        gauges.extend(faults(shared));
+        gauges.extend(process());
+        Samples::new(&shared.ledger, gauges).write(format)
+    }
+}
+
+/// The tenants that have series of their own.
+struct Named {
+    own: HashSet<TenantId>,
+}
+
+impl Named {
+    fn labels(&self, tenant: &TenantId, database: &str) -> Vec<(&'static str, String)> {
+        match self.own.contains(tenant) {
+            true => vec![
+                ("tenant", tenant.as_str().to_owned()),
+                ("database", database.to_owned()),
+            ],
+            false => vec![("tenant", OTHER.to_owned()), ("database", String::new())],
+        }
+    }
+}
+
+fn build_info() -> Gauge {
+    let labels = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+    gauge(
+        "pgtenant_build_info",
+        "The version of the program",
+        [(labels, 1.0)].into(),
+    )
+}
+
+fn gauge(name: &'static str, help: &'static str, values: Tally) -> Gauge {
+    let samples = values.into_iter();
+    Gauge {
+        name,
+        help,
+        unit: None,
+        is_counter: false,
+        samples: samples
+            .map(|(labels, value)| Sample { labels, value })
+            .collect(),
+    }
+}
+
+fn in_unit(gauge: Gauge, unit: Unit) -> Gauge {
+    Gauge {
+        unit: Some(unit),
+        ..gauge
+    }
+}
+
+fn counter(name: &'static str, help: &'static str, values: Tally) -> Gauge {
+    Gauge {
+        is_counter: true,
+        ..gauge(name, help, values)
+    }
+}
+
+fn one(value: f64) -> Tally {
+    [(Vec::new(), value)].into()
+}
+
+/// A count as the formats have it. Beyond 2^53 its last digits are not exact.
+#[expect(clippy::cast_precision_loss, reason = "so the formats have it")]
+fn number(count: usize) -> f64 {
+    count as f64
+}
+
+fn sessions(sessions: &[SessionView], named: &Named) -> [Gauge; 2] {
+    let (mut clients, mut prepared) = (Tally::new(), Tally::new());
+    for session in sessions {
+        let mut labels = named.labels(&session.tenant.id, &session.endpoint.database);
+        *prepared.entry(labels.clone()).or_default() += f64::from(session.prepared);
+        labels.push(("state", state(session).to_owned()));
+        *clients.entry(labels).or_default() += 1.0;
+    }
+    [
+        gauge("pgtenant_clients", "Clients that are in, by state", clients),
+        gauge(
+            "pgtenant_prepared_statements",
+            "Prepared statements of clients that have a name",
+            prepared,
+        ),
+    ]
+}
+
+fn state(session: &SessionView) -> &'static str {
+    match (session.state, session.hold) {
+        (SessionState::Idle, _) => "idle",
+        (SessionState::Waiting, _) => "waiting",
+        (SessionState::Active, Hold::Objects | Hold::Locks | Hold::Session) => "pinned",
+        (SessionState::Active | SessionState::Attaching, _) => "active",
+    }
+}
+
+fn pools(pools: &[PoolView], named: &Named) -> [Gauge; 4] {
+    let mut connections = Tally::new();
+    let (mut sizes, mut of_tenants, mut waits) = (Tally::new(), Tally::new(), Tally::new());
+    for pool in pools {
+        let database = &*pool.endpoint.database;
+        let labels = vec![
+            ("server", pool.endpoint.server.as_str().to_owned()),
+            ("database", database.to_owned()),
+        ];
+        let mut add = |state: &str, n: f64| {
+            let mut labels = labels.clone();
+            labels.push(("state", state.to_owned()));
+            *connections.entry(labels).or_default() += n;
+        };
+        // So that there is a series for each, also where there is none of it now.
+        for state in ["active", "idle", "scrubbing", "closing"] {
+            add(state, 0.0);
+        }
+        add("opening", number(pool.opening));
+        for connection in &pool.connections {
+            let state = match connection.state {
+                ConnectionState::Active => "active",
+                ConnectionState::Idle => "idle",
+                ConnectionState::Scrubbing => "scrubbing",
+                ConnectionState::Closing => "closing",
+            };
+            add(state, 1.0);
+        }
+        if !pool.retired {
+            sizes.insert(labels, number(pool.size));
+        }
+        for tenant in &pool.tenants {
+            let labels = named.labels(&tenant.tenant, database);
+            *of_tenants.entry(labels.clone()).or_default() += number(tenant.connections);
+            let longest = waits.entry(labels).or_default();
+            *longest = tenant.longest.as_secs_f64().max(*longest);
+        }
+    }
+    [
+        gauge(
+            "pgtenant_server_connections",
+            "Server connections, by state",
+            connections,
+        ),
+        gauge(
+            "pgtenant_pool_size",
+            "Most server connections of a pool",
+            sizes,
+        ),
+        gauge(
+            "pgtenant_tenant_server_connections",
+            "Server connections that a tenant has, idle ones included",
+            of_tenants,
+        ),
+        in_unit(
+            gauge(
+                "pgtenant_longest_wait",
+                "How long the client has waited that waits for the longest time now",
+                waits,
+            ),
+            Unit::Seconds,
+        ),
+    ]
+}
+
+fn directory(shared: &Shared) -> Vec<Gauge> {
+    let live = shared.live.load();
+    let directory = &live.directory;
+    let age = directory.age().into_iter();
+    vec![
+        gauge(
+            "pgtenant_directory_tenants",
+            "Tenants in the directory",
+            one(number(directory.tenants().count())),
+        ),
+        gauge(
+            "pgtenant_directory_logins",
+            "Logins in the directory",
+            one(number(directory.len())),
+        ),
+        gauge(
+            "pgtenant_directory_complete",
+            "Whether the directory has all of its sources: 1, or 0 while one is away",
+            one(if directory.is_complete() { 1.0 } else { 0.0 }),
+        ),
+        gauge(
+            "pgtenant_directory_problems",
+            "Entries of the directory's database that cannot be used",
+            one(number(directory.left_out())),
+        ),
+        in_unit(
+            gauge(
+                "pgtenant_directory_age",
+                "How long ago the directory's database confirmed what it says",
+                age.map(|age| (Vec::new(), age.as_secs_f64())).collect(),
+            ),
+            Unit::Seconds,
+        ),
+        gauge(
+            "pgtenant_max_clients",
+            "Most clients (listen.max_clients)",
+            one(number(live.listen.max_clients)),
+        ),
+    ]
+}
+
+fn credentials(shared: &Shared) -> [Gauge; 2] {
+    let live = shared.live.load();
+    let keys = live.authenticator.key_ages();
+    let ages = keys.map(|(issuer, age)| {
+        let age = age.map_or(f64::INFINITY, |age: Duration| age.as_secs_f64());
+        (vec![("issuer", issuer.to_owned())], age)
+    });
+    let mut expiries = Tally::new();
+    if let Some(own) = live.tls.certificates()
+        && let Some(lifetime) = Lifetime::of(&own.chain)
+    {
+        let file = own.certificate.display().to_string();
+        let left = lifetime.left(SystemTime::now());
+        #[expect(clippy::cast_precision_loss, reason = "so the formats have it")]
+        expiries.insert(vec![("certificate", file)], left as f64);
+    }
+    [
+        in_unit(
+            gauge(
+                "pgtenant_jwks_age",
+                "How long ago the keys of an issuer of tokens were fetched",
+                ages.collect(),
+            ),
+            Unit::Seconds,
+        ),
+        in_unit(
+            gauge(
+                "pgtenant_certificate_expiry",
+                "How long a certificate of the proxy's is still valid; below 0 once it has expired",
+                expiries,
+            ),
+            Unit::Seconds,
+        ),
+    ]
+}
+
+fn faults(shared: &Shared) -> [Gauge; 3] {
+    let (_, bytes) = shared.interner.size();
+    [
+        counter(
+            "pgtenant_cancels",
+            "Requests to cancel that had a right key",
+            one(float(shared.ledger.cancelled())),
+        ),
+        counter(
+            "pgtenant_watchdog",
+            "Sessions that were ended since they waited for an answer that was not to come",
+            one(float(shared.registry.faults())),
+        ),
+        in_unit(
+            gauge(
+                "pgtenant_memory",
+                "What is held in memory for clients, by kind",
+                [(vec![("kind", "statements".to_owned())], number(bytes))].into(),
+            ),
+            Unit::Bytes,
+        ),
+    ]
+}
+
+/// As [`number`].
+#[expect(clippy::cast_precision_loss, reason = "so the formats have it")]
+fn float(count: u64) -> f64 {
+    count as f64
+}

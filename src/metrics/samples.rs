@@ -1,0 +1,366 @@
+//! One scrape: what is written, family by family.
+
+use super::account::{Account, Outcome, Rare, Subject};
+use super::histogram::Observed;
+use super::ledger::Ledger;
+use super::page::Totals;
+use crate::attach::Reuse;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+use std::fmt;
+
+/// The formats in which metrics are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus' own text, version 0.0.4.
+    Prometheus,
+}
+
+/// A number with its labels.
+#[derive(Debug)]
+pub struct Sample {
+    /// Names and values.
+    pub labels: Vec<(&'static str, String)>,
+    /// The number.
+    pub value: f64,
+}
+
+/// Numbers of one name that go up and down.
+#[derive(Debug)]
+pub struct Gauge {
+    /// The name, without a unit.
+    pub name: &'static str,
+    /// What it is.
+    pub help: &'static str,
+    /// Its unit, which is part of the name.
+    pub unit: Option<Unit>,
+    /// Whether it only grows.
+    pub is_counter: bool,
+    /// The numbers.
+    pub samples: Vec<Sample>,
+}
+
+/// Everything that one scrape shows.
+#[derive(Debug)]
+pub struct Samples {
+    counted: Vec<Counted>,
+    gauges: Vec<Gauge>,
+}
+
+/// What an account holds, and whom it is for.
+#[derive(Debug)]
+struct Counted {
+    tenant: String,
+    database: String,
+    totals: Totals,
+    rare: Rare,
+}
+
+impl Counted {
+    fn of(tenant: &str, database: &str, account: &Account) -> Self {
+        Self {
+            tenant: tenant.to_owned(),
+            database: database.to_owned(),
+            totals: account.totals(),
+            rare: account.rare(),
+        }
+    }
+
+    fn labels(&self) -> [(&str, &str); 2] {
+        [("tenant", &self.tenant), ("database", &self.database)]
+    }
+}
+
+/// The tenant of what is counted for those that have no series of their own.
+pub const OTHER: &str = "other";
+
+impl Samples {
+    /// What the ledger holds now, and `gauges`.
+    #[must_use]
+    pub fn new(ledger: &Ledger, gauges: Vec<Gauge>) -> Self {
+        let own = ledger.accounts();
+        let own = own.iter().map(|(subject, account)| {
+            let Subject { tenant, database } = subject;
+            Counted::of(tenant.as_str(), database, account)
+        });
+        let mut counted: Vec<_> = own.collect();
+        counted.push(Counted::of(OTHER, "", ledger.other()));
+        counted.push(Counted::of("", "", ledger.unknown()));
+        Self { counted, gauges }
+    }
+
+    /// All of it as text.
+    #[must_use]
+    pub fn write(self, format: Format) -> String {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(self));
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = match format {
+            Format::OpenMetrics => prometheus_client::encoding::text::encode(&mut text, &registry),
+            Format::Prometheus => {
+                prometheus_client::encoding::prometheus_text::encode(&mut text, &registry)
+            }
+        };
+        text
+    }
+
+    /// Counters that each account has one of.
+    fn counter(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        value: impl Fn(&Counted) -> f64,
+    ) -> fmt::Result {
+        let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
+        for counted in self.counted.iter().filter(|counted| counted.has_served()) {
+            let labels = counted.labels();
+            metric
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, f64>(&value(counted), None)?;
+        }
+        Ok(())
+    }
+
+    /// Counters that each account has several of, told apart by one more label.
+    fn counters<'s, I: Iterator<Item = (Vec<(&'static str, &'s str)>, u64)>>(
+        &'s self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        values: impl Fn(&'s Counted) -> I,
+    ) -> fmt::Result {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for counted in &self.counted {
+            for (more, value) in values(counted) {
+                let mut labels = counted.labels().to_vec();
+                labels.extend(more);
+                metric
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, _, f64>(&value, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn histogram(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        value: impl Fn(&Counted) -> &Observed,
+    ) -> fmt::Result {
+        let unit = Some(&Unit::Seconds);
+        let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
+        for counted in &self.counted {
+            let observed = value(counted);
+            let count = observed.count();
+            if count == 0 {
+                continue;
+            }
+            let labels = counted.labels();
+            let buckets: [_; super::BOUNDS.len() + 1] = observed.buckets();
+            metric
+                .encode_family(&labels)?
+                .encode_histogram::<NoLabelSet>(observed.seconds(), count, &buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn traffic(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        self.counter(
+            encoder,
+            "pgtenant_transactions",
+            "Transactions that have ended",
+            None,
+            |counted| number(counted.totals.transactions),
+        )?;
+        self.counter(
+            encoder,
+            "pgtenant_queries",
+            "Queries that servers have answered: each Query message, or pipeline up to its Sync",
+            None,
+            |counted| number(counted.totals.queries),
+        )?;
+        self.counter(
+            encoder,
+            "pgtenant_client_received",
+            "Bytes of the protocol from clients that are in",
+            Some(&Unit::Bytes),
+            |counted| number(counted.totals.received),
+        )?;
+        self.counter(
+            encoder,
+            "pgtenant_client_sent",
+            "Bytes of the protocol to clients that are in",
+            Some(&Unit::Bytes),
+            |counted| number(counted.totals.sent),
+        )?;
+        self.counter(
+            encoder,
+            "pgtenant_query",
+            "Time in which transactions were not waiting for their client",
+            Some(&Unit::Seconds),
+            |counted| number(counted.totals.busy / 1000) / 1e6,
+        )
+    }
+
+    fn times(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        self.histogram(
+            encoder,
+            "pgtenant_wait",
+            "How long transactions waited for a server connection, opening one included",
+            |counted| &counted.totals.wait,
+        )?;
+        self.histogram(
+            encoder,
+            "pgtenant_transaction",
+            "How long transactions held a server connection",
+            |counted| &counted.totals.transaction,
+        )?;
+        self.histogram(
+            encoder,
+            "pgtenant_login",
+            "How long logins took that were accepted",
+            |counted| &counted.totals.login,
+        )
+    }
+
+    fn rare(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        self.counters(
+            encoder,
+            "pgtenant_errors",
+            "Errors that clients were told, by the class of their SQLSTATE",
+            |counted| {
+                let errors = counted.rare.errors.iter();
+                errors.map(|(class, n)| {
+                    let class = std::str::from_utf8(class).unwrap_or("??");
+                    (vec![("class", class)], *n)
+                })
+            },
+        )?;
+        self.counters(
+            encoder,
+            "pgtenant_refusals",
+            "Statements that the guard refused, or would have, by rule",
+            |counted| {
+                let refusals = counted.rare.refusals.iter();
+                refusals.map(|(rule, n)| (vec![("rule", *rule)], *n))
+            },
+        )?;
+        self.counters(
+            encoder,
+            "pgtenant_logins",
+            "Logins, by what the client was asked for and how they ended",
+            |counted| {
+                let logins = counted.rare.logins.iter();
+                logins.map(|((method, outcome), n): (&(&'static str, Outcome), _)| {
+                    let labels = vec![("method", *method), ("outcome", outcome.name())];
+                    (labels, *n)
+                })
+            },
+        )?;
+        self.counters(
+            encoder,
+            "pgtenant_attachments",
+            "Server connections given to transactions, by what made them the tenant's",
+            |counted| {
+                let reused = counted.totals.reused;
+                let named = Reuse::ALL.into_iter().zip(reused);
+                let used = named.filter(|(_, n)| *n > 0);
+                used.map(|(reuse, n)| (vec![("kind", reuse.name())], n))
+            },
+        )?;
+        self.counters(
+            encoder,
+            "pgtenant_reclaimed",
+            "Server connections taken back from clients that held them while others waited",
+            |counted| {
+                let reclaimed = Some(counted.rare.reclaimed).filter(|n| *n > 0);
+                reclaimed.into_iter().map(|n| (Vec::new(), n))
+            },
+        )
+    }
+}
+
+impl Counted {
+    /// Whether a client of these has been there.
+    fn has_served(&self) -> bool {
+        !self.database.is_empty() || self.totals != Totals::default()
+    }
+}
+
+impl Collector for Samples {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.traffic(&mut encoder)?;
+        self.times(&mut encoder)?;
+        self.rare(&mut encoder)?;
+        for gauge in &self.gauges {
+            let kind = match gauge.is_counter {
+                true => MetricType::Counter,
+                false => MetricType::Gauge,
+            };
+            let unit = gauge.unit.as_ref();
+            let mut metric = encoder.encode_descriptor(gauge.name, gauge.help, unit, kind)?;
+            for Sample { labels, value } in &gauge.samples {
+                let mut metric = metric.encode_family(labels)?;
+                match gauge.is_counter {
+                    true => metric.encode_counter::<NoLabelSet, _, f64>(value, None)?,
+                    false => metric.encode_gauge(value)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A count as the formats have it. Beyond 2^53 its last digits are not exact.
+#[expect(clippy::cast_precision_loss, reason = "so the formats have it")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gauges() -> Vec<Gauge> {
+        vec![Gauge {
+            name: "pgtenant_clients",
+            help: "Clients",
+            unit: None,
+            is_counter: false,
+            samples: vec![Sample {
+                labels: vec![("tenant", "a \"quoted\"\n\\ name".to_owned())],
+                value: 2.0,
+            }],
+        }]
+    }
+
+    #[test]
+    fn names_of_strangers_stay_within_their_quotes() {
+        let ledger = Ledger::new(1, 1);
+        for format in [Format::OpenMetrics, Format::Prometheus] {
+            let text = Samples::new(&ledger, gauges()).write(format);
+            let line = r#"pgtenant_clients{tenant="a \"quoted\"\n\\ name"} 2"#;
+            assert!(text.lines().any(|one| one.starts_with(line)), "{text}");
+        }
+    }
+
+    #[test]
+    fn logins_that_lead_to_nobody_are_counted_without_a_tenant() {
+        let ledger = Ledger::new(1, 1);
+        ledger.not_accepted(None, "scram", Outcome::Refused);
+        let text = Samples::new(&ledger, Vec::new()).write(Format::OpenMetrics);
+        let line =
+            r#"pgtenant_logins_total{tenant="",database="",method="scram",outcome="refused"} 1"#;
+        assert!(text.lines().any(|one| one.starts_with(line)), "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

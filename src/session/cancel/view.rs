@@ -1,0 +1,139 @@
+//! The sessions there are, for those who look on.
+
+use super::Registry;
+use super::entry::Entry;
+use super::running::Activity;
+use super::shown::Hold;
+use super::{Ending, lock};
+use crate::config::PoolMode;
+use crate::server::BackendKey;
+use crate::tenant::{Endpoint, LoginName, SharedTenant, TenantId};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What a session does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionState {
+    /// It uses no server connection.
+    Idle,
+    /// It waits for a server connection.
+    Waiting,
+    /// A server connection is being made its tenant's.
+    Attaching,
+    /// It has a server connection.
+    Active,
+}
+
+/// A session at one time.
+#[derive(Debug, Clone)]
+pub struct SessionView {
+    /// The process id that the client was given.
+    pub id: u32,
+    /// Its tenant, as it was told last.
+    pub tenant: SharedTenant,
+    /// Its login.
+    pub login: LoginName,
+    /// Where the client comes from.
+    pub address: SocketAddr,
+    /// Where it has come to.
+    pub local: Option<SocketAddr>,
+    /// The database that it asked for.
+    pub database: Box<str>,
+    /// Where its server connections go.
+    pub endpoint: Endpoint,
+    /// What it does.
+    pub state: SessionState,
+    /// Since when, to a quarter of a second.
+    pub since: SystemTime,
+    /// When it logged in.
+    pub connected: SystemTime,
+    /// Its `application_name`.
+    pub application: Box<str>,
+    /// Protocol and cipher suite, over TLS.
+    pub tls: Option<Box<str>>,
+    /// Prepared statements with a name, at the end of its last transaction.
+    pub prepared: u32,
+    /// Why it keeps its server connection.
+    pub hold: Hold,
+    /// The server's process that serves it now, and where that is.
+    pub backend: Option<BackendKey>,
+    /// The worker that serves it.
+    pub worker: usize,
+}
+
+impl Registry {
+    /// All sessions. The registry is locked only while they are listed, not while each
+    /// is looked at.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionView> {
+        let entries: Vec<_> = lock(&self.sessions)
+            .iter()
+            .map(|(pid, entry)| (*pid, entry.clone()))
+            .collect();
+        entries
+            .iter()
+            .map(|(pid, entry)| view(*pid, entry))
+            .collect()
+    }
+
+    /// Ends sessions by the administrator's order: those that are `meant`. Returns how
+    /// many.
+    pub fn end(&self, meant: impl Fn(u32, &TenantId, &str) -> bool) -> usize {
+        let entries: Vec<(u32, Arc<Entry>)> = lock(&self.sessions)
+            .iter()
+            .map(|(pid, entry)| (*pid, entry.clone()))
+            .collect();
+        let meant = entries.iter().filter(|(pid, entry)| {
+            meant(*pid, &entry.tenant, &entry.visitor.database) && !entry.inbox.is_closed()
+        });
+        let mut ended = 0;
+        for (_, entry) in meant {
+            entry.end(Ending::Killed);
+            ended += 1;
+        }
+        ended
+    }
+}
+
+fn view(id: u32, entry: &Entry) -> SessionView {
+    let activity = entry.activity();
+    let pool = entry.pool();
+    let backend = match activity {
+        Activity::Using(key) => Some(key),
+        _ => None,
+    };
+    let state = match activity {
+        Activity::Idle => SessionState::Idle,
+        Activity::Waiting | Activity::Cancelled => SessionState::Waiting,
+        Activity::Attaching => SessionState::Attaching,
+        Activity::Using(_) => SessionState::Active,
+    };
+    let hold = match backend {
+        None => Hold::No,
+        Some(_) if pool.settings().mode == PoolMode::Session => Hold::Session,
+        Some(_) => entry.shown.hold(),
+    };
+    let visitor = &entry.visitor;
+    SessionView {
+        id,
+        tenant: entry.tenant_now(),
+        login: entry.login.clone(),
+        address: visitor.address,
+        local: visitor.local,
+        database: visitor.database.clone(),
+        endpoint: pool.endpoint().clone(),
+        state,
+        since: entry.shown.since(),
+        connected: entry.shown.connected,
+        application: entry
+            .shown
+            .called()
+            .unwrap_or_else(|| visitor.application.clone()),
+        tls: visitor.tls.clone(),
+        prepared: entry.shown.prepared(),
+        hold,
+        backend,
+        worker: entry.station.worker(),
+    }
+}

@@ -1,0 +1,243 @@
+//! What commands do.
+
+use super::{cell, operator, proxy};
+use std::process::Command;
+use testkit::{INNOVATE, Options, Proxy, Raw, SYNERGY, site, stdout, succeeds, wait_until};
+
+fn ended(client: &mut Raw) -> String {
+    client.until_closed().error().code().to_owned()
+}
+
+/// How many clients wait.
+fn waiting(admin: &mut Raw) -> usize {
+    let answer = admin.run_ok("SHOW CLIENTS");
+    let states = answer.rows().into_iter().map(|row| row[4].clone().unwrap());
+    states.filter(|state| state == "waiting").count()
+}
+
+#[test]
+fn a_pause_loses_no_transaction_of_pgbench() {
+    let proxy = proxy(Options {
+        size: 4,
+        wait_timeout: "1s",
+        reclaim_after: "50ms",
+        database: site().fresh_database(),
+        ..Options::default()
+    });
+    let script = site().write_new(
+        ".sql",
+        "BEGIN;\nINSERT INTO wellness_entries (user_id, organization_id, entry_type, value) \
+         SELECT id, organization_id, 'paused', 1 FROM users;\nSELECT 1;\nCOMMIT;\n",
+    );
+    let url = proxy.url("innovate");
+    let run = std::thread::spawn(move || {
+        let pgbench = site().cluster.client_program("pgbench");
+        let arguments = [
+            "-n",
+            "-c",
+            "8",
+            "-t",
+            "150",
+            "-f",
+            script.to_str().unwrap(),
+            &url,
+        ];
+        Command::new(pgbench).args(arguments).output().unwrap()
+    });
+    let mut admin = operator(&proxy);
+    let database = proxy.database("innovate");
+    let begun = "SELECT count(*) > 5 FROM wellness_entries WHERE entry_type = 'paused'";
+    wait_until("it runs", || site().sql(&database, begun) == "t");
+    for _ in 0..3 {
+        admin.run_ok("PAUSE");
+        // No transaction is open, and nobody is served.
+        let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                    AND usename = 'wellness_app' AND state <> 'idle'";
+        assert_eq!(site().sql(&database, open), "0");
+        assert_eq!(admin.error("PAUSE").message(), "already paused");
+        wait_until("all wait", || waiting(&mut admin) == 8 || run.is_finished());
+        admin.run_ok("RESUME");
+    }
+    let output = run.join().unwrap();
+    succeeds("pgbench", &output);
+    assert!(stdout(&output).contains("1200/1200"), "{}", stdout(&output));
+    let count = "SELECT count(*) FROM wellness_entries WHERE entry_type = 'paused'";
+    assert_eq!(site().sql(&database, count), "1200");
+    assert_eq!(admin.error("RESUME").message(), "not paused");
+}
+
+#[test]
+fn a_paused_tenant_waits_for_longer_than_others_may_and_then_goes_on() {
+    let proxy = proxy(Options {
+        wait_timeout: "300ms",
+        ..Options::default()
+    });
+    let mut admin = operator(&proxy);
+    let mut paused = proxy.raw("innovate");
+    let mut other = proxy.raw("synergy");
+    // Its idle connection is not taken past the pause either.
+    assert_eq!(paused.value("SELECT 1"), "1");
+    paused.run_ok("BEGIN");
+    paused.run_ok("SELECT 1");
+    admin.send_query(&format!("PAUSE TENANT \"{INNOVATE}\""));
+    let mut looking = operator(&proxy);
+    // The command waits for what is open.
+    let is_paused = |proxy: &Proxy, admin: &mut Raw| {
+        let mut probe = proxy.raw("innovate");
+        probe.send_query("SELECT 2");
+        wait_until("it waits", || waiting(admin) == 1);
+        probe
+    };
+    let mut probe = is_paused(&proxy, &mut looking);
+    assert!(!admin.has_answer());
+    paused.run_ok("COMMIT");
+    admin.until_ready().ok();
+    paused.send_query("SELECT 1");
+    wait_until("both wait", || waiting(&mut looking) == 2);
+    let since = std::time::Instant::now();
+    wait_until("a wait would have been over", || {
+        assert_eq!(other.value("SELECT 1"), "1");
+        since.elapsed().as_millis() > 900
+    });
+    assert_eq!(waiting(&mut looking), 2);
+    admin.run_ok(&format!("RESUME TENANT \"{INNOVATE}\""));
+    assert_eq!(paused.until_ready().ok().value(), "1");
+    assert_eq!(probe.until_ready().ok().value(), "2");
+}
+
+#[test]
+fn signals_pause_and_resume() {
+    let proxy = proxy(Options::default());
+    let mut admin = operator(&proxy);
+    let paused = |admin: &mut Raw| cell(admin, "SHOW STATE", "value", &[("key", "paused")]);
+    assert_eq!(paused(&mut admin), "no");
+    // What is told at login must be known: nobody could be asked.
+    drop(proxy.raw("innovate"));
+    proxy.signal("USR1");
+    wait_until("it is paused", || paused(&mut admin) == "yes");
+    let mut client = proxy.raw("innovate");
+    client.send_query("SELECT 1");
+    wait_until("it waits", || waiting(&mut admin) == 1);
+    proxy.signal("USR2");
+    wait_until("it is not", || paused(&mut admin) == "no");
+    assert_eq!(client.until_ready().ok().value(), "1");
+}
+
+#[test]
+fn clients_and_tenants_are_ended_and_nobody_else() {
+    let proxy = proxy(Options::default());
+    let mut admin = operator(&proxy);
+    let mut first = proxy.raw("innovate");
+    let mut second = proxy.raw("innovate");
+    let mut other = proxy.raw("synergy");
+    first.run_ok("BEGIN");
+    first.run_ok("SELECT 1");
+    admin.run_ok(&format!("KILL_CLIENT {}", first.pid));
+    assert_eq!(ended(&mut first), "57P01");
+    assert_eq!(second.value("SELECT 1"), "1");
+    admin.run_ok(&format!("KILL_TENANT {INNOVATE}"));
+    assert_eq!(ended(&mut second), "57P01");
+    assert_eq!(other.value("SELECT 1"), "1");
+    // A database is paused, too.
+    let database = proxy.database("synergy");
+    admin.run_ok(&format!("KILL {database}"));
+    assert_eq!(ended(&mut other), "57P01");
+    admin.run_ok(&format!("RESUME {database}"));
+    assert_eq!(proxy.raw("synergy").value("SELECT 1"), "1");
+}
+
+#[test]
+fn a_disabled_tenant_s_clients_go_on_and_no_new_ones_come() {
+    let proxy = proxy(Options::default());
+    let mut admin = operator(&proxy);
+    let mut client = proxy.raw("innovate");
+    admin.run_ok(&format!("DISABLE TENANT {INNOVATE}"));
+    let database = proxy.database("innovate");
+    let parameters = [("user", "innovate"), ("database", &*database)];
+    let refused = Raw::log_in(proxy.port, &proxy.password, &parameters).unwrap_err();
+    assert_eq!(refused.code(), "57P03");
+    assert_eq!(client.value("SELECT 1"), "1");
+    assert_eq!(proxy.raw("synergy").value("SELECT 1"), "1");
+    admin.run_ok(&format!("ENABLE TENANT {INNOVATE}"));
+    assert_eq!(proxy.raw("innovate").value("SELECT 1"), "1");
+    assert_eq!(
+        admin.error("DISABLE TENANT nobody").message(),
+        "no such tenant"
+    );
+}
+
+#[test]
+fn server_connections_are_replaced_and_the_configuration_is_read_again() {
+    let mut proxy = proxy(Options::default());
+    let mut admin = operator(&proxy);
+    let mut client = proxy.raw("innovate");
+    client.run_ok("BEGIN");
+    let before = client.backend();
+    admin.run_ok("RECONNECT");
+    admin.send_query("WAIT_CLOSE");
+    let mut other = proxy.raw("synergy");
+    assert_ne!(other.backend(), before);
+    assert!(!admin.has_answer());
+    client.run_ok("COMMIT");
+    admin.until_ready().ok();
+    assert_ne!(client.backend(), before);
+    let text = std::fs::read_to_string(&proxy.config).unwrap();
+    let text = text.replace("max_clients = 1000", "max_clients = 999");
+    std::fs::write(&proxy.config, text).unwrap();
+    admin.run_ok("RELOAD");
+    wait_until("it is in force", || {
+        cell(
+            &mut admin,
+            "SHOW CONFIG",
+            "value",
+            &[("key", "max_client_conn")],
+        ) == "999"
+    });
+    client.run_ok("BEGIN");
+    client.run_ok("SELECT 1");
+    admin.run_ok("SHUTDOWN WAIT_FOR_CLIENTS");
+    proxy.wait_for_log("draining");
+    client.send_query("COMMIT");
+    assert_eq!(client.until_closed().commands(), ["COMMIT"]);
+    assert!(proxy.wait().success());
+}
+
+#[test]
+fn who_waits_and_who_keeps_a_connection_is_shown() {
+    let proxy = proxy(Options {
+        size: 1,
+        ..Options::default()
+    });
+    let mut admin = operator(&proxy);
+    let mut holder = proxy.raw_with("innovate", &[("application_name", "holder")]);
+    let mut waiter = proxy.raw("synergy");
+    holder.run_ok("BEGIN");
+    let backend = holder.backend();
+    waiter.send_query("SELECT 1");
+    wait_until("it waits", || waiting(&mut admin) == 1);
+    let so = [("user", "innovate")];
+    assert_eq!(
+        cell(&mut admin, "SHOW CLIENTS", "application_name", &so),
+        "holder"
+    );
+    assert_eq!(cell(&mut admin, "SHOW CLIENTS", "remote_pid", &so), backend);
+    assert_eq!(cell(&mut admin, "SHOW PINS", "reason", &so), "transaction");
+    assert_eq!(cell(&mut admin, "SHOW PINS", "tenant", &so), INNOVATE);
+    let link = cell(
+        &mut admin,
+        "SHOW SERVERS",
+        "link",
+        &[("remote_pid", &backend)],
+    );
+    assert_eq!(link, holder.pid.to_string());
+    let so = [("user", "synergy")];
+    assert_eq!(cell(&mut admin, "SHOW POOLS", "cl_waiting", &so), "1");
+    let so = [("tenant", SYNERGY)];
+    assert_eq!(cell(&mut admin, "SHOW TENANTS", "waiting", &so), "1");
+    holder.run_ok("COMMIT");
+    waiter.until_ready().ok();
+    let so = [("list", "used_servers")];
+    wait_until("nobody uses one", || {
+        cell(&mut admin, "SHOW LISTS", "items", &so) == "0"
+    });
+}
