@@ -7,6 +7,7 @@ mod access;
 mod client;
 mod health;
 mod limits;
+mod metrics;
 mod service;
 mod status;
 
