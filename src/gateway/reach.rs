@@ -44,7 +44,9 @@ fn contact(failure: Option<SqlClientError>) -> Contact {
             match source.as_db_error() {
                 Some(said) => said.code().code().starts_with("57P"),
                 // Else the server asks for something that it is not given.
-                None => source.source().is_some_and(|cause| cause.is::<io::Error>()),
+                None => source
+                    .source()
+                    .is_some_and(<dyn std::error::Error>::is::<io::Error>),
             }
         }
     };

@@ -13,10 +13,10 @@ use testkit::{PATIENCE, Proxy, site};
 /// An answer.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub status: u16,
+    pub(crate) status: u16,
     /// The head, in small letters.
-    pub head: String,
-    pub body: String,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Reply {
@@ -47,7 +47,7 @@ impl<T: Read + Write + Send> Stream for T {}
 /// Where a proxy serves HTTP, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
-    pub port: u16,
+    pub(crate) port: u16,
     tls: bool,
     /// Certificate and key, in PEM.
     identity: Option<(String, String)>,
