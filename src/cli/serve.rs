@@ -160,8 +160,9 @@ impl StopSignals {
                 }
             }
         };
-        handle.drain();
+        // First: without clients the process may end at once.
         service::tell(Moment::Stopping).await;
+        handle.drain();
         tokio::select! {
             () = tokio::time::sleep(patience) => {}
             _ = self.terminate.recv() => {}

@@ -1,9 +1,9 @@
 //! Who gets in, by what proof, and what a reload changes of that.
 
-use crate::client::{Door, reply};
+use crate::client::{Door, last_reply, reply};
 use crate::{PASSWORD, TOKEN, basic, bearer, proxy};
 use std::io::{Read as _, Write as _};
-use testkit::{Options, Proxy, Raw, site, wait_until};
+use testkit::{Options, Raw, site, wait_until};
 
 /// What is served to nobody without a proof.
 const CLOSED: [&str; 4] = ["/", "/metrics", "/nothing", "/livez/"];
@@ -160,7 +160,7 @@ fn shown(door: &Door) -> Vec<u8> {
 
 #[test]
 fn a_reload_changes_who_gets_in_and_the_certificate() {
-    let (proxy, door) = own_certificate();
+    let (proxy, door) = proxy("", Options::default());
     let before = shown(&door);
     let mut kept = door.open().unwrap();
     let request = format!(
@@ -169,6 +169,9 @@ fn a_reload_changes_who_gets_in_and_the_certificate() {
     );
     kept.write_all(request.as_bytes()).unwrap();
     assert_eq!(reply(&mut *kept).status, 200);
+
+    // One that has asked nothing yet.
+    let mut early = door.open().unwrap();
 
     let token = site().write_new(".token", "the-token-of-another-day");
     let renewed = site()
@@ -205,16 +208,16 @@ fn a_reload_changes_who_gets_in_and_the_certificate() {
         200
     );
     assert_ne!(shown(&door), before);
+    let first = request.replace(TOKEN, "the-token-of-another-day");
+    early.write_all(first.as_bytes()).unwrap();
+    let answer = last_reply(&mut *early);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("connection"), Some("close"));
     // A connection of before is closed: it does not go by what was.
     let _ = kept.write_all(request.as_bytes());
     let mut rest = Vec::new();
     let _ = kept.read_to_end(&mut rest);
     assert_eq!(rest, b"");
-}
-
-/// Where neither certificate nor key is a file of other tests.
-fn own_certificate() -> (Proxy, Door) {
-    proxy("", Options::default())
 }
 
 #[test]

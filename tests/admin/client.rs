@@ -160,7 +160,8 @@ pub(crate) fn reply(stream: &mut dyn Stream) -> Reply {
 }
 
 fn parse(text: &str) -> Reply {
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let whole = text.split_once("\r\n\r\n");
+    let (head, body) = whole.unwrap_or_else(|| panic!("no answer: {text:?}"));
     let status = head.strip_prefix("HTTP/1.1 ").unwrap();
     Reply {
         status: status[..3].parse().unwrap(),

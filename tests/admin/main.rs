@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use client::Door;
 use pgtenant::directory::Verifier;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use testkit::{Options, Proxy, site};
 
@@ -23,9 +24,13 @@ const PASSWORD: &str = "pässword:with a colon";
 
 static VERIFIER: LazyLock<String> = LazyLock::new(|| Verifier::derive(PASSWORD));
 
+/// Written once: a proxy reloads when it changes.
+static TOKEN_FILE: LazyLock<PathBuf> =
+    LazyLock::new(|| site().write("admin.token", &format!("{TOKEN}\n")));
+
 /// `[admin]` with these lines, and administrators of all kinds.
 fn admin(lines: &str) -> String {
-    let token = site().write("admin.token", &format!("{TOKEN}\n"));
+    let token = &*TOKEN_FILE;
     let scram = &*VERIFIER;
     format!(
         "[admin]\naddress = \"127.0.0.1:0\"\ntoken_file = {token:?}\n{lines}\n\

@@ -97,7 +97,7 @@ fn only_the_process_with_the_certificate_is_believed() {
 
 #[test]
 fn what_is_missing_for_it_is_said() {
-    let (proxy, door) = proxy("public = []", Options::default());
+    let (proxy, door) = proxy("public = [\"/metrics\"]", Options::default());
     let config = known(&proxy, door.port, |text| {
         let lines = text.lines().filter(|line| !line.starts_with("token_file"));
         lines.collect::<Vec<_>>().join("\n")

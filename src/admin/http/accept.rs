@@ -86,8 +86,8 @@ fn cannot_accept(error: &std::io::Error) {
     tracing::warn!(target: "pgtenant::admin", %error, "cannot accept an HTTP connection");
 }
 
-/// One connection. It goes by the settings with which it has begun, and ends when they
-/// are replaced.
+/// One connection. It ends when the settings are replaced with which it has begun; one
+/// that has had no answer yet gets one, by the new settings.
 async fn connection<O: Observed>(
     stream: TcpStream,
     peer: SocketAddr,
@@ -97,12 +97,7 @@ async fn connection<O: Observed>(
 ) {
     let _place = place;
     let access = settings.borrow_and_update().clone();
-    let mut visit = Visit {
-        access: access.clone(),
-        certificate: None,
-        peer,
-        server,
-    };
+    let mut visit = Visit::new(settings.clone(), access.clone(), peer, server);
     let Some(tls) = access.tls() else {
         return serve(stream, visit, settings).await;
     };
@@ -150,7 +145,10 @@ where
     let outcome = match outcome {
         Some(outcome) => outcome,
         None => {
-            connection.as_mut().graceful_shutdown();
+            // Else its first request would be dropped: its answer closes it.
+            if visit.is_answered() {
+                connection.as_mut().graceful_shutdown();
+            }
             match timeout(LAST_ANSWER, connection).await {
                 Ok(outcome) => outcome,
                 Err(_) => return,

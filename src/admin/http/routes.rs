@@ -11,14 +11,19 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// A connection and who is at its other end.
 pub(super) struct Visit<O> {
-    pub(super) access: Arc<Access>,
+    settings: watch::Receiver<Arc<Access>>,
+    /// The settings with which it has begun, and by which the certificate was verified.
+    begun: Arc<Access>,
     pub(super) certificate: Option<Certificate>,
     pub(super) peer: SocketAddr,
-    pub(super) server: Arc<Server<O>>,
+    server: Arc<Server<O>>,
+    answered: AtomicBool,
 }
 
 /// What there is.
@@ -44,11 +49,44 @@ impl Route {
 }
 
 impl<O: Observed> Visit<O> {
-    /// Answers a request.
+    /// A visit that begins.
+    pub(super) fn new(
+        settings: watch::Receiver<Arc<Access>>,
+        begun: Arc<Access>,
+        peer: SocketAddr,
+        server: Arc<Server<O>>,
+    ) -> Self {
+        Self {
+            settings,
+            begun,
+            certificate: None,
+            peer,
+            server,
+            answered: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether there was an answer, or one is being made.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Answers a request, by the settings of this moment.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let caller = match self.caller(&request).await {
+        self.answered.store(true, Ordering::Relaxed);
+        let access = self.settings.borrow().clone();
+        let mut answer = self.answer_by(&access, &request).await;
+        if !Arc::ptr_eq(&access, &self.begun) {
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(header::CONNECTION, close);
+        }
+        answer
+    }
+
+    async fn answer_by(&self, access: &Arc<Access>, request: &Request<Incoming>) -> Answer {
+        let caller = match self.caller(access, request).await {
             Ok(caller) => caller,
-            Err(denied) => return self.deny(&denied),
+            Err(denied) => return self.deny(access, &denied),
         };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD are served");
@@ -68,16 +106,21 @@ impl<O: Observed> Visit<O> {
 
     /// Who asks. A wrong proof is refused also where none is needed: whoever brings one
     /// wants to know.
-    async fn caller(&self, request: &Request<Incoming>) -> Result<Caller, Denied> {
+    async fn caller(
+        &self,
+        access: &Arc<Access>,
+        request: &Request<Incoming>,
+    ) -> Result<Caller, Denied> {
         let proof = Proof::of(request.headers());
         let is_bare = proof == Proof::None;
         let desk = Desk {
             throttle: &self.server.throttle,
             passwords: &self.server.passwords,
         };
-        let certificate = self.certificate.as_ref();
+        // Other settings may not trust its authority any longer.
+        let is_verified = Arc::ptr_eq(access, &self.begun);
+        let certificate = self.certificate.as_ref().filter(|_| is_verified);
         let address = self.peer.ip();
-        let access = &self.access;
         let caller = access.identify(proof, certificate, address, &desk).await;
         match caller {
             Err(Denied::Unproven) if is_bare && access.is_public(request.uri().path()) => {
@@ -87,7 +130,7 @@ impl<O: Observed> Visit<O> {
         }
     }
 
-    fn deny(&self, denied: &Denied) -> Answer {
+    fn deny(&self, access: &Access, denied: &Denied) -> Answer {
         if let Denied::Wrong(reason) = denied {
             tracing::warn!(target: "pgtenant::audit", event = "admin_refused", client = %self.peer, %reason);
         }
@@ -98,7 +141,7 @@ impl<O: Observed> Visit<O> {
             StatusCode::UNAUTHORIZED,
             "a proof is needed: the token of admin.token_file, or the password or certificate of one of [[admins]]",
         );
-        for challenge in self.access.challenges() {
+        for challenge in access.challenges() {
             let challenge = HeaderValue::from_static(challenge);
             let headers = refused.headers_mut();
             headers.append(header::WWW_AUTHENTICATE, challenge);
