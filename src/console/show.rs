@@ -2,7 +2,7 @@
 //! what clients ask for, the user is their login.
 
 use super::table::{Table, Value};
-use super::{Steered, own};
+use super::{Steered, own, stats};
 use crate::pool::{ConnectionState, ConnectionView, PoolView, Scope};
 use crate::session::{SessionState, SessionView};
 use crate::tenant::{Tenant, TenantId};
@@ -17,7 +17,7 @@ pub(super) const HELP: &str = "Console usage
 \tSHOW SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE
 \tSHOW DNS_HOSTS|DNS_ZONES
 \tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS
-\tSHOW TENANTS|LOGINS|PINS|DIRECTORY|CERTIFICATES|WORKERS
+\tSHOW TENANTS|LOGINS|REFUSALS|PINS|DIRECTORY|CERTIFICATES|AUDIT|WORKERS
 \tPAUSE [<db> | TENANT <id>]
 \tRESUME [<db> | TENANT <id>]
 \tDISABLE <db> | TENANT <id>
@@ -31,8 +31,6 @@ pub(super) const HELP: &str = "Console usage
 \tSHUTDOWN [WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]
 ";
 
-const STATS: &str = "database:t total_server_assignment_count:n total_xact_count:n total_query_count:n total_received:n total_sent:n total_xact_time:n total_query_time:n total_wait_time:n avg_server_assignment_count:n avg_xact_count:n avg_query_count:n avg_recv:n avg_sent:n avg_xact_time:n avg_query_time:n avg_wait_time:n";
-const TOTALS: &str = "database:t server_assignment_count:n xact_count:n query_count:n bytes_received:n bytes_sent:n xact_time:n query_time:n wait_time:n";
 const POOLS: &str = "database:t user:t cl_active:i cl_waiting:i cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active:i sv_active_cancel:i sv_being_canceled:i sv_idle:i sv_used:i sv_tested:i sv_login:i maxwait:i maxwait_us:i pool_mode:t";
 const DATABASES: &str = "name:t host:t port:i database:t force_user:t pool_size:i min_pool_size:i reserve_pool:i server_lifetime:i pool_mode:t max_connections:i current_connections:i paused:i disabled:i";
 const SOCKET: &str = "type:t user:t database:t replication:t state:t addr:t port:i local_addr:t local_port:i connect_time:t request_time:t wait:i wait_us:i close_needed:i ptr:t link:t remote_pid:i tls:t application_name:t prepared_statements:i";
@@ -41,9 +39,6 @@ const SOCKETS: &str = "type:t user:t database:t replication:t state:t addr:t por
 /// What `SHOW what` shows; `None` if there is no such word.
 pub(super) fn table(what: &str, steered: &impl Steered) -> Option<Table> {
     let table = match what {
-        "stats" => zeros(STATS, steered),
-        "stats_totals" | "stats_averages" => zeros(TOTALS, steered),
-        "totals" => totals(),
         "pools" => pools(steered),
         "databases" => databases(steered),
         "clients" => clients(SOCKET, steered, 0),
@@ -73,7 +68,7 @@ pub(super) fn table(what: &str, steered: &impl Steered) -> Option<Table> {
         "default_transaction_isolation" => {
             one("default_transaction_isolation:t", "read committed".into())
         }
-        _ => return own::table(what, steered),
+        _ => return stats::table(what, steered).or_else(|| own::table(what, steered)),
     };
     Some(table)
 }
@@ -95,24 +90,6 @@ fn names(sessions: &[SessionView], pools: &[PoolView]) -> BTreeMap<String, usize
         names.entry(pool.endpoint.database.to_string()).or_default();
     }
     names
-}
-
-/// A row of nothing for each database, until the numbers are counted.
-fn zeros(columns: &'static str, steered: &impl Steered) -> Table {
-    let mut table = Table::new(columns);
-    for name in names(&steered.sessions(), &steered.pools()).into_keys() {
-        let zeros = std::iter::repeat_n(Value::Number(0), table.columns.len() - 1);
-        table.row(std::iter::once(name.into()).chain(zeros));
-    }
-    table
-}
-
-fn totals() -> Table {
-    let mut table = Table::new("name:t value:n");
-    for (name, _) in Table::new(STATS).columns.into_iter().skip(1) {
-        table.row([name.into(), Value::Number(0)]);
-    }
-    table
 }
 
 #[derive(Default)]

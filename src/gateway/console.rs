@@ -1,13 +1,17 @@
 //! The console's listeners, its door, and what its commands do.
 
 use super::{Control, Shared};
+use crate::audit::Log;
 use crate::config::{AdminLogin, AdminRole, Listen, PoolMode};
-use crate::console::{self, Command, DATABASES, Guest, Shutdown, Steered, Whom};
+use crate::console::{
+    self, ByDatabase, Command, DATABASES, Guest, Periods, Shutdown, Steered, Whom,
+};
 use crate::directory::Directory;
 use crate::login::{
     Arrival, Arrived, AuthenticatedAdmin, Failed, InProgress, Introduced, LoginError, Peer,
     parameter,
 };
+use crate::metrics::Refused;
 use crate::pool::{PoolView, Scope};
 use crate::protocol::ClientError;
 use crate::session::SessionView;
@@ -45,6 +49,7 @@ pub(super) struct Console {
     logging_in: Arc<Semaphore>,
     disabled: Mutex<HashSet<Scope>>,
     asked: OnceLock<Asked>,
+    periods: Periods,
 }
 
 impl Default for Console {
@@ -54,6 +59,7 @@ impl Default for Console {
             logging_in: Arc::new(Semaphore::new(MOST_LOGGING_IN)),
             disabled: Mutex::default(),
             asked: OnceLock::new(),
+            periods: Periods::default(),
         }
     }
 }
@@ -146,6 +152,22 @@ impl Steered for Control {
 
     fn directory(&self) -> Arc<Directory> {
         Self::directory(self)
+    }
+
+    fn counted(&self) -> ByDatabase {
+        console::counted(&self.shared.ledger)
+    }
+
+    fn periods(&self) -> &Periods {
+        &self.shared.console.periods
+    }
+
+    fn refusals(&self) -> Vec<Refused> {
+        self.shared.ledger.refusals.latest()
+    }
+
+    fn audit(&self) -> &Log {
+        Self::audit(self)
     }
 
     fn paused(&self) -> HashSet<Scope> {
@@ -282,6 +304,15 @@ impl Steered for Control {
             Command::WaitClose => pools.is_renewed(),
             _ => true,
         }
+    }
+}
+
+/// Takes note of what is counted, at the end of each period of averages.
+pub(super) async fn follow(shared: Arc<Shared>) {
+    let mut periods = tokio::time::interval(console::PERIOD);
+    loop {
+        periods.tick().await;
+        shared.console.periods.end(console::counted(&shared.ledger));
     }
 }
 

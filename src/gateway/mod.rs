@@ -147,6 +147,7 @@ impl Gateway {
             .into_iter()
             .map(|listener| tokio::spawn(console::accept(listener, control.clone())))
             .collect();
+        let counting = tokio::spawn(console::follow(shared.clone()));
         let ending = tokio::spawn(control.end_unfit());
         let balancer = tokio::spawn(balance::watch(shared.clone(), runtimes));
         let sweeper = tokio::spawn(sweep(shared.clone()));
@@ -172,6 +173,7 @@ impl Gateway {
             () = workers.left() => true,
         };
         administrators.iter().for_each(JoinHandle::abort);
+        counting.abort();
         sweeper.abort();
         watchdog.abort();
         expiry.abort();
