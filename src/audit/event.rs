@@ -157,6 +157,22 @@ pub enum Event<'a> {
         /// What came of it.
         outcome: &'a str,
     },
+    /// An administrator is in.
+    AdminLogin {
+        /// Who.
+        user: &'a str,
+        /// Where from.
+        address: SocketAddr,
+        /// How it has proved itself.
+        method: &'a str,
+    },
+    /// An administrator was not let in.
+    AdminRefused {
+        /// Where from.
+        address: SocketAddr,
+        /// Why.
+        reason: &'a str,
+    },
     /// An administrator has given a command.
     AdminCommand {
         /// Who.
@@ -320,6 +336,21 @@ impl Event<'_> {
                     .text("user", user)
                     .text("subject", subject)
                     .text("outcome", outcome);
+            }
+            Self::AdminLogin {
+                user,
+                address,
+                method,
+            } => {
+                Fields::new("admin_login", out)
+                    .text("user", user)
+                    .plain("client", address)
+                    .text("method", method);
+            }
+            Self::AdminRefused { address, reason } => {
+                Fields::new("admin_refused", out)
+                    .plain("client", address)
+                    .text("reason", reason);
             }
             Self::AdminCommand {
                 user,

@@ -1,7 +1,7 @@
 //! The console's listeners, its door, and what its commands do.
 
 use super::{Control, Shared};
-use crate::audit::Log;
+use crate::audit::{Event, Log};
 use crate::config::{AdminLogin, AdminRole, Listen, PoolMode};
 use crate::console::{
     self, ByDatabase, Command, DATABASES, Guest, Periods, Shutdown, Steered, Whom,
@@ -352,6 +352,10 @@ async fn arrive(
         Ok(None) => {}
         Err((wire, error)) => {
             warn!(target: "pgtenant::audit", event = "admin_refused", client = %address, reason = %error);
+            shared.audit.record(&Event::AdminRefused {
+                address,
+                reason: &error.to_string(),
+            });
             if let Some(wire) = wire {
                 Box::pin(wire.refuse(&error)).await;
             }
@@ -439,6 +443,11 @@ async fn log_in(
         }
     };
     info!(target: "pgtenant::audit", event = "admin_login", user = %user, client = %address, method, tls = wire.tls().is_some());
+    shared.audit.record(&Event::AdminLogin {
+        user: user.as_str(),
+        address,
+        method,
+    });
     let (transport, input) = wire.into_parts();
     let guest = Guest {
         transport,

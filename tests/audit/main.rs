@@ -8,6 +8,7 @@ mod failure;
 mod files;
 mod statements;
 
+use pgtenant::directory::Verifier;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -238,4 +239,32 @@ fn a_tenant_s_records_are_proven_without_the_others() {
         !well && said.contains(":3: the record was changed"),
         "{said}"
     );
+}
+
+#[test]
+fn administrators_are_recorded_with_what_they_do() {
+    let verifier = Verifier::derive("admin secret");
+    let admin = format!("[[admins]]\nuser = \"ops\"\nscram = \"{verifier}\"");
+    let audited = Audited::start(&admin);
+    let log_in = |password: &str| {
+        let parameters = [("user", "ops"), ("database", "pgtenant")];
+        Raw::log_in(audited.proxy.port, password, &parameters)
+    };
+    assert!(log_in("wrong").is_err());
+    let refused = audited.wait_for("login_refused", 1).remove(0);
+    assert_eq!(refused["login"], "ops");
+    let mut console = log_in("admin secret").unwrap();
+    let login = audited.wait_for("admin_login", 1).remove(0);
+    assert_eq!(
+        (&login["user"], &login["method"]),
+        (&"ops".into(), &"scram".into())
+    );
+    console.query("PAUSE");
+    let command = audited.wait_for("admin_command", 1).remove(0);
+    assert_eq!(
+        (&command["user"], &command["command"]),
+        (&"ops".into(), &"PAUSE".into())
+    );
+    // It is a viewer.
+    assert_ne!(command["outcome"], "done");
 }
