@@ -1,7 +1,7 @@
 //! The tenant directory while the proxy runs: what its sources say now.
 
 use super::left_out::Reported;
-use super::sources::sql::{Answers, Assignment, follow};
+use super::sources::sql::{Answers, Assignment, Freshness, follow};
 use super::{Built, Directory, DirectoryBuilder, Incumbents, Snapshot, SqlSource};
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,10 +229,12 @@ impl Running {
             return std::future::pending().await;
         };
         let Built {
-            directory,
+            mut directory,
             problems,
             incumbents,
         } = built;
+        directory.left_out = problems.len();
+        directory.freshness = Some(Freshness(self.answers.clone()));
         self.reported.report(&problems);
         let news = if basis.rows.is_some() {
             self.incumbents = Arc::new(incumbents);

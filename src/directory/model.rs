@@ -1,10 +1,12 @@
 //! The directory itself: from a login to its tenant.
 
+use super::sources::sql::Freshness;
 use super::{CertificateName, Verifier};
 use crate::tenant::{LoginName, SharedTenant, TenantId};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// An authenticated client: the login it used, and the tenant that the login
 /// belongs to.
@@ -49,6 +51,10 @@ pub struct Directory {
     usual: OnceLock<(u32, usize)>,
     is_incomplete: bool,
     lacks_logins: bool,
+    /// How many entries of its sources could not be used.
+    pub(super) left_out: usize,
+    /// How it keeps up with its database, if it has one.
+    pub(super) freshness: Option<Freshness>,
 }
 
 impl Directory {
@@ -86,6 +92,19 @@ impl Directory {
     #[must_use]
     pub fn has_all_logins(&self) -> bool {
         !self.lacks_logins
+    }
+
+    /// How many entries of its sources could not be used.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// How long ago its database confirmed what it says: `None` without
+    /// `[directory.sql]`, or if it never has.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        self.freshness.as_ref()?.age()
     }
 
     /// The login of this name.

@@ -12,7 +12,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 /// Changes what a running proxy goes by, without dropping a client.
 #[derive(Debug, Clone)]
@@ -131,7 +130,6 @@ impl Control {
         directory.keep_unchanged(&live.directory);
         let changes = Changes::of_directory(&live.directory, &directory);
         live.directory = Arc::new(directory);
-        live.since = Instant::now();
         self.go_by(live);
         changes
     }

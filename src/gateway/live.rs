@@ -15,7 +15,7 @@ use crate::tenant::{IsolationName, LoginName, Seal, SharedTenant, Standing, Tena
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What holds for those who arrive now, and what running sessions are held to.
 #[derive(Debug, Clone)]
@@ -35,8 +35,6 @@ pub(super) struct Live {
     audited: BTreeMap<IsolationName, Statements>,
     /// Those of each worker.
     guards: Arc<[Guards]>,
-    /// Since when the directory is in force.
-    pub(super) since: Instant,
 }
 
 impl Live {
@@ -79,7 +77,6 @@ impl Live {
                 text: audit.text,
             }),
             guards,
-            since: Instant::now(),
         })
     }
 

@@ -8,7 +8,7 @@ use crate::tenant::TenantId;
 use crate::x509::Lifetime;
 use prometheus_client::registry::Unit;
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How many of what, by labels.
 type Tally = BTreeMap<Vec<(&'static str, String)>, f64>;
@@ -191,6 +191,7 @@ fn pools(pools: &[PoolView], named: &Named) -> [Gauge; 4] {
 fn directory(shared: &Shared) -> Vec<Gauge> {
     let live = shared.live.load();
     let directory = &live.directory;
+    let age = directory.age().into_iter();
     vec![
         gauge(
             "pgtenant_directory_tenants",
@@ -207,11 +208,16 @@ fn directory(shared: &Shared) -> Vec<Gauge> {
             "Whether the directory has all of its sources: 1, or 0 while one is away",
             one(if directory.is_complete() { 1.0 } else { 0.0 }),
         ),
+        gauge(
+            "pgtenant_directory_problems",
+            "Entries of the directory's database that cannot be used",
+            one(number(directory.left_out())),
+        ),
         in_unit(
             gauge(
                 "pgtenant_directory_age",
-                "How long the directory has not changed",
-                one(live.since.elapsed().as_secs_f64()),
+                "How long ago the directory's database confirmed what it says",
+                age.map(|age| (Vec::new(), age.as_secs_f64())).collect(),
             ),
             Unit::Seconds,
         ),
@@ -235,8 +241,9 @@ fn credentials(shared: &Shared) -> [Gauge; 2] {
         && let Some(lifetime) = Lifetime::of(&own.chain)
     {
         let file = own.certificate.display().to_string();
+        let left = lifetime.left(SystemTime::now());
         #[expect(clippy::cast_precision_loss, reason = "so the formats have it")]
-        expiries.insert(vec![("file", file)], lifetime.not_after() as f64);
+        expiries.insert(vec![("certificate", file)], left as f64);
     }
     [
         in_unit(
@@ -250,7 +257,7 @@ fn credentials(shared: &Shared) -> [Gauge; 2] {
         in_unit(
             gauge(
                 "pgtenant_certificate_expiry",
-                "When a certificate of the proxy's expires, in seconds since 1970",
+                "How long a certificate of the proxy's is still valid; below 0 once it has expired",
                 expiries,
             ),
             Unit::Seconds,

@@ -325,3 +325,41 @@ impl Collector for Samples {
 fn number(count: u64) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gauges() -> Vec<Gauge> {
+        vec![Gauge {
+            name: "pgtenant_clients",
+            help: "Clients",
+            unit: None,
+            is_counter: false,
+            samples: vec![Sample {
+                labels: vec![("tenant", "a \"quoted\"\n\\ name".to_owned())],
+                value: 2.0,
+            }],
+        }]
+    }
+
+    #[test]
+    fn names_of_strangers_stay_within_their_quotes() {
+        let ledger = Ledger::new(1, 1);
+        for format in [Format::OpenMetrics, Format::Prometheus] {
+            let text = Samples::new(&ledger, gauges()).write(format);
+            let line = r#"pgtenant_clients{tenant="a \"quoted\"\n\\ name"} 2"#;
+            assert!(text.lines().any(|one| one.starts_with(line)), "{text}");
+        }
+    }
+
+    #[test]
+    fn logins_that_lead_to_nobody_are_counted_without_a_tenant() {
+        let ledger = Ledger::new(1, 1);
+        ledger.not_accepted(None, "scram", Outcome::Refused);
+        let text = Samples::new(&ledger, Vec::new()).write(Format::OpenMetrics);
+        let line = r#"pgtenant_logins_total{tenant="",database="",method="scram",outcome="refused"} 1"#;
+        assert!(text.lines().any(|one| one.starts_with(line)), "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

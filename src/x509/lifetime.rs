@@ -47,13 +47,9 @@ impl Lifetime {
         self.left(now) < 0
     }
 
-    /// The end of its validity, in seconds since 1970.
+    /// How long it is still valid, in seconds; below 0 once it has expired.
     #[must_use]
-    pub fn not_after(&self) -> i64 {
-        self.not_after
-    }
-
-    fn left(&self, now: SystemTime) -> i64 {
+    pub fn left(&self, now: SystemTime) -> i64 {
         let now = now.duration_since(SystemTime::UNIX_EPOCH);
         let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
         self.not_after.saturating_sub(now)

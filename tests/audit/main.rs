@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod application_name;
 mod failure;
 mod files;
 mod statements;
@@ -185,9 +186,13 @@ fn changes_of_the_configuration_are_recorded_with_what_has_changed() {
     let text = std::fs::read_to_string(&audited.proxy.config).unwrap();
     std::fs::write(&audited.proxy.config, text + "\n[nonsense]\n").unwrap();
     audited.proxy.signal("HUP");
-    let refused = audited.wait_for("configuration_refused", 1).remove(0);
-    let problems = refused["problems"].to_string();
-    assert!(problems.contains("nonsense"), "{problems}");
+    wait_until("the refusal is recorded with its problem", || {
+        let mut records = audited.records().into_iter();
+        records.any(|record| {
+            record["event"] == "configuration_refused"
+                && record["problems"].to_string().contains("nonsense")
+        })
+    });
 }
 
 #[test]

@@ -44,6 +44,18 @@ pub(in crate::directory) struct Answers {
     answered: Option<Instant>,
 }
 
+/// How long ago the database answered, now and later.
+#[derive(Debug, Clone)]
+pub(in crate::directory) struct Freshness(pub(in crate::directory) watch::Receiver<Answers>);
+
+impl Freshness {
+    /// `None` if it never has.
+    pub(in crate::directory) fn age(&self) -> Option<Duration> {
+        let answered = self.0.borrow().answered;
+        answered.map(|answered| answered.elapsed())
+    }
+}
+
 impl Answers {
     /// When the rows no longer hold, as things are.
     pub(in crate::directory) fn expires(&self, stale: Duration) -> Option<Instant> {

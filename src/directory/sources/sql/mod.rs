@@ -6,7 +6,7 @@ mod follow;
 mod load;
 mod values;
 
-pub(in crate::directory) use follow::{Answers, Assignment, follow};
+pub(in crate::directory) use follow::{Answers, Assignment, Freshness, follow};
 pub use load::LoadError;
 pub(crate) use load::load;
 
