@@ -195,6 +195,43 @@ fn a_certificate_and_the_password_are_needed_both() {
 }
 
 #[test]
+fn an_administrator_proves_itself_with_a_certificate_and_nobody_else_s() {
+    let admin = "[[admins]]\nuser = \"root\"\nmethods = \"cert\"\n";
+    let proxy = Proxy::start(&Options {
+        tls: "require",
+        tls_keys: trusting(&CA.certificate()),
+        more: people() + admin,
+        ..Options::default()
+    });
+    let show = |user: &str, shown: Option<&Issued>| {
+        let dsn = dsn(&proxy, user, Some(&proxy.password), shown);
+        Command::new(site().cluster.client_program("psql"))
+            .args(["-X", "-A", "-t", "-w", "-c", "SHOW VERSION", "-d"])
+            .arg(dsn.replace("wellness_corp_db", "pgtenant"))
+            .output()
+            .unwrap()
+    };
+    let (root, carol) = (client("root"), client("carol"));
+    serves(&show("root", Some(&root)), "PgBouncer 1.23.1 (pgtenant)");
+    for (user, shown) in [
+        ("root", Some(&carol)),
+        ("root", None),
+        ("carol", Some(&root)),
+    ] {
+        let output = show(user, shown);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            error.contains("password authentication failed"),
+            "{user}: {error}"
+        );
+    }
+    // A tenant's certificate leads to no console.
+    let output = show("carol", Some(&carol));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("does not exist"), "{error}");
+}
+
+#[test]
 fn certificates_belong_to_tenants_by_table_and_by_rule() {
     let proxy = proxy();
     let ingest = client("ingest");
