@@ -9,6 +9,7 @@
 mod grammar;
 mod own;
 mod show;
+mod sockets;
 mod stats;
 mod table;
 mod talk;

@@ -14,6 +14,7 @@ mod live;
 mod places;
 mod scrape;
 mod seats;
+mod steer;
 mod stop;
 mod watchdog;
 mod watched;

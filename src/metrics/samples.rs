@@ -358,7 +358,8 @@ mod tests {
         let ledger = Ledger::new(1, 1);
         ledger.not_accepted(None, "scram", Outcome::Refused);
         let text = Samples::new(&ledger, Vec::new()).write(Format::OpenMetrics);
-        let line = r#"pgtenant_logins_total{tenant="",database="",method="scram",outcome="refused"} 1"#;
+        let line =
+            r#"pgtenant_logins_total{tenant="",database="",method="scram",outcome="refused"} 1"#;
         assert!(text.lines().any(|one| one.starts_with(line)), "{text}");
         assert!(text.ends_with("# EOF\n"));
     }
