@@ -6,17 +6,27 @@ use super::statement::Ran;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A client that is in.
-#[derive(Debug, Clone, Copy)]
-pub struct Client<'a> {
-    /// Its tenant's id.
-    pub tenant: &'a str,
-    /// Its login.
-    pub login: &'a str,
-    /// Where it comes from.
-    pub address: SocketAddr,
-    /// Its session's number in this run of the proxy.
-    pub session: u64,
+/// A client that is in: the fields that all its records have, written once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client(Box<[u8]>);
+
+impl Client {
+    /// The client of a tenant, by its login, from this address. `session`: its session's
+    /// number in this run of the proxy.
+    #[must_use]
+    pub fn new(tenant: &str, login: &str, address: SocketAddr, session: u64) -> Self {
+        let mut fields = Vec::new();
+        Fields::behind(&mut fields)
+            .text("tenant", tenant)
+            .text("login", login)
+            .plain("client", address)
+            .number("session", session);
+        Self(fields.into())
+    }
+
+    fn write(&self, fields: &mut Fields<'_>) {
+        fields.more(&self.0);
+    }
 }
 
 /// Something that is recorded.
@@ -32,7 +42,7 @@ pub enum Event<'a> {
     /// A client is in.
     Login {
         /// Who.
-        client: Client<'a>,
+        client: &'a Client,
         /// The process id that it is told.
         pid: u32,
         /// How it has proved itself.
@@ -58,7 +68,7 @@ pub enum Event<'a> {
     /// A client is out.
     Logout {
         /// Who.
-        client: Client<'a>,
+        client: &'a Client,
         /// Why.
         reason: &'a str,
         /// It had to be ended: this is the SQLSTATE that it was told.
@@ -73,7 +83,7 @@ pub enum Event<'a> {
     /// A statement was refused, or would have been.
     Refused {
         /// Whose.
-        client: Client<'a>,
+        client: &'a Client,
         /// Its number in the session.
         statement: u64,
         /// The rule.
@@ -90,14 +100,14 @@ pub enum Event<'a> {
     /// A statement has run.
     Statement {
         /// Whose.
-        client: Client<'a>,
+        client: &'a Client,
         /// What it was, and what became of it.
         ran: &'a Ran<'a>,
     },
     /// A client has ended another session of its login, or cancelled its statement.
     Interrupted {
         /// Who.
-        client: Client<'a>,
+        client: &'a Client,
         /// The process id of the other one.
         pid: u32,
         /// It was ended.
@@ -146,6 +156,22 @@ pub enum Event<'a> {
         subject: &'a str,
         /// What came of it.
         outcome: &'a str,
+    },
+    /// An administrator is in.
+    AdminLogin {
+        /// Who.
+        user: &'a str,
+        /// Where from.
+        address: SocketAddr,
+        /// How it has proved itself.
+        method: &'a str,
+    },
+    /// An administrator was not let in.
+    AdminRefused {
+        /// Where from.
+        address: SocketAddr,
+        /// Why.
+        reason: &'a str,
     },
     /// An administrator has given a command.
     AdminCommand {
@@ -311,6 +337,21 @@ impl Event<'_> {
                     .text("subject", subject)
                     .text("outcome", outcome);
             }
+            Self::AdminLogin {
+                user,
+                address,
+                method,
+            } => {
+                Fields::new("admin_login", out)
+                    .text("user", user)
+                    .plain("client", address)
+                    .text("method", method);
+            }
+            Self::AdminRefused { address, reason } => {
+                Fields::new("admin_refused", out)
+                    .plain("client", address)
+                    .text("reason", reason);
+            }
             Self::AdminCommand {
                 user,
                 address,
@@ -327,16 +368,6 @@ impl Event<'_> {
                 Fields::new("cancel_refused", out);
             }
         }
-    }
-}
-
-impl Client<'_> {
-    fn write(&self, fields: &mut Fields<'_>) {
-        fields
-            .text("tenant", self.tenant)
-            .text("login", self.login)
-            .plain("client", self.address)
-            .number("session", self.session);
     }
 }
 

@@ -153,7 +153,7 @@ fn set_apart(path: &Path, at: u64) -> io::Result<SetApart> {
     file.sync_all()?;
     Ok(SetApart {
         bytes: rest.len() as u64,
-        hash: Hash::of(&[&rest]),
+        hash: Hash::of(&rest),
         file: aside,
     })
 }

@@ -10,8 +10,9 @@ const GATHER: Duration = Duration::from_millis(5);
 const WORD: usize = 8;
 
 impl Shared {
-    /// Waits for records, orders, or for its own next task.
-    pub(super) fn wait(&self, until: Option<Instant>) -> (Frames, Orders) {
+    /// Waits for records, orders, or for the writer's own next task. `spare`: where the
+    /// next records are put.
+    pub(super) fn wait(&self, until: Option<Instant>, spare: Vec<u8>) -> (Frames, Orders) {
         let mut buffer = self.buffer();
         while buffer.is_quiet() && until.is_none_or(|until| until > Instant::now()) {
             buffer = self.sleep(buffer, until);
@@ -24,7 +25,7 @@ impl Shared {
         }
         buffer.urgent = false;
         let frames = Frames {
-            bytes: std::mem::take(&mut buffer.frames),
+            bytes: std::mem::replace(&mut buffer.frames, spare),
             number: buffer.taken,
             lost: std::mem::take(&mut buffer.lost),
         };

@@ -1,6 +1,6 @@
 //! SHA-256, as the log writes it.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{SHA256, digest};
 use std::fmt;
 
 /// The length of a hash in hexadecimal digits.
@@ -14,18 +14,12 @@ impl Hash {
     /// What stands for the record before the first one.
     pub const NONE: Self = Self([0; 32]);
 
-    /// That of these bytes, one part behind the other.
+    /// That of these bytes.
     #[must_use]
-    pub fn of(parts: &[&[u8]]) -> Self {
-        let mut context = Context::new(&SHA256);
-        for part in parts {
-            context.update(part);
-        }
-        let mut hash = [0; 32];
-        for (to, from) in hash.iter_mut().zip(context.finish().as_ref()) {
-            *to = *from;
-        }
-        Self(hash)
+    pub fn of(bytes: &[u8]) -> Self {
+        // At one stroke: a context would be made in memory of its own each time.
+        let digest = digest(&SHA256, bytes);
+        Self(digest.as_ref().try_into().unwrap_or([0; 32]))
     }
 
     /// The 32 bytes.

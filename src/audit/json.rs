@@ -50,7 +50,7 @@ impl<'a> Fields<'a> {
     /// A number.
     pub(super) fn number(&mut self, key: &'static str, value: u64) -> &mut Self {
         self.key(key);
-        let _ = write!(self.0, "{value}");
+        write_number(value, self.0);
         self
     }
 
@@ -73,6 +73,11 @@ impl<'a> Fields<'a> {
         self
     }
 
+    /// Fields that have been written already.
+    pub(super) fn more(&mut self, fields: &[u8]) {
+        self.0.extend_from_slice(fields);
+    }
+
     /// What has been written already as JSON.
     pub(super) fn written(&mut self, key: &'static str, json: &[u8]) -> &mut Self {
         self.key(key);
@@ -85,6 +90,21 @@ impl<'a> Fields<'a> {
         self.0.extend_from_slice(key.as_bytes());
         self.0.extend_from_slice(b"\":");
     }
+}
+
+/// Writes a number: many are written, and formatting takes its time.
+pub(super) fn write_number(mut value: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        value /= 10;
+        at -= 1;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
 }
 
 /// Writes a list of texts.
@@ -103,6 +123,13 @@ pub(super) fn write_list<T: AsRef<str>>(values: impl IntoIterator<Item = T>, out
 /// paragraph separators too, which some readers take for line ends.
 pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
+    // Most texts are so, and then there is nothing to look for character by character.
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     let mut rest = text;
     while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_escaped(*c)) {
         let (plain, behind) = rest.split_at(at);
@@ -139,6 +166,15 @@ mod tests {
             prop_assert!(!out.iter().any(u8::is_ascii_control));
             let read: String = serde_json::from_slice(&out).expect("is JSON");
             prop_assert_eq!(read, text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_whole() {
+        for n in [0, 7, 10, 12_345, u64::MAX] {
+            let mut out = Vec::new();
+            write_number(n, &mut out);
+            assert_eq!(out, n.to_string().into_bytes());
         }
     }
 

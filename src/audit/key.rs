@@ -120,8 +120,8 @@ impl VerifyingKey {
     #[must_use]
     pub fn id(&self) -> String {
         let (kind, hash) = match &self.0 {
-            Verifies::Ed25519(der) => ("ed25519", Hash::of(&[der])),
-            Verifies::Hmac(key) => ("hmac-sha256", Hash::of(&[hmac::sign(key, ID).as_ref()])),
+            Verifies::Ed25519(der) => ("ed25519", Hash::of(der)),
+            Verifies::Hmac(key) => ("hmac-sha256", Hash::of(hmac::sign(key, ID).as_ref())),
         };
         format!("{kind}:{:.16}", hash.to_string())
     }

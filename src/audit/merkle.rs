@@ -8,15 +8,20 @@
 use super::hash::Hash;
 
 fn leaf(record: &Hash) -> Hash {
-    Hash::of(&[&[0], record.bytes()])
+    let mut bytes = [0; 33];
+    bytes[1..].copy_from_slice(record.bytes());
+    Hash::of(&bytes)
 }
 
 fn node(left: &Hash, right: &Hash) -> Hash {
-    Hash::of(&[&[1], left.bytes(), right.bytes()])
+    let mut bytes = [1; 65];
+    bytes[1..33].copy_from_slice(left.bytes());
+    bytes[33..].copy_from_slice(right.bytes());
+    Hash::of(&bytes)
 }
 
 fn empty() -> Hash {
-    Hash::of(&[])
+    Hash::of(b"")
 }
 
 /// The roots of the complete trees that all leaves so far make, the largest first.
@@ -222,7 +227,7 @@ mod tests {
     use sha2::Sha256;
 
     fn record(n: u64) -> Hash {
-        Hash::of(&[&n.to_be_bytes()])
+        Hash::of(&n.to_be_bytes())
     }
 
     /// The same tree as another implementation makes it.

@@ -9,6 +9,7 @@
 //! JSON parser, and no two lines say the same.
 
 use super::hash::{HEX, Hash};
+use super::json::write_number;
 use std::io::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -45,13 +46,14 @@ impl Chain {
         let time = UNIX_EPOCH + Duration::from_micros(micros.min(LAST_MICROS));
         let time = humantime::format_rfc3339_micros(time);
         out.extend_from_slice(SEQ);
+        write_number(self.next, out);
         // Writing to memory does not fail.
-        let _ = write!(out, "{},\"time\":\"{time}\",", self.next);
+        let _ = write!(out, ",\"time\":\"{time}\",");
         out.extend_from_slice(body);
         out.extend_from_slice(PREV);
         self.last.write_hex(out);
         out.push(b'"');
-        let hash = Hash::of(&[out.get(start..).unwrap_or_default()]);
+        let hash = Hash::of(out.get(start..).unwrap_or_default());
         out.extend_from_slice(HASH);
         hash.write_hex(out);
         out.extend_from_slice(END);
@@ -94,7 +96,7 @@ impl<'a> Record<'a> {
     pub fn read(line: &'a [u8]) -> Result<Self, Unread> {
         let record = Self::split(line).ok_or(Unread::Form)?;
         let hashed = line.len() - HASH.len() - HEX - END.len();
-        let hash = Hash::of(&[line.get(..hashed).unwrap_or_default()]);
+        let hash = Hash::of(line.get(..hashed).unwrap_or_default());
         match hash == record.hash {
             true => Ok(record),
             false => Err(Unread::Changed(record.seq)),

@@ -78,6 +78,35 @@ fn a_log_verifies_from_any_of_its_files_on() {
 }
 
 #[test]
+fn a_log_can_be_followed_by_another_once_it_has_ended() {
+    let verify = |files: &[&[u8]]| {
+        let mut verifier = Verifier::new(None, vec![]);
+        let all = lines(&files.concat()).into_iter();
+        all.flat_map(|line| verifier.line(&line))
+            .collect::<Vec<_>>()
+    };
+    let text = |id: &str| {
+        let mut ledger = Ledger::new(Tip::new(id), None, EVERY);
+        let mut out = Vec::new();
+        ledger.begin_file(1, &mut out);
+        ledger.append(1, b"\"event\":\"login\"", &mut out);
+        let open = out.clone();
+        ledger.checkpoint(1, &mut out);
+        (open, out)
+    };
+    let (open, whole) = text("one");
+    let (_, next) = text("other");
+    assert_eq!(verify(&[&whole, &next]), []);
+    let findings = verify(&[&open, &next]);
+    assert!(
+        matches!(findings[..], [Finding::OtherLog { .. }]),
+        "{findings:?}"
+    );
+    let (_, later) = next.split_at(lines(&next)[0].len());
+    assert!(!verify(&[&whole, later]).is_empty());
+}
+
+#[test]
 fn a_missing_file_is_found() {
     let log = write(40, 9);
     for missing in 0..5 {

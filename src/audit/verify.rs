@@ -246,19 +246,24 @@ impl<'k> Verifier<'k> {
         self.seen.records += 1;
         self.seen.behind += 1;
         self.compare(findings);
-        if let Some(checkpoint) = Checkpoint::read(record, self.key) {
+        let checkpoint = Checkpoint::read(record, self.key);
+        let Some(trail) = &mut self.trail else {
+            return;
+        };
+        trail.since += 1;
+        // The record that a file begins with comes on top.
+        if checkpoint.is_none() && trail.since == trail.every.saturating_add(2) {
+            findings.push(Finding::NoCheckpoint(trail.every));
+        }
+        if let Some(checkpoint) = checkpoint {
             self.checkpoint(&checkpoint, findings);
         }
         let Some(trail) = &mut self.trail else {
             return;
         };
-        if trail.since == trail.every.saturating_add(2) {
-            findings.push(Finding::NoCheckpoint(trail.every));
-        }
         if let Some(frontier) = &mut trail.frontier {
             frontier.push(&record.hash);
         }
-        trail.since += 1;
         trail.last = Some(record.hash);
         trail.next = record.seq.saturating_add(1);
     }
@@ -273,7 +278,10 @@ impl<'k> Verifier<'k> {
             return;
         };
         if trail.log != header.log {
-            if !trail.log.is_empty() {
+            // One that has ended in good order can be followed by another, as on
+            // standard output.
+            let is_new = record.seq == 0 && trail.since == 0;
+            if !trail.log.is_empty() && !is_new {
                 findings.push(Finding::OtherLog {
                     found: header.log.clone(),
                     expected: trail.log.clone(),

@@ -13,6 +13,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// So much memory is kept for what is to be written, in bytes.
+const KEPT: usize = 1 << 20;
 /// How long it takes until a write that has failed is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
 /// How often the log is made to outlast a loss of power, with `fsync = "interval"`.
@@ -42,6 +44,8 @@ pub(super) struct Writer {
     /// When it was tried last to begin another file.
     rotated: Option<Instant>,
     _lock: Option<File>,
+    /// Memory for the next records.
+    spare: Vec<u8>,
 }
 
 impl Writer {
@@ -81,6 +85,7 @@ impl Writer {
             failing: false,
             rotated: None,
             _lock: lock,
+            spare: Vec::new(),
         };
         if !found.goes_on {
             writer.ledger.begin_file(micros_now(), &mut writer.pending);
@@ -127,8 +132,11 @@ impl Writer {
     /// Writes until it is told to end and all is written.
     pub(super) fn run(mut self) {
         loop {
-            let (frames, orders) = self.shared.wait(self.next_task());
+            let (frames, orders) = self
+                .shared
+                .wait(self.next_task(), std::mem::take(&mut self.spare));
             self.take(&frames);
+            self.keep(frames);
             self.follow(orders.reopen, orders.options);
             self.write_out(orders.end);
             if orders.end {
@@ -143,6 +151,13 @@ impl Writer {
             .map(|since| since + self.options.checkpoint_interval);
         let sync = self.unsynced_since.map(|since| since + SYNC);
         checkpoint.into_iter().chain(sync).min()
+    }
+
+    /// Keeps the memory for the next records.
+    fn keep(&mut self, frames: Frames) {
+        self.spare = frames.bytes;
+        self.spare.clear();
+        self.spare.shrink_to(KEPT);
     }
 
     /// Makes lines of the records.
@@ -332,7 +347,7 @@ impl Writer {
             tracing::debug!(target: "pgtenant::audit", event = "checkpoint", line = line.trim_end());
         }
         self.pending.clear();
-        self.pending.shrink_to(1 << 20);
+        self.pending.shrink_to(KEPT);
         self.sent = 0;
         self.shared.give_back(std::mem::take(&mut self.bytes));
         self.shared.tell(Some(self.number), false);
@@ -351,5 +366,5 @@ impl Writer {
 fn new_id() -> io::Result<String> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(Hash::of(&[&bytes]).to_string().chars().take(32).collect())
+    Ok(Hash::of(&bytes).to_string().chars().take(32).collect())
 }

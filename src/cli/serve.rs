@@ -104,6 +104,10 @@ async fn steer(control: Control) {
         let outcome = control.command(&command);
         let outcome = outcome.as_ref().err().map_or("done", String::as_str);
         tracing::info!(target: "pgtenant::audit", event = "admin_command", user = "signal", command = command.tag(), outcome);
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        control
+            .audit()
+            .admin_command("signal", nowhere, command.tag(), outcome);
     }
 }
 

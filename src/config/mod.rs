@@ -6,6 +6,7 @@
 //! checked again.
 
 mod admin;
+mod application_name;
 mod audit;
 mod certificates;
 mod check;
@@ -34,6 +35,7 @@ mod tls;
 mod values;
 
 pub use crate::problem::{Origin, Problem};
+pub use application_name::ApplicationName;
 pub use audit::Audit;
 pub use check::Ignored;
 pub use isolation::read_key_file;
@@ -366,6 +368,9 @@ pub struct Server {
     /// How long what was sent may stay without an acknowledgement: then the
     /// connection is lost.
     pub tcp_user_timeout: Duration,
+    /// What clients are called there (key `application_name`); `None`: as they call
+    /// themselves.
+    pub application_name: Option<ApplicationName>,
     /// Which of the host's addresses was reached last.
     pub reached: Reached,
 }

@@ -2,7 +2,7 @@
 
 use super::reader::{Entry, Section};
 use super::{Reached, Secret, Server, ServerTls, Verification};
-use super::{pem, server_certificate};
+use super::{application_name, pem, server_certificate};
 use crate::directory::Hosts;
 use crate::problem::suggestion;
 use crate::tenant::ServerName;
@@ -81,6 +81,9 @@ fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
         Some(entry) => entry.duration(Duration::from_millis(100)..=Duration::from_secs(3600)),
         None => Some(TCP_USER_TIMEOUT),
     };
+    let application_name = section
+        .optional("application_name")
+        .and_then(|entry| application_name::read(&entry));
     section.finish();
     Some(Server {
         name: ServerName::new(name),
@@ -91,6 +94,7 @@ fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
         password,
         connect_timeout: connect_timeout?,
         tcp_user_timeout: tcp_user_timeout?,
+        application_name,
         reached: Reached::default(),
     })
 }

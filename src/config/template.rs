@@ -4,13 +4,13 @@ use super::limits::RESERVED;
 use crate::problem::shown;
 
 /// Text with placeholders in braces, which a tenant's own values fill.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Template {
     text: String,
     parts: Vec<Part>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Literal(String),
     Placeholder(String),

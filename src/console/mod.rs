@@ -9,15 +9,20 @@
 mod grammar;
 mod own;
 mod show;
+mod sockets;
+mod stats;
 mod table;
 mod talk;
 
 pub use grammar::{Command, Shutdown, Statement, Whom, parse};
+pub use stats::{ByDatabase, PERIOD, Periods, counted};
 pub use table::{Formats, Table, Type, Value};
 pub use talk::{Guest, serve};
 
+use crate::audit::Log;
 use crate::config::AdminRole;
 use crate::directory::Directory;
+use crate::metrics::Refused;
 use crate::pool::{PoolView, Scope};
 use crate::session::SessionView;
 use crate::tenant::LoginName;
@@ -37,6 +42,14 @@ pub trait Steered: Send + Sync + 'static {
     fn pools(&self) -> Vec<PoolView>;
     /// The directory in force.
     fn directory(&self) -> Arc<Directory>;
+    /// What is counted for each database.
+    fn counted(&self) -> ByDatabase;
+    /// The same, as of the ends of the last periods.
+    fn periods(&self) -> &Periods;
+    /// The statements that were refused last, the latest first.
+    fn refusals(&self) -> Vec<Refused>;
+    /// The audit log.
+    fn audit(&self) -> &Log;
     /// Who is paused.
     fn paused(&self) -> HashSet<Scope>;
     /// Databases that nobody can log in to.

@@ -12,6 +12,8 @@ pub(super) fn table(what: &str, steered: &impl Steered) -> Option<Table> {
     Some(match what {
         "tenants" => tenants(steered),
         "logins" => logins(steered),
+        "refusals" => refusals(steered),
+        "audit" => audit(steered),
         "pins" => pins(steered),
         "directory" => directory(steered),
         "certificates" => certificates(steered),
@@ -137,10 +139,50 @@ fn pins(steered: &impl Steered) -> Table {
     table
 }
 
+/// The statements that were refused last, the latest first.
+fn refusals(steered: &impl Steered) -> Table {
+    let mut table = Table::new("time:t tenant:t user:t client:t rule:t message:t enforced:t");
+    for refused in steered.refusals() {
+        table.row([
+            refused.time.into(),
+            refused.tenant.as_str().into(),
+            refused.login.as_str().into(),
+            refused.client.to_string().into(),
+            refused.rule.into(),
+            refused.message.into(),
+            yes(refused.enforced).into(),
+        ]);
+    }
+    table
+}
+
+fn yes(is_so: bool) -> &'static str {
+    if is_so { "yes" } else { "no" }
+}
+
+/// How the audit log is; no row without one.
+fn audit(steered: &impl Steered) -> Table {
+    let mut table = Table::new("key:t value:t");
+    let Some(status) = steered.audit().status() else {
+        return table;
+    };
+    let rows = [
+        ("taken", status.taken.to_string()),
+        ("written", status.written.to_string()),
+        ("lost", status.lost.to_string()),
+        ("waiting_bytes", status.waiting_bytes.to_string()),
+        ("failed", yes(status.failed).to_owned()),
+    ];
+    for (key, value) in rows {
+        table.row([key.into(), value.into()]);
+    }
+    table
+}
+
 fn directory(steered: &impl Steered) -> Table {
     let directory = steered.directory();
     let mut table = Table::new("key:t value:t");
-    let complete = if directory.is_complete() { "yes" } else { "no" };
+    let complete = yes(directory.is_complete());
     let rows = [
         ("tenants", directory.tenants().count().to_string()),
         ("logins", directory.len().to_string()),

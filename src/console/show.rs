@@ -2,12 +2,11 @@
 //! what clients ask for, the user is their login.
 
 use super::table::{Table, Value};
-use super::{Steered, own};
-use crate::pool::{ConnectionState, ConnectionView, PoolView, Scope};
+use super::{Steered, own, sockets, stats};
+use crate::pool::{ConnectionState, PoolView, Scope};
 use crate::session::{SessionState, SessionView};
 use crate::tenant::{Tenant, TenantId};
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 /// What `SHOW HELP` tells.
@@ -17,7 +16,7 @@ pub(super) const HELP: &str = "Console usage
 \tSHOW SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE
 \tSHOW DNS_HOSTS|DNS_ZONES
 \tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS
-\tSHOW TENANTS|LOGINS|PINS|DIRECTORY|CERTIFICATES|WORKERS
+\tSHOW TENANTS|LOGINS|REFUSALS|PINS|DIRECTORY|CERTIFICATES|AUDIT|WORKERS
 \tPAUSE [<db> | TENANT <id>]
 \tRESUME [<db> | TENANT <id>]
 \tDISABLE <db> | TENANT <id>
@@ -31,28 +30,17 @@ pub(super) const HELP: &str = "Console usage
 \tSHUTDOWN [WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]
 ";
 
-const STATS: &str = "database:t total_server_assignment_count:n total_xact_count:n total_query_count:n total_received:n total_sent:n total_xact_time:n total_query_time:n total_wait_time:n avg_server_assignment_count:n avg_xact_count:n avg_query_count:n avg_recv:n avg_sent:n avg_xact_time:n avg_query_time:n avg_wait_time:n";
-const TOTALS: &str = "database:t server_assignment_count:n xact_count:n query_count:n bytes_received:n bytes_sent:n xact_time:n query_time:n wait_time:n";
 const POOLS: &str = "database:t user:t cl_active:i cl_waiting:i cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active:i sv_active_cancel:i sv_being_canceled:i sv_idle:i sv_used:i sv_tested:i sv_login:i maxwait:i maxwait_us:i pool_mode:t";
 const DATABASES: &str = "name:t host:t port:i database:t force_user:t pool_size:i min_pool_size:i reserve_pool:i server_lifetime:i pool_mode:t max_connections:i current_connections:i paused:i disabled:i";
-const SOCKET: &str = "type:t user:t database:t replication:t state:t addr:t port:i local_addr:t local_port:i connect_time:t request_time:t wait:i wait_us:i close_needed:i ptr:t link:t remote_pid:i tls:t application_name:t prepared_statements:i";
-const SOCKETS: &str = "type:t user:t database:t replication:t state:t addr:t port:i local_addr:t local_port:i connect_time:t request_time:t wait:i wait_us:i close_needed:i ptr:t link:t remote_pid:i tls:t application_name:t prepared_statements:i recv_pos:i pkt_pos:i pkt_remain:i send_pos:i send_remain:i pkt_avail:i send_avail:i";
 
 /// What `SHOW what` shows; `None` if there is no such word.
 pub(super) fn table(what: &str, steered: &impl Steered) -> Option<Table> {
     let table = match what {
-        "stats" => zeros(STATS, steered),
-        "stats_totals" | "stats_averages" => zeros(TOTALS, steered),
-        "totals" => totals(),
         "pools" => pools(steered),
         "databases" => databases(steered),
-        "clients" => clients(SOCKET, steered, 0),
-        "servers" => servers(SOCKET, steered, 0),
-        "sockets" | "active_sockets" => {
-            let mut table = clients(SOCKETS, steered, 7);
-            table.rows.extend(servers(SOCKETS, steered, 7).rows);
-            table
-        }
+        "clients" => sockets::clients(steered),
+        "servers" => sockets::servers(steered),
+        "sockets" | "active_sockets" => sockets::all(steered),
         "lists" => lists(steered),
         "users" => users(steered),
         "config" => config(steered),
@@ -73,7 +61,7 @@ pub(super) fn table(what: &str, steered: &impl Steered) -> Option<Table> {
         "default_transaction_isolation" => {
             one("default_transaction_isolation:t", "read committed".into())
         }
-        _ => return own::table(what, steered),
+        _ => return stats::table(what, steered).or_else(|| own::table(what, steered)),
     };
     Some(table)
 }
@@ -95,24 +83,6 @@ fn names(sessions: &[SessionView], pools: &[PoolView]) -> BTreeMap<String, usize
         names.entry(pool.endpoint.database.to_string()).or_default();
     }
     names
-}
-
-/// A row of nothing for each database, until the numbers are counted.
-fn zeros(columns: &'static str, steered: &impl Steered) -> Table {
-    let mut table = Table::new(columns);
-    for name in names(&steered.sessions(), &steered.pools()).into_keys() {
-        let zeros = std::iter::repeat_n(Value::Number(0), table.columns.len() - 1);
-        table.row(std::iter::once(name.into()).chain(zeros));
-    }
-    table
-}
-
-fn totals() -> Table {
-    let mut table = Table::new("name:t value:n");
-    for (name, _) in Table::new(STATS).columns.into_iter().skip(1) {
-        table.row([name.into(), Value::Number(0)]);
-    }
-    table
 }
 
 #[derive(Default)]
@@ -248,128 +218,12 @@ fn databases(steered: &impl Steered) -> Table {
 }
 
 /// How long ago.
-fn since(time: SystemTime) -> Duration {
+pub(super) fn since(time: SystemTime) -> Duration {
     SystemTime::now().duration_since(time).unwrap_or_default()
 }
 
-fn seconds(time: Duration) -> Value {
+pub(super) fn seconds(time: Duration) -> Value {
     Value::Number(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
-}
-
-fn ip(address: Option<SocketAddr>) -> [Value; 2] {
-    match address {
-        Some(address) => [address.ip().to_string().into(), address.port().into()],
-        None => ["".into(), Value::Number(0)],
-    }
-}
-
-fn clients(columns: &'static str, steered: &impl Steered, more: usize) -> Table {
-    let mut table = Table::new(columns);
-    let mut sessions = steered.sessions();
-    sessions.sort_by_key(|session| session.id);
-    for session in sessions {
-        let state = match session.state {
-            SessionState::Waiting => "waiting",
-            SessionState::Idle => "idle",
-            SessionState::Attaching | SessionState::Active => "active",
-        };
-        let wait = match session.state {
-            SessionState::Waiting => since(session.since),
-            _ => Duration::ZERO,
-        };
-        let backend = session.backend.map(|key| key.pid);
-        let link = backend.map_or(String::new(), |pid| pid.to_string());
-        let [addr, port] = ip(Some(session.address));
-        let [local_addr, local_port] = ip(session.local);
-        let row = [
-            "C".into(),
-            session.login.as_str().into(),
-            (&*session.database).into(),
-            "none".into(),
-            state.into(),
-            addr,
-            port,
-            local_addr,
-            local_port,
-            session.connected.into(),
-            session.since.into(),
-            seconds(wait),
-            wait.subsec_micros().into(),
-            Value::Number(0),
-            session.id.to_string().into(),
-            link.into(),
-            backend.unwrap_or_default().into(),
-            session.tls.as_deref().unwrap_or_default().into(),
-            (&*session.application).into(),
-            session.prepared.into(),
-        ];
-        table.row(
-            row.into_iter()
-                .chain(std::iter::repeat_n(Value::Number(0), more)),
-        );
-    }
-    table
-}
-
-fn servers(columns: &'static str, steered: &impl Steered, more: usize) -> Table {
-    let sessions = steered.sessions();
-    let linked: HashMap<_, _> = sessions
-        .iter()
-        .filter_map(|session| {
-            let key = session.backend?;
-            Some(((key.address, key.pid), session))
-        })
-        .collect();
-    let mut table = Table::new(columns);
-    for pool in steered.pools() {
-        for ConnectionView {
-            card, state, idle, ..
-        } in &pool.connections
-        {
-            let session = linked.get(&(card.address, card.pid));
-            let shown = match state {
-                ConnectionState::Active => "active",
-                ConnectionState::Idle => "idle",
-                ConnectionState::Scrubbing => "tested",
-                ConnectionState::Closing => "used",
-            };
-            let now = SystemTime::now();
-            let used = match (session, idle) {
-                (Some(session), _) => session.since,
-                (None, Some(idle)) => now.checked_sub(*idle).unwrap_or(now),
-                (None, None) => card.connected,
-            };
-            let link = session.map_or(String::new(), |session| session.id.to_string());
-            let [addr, port] = ip(card.address);
-            let row = [
-                "S".into(),
-                (&*card.role).into(),
-                (&*pool.endpoint.database).into(),
-                "none".into(),
-                shown.into(),
-                addr,
-                port,
-                "".into(),
-                Value::Number(0),
-                card.connected.into(),
-                used.into(),
-                Value::Number(0),
-                Value::Number(0),
-                Value::Number((*state == ConnectionState::Closing).into()),
-                card.pid.to_string().into(),
-                link.into(),
-                card.pid.into(),
-                card.tls.as_deref().unwrap_or_default().into(),
-                "".into(),
-                Value::Number(0),
-            ];
-            table.row(
-                row.into_iter()
-                    .chain(std::iter::repeat_n(Value::Number(0), more)),
-            );
-        }
-    }
-    table
 }
 
 fn lists(steered: &impl Steered) -> Table {

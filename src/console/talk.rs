@@ -318,6 +318,10 @@ impl<S: Steered> Talk<'_, S> {
             command,
             outcome,
         );
+        let (user, address) = (self.guest.user.as_str(), self.guest.address);
+        self.steered
+            .audit()
+            .admin_command(user, address, &command, outcome);
     }
 }
 

@@ -385,7 +385,12 @@ impl Door<'_> {
                     ClientError::fatal("XX000", "the tenant's isolation is not configured")
                 })?;
             let pool = Handle::new(membership.pool.clone(), self.worker);
-            let asked = settings_of(startup, tenant, &membership.guard)?;
+            let mut asked = settings_of(startup, tenant, &membership.guard)?;
+            if let Some(name) = &pool.pool().server().application_name {
+                let app = asked.get(APPLICATION_NAME).unwrap_or_default();
+                let name = name.fill(app, tenant.id.as_str(), principal.login.as_str());
+                asked.set(APPLICATION_NAME, Some(&name));
+            }
             let own = restricted(&asked, &tenant.restrictions(), &membership.guard);
             let welcome = match greeting::welcome(&pool, tenant, &own).await {
                 Ok(welcome) => welcome,
@@ -454,6 +459,8 @@ fn too_many_of_tenant() -> ClientError {
         .hint("The administrator can raise listen.clients_per_tenant, or the tenant's max_clients.")
 }
 
+/// PostgreSQL's setting that its log shows as `%a`.
+const APPLICATION_NAME: &str = "application_name";
 /// Bytes of a cancellation key from protocol 3.2 on, as PostgreSQL 18 has it.
 const LONG_SECRET: usize = 32;
 /// Bytes of a cancellation key before.

@@ -17,6 +17,7 @@ mod pulse;
 mod reach;
 mod scrape;
 mod seats;
+mod steer;
 mod stop;
 mod watchdog;
 mod watched;
@@ -181,6 +182,7 @@ impl Gateway {
             })?),
             None => None,
         };
+        let counting = tokio::spawn(console::follow(shared.clone()));
         let ending = tokio::spawn(control.end_unfit());
         let reach = tokio::spawn(reach::watch(shared.clone()));
         let balancer = tokio::spawn(balance::watch(shared.clone(), runtimes));
@@ -207,6 +209,7 @@ impl Gateway {
             () = workers.left() => true,
         };
         administrators.iter().for_each(JoinHandle::abort);
+        counting.abort();
         sweeper.abort();
         watchdog.abort();
         expiry.abort();

@@ -18,6 +18,7 @@ pub struct ClientSpan {
     address: SocketAddr,
     span: OnceLock<Span>,
     log: Log,
+    client: OnceLock<audit::Client>,
     rules: Rules,
     session: u64,
     since: Instant,
@@ -37,6 +38,7 @@ impl ClientSpan {
             rules: if log.is_on() { rules } else { Rules::OFF },
             session: log.next_session(),
             log,
+            client: OnceLock::new(),
             since: Instant::now(),
             statements: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -77,13 +79,11 @@ impl ClientSpan {
 
     /// The client, for the audit log.
     #[must_use]
-    pub fn client(&self) -> audit::Client<'_> {
-        audit::Client {
-            tenant: self.tenant.as_str(),
-            login: self.login.as_str(),
-            address: self.address,
-            session: self.session,
-        }
+    pub fn client(&self) -> &audit::Client {
+        self.client.get_or_init(|| {
+            let (tenant, login) = (self.tenant.as_str(), self.login.as_str());
+            audit::Client::new(tenant, login, self.address, self.session)
+        })
     }
 
     /// Counts a statement and returns its number, from 1 on.

@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod application_name;
 mod failure;
 mod files;
 mod statements;
 
+use pgtenant::directory::Verifier;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -185,9 +187,13 @@ fn changes_of_the_configuration_are_recorded_with_what_has_changed() {
     let text = std::fs::read_to_string(&audited.proxy.config).unwrap();
     std::fs::write(&audited.proxy.config, text + "\n[nonsense]\n").unwrap();
     audited.proxy.signal("HUP");
-    let refused = audited.wait_for("configuration_refused", 1).remove(0);
-    let problems = refused["problems"].to_string();
-    assert!(problems.contains("nonsense"), "{problems}");
+    wait_until("the refusal is recorded with its problem", || {
+        let mut records = audited.records().into_iter();
+        records.any(|record| {
+            record["event"] == "configuration_refused"
+                && record["problems"].to_string().contains("nonsense")
+        })
+    });
 }
 
 #[test]
@@ -233,4 +239,32 @@ fn a_tenant_s_records_are_proven_without_the_others() {
         !well && said.contains(":3: the record was changed"),
         "{said}"
     );
+}
+
+#[test]
+fn administrators_are_recorded_with_what_they_do() {
+    let verifier = Verifier::derive("admin secret");
+    let admin = format!("[[admins]]\nuser = \"ops\"\nscram = \"{verifier}\"");
+    let audited = Audited::start(&admin);
+    let log_in = |password: &str| {
+        let parameters = [("user", "ops"), ("database", "pgtenant")];
+        Raw::log_in(audited.proxy.port, password, &parameters)
+    };
+    assert!(log_in("wrong").is_err());
+    let refused = audited.wait_for("login_refused", 1).remove(0);
+    assert_eq!(refused["login"], "ops");
+    let mut console = log_in("admin secret").unwrap();
+    let login = audited.wait_for("admin_login", 1).remove(0);
+    assert_eq!(
+        (&login["user"], &login["method"]),
+        (&"ops".into(), &"scram".into())
+    );
+    console.query("PAUSE");
+    let command = audited.wait_for("admin_command", 1).remove(0);
+    assert_eq!(
+        (&command["user"], &command["command"]),
+        (&"ops".into(), &"PAUSE".into())
+    );
+    // It is a viewer.
+    assert_ne!(command["outcome"], "done");
 }

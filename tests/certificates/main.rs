@@ -11,7 +11,7 @@ use openssl::{ALWAYS, Authority, Issued, Wish, joined};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
-use testkit::{INNOVATE, Options, Proxy, SYNERGY, python, site};
+use testkit::{INNOVATE, Options, Proxy, SYNERGY, python, site, wait_until};
 
 const ALICE: &str = "alice@innovate.example";
 const BOB: &str = "bob@synergy.example";
@@ -169,14 +169,13 @@ fn a_login_proves_itself_by_a_certificate_of_its_name() {
     // Logins that know of no certificate go on as they did.
     serves(&psql(&proxy, "innovate", password, None), ALICE);
     serves(&psql(&proxy, "synergy", password, Some(&carol)), BOB);
-    let log = proxy.log();
-    let logins = log.lines().filter(|line| line.contains("event=\"login\""));
-    let by = |method: &str| logins.clone().filter(|line| line.contains(method)).count();
-    assert_eq!(
-        (by("method=\"cert\""), by("method=\"scram\"")),
-        (4, 4),
-        "{log}"
-    );
+    // Each is told of once its client is in.
+    wait_until("the log tells of all logins", || {
+        let log = proxy.log();
+        let logins = log.lines().filter(|line| line.contains("event=\"login\""));
+        let by = |method: &str| logins.clone().filter(|line| line.contains(method)).count();
+        (by("method=\"cert\""), by("method=\"scram\"")) == (4, 4)
+    });
 }
 
 #[test]
@@ -193,6 +192,43 @@ fn a_certificate_and_the_password_are_needed_both() {
     refused(&proxy, "dave", password, Some(&carol), why);
     let named = client("dave");
     refused(&proxy, "dave", password, Some(&named), why);
+}
+
+#[test]
+fn an_administrator_proves_itself_with_a_certificate_and_nobody_else_s() {
+    let admin = "[[admins]]\nuser = \"root\"\nmethods = \"cert\"\n";
+    let proxy = Proxy::start(&Options {
+        tls: "require",
+        tls_keys: trusting(&CA.certificate()),
+        more: people() + admin,
+        ..Options::default()
+    });
+    let show = |user: &str, shown: Option<&Issued>| {
+        let dsn = dsn(&proxy, user, Some(&proxy.password), shown);
+        Command::new(site().cluster.client_program("psql"))
+            .args(["-X", "-A", "-t", "-w", "-c", "SHOW VERSION", "-d"])
+            .arg(dsn.replace("wellness_corp_db", "pgtenant"))
+            .output()
+            .unwrap()
+    };
+    let (root, carol) = (client("root"), client("carol"));
+    serves(&show("root", Some(&root)), "PgBouncer 1.23.1 (pgtenant)");
+    for (user, shown) in [
+        ("root", Some(&carol)),
+        ("root", None),
+        ("carol", Some(&root)),
+    ] {
+        let output = show(user, shown);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            error.contains("password authentication failed"),
+            "{user}: {error}"
+        );
+    }
+    // A tenant's certificate leads to no console.
+    let output = show("carol", Some(&carol));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("does not exist"), "{error}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What the tools ask that read a console, by name and by position.
 
-use super::{columns, operator, port, proxy};
+use super::{cell, columns, operator, port, proxy};
 use std::process::Command;
-use testkit::{Options, Pipeline, python, root, site, stdout, succeeds};
+use testkit::{Options, Pipeline, python, root, site, stdout, succeeds, wait_until};
 
 /// PgBouncer 1.23's columns.
 const COLUMNS: [(&str, &str); 8] = [
@@ -46,6 +46,22 @@ fn every_word_has_the_columns_and_types_that_tools_expect() {
         // No tool expects a NULL in the first column.
         assert!(answer.rows().iter().all(|row| row[0].is_some()), "{word}");
     }
+    let database = proxy.database("innovate");
+    let so = [("database", &*database)];
+    wait_until("it is counted", || {
+        cell(&mut admin, "SHOW STATS", "total_xact_count", &so) == "1"
+    });
+    assert_eq!(
+        cell(&mut admin, "SHOW STATS_TOTALS", "query_count", &so),
+        "1"
+    );
+    let sent: u64 = cell(&mut admin, "SHOW STATS", "total_sent", &so)
+        .parse()
+        .unwrap();
+    assert!(sent > 10, "{sent}");
+    assert_eq!(client.error("SET ROLE postgres").code(), "42501");
+    let so = [("user", "innovate"), ("enforced", "yes")];
+    assert!(cell(&mut admin, "SHOW REFUSALS", "message", &so).contains("role"));
     for word in ["CLIENTS", "SERVERS"] {
         let answer = admin.run_ok(&format!("SHOW {word}"));
         assert_eq!(columns(&answer.of(b'T').next().unwrap().body).len(), 20);
@@ -57,7 +73,7 @@ fn every_word_has_the_columns_and_types_that_tools_expect() {
         }
     }
     let more = "ACTIVE_SOCKETS CERTIFICATES DIRECTORY DNS_HOSTS DNS_ZONES HELP LOGINS MEM \
-                PEERS PEER_POOLS PINS SOCKETS STATE STATS_AVERAGES TENANTS TOTALS WORKERS";
+                AUDIT PEERS PEER_POOLS PINS SOCKETS STATE STATS_AVERAGES TENANTS TOTALS WORKERS";
     for word in more.split_whitespace() {
         assert_eq!(admin.run_ok(&format!("show {word}")).commands(), ["SHOW"]);
     }

@@ -124,6 +124,7 @@ impl Url {
                 password: secret(&config, password)?,
                 connect_timeout: parameters.timeout()?,
                 tcp_user_timeout: TCP_USER_TIMEOUT,
+                application_name: None,
                 reached: Reached::default(),
             },
         })

@@ -33,9 +33,30 @@ struct Sent {
     /// How many of its statements are answered.
     answered: usize,
     verdict: Option<Arc<Verdict>>,
-    text: Option<Box<str>>,
+    text: Sql,
     since: Instant,
     room: Option<Room>,
+}
+
+/// The text of what was sent.
+#[derive(Debug)]
+enum Sql {
+    /// It is not recorded.
+    Unknown,
+    /// Of a Query.
+    Text(Box<str>),
+    /// Of an Execute: a client can send many of one long statement.
+    Of(Arc<Statement>),
+}
+
+impl Sql {
+    fn text(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Unknown => None,
+            Self::Text(text) => Some(Cow::Borrowed(text)),
+            Self::Of(statement) => Some(text_of(statement.asked())),
+        }
+    }
 }
 
 impl Audited {
@@ -109,7 +130,8 @@ impl Engine {
         link: &mut Link,
     ) {
         if self.span.log().is_on() {
-            self.sent(true, sql, Some(verdict), room, link);
+            let text = || Sql::Text(text_of(sql).into());
+            self.sent(true, text, Some(verdict), room, link);
         }
     }
 
@@ -140,16 +162,16 @@ impl Engine {
         link: &mut Link,
     ) {
         if self.span.log().is_on() {
-            let sql = statement.map_or(&b""[..], |statement| statement.asked());
+            let text = || statement.map_or(Sql::Unknown, |statement| Sql::Of(statement.clone()));
             let verdict = statement.map(|statement| &statement.verdict);
-            self.sent(false, sql, verdict, room, link);
+            self.sent(false, text, verdict, room, link);
         }
     }
 
     fn sent(
         &self,
         is_query: bool,
-        sql: &[u8],
+        text: impl FnOnce() -> Sql,
         verdict: Option<&Arc<Verdict>>,
         room: Option<Room>,
         link: &mut Link,
@@ -166,7 +188,11 @@ impl Engine {
             is_query,
             answered: 0,
             verdict: verdict.cloned(),
-            text: (is_audited && full).then(|| text_of(sql).into()),
+            text: if is_audited && full {
+                text()
+            } else {
+                Sql::Unknown
+            },
             since: Instant::now(),
             room,
         });
@@ -233,8 +259,8 @@ impl Engine {
         let of_several = described.is_some_and(|described| described.len() > 1);
         let text = match self.span.rules().text {
             Text::None => None,
-            Text::Shape => described.map(crate::audit::Described::shape),
-            Text::Full => sent.text.as_deref(),
+            Text::Shape => described.map(|described| Cow::Borrowed(described.shape())),
+            Text::Full => sent.text.text(),
         };
         let ran = Ran {
             statement: sent.number,
@@ -242,7 +268,7 @@ impl Engine {
             description: described.and_then(|described| described.get(sent.answered - 1)),
             outcome,
             duration: sent.since.elapsed(),
-            text: text.filter(|_| is_first),
+            text: text.as_deref().filter(|_| is_first),
         };
         let event = Event::Statement {
             client: self.span.client(),
@@ -265,7 +291,7 @@ impl Engine {
             is_query: true,
             answered: 1,
             verdict: Some(verdict.clone()),
-            text: None,
+            text: Sql::Unknown,
             since: Instant::now(),
             room: None,
         };

@@ -1,0 +1,145 @@
+//! `SHOW CLIENTS`, `SERVERS` and `SOCKETS`: each connection.
+
+use super::Steered;
+use super::show::{seconds, since};
+use super::table::{Table, Value};
+use crate::pool::{ConnectionState, ConnectionView};
+use crate::session::SessionState;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+const SOCKET: &str = "type:t user:t database:t replication:t state:t addr:t port:i local_addr:t local_port:i connect_time:t request_time:t wait:i wait_us:i close_needed:i ptr:t link:t remote_pid:i tls:t application_name:t prepared_statements:i";
+const SOCKETS: &str = "type:t user:t database:t replication:t state:t addr:t port:i local_addr:t local_port:i connect_time:t request_time:t wait:i wait_us:i close_needed:i ptr:t link:t remote_pid:i tls:t application_name:t prepared_statements:i recv_pos:i pkt_pos:i pkt_remain:i send_pos:i send_remain:i pkt_avail:i send_avail:i";
+/// How many columns `SOCKETS` has more, which are of PgBouncer's buffers.
+const MORE: usize = 7;
+
+pub(super) fn clients(steered: &impl Steered) -> Table {
+    of_clients(SOCKET, steered, 0)
+}
+
+pub(super) fn servers(steered: &impl Steered) -> Table {
+    of_servers(SOCKET, steered, 0)
+}
+
+pub(super) fn all(steered: &impl Steered) -> Table {
+    let mut table = of_clients(SOCKETS, steered, MORE);
+    table.rows.extend(of_servers(SOCKETS, steered, MORE).rows);
+    table
+}
+
+fn ip(address: Option<SocketAddr>) -> [Value; 2] {
+    match address {
+        Some(address) => [address.ip().to_string().into(), address.port().into()],
+        None => ["".into(), Value::Number(0)],
+    }
+}
+
+fn of_clients(columns: &'static str, steered: &impl Steered, more: usize) -> Table {
+    let mut table = Table::new(columns);
+    let mut sessions = steered.sessions();
+    sessions.sort_by_key(|session| session.id);
+    for session in sessions {
+        let state = match session.state {
+            SessionState::Waiting => "waiting",
+            SessionState::Idle => "idle",
+            SessionState::Attaching | SessionState::Active => "active",
+        };
+        let wait = match session.state {
+            SessionState::Waiting => since(session.since),
+            _ => Duration::ZERO,
+        };
+        let backend = session.backend.map(|key| key.pid);
+        let link = backend.map_or(String::new(), |pid| pid.to_string());
+        let [addr, port] = ip(Some(session.address));
+        let [local_addr, local_port] = ip(session.local);
+        let row = [
+            "C".into(),
+            session.login.as_str().into(),
+            (&*session.database).into(),
+            "none".into(),
+            state.into(),
+            addr,
+            port,
+            local_addr,
+            local_port,
+            session.connected.into(),
+            session.since.into(),
+            seconds(wait),
+            wait.subsec_micros().into(),
+            Value::Number(0),
+            session.id.to_string().into(),
+            link.into(),
+            backend.unwrap_or_default().into(),
+            session.tls.as_deref().unwrap_or_default().into(),
+            (&*session.application).into(),
+            session.prepared.into(),
+        ];
+        table.row(
+            row.into_iter()
+                .chain(std::iter::repeat_n(Value::Number(0), more)),
+        );
+    }
+    table
+}
+
+fn of_servers(columns: &'static str, steered: &impl Steered, more: usize) -> Table {
+    let sessions = steered.sessions();
+    let linked: HashMap<_, _> = sessions
+        .iter()
+        .filter_map(|session| {
+            let key = session.backend?;
+            Some(((key.address, key.pid), session))
+        })
+        .collect();
+    let mut table = Table::new(columns);
+    for pool in steered.pools() {
+        for ConnectionView {
+            card, state, idle, ..
+        } in &pool.connections
+        {
+            let session = linked.get(&(card.address, card.pid));
+            let shown = match state {
+                ConnectionState::Active => "active",
+                ConnectionState::Idle => "idle",
+                ConnectionState::Scrubbing => "tested",
+                ConnectionState::Closing => "used",
+            };
+            let now = SystemTime::now();
+            let used = match (session, idle) {
+                (Some(session), _) => session.since,
+                (None, Some(idle)) => now.checked_sub(*idle).unwrap_or(now),
+                (None, None) => card.connected,
+            };
+            let link = session.map_or(String::new(), |session| session.id.to_string());
+            let [addr, port] = ip(card.address);
+            let row = [
+                "S".into(),
+                (&*card.role).into(),
+                (&*pool.endpoint.database).into(),
+                "none".into(),
+                shown.into(),
+                addr,
+                port,
+                "".into(),
+                Value::Number(0),
+                card.connected.into(),
+                used.into(),
+                Value::Number(0),
+                Value::Number(0),
+                Value::Number((*state == ConnectionState::Closing).into()),
+                card.pid.to_string().into(),
+                link.into(),
+                card.pid.into(),
+                card.tls.as_deref().unwrap_or_default().into(),
+                "".into(),
+                Value::Number(0),
+            ];
+            table.row(
+                row.into_iter()
+                    .chain(std::iter::repeat_n(Value::Number(0), more)),
+            );
+        }
+    }
+    table
+}

@@ -1,0 +1,244 @@
+//! What the console sees of the proxy, and what its commands do.
+
+use super::Control;
+use super::console::Asked;
+use crate::audit::Log;
+use crate::config::{AdminRole, Listen, PoolMode};
+use crate::console::{self, ByDatabase, Command, DATABASES, Periods, Shutdown, Steered, Whom};
+use crate::directory::Directory;
+use crate::metrics::Refused;
+use crate::pool::{PoolView, Scope};
+use crate::session::SessionView;
+use crate::tenant::{LoginName, TenantId};
+use crate::x509::Lifetime;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Control {
+    /// Says how the process learns what the console asks for.
+    pub fn answer_to(&self, asked: Asked) {
+        let _ = self.shared.console.asked.set(asked);
+    }
+
+    fn asked(&self) -> Result<&Asked, String> {
+        let asked = self.shared.console.asked.get();
+        asked.ok_or_else(|| "the process does not do that".to_owned())
+    }
+
+    /// Whom the words mean.
+    fn scope(&self, whom: &Whom) -> Result<Scope, String> {
+        match whom {
+            Whom::All => Ok(Scope::All),
+            Whom::Database(name) if DATABASES.contains(&name.as_str()) => Err(format!(
+                "cannot do that with the console's database '{name}'"
+            )),
+            Whom::Database(name) => Ok(Scope::Database(name.as_str().into())),
+            Whom::Tenant(id) => {
+                let id = TenantId::parse(id);
+                let known = self.directory().tenant(&id).is_some();
+                known
+                    .then_some(Scope::Tenant(id))
+                    .ok_or_else(|| "no such tenant".to_owned())
+            }
+        }
+    }
+
+    /// The same, of databases as servers call them.
+    fn placed(&self, whom: &Whom) -> Result<Vec<Scope>, String> {
+        let Whom::Database(name) = whom else {
+            return Ok(vec![self.scope(whom)?]);
+        };
+        self.scope(whom)?;
+        let directory = self.directory();
+        let having = directory
+            .tenants()
+            .filter(|tenant| tenant.has_database(name));
+        let databases: HashSet<_> = having
+            .map(|tenant| Scope::Database(tenant.placement.endpoint.database.clone()))
+            .collect();
+        match databases.is_empty() {
+            true => Err(format!("no such database: {name}")),
+            false => Ok(databases.into_iter().collect()),
+        }
+    }
+
+    fn end(&self, scope: &Scope, name: Option<&str>) -> usize {
+        self.shared.registry.end(|_, tenant, database| match scope {
+            Scope::All => true,
+            Scope::Database(_) => name == Some(database),
+            Scope::Tenant(id) => id == tenant,
+        })
+    }
+}
+
+impl Steered for Control {
+    fn role(&self, user: &LoginName) -> Option<AdminRole> {
+        let live = self.shared.live.load();
+        live.admins.get(user).map(|admin| admin.role)
+    }
+
+    fn sessions(&self) -> Vec<SessionView> {
+        Self::sessions(self)
+    }
+
+    fn pools(&self) -> Vec<PoolView> {
+        Self::pools(self)
+    }
+
+    fn directory(&self) -> Arc<Directory> {
+        Self::directory(self)
+    }
+
+    fn counted(&self) -> ByDatabase {
+        console::counted(&self.shared.ledger)
+    }
+
+    fn periods(&self) -> &Periods {
+        &self.shared.console.periods
+    }
+
+    fn refusals(&self) -> Vec<Refused> {
+        self.shared.ledger.refusals.latest()
+    }
+
+    fn audit(&self) -> &Log {
+        Self::audit(self)
+    }
+
+    fn paused(&self) -> HashSet<Scope> {
+        self.shared.pools.paused()
+    }
+
+    fn disabled(&self) -> HashSet<Scope> {
+        self.shared.console.disabled().clone()
+    }
+
+    fn limits(&self) -> Vec<(&'static str, String, String)> {
+        let live = self.shared.live.load();
+        let Listen {
+            max_clients,
+            clients_per_tenant,
+            login_timeout,
+            ..
+        } = &live.listen;
+        let pool = self.shared.pools.settings();
+        let seconds = |time: Duration| time.as_secs_f64().to_string();
+        let mode = match pool.mode {
+            PoolMode::Transaction => "transaction",
+            PoolMode::Session => "session",
+        };
+        vec![
+            ("max_client_conn", max_clients.to_string(), "10000".into()),
+            (
+                "max_user_client_connections",
+                clients_per_tenant.to_string(),
+                "1000".into(),
+            ),
+            (
+                "max_user_connections",
+                pool.size_per_tenant.to_string(),
+                "0".into(),
+            ),
+            ("default_pool_size", pool.size.to_string(), "20".into()),
+            ("pool_mode", mode.into(), "transaction".into()),
+            (
+                "query_wait_timeout",
+                seconds(pool.wait_timeout),
+                "30".into(),
+            ),
+            (
+                "server_idle_timeout",
+                seconds(pool.idle_timeout),
+                "600".into(),
+            ),
+            (
+                "server_lifetime",
+                seconds(pool.connection_lifetime),
+                "3600".into(),
+            ),
+            ("client_login_timeout", seconds(*login_timeout), "60".into()),
+        ]
+    }
+
+    fn workers(&self) -> usize {
+        self.workers_started()
+    }
+
+    fn certificates(&self) -> Vec<(String, String)> {
+        let live = self.shared.live.load();
+        let own = live.tls.certificates();
+        let shown = own.and_then(|own| {
+            let lifetime = Lifetime::of(&own.chain)?;
+            Some((own.certificate.display().to_string(), lifetime.to_string()))
+        });
+        shown.into_iter().collect()
+    }
+
+    fn command(&self, command: &Command) -> Result<(), String> {
+        let shared = &self.shared;
+        match command {
+            Command::Pause(whom) => {
+                let mut is_new = false;
+                for scope in self.placed(whom)? {
+                    is_new |= shared.pools.pause(&scope);
+                }
+                if !is_new {
+                    return Err("already paused".to_owned());
+                }
+            }
+            Command::Resume(whom) => {
+                let mut was_paused = false;
+                for scope in self.placed(whom)? {
+                    was_paused |= shared.pools.resume(&scope);
+                }
+                if !was_paused {
+                    return Err("not paused".to_owned());
+                }
+            }
+            Command::Disable(whom) => {
+                shared.console.disabled().insert(self.scope(whom)?);
+            }
+            Command::Enable(whom) => {
+                shared.console.disabled().remove(&self.scope(whom)?);
+            }
+            Command::Kill(whom @ Whom::Database(name)) => {
+                for scope in self.placed(whom)? {
+                    shared.pools.pause(&scope);
+                }
+                self.end(&self.scope(whom)?, Some(name));
+            }
+            Command::Kill(whom) => {
+                self.end(&self.scope(whom)?, None);
+            }
+            Command::KillClient(id) => {
+                if shared.registry.end(|pid, _, _| pid == *id) == 0 {
+                    return Err("client not found".to_owned());
+                }
+            }
+            Command::Reconnect => shared.pools.renew(),
+            Command::WaitClose => {}
+            Command::Reload => match &self.asked()?.reload {
+                Some(reload) => reload.notify_one(),
+                None => return Err("there is no configuration file".to_owned()),
+            },
+            Command::Shutdown(Shutdown::Now) => self.asked()?.stop.notify_one(),
+            Command::Shutdown(Shutdown::Drain) => self.asked()?.drain.notify_one(),
+        }
+        Ok(())
+    }
+
+    fn is_done(&self, command: &Command) -> bool {
+        let pools = &self.shared.pools;
+        match command {
+            // Or somebody has resumed it.
+            Command::Pause(whom) => self
+                .placed(whom)
+                .unwrap_or_default()
+                .iter()
+                .all(|scope| pools.is_quiet(scope) || !pools.paused().contains(scope)),
+            Command::WaitClose => pools.is_renewed(),
+            _ => true,
+        }
+    }
+}
