@@ -109,6 +109,8 @@ fn metrics_can_be_public_and_come_in_the_format_that_is_asked_for() {
         open.header("content-type"),
         Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
     );
+    assert!(open.body.ends_with("\n# EOF\n"), "{}", open.body);
+    assert!(!plain.body.contains("# EOF"), "{}", plain.body);
     let head = door.ask("HEAD", "/metrics", &[]);
     assert_eq!((head.status, &*head.body), (200, ""));
     assert_eq!(door.ask("POST", "/metrics", &[]).status, 405);

@@ -131,7 +131,7 @@ fn refused(proxy: &Proxy, user: &str, password: Option<&str>, shown: Option<&Iss
     let output = psql(proxy, user, password, shown);
     assert!(!output.status.success(), "{why}: {output:?}");
     assert!(output.stdout.is_empty(), "{why}: {output:?}");
-    testkit::wait_until("the refusal is logged", || reasons(proxy).len() > before);
+    wait_until("the refusal is logged", || reasons(proxy).len() > before);
     let said = reasons(proxy).split_off(before).join("\n");
     assert!(said.contains(why), "{why} was expected: {said}\n{output:?}");
     // Whatever comes after TLS says the same to everybody.

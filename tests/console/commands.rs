@@ -15,6 +15,13 @@ fn waiting(admin: &mut Raw) -> usize {
     states.filter(|state| state == "waiting").count()
 }
 
+/// Whether all clients of the login wait.
+fn all_wait(admin: &mut Raw, login: &str) -> bool {
+    let answer = admin.run_ok("SHOW CLIENTS");
+    let mut rows = answer.rows().into_iter();
+    rows.all(|row| row[1].as_deref() != Some(login) || row[4].as_deref() == Some("waiting"))
+}
+
 #[test]
 fn a_pause_loses_no_transaction_of_pgbench() {
     let proxy = proxy(Options {
@@ -55,7 +62,9 @@ fn a_pause_loses_no_transaction_of_pgbench() {
                     AND usename = 'wellness_app' AND state <> 'idle'";
         assert_eq!(site().sql(&database, open), "0");
         assert_eq!(admin.error("PAUSE").message(), "already paused");
-        wait_until("all wait", || waiting(&mut admin) == 8 || run.is_finished());
+        wait_until("all wait that are left", || {
+            all_wait(&mut admin, "innovate")
+        });
         admin.run_ok("RESUME");
     }
     let output = run.join().unwrap();
