@@ -11,7 +11,7 @@ import urllib.parse
 import urllib.request
 
 # Without an issuer of tokens there are no keys.
-MAY_BE_EMPTY = ["pgtenant_jwks_age_seconds"]
+MAY_BE_EMPTY = ["pgtenant_jwks_age_seconds", "pgtenant_directory_age_seconds"]
 
 VALUES = {
     "$__rate_interval": "10s",

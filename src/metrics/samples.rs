@@ -282,7 +282,7 @@ impl Samples {
             "pgtenant_reclaimed",
             "Server connections taken back from clients that held them while others waited",
             |counted| {
-                let reclaimed = Some(counted.rare.reclaimed).filter(|n| *n > 0);
+                let reclaimed = counted.has_served().then_some(counted.rare.reclaimed);
                 reclaimed.into_iter().map(|n| (Vec::new(), n))
             },
         )

@@ -150,10 +150,16 @@ impl<O: Observed> Visit<O> {
     }
 
     async fn metrics(&self, format: Format) -> Answer {
+        let ending = || text(StatusCode::SERVICE_UNAVAILABLE, "the process is ending");
         let Ok(permit) = self.server.rendered.clone().acquire_owned().await else {
-            return text(StatusCode::SERVICE_UNAVAILABLE, "the process is ending");
+            return ending();
         };
-        let rendered = self.server.observed.metrics(format);
+        // Apart: with many tenants it takes a while, in which others ask for health.
+        let server = self.server.clone();
+        let rendering = tokio::task::spawn_blocking(move || server.observed.metrics(format));
+        let Ok(rendered) = rendering.await else {
+            return ending();
+        };
         let content = Content::held(rendered, permit);
         answer(StatusCode::OK, format.media_type(), content)
     }
