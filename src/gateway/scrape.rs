@@ -99,10 +99,18 @@ fn number(count: usize) -> f64 {
 fn sessions(sessions: &[SessionView], named: &Named) -> [Gauge; 2] {
     let (mut clients, mut prepared) = (Tally::new(), Tally::new());
     for session in sessions {
-        let mut labels = named.labels(&session.tenant.id, &session.endpoint.database);
-        *prepared.entry(labels.clone()).or_default() += f64::from(session.prepared);
-        labels.push(("state", state(session).to_owned()));
-        *clients.entry(labels).or_default() += 1.0;
+        let labels = named.labels(&session.tenant.id, &session.endpoint.database);
+        let in_state = |state: &str| {
+            let mut labels = labels.clone();
+            labels.push(("state", state.to_owned()));
+            labels
+        };
+        // So that there is a series for each, also where nobody is in that state now.
+        for state in STATES {
+            clients.entry(in_state(state)).or_default();
+        }
+        *clients.entry(in_state(state(session))).or_default() += 1.0;
+        *prepared.entry(labels).or_default() += f64::from(session.prepared);
     }
     [
         gauge("pgtenant_clients", "Clients that are in, by state", clients),
@@ -113,6 +121,9 @@ fn sessions(sessions: &[SessionView], named: &Named) -> [Gauge; 2] {
         ),
     ]
 }
+
+/// What [`state`] can be.
+const STATES: [&str; 4] = ["idle", "waiting", "active", "pinned"];
 
 fn state(session: &SessionView) -> &'static str {
     match (session.state, session.hold) {
