@@ -44,6 +44,11 @@ pub enum Finding {
         "the file does not begin with its log_file record: its beginning was cut off or replaced"
     )]
     NoHeader,
+    /// A file holds nothing.
+    #[error(
+        "the file is empty: its records were removed, or the process ended as it began the file"
+    )]
+    Empty,
     /// The record that the file begins with contradicts the records before.
     #[error("the file's first record contradicts the records before it: records were replaced")]
     HeaderContradicts,

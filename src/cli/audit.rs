@@ -3,7 +3,7 @@
 use super::{Failure, print};
 use clap::{Args, Subcommand};
 use pgtenant::audit::{
-    Checkpoint, ExportVerifier, NewKey, Record, Signed, Tree, Verifier, VerifyingKey,
+    Checkpoint, ExportVerifier, Finding, NewKey, Record, Signed, Tree, Verifier, VerifyingKey,
     checkpoint_path, first_record, is_of, write_head, write_record,
 };
 use std::fs::{File, OpenOptions};
@@ -166,7 +166,9 @@ fn follow(
     let mut last = String::new();
     for file in files {
         verifier.begin_file();
+        let mut is_empty = true;
         lines(&file, |number, line| {
+            is_empty = false;
             let findings = verifier.line(line);
             last = format!("{}:{number}", file.display());
             for finding in &findings {
@@ -178,6 +180,9 @@ fn follow(
                 _ => Ok(()),
             }
         })?;
+        if is_empty {
+            report.tell(&file.display().to_string(), &Finding::Empty)?;
+        }
     }
     for finding in verifier.end() {
         report.tell(&last, &finding)?;

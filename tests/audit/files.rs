@@ -52,6 +52,9 @@ fn a_signed_log_verifies_and_a_change_is_told_by_its_place() {
     fs::write(&file, lines[..lines.len() - 3].concat()).unwrap();
     let (well, said) = verify(&[path]);
     assert!(!well && said.contains("its end was cut off"), "{said}");
+    fs::write(&file, "").unwrap();
+    let (well, said) = verify(&[path]);
+    assert!(!well && said.contains("the file is empty"), "{said}");
 }
 
 #[test]
