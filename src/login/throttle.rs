@@ -122,6 +122,12 @@ impl Drop for InProgress {
 }
 
 impl Who {
+    /// Somebody who asks to be the administrator `user`, who is a `listed` one or not:
+    /// apart from a tenant's login of that name.
+    pub(crate) fn admin(address: IpAddr, user: &str, listed: bool) -> Self {
+        Self::new(address, &format!("admin\0{user}"), listed)
+    }
+
     /// A client that asks to be `login`, which is a `listed` one or not.
     pub(crate) fn new(address: IpAddr, login: &str, listed: bool) -> Self {
         Self {

@@ -103,7 +103,7 @@ impl Access {
             Proof::None => self.by_certificate(certificate),
             Proof::Token(token) => self.by_token(&token),
             Proof::Password { user, password } => {
-                let who = Who::new(address, &user, self.admins.contains_key(&*user));
+                let who = Who::admin(address, &user, self.admins.contains_key(&*user));
                 let checked = desk.throttle.check(who);
                 checked.map_err(|throttled| Denied::Throttled(throttled.left()))?;
                 let caller = self.by_password(&user, password, certificate, desk).await;
