@@ -73,7 +73,10 @@ impl Meter {
     pub fn ended(&self, transactions: u32, queries: u32, watch: &mut Stopwatch) {
         self.page.transactions.add(u64::from(transactions));
         self.page.queries.add(u64::from(queries));
-        if let Some((all, busy)) = watch.stop(Instant::now()) {
+        // A client that keeps its connection is seen to often between its transactions.
+        if *watch != Stopwatch::Stopped
+            && let Some((all, busy)) = watch.stop(Instant::now())
+        {
             self.page.transaction.observe(all);
             self.page.busy.add(nanos(busy));
         }

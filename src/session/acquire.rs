@@ -44,7 +44,9 @@ impl Session {
                         self.engine.registration.using(lease.connection().key());
                         let parameters = lease.connection_mut().parameters_mut();
                         self.engine.tell_parameters(parameters);
-                        let watch = self.begin_counting(Reuse::Kept, asked);
+                        let began = Instant::now();
+                        self.engine.meter.attached(Reuse::Kept, asked, began);
+                        let watch = Stopwatch::start(began);
                         let link = Link::new();
                         Ok(Some(Exchange { lease, link, watch }))
                     }
@@ -66,7 +68,7 @@ impl Session {
         let Some((mut lease, reuse)) = self.attachable(grant).await? else {
             return Ok(None);
         };
-        let watch = self.begin_counting(reuse, asked);
+        let began = Instant::now();
         let mut link = Link::new();
         self.engine.registration.attaching();
         if let Err(end) = self.send_along(&mut lease, &mut link) {
@@ -88,6 +90,8 @@ impl Session {
                 self.engine.registration.using(lease.connection().key());
                 let parameters = lease.connection_mut().parameters_mut();
                 self.engine.tell_parameters(parameters);
+                self.engine.meter.attached(reuse, asked, began);
+                let watch = Stopwatch::start(began);
                 Ok(Some(Exchange { lease, link, watch }))
             }
             Err(lease) => {
@@ -95,14 +99,6 @@ impl Session {
                 Err(self.not_attached(AttachError::Unconfirmed))
             }
         }
-    }
-
-    /// Counts how a server connection came to the session, at the time at which its
-    /// transaction begins.
-    fn begin_counting(&self, reuse: Reuse, asked: Option<Instant>) -> Stopwatch {
-        let began = Instant::now();
-        self.engine.meter.attached(reuse, asked, began);
-        Stopwatch::start(began)
     }
 
     /// A wait that ends if the session is to end at once.
