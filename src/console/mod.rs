@@ -60,11 +60,20 @@ pub trait Steered: Send + Sync + 'static {
     fn workers(&self) -> usize;
     /// Files and lifetimes of the proxy's own certificates.
     fn certificates(&self) -> Vec<(String, String)>;
-    /// Carries a command out, or begins to.
+    /// Carries a command out, or begins to: what it is done with, if that takes time.
     ///
     /// # Errors
     /// What the administrator is told.
-    fn command(&self, command: &Command) -> Result<(), String>;
-    /// Whether what a command has begun is done.
-    fn is_done(&self, command: &Command) -> bool;
+    fn command(&self, command: &Command) -> Result<Option<Awaited>, String>;
+    /// Whether that has come.
+    fn has_come(&self, awaited: &Awaited) -> bool;
+}
+
+/// What a command is done with.
+#[derive(Debug)]
+pub enum Awaited {
+    /// Nobody of these uses a server connection, unless they are not paused any more.
+    Quiet(Vec<Scope>),
+    /// All server connections are new.
+    Renewed,
 }

@@ -170,11 +170,7 @@ fn mode(steered: &impl Steered) -> Value {
 
 /// The database that a client's name of it stands for: its scopes.
 fn stands(scopes: &std::collections::HashSet<Scope>, database: &str) -> Value {
-    let is_in = scopes.iter().any(|scope| match scope {
-        Scope::All => true,
-        Scope::Database(name) => **name == *database,
-        Scope::Tenant(_) => false,
-    });
+    let is_in = scopes.iter().any(|scope| scope.has_database(database));
     Value::Number(is_in.into())
 }
 

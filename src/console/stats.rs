@@ -3,16 +3,13 @@
 
 use super::Steered;
 use super::table::{Table, Value};
-use crate::metrics::{Ledger, Totals};
+use crate::metrics::{Ledger, OTHER, Totals};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The period that averages are over; PgBouncer's `stats_period`.
 pub const PERIOD: Duration = Duration::from_secs(60);
-
-/// The name under which tenants are counted together that have no account of their own.
-const OTHER: &str = "other";
 
 /// What is counted of a database, in the order of PgBouncer's columns; times in
 /// microseconds.

@@ -207,8 +207,8 @@ impl<S: Steered> Talk<'_, S> {
             Kind::Describe => {
                 let (text, formats) = match frontend::target(body).map_err(malformed)? {
                     Target::Statement(name) => {
-                        backend::parameter_description(&mut self.out, &[]);
                         let text = self.statements.get(name).ok_or_else(unknown)?;
+                        backend::parameter_description(&mut self.out, &[]);
                         (text.clone(), Formats::default())
                     }
                     Target::Portal(name) => self.portals.get(name).ok_or_else(unknown)?.clone(),
@@ -287,12 +287,18 @@ impl<S: Steered> Talk<'_, S> {
         if self.steered.role(&self.guest.user) < Some(AdminRole::Operator) {
             return Err("admin access needed".to_owned());
         }
-        self.steered.command(command)?;
-        while !self.steered.is_done(command) {
+        let Some(awaited) = self.steered.command(command)? else {
+            return Ok(());
+        };
+        while !self.steered.has_come(&awaited) {
+            // Else it would not be seen that the administrator leaves.
+            if self.guest.input.len() >= MOST {
+                return Err("too much was sent while the command was carried out".to_owned());
+            }
             let left = std::future::poll_fn(|cx| self.guest.transport.poll_read_ready(cx));
             tokio::select! {
                 () = sleep(LOOK) => {}
-                _ = left, if self.guest.input.len() < MOST => {
+                _ = left => {
                     let read = self.guest.transport.read_some(&mut self.guest.input).await;
                     read.map_err(|_| "the administrator has left".to_owned())?;
                 }

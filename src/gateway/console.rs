@@ -67,11 +67,11 @@ impl Console {
 
     /// Whether new clients of this tenant or database are refused.
     pub(super) fn refuses(&self, tenant: &TenantId, database: &str) -> bool {
-        self.disabled().iter().any(|scope| match scope {
-            Scope::All => true,
-            Scope::Database(name) => **name == *database,
-            Scope::Tenant(id) => id == tenant,
-        })
+        let is_tenants = |scope: &Scope| matches!(scope, Scope::Tenant(id) if id == tenant);
+        let disabled = self.disabled();
+        disabled
+            .iter()
+            .any(|scope| scope.has_database(database) || is_tenants(scope))
     }
 }
 

@@ -4,7 +4,9 @@ use super::Control;
 use super::console::Asked;
 use crate::audit::Log;
 use crate::config::{AdminRole, Listen, PoolMode};
-use crate::console::{self, ByDatabase, Command, DATABASES, Periods, Shutdown, Steered, Whom};
+use crate::console::{
+    self, Awaited, ByDatabase, Command, DATABASES, Periods, Shutdown, Steered, Whom,
+};
 use crate::directory::Directory;
 use crate::metrics::Refused;
 use crate::pool::{PoolView, Scope};
@@ -175,17 +177,19 @@ impl Steered for Control {
         shown.into_iter().collect()
     }
 
-    fn command(&self, command: &Command) -> Result<(), String> {
+    fn command(&self, command: &Command) -> Result<Option<Awaited>, String> {
         let shared = &self.shared;
         match command {
             Command::Pause(whom) => {
                 let mut is_new = false;
-                for scope in self.placed(whom)? {
-                    is_new |= shared.pools.pause(&scope);
+                let scopes = self.placed(whom)?;
+                for scope in &scopes {
+                    is_new |= shared.pools.pause(scope);
                 }
                 if !is_new {
                     return Err("already paused".to_owned());
                 }
+                return Ok(Some(Awaited::Quiet(scopes)));
             }
             Command::Resume(whom) => {
                 let mut was_paused = false;
@@ -217,7 +221,7 @@ impl Steered for Control {
                 }
             }
             Command::Reconnect => shared.pools.renew(),
-            Command::WaitClose => {}
+            Command::WaitClose => return Ok(Some(Awaited::Renewed)),
             Command::Reload => match &self.asked()?.reload {
                 Some(reload) => reload.notify_one(),
                 None => return Err("there is no configuration file".to_owned()),
@@ -225,20 +229,16 @@ impl Steered for Control {
             Command::Shutdown(Shutdown::Now) => self.asked()?.stop.notify_one(),
             Command::Shutdown(Shutdown::Drain) => self.asked()?.drain.notify_one(),
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn is_done(&self, command: &Command) -> bool {
+    fn has_come(&self, awaited: &Awaited) -> bool {
         let pools = &self.shared.pools;
-        match command {
-            // Or somebody has resumed it.
-            Command::Pause(whom) => self
-                .placed(whom)
-                .unwrap_or_default()
+        match awaited {
+            Awaited::Quiet(scopes) => scopes
                 .iter()
                 .all(|scope| pools.is_quiet(scope) || !pools.paused().contains(scope)),
-            Command::WaitClose => pools.is_renewed(),
-            _ => true,
+            Awaited::Renewed => pools.is_renewed(),
         }
     }
 }

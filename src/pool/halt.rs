@@ -17,6 +17,18 @@ pub enum Scope {
     Tenant(TenantId),
 }
 
+impl Scope {
+    /// Whether it is all of this database.
+    #[must_use]
+    pub fn has_database(&self, database: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Database(name) => **name == *database,
+            Self::Tenant(_) => false,
+        }
+    }
+}
+
 /// Who waits in one pool whatever is free.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Halt {
@@ -29,17 +41,12 @@ pub(super) struct Halt {
 impl Halt {
     /// Of the pool of this database.
     pub(super) fn of(scopes: &HashSet<Scope>, database: &str) -> Self {
-        let is_whole = |scope: &Scope| match scope {
-            Scope::All => true,
-            Scope::Database(name) => **name == *database,
-            Scope::Tenant(_) => false,
-        };
         let tenants = scopes.iter().filter_map(|scope| match scope {
             Scope::Tenant(id) => Some(id.clone()),
             Scope::All | Scope::Database(_) => None,
         });
         Self {
-            whole: scopes.iter().any(is_whole),
+            whole: scopes.iter().any(|scope| scope.has_database(database)),
             tenants: tenants.collect(),
         }
     }
@@ -57,12 +64,10 @@ impl Pools {
         let is_new = lock(&self.state).paused.insert(scope.clone());
         self.apply();
         let all = self.all();
-        let paused = all.iter().filter(|pool| match scope {
-            Scope::All => true,
-            Scope::Database(name) => **name == *pool.database(),
-            // What it has used others can use.
-            Scope::Tenant(_) => false,
-        });
+        // What a tenant alone has used others can use.
+        let paused = all
+            .iter()
+            .filter(|pool| scope.has_database(pool.database()));
         for pool in paused {
             pool.replace_connections();
         }
