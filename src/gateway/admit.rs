@@ -20,7 +20,7 @@ use crate::protocol::backend::{self, TransactionStatus};
 use crate::protocol::startup::Startup;
 use crate::server::not_served;
 use crate::session::{Client, Membership, Parts, Registration, Session, Visitor, restricted};
-use crate::tenant::{Tenant, TenantId};
+use crate::tenant::{SharedTenant, Tenant};
 use crate::transport;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ struct Known {
     /// The user name that it asks for, fit to be shown.
     login: Option<String>,
     /// The tenant of that login, or of what it has proved itself with.
-    tenant: Option<TenantId>,
+    tenant: Option<SharedTenant>,
 }
 
 impl Known {
@@ -100,12 +100,12 @@ impl Known {
         let shown = user.chars().take(Self::MOST);
         self.login = Some(shown.flat_map(char::escape_debug).collect());
         let listed = directory.find(user);
-        self.tenant = listed.map(|login| login.principal.tenant.id.clone());
+        self.tenant = listed.map(|login| login.principal.tenant.clone());
     }
 
     fn prove(&mut self, principal: &Principal) {
         self.login = Some(principal.login.as_str().escape_debug().collect());
-        self.tenant = Some(principal.tenant.id.clone());
+        self.tenant = Some(principal.tenant.clone());
     }
 
     /// Counts that the client has not come in. `method`: what it was asked to prove
@@ -117,7 +117,7 @@ impl Known {
             LoginError::Lost(_) | LoginError::Left(_) => Outcome::Lost,
             _ => Outcome::Refused,
         };
-        ledger.not_accepted(self.tenant.as_ref(), method.unwrap_or("none"), outcome);
+        ledger.not_accepted(self.tenant.as_deref(), method.unwrap_or("none"), outcome);
     }
 }
 
@@ -125,7 +125,7 @@ impl Known {
 /// port or `pg_isready`, is none.
 fn refused(address: SocketAddr, known: &Known, error: &LoginError, audit: &Log) {
     let login = known.login.as_deref();
-    let tenant = known.tenant.as_ref().map(TenantId::as_str);
+    let tenant = known.tenant.as_ref().map(|tenant| tenant.id.as_str());
     match error {
         LoginError::Lost(_) if login.is_none() => {
             debug!(target: "pgtenant::audit", event = "login_refused", client = %address, reason = %error);
@@ -298,8 +298,8 @@ impl Door<'_> {
         }
         let (transport, input) = wire.into_parts();
         info!(target: "pgtenant::audit", parent: span.get(), event = "login", method, tls = transport.is_tls());
-        let ledger = &self.shared.ledger;
-        ledger.accepted(&tenant, self.worker, method, self.began.elapsed());
+        let meter = self.shared.ledger.meter(&tenant, self.worker);
+        meter.accepted(method, self.began.elapsed());
         let session = Session::new(Parts {
             client: Client::new(transport, input),
             principal,
@@ -313,7 +313,7 @@ impl Door<'_> {
             told: prepared.welcome.parameters.clone(),
             draining: self.draining,
             span: span.clone(),
-            meter: ledger.meter(&tenant, self.worker),
+            meter,
         });
         // Boxed: what holds it while it is passed on should be small.
         Ok(Box::new(Admitted::new(session, span, seat)))

@@ -1,7 +1,7 @@
 //! What the proxy shows to Prometheus.
 
 use super::{Control, Shared};
-use crate::metrics::{Format, Gauge, OTHER, Sample, Samples, process};
+use crate::metrics::{Format, Gauge, OTHER, Sample, Samples, number, process};
 use crate::pool::{ConnectionState, PoolView};
 use crate::session::{Hold, SessionState, SessionView};
 use crate::tenant::TenantId;
@@ -90,10 +90,9 @@ fn one(value: f64) -> Tally {
     [(Vec::new(), value)].into()
 }
 
-/// A count as the formats have it. Beyond 2^53 its last digits are not exact.
-#[expect(clippy::cast_precision_loss, reason = "so the formats have it")]
-fn number(count: usize) -> f64 {
-    count as f64
+/// How many there are, as the formats have it.
+fn count(of: usize) -> f64 {
+    number(of as u64)
 }
 
 fn sessions(sessions: &[SessionView], named: &Named) -> [Gauge; 2] {
@@ -152,7 +151,7 @@ fn pools(pools: &[PoolView], named: &Named) -> [Gauge; 4] {
         for state in ["active", "idle", "scrubbing", "closing"] {
             add(state, 0.0);
         }
-        add("opening", number(pool.opening));
+        add("opening", count(pool.opening));
         for connection in &pool.connections {
             let state = match connection.state {
                 ConnectionState::Active => "active",
@@ -163,11 +162,11 @@ fn pools(pools: &[PoolView], named: &Named) -> [Gauge; 4] {
             add(state, 1.0);
         }
         if !pool.retired {
-            sizes.insert(labels, number(pool.size));
+            sizes.insert(labels, count(pool.size));
         }
         for tenant in &pool.tenants {
             let labels = named.labels(&tenant.tenant, database);
-            *of_tenants.entry(labels.clone()).or_default() += number(tenant.connections);
+            *of_tenants.entry(labels.clone()).or_default() += count(tenant.connections);
             let longest = waits.entry(labels).or_default();
             *longest = tenant.longest.as_secs_f64().max(*longest);
         }
@@ -207,12 +206,12 @@ fn directory(shared: &Shared) -> Vec<Gauge> {
         gauge(
             "pgtenant_directory_tenants",
             "Tenants in the directory",
-            one(number(directory.tenants().count())),
+            one(count(directory.tenants().count())),
         ),
         gauge(
             "pgtenant_directory_logins",
             "Logins in the directory",
-            one(number(directory.len())),
+            one(count(directory.len())),
         ),
         gauge(
             "pgtenant_directory_complete",
@@ -222,7 +221,7 @@ fn directory(shared: &Shared) -> Vec<Gauge> {
         gauge(
             "pgtenant_directory_problems",
             "Entries of the directory's database that cannot be used",
-            one(number(directory.left_out())),
+            one(count(directory.left_out())),
         ),
         in_unit(
             gauge(
@@ -235,7 +234,7 @@ fn directory(shared: &Shared) -> Vec<Gauge> {
         gauge(
             "pgtenant_max_clients",
             "Most clients (listen.max_clients)",
-            one(number(live.listen.max_clients)),
+            one(count(live.listen.max_clients)),
         ),
     ]
 }
@@ -282,26 +281,20 @@ fn faults(shared: &Shared) -> [Gauge; 3] {
         counter(
             "pgtenant_cancels",
             "Requests to cancel that had a right key",
-            one(float(shared.ledger.cancelled())),
+            one(number(shared.ledger.cancelled())),
         ),
         counter(
             "pgtenant_watchdog",
             "Sessions that were ended since they waited for an answer that was not to come",
-            one(float(shared.registry.faults())),
+            one(number(shared.registry.faults())),
         ),
         in_unit(
             gauge(
                 "pgtenant_memory",
                 "What is held in memory for clients, by kind",
-                [(vec![("kind", "statements".to_owned())], number(bytes))].into(),
+                [(vec![("kind", "statements".to_owned())], count(bytes))].into(),
             ),
             Unit::Bytes,
         ),
     ]
-}
-
-/// As [`number`].
-#[expect(clippy::cast_precision_loss, reason = "so the formats have it")]
-fn float(count: u64) -> f64 {
-    count as f64
 }

@@ -355,6 +355,20 @@ mod tests {
     }
 
     #[test]
+    fn failures_of_an_administrator_do_not_slow_the_login_of_that_name() {
+        let (mut state, now) = (state(), Instant::now());
+        let admin = Who::admin("192.0.2.1".parse().unwrap(), "app", true);
+        assert_eq!(fail_all(&mut state, admin, now), 3);
+        let elsewhere = "198.51.100.1".parse().unwrap();
+        assert!(
+            state
+                .check(Who::admin(elsewhere, "app", true), now)
+                .is_err()
+        );
+        assert!(state.check(who("198.51.100.1", "app"), now).is_ok());
+    }
+
+    #[test]
     fn after_the_free_ones_each_failure_doubles_the_delay_up_to_the_longest() {
         let (mut state, now) = (state(), Instant::now());
         let guesser = who("192.0.2.1", "app");

@@ -1,7 +1,7 @@
 //! What is counted for one tenant and database.
 
 use super::page::{Page, Totals};
-use crate::tenant::TenantId;
+use crate::tenant::{Tenant, TenantId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -18,6 +18,15 @@ pub struct Subject {
     pub tenant: TenantId,
     /// Its database, by its name on the server.
     pub database: Arc<str>,
+}
+
+impl Subject {
+    pub(super) fn of(tenant: &Tenant) -> Self {
+        Self {
+            tenant: tenant.id.clone(),
+            database: tenant.placement.endpoint.database.clone(),
+        }
+    }
 }
 
 /// How a login ended.

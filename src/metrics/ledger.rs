@@ -4,7 +4,7 @@ use super::account::{Account, Outcome, Subject};
 use super::meter::Meter;
 use super::page::Totals;
 use super::refusals::Refusals;
-use crate::tenant::{Tenant, TenantId};
+use crate::tenant::Tenant;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,26 +66,17 @@ impl Ledger {
         Meter::new(self.clone(), self.account(tenant), worker)
     }
 
-    /// A login of the tenant has succeeded on this worker, within `time`.
-    pub fn accepted(&self, tenant: &Tenant, worker: usize, method: &'static str, time: Duration) {
-        let account = self.account(tenant);
-        account.logs_in(method, Outcome::Accepted);
-        account.page(worker).login.observe(time);
-    }
-
     /// A login has not succeeded. Whom it does not lead to gets no account by it: names
     /// can be guessed.
-    pub fn not_accepted(&self, tenant: Option<&TenantId>, method: &'static str, outcome: Outcome) {
+    pub fn not_accepted(&self, tenant: Option<&Tenant>, method: &'static str, outcome: Outcome) {
         let Some(tenant) = tenant else {
             return self.unknown.logs_in(method, outcome);
         };
-        let account = {
-            let accounts = self.lock();
-            let mut of_tenant = accounts.by_subject.iter();
-            let found = of_tenant.find(|(subject, _)| subject.tenant == *tenant);
-            found.map_or_else(|| self.other.clone(), |(_, account)| account.clone())
-        };
-        account.logs_in(method, outcome);
+        let known = self.lock().by_subject.get(&Subject::of(tenant)).cloned();
+        known
+            .as_ref()
+            .unwrap_or(&self.other)
+            .logs_in(method, outcome);
     }
 
     /// A request to cancel had a right key.
@@ -131,10 +122,7 @@ impl Ledger {
     }
 
     fn account(&self, tenant: &Tenant) -> Arc<Account> {
-        let subject = Subject {
-            tenant: tenant.id.clone(),
-            database: tenant.placement.endpoint.database.clone(),
-        };
+        let subject = Subject::of(tenant);
         let now = Instant::now();
         let mut accounts = self.lock();
         let known = accounts.by_subject.get(&subject).cloned();

@@ -1,6 +1,6 @@
 //! What a session counts with.
 
-use super::account::Account;
+use super::account::{Account, Outcome};
 use super::count::nanos;
 use super::ledger::Ledger;
 use super::page::Page;
@@ -26,6 +26,12 @@ impl Meter {
             account,
             page,
         }
+    }
+
+    /// The session's login was accepted, within `time`.
+    pub fn accepted(&self, method: &'static str, time: Duration) {
+        self.account.logs_in(method, Outcome::Accepted);
+        self.page.login.observe(time);
     }
 
     /// The session goes on with another worker, on whose thread this is called.

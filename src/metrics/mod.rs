@@ -25,4 +25,4 @@ pub use meter::{Meter, Stopwatch};
 pub use page::Totals;
 pub use process::process;
 pub use refusals::{Refusals, Refused};
-pub use samples::{Format, Gauge, OTHER, Sample, Samples};
+pub use samples::{Format, Gauge, OTHER, Sample, Samples, number};

@@ -325,8 +325,9 @@ impl Collector for Samples {
 }
 
 /// A count as the formats have it. Beyond 2^53 its last digits are not exact.
+#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "so the formats have it")]
-fn number(count: u64) -> f64 {
+pub fn number(count: u64) -> f64 {
     count as f64
 }
 
