@@ -9,7 +9,7 @@ use super::scram::Against;
 use super::throttle::Who;
 use super::wire::{LoginError, MAX_MESSAGE, Wire, invalid_length};
 use crate::config::AdminLogin;
-use crate::directory::{CertificateName, Method};
+use crate::directory::{CertificateName, Method, Verifier};
 use crate::protocol::backend::Authentication;
 use crate::protocol::startup::Startup;
 use crate::tenant::LoginName;
@@ -79,21 +79,15 @@ impl Authenticator {
         mut out: Vec<u8>,
     ) -> Result<(Vec<u8>, &'static str), LoginError> {
         let certificate = Certificate::of(wire.transport());
-        let has = |name: &CertificateName| certificate.as_ref().is_some_and(|own| own.is_for(name));
+        let certificate = certificate.as_ref();
+        let has = |name: &CertificateName| certificate.is_some_and(|own| own.is_for(name));
         let methods = admin.map_or(&[][..], |admin| &*admin.methods);
         let by_certificate = |method: &Method| matches!(method, Method::Certificate(n) if has(n));
         if methods.iter().any(by_certificate) {
             Authentication::Ok.encode(&mut out);
             return Ok((out, "cert"));
         }
-        let verifier = methods.iter().find_map(|method| match method {
-            Method::Scram(verifier) => Some((verifier, "scram")),
-            Method::CertificateAndScram(name, verifier) if has(name) => {
-                Some((verifier, "cert+scram"))
-            }
-            _ => None,
-        });
-        let (against, method) = match verifier {
+        let (against, method) = match admin_verifier(methods, certificate) {
             Some((verifier, method)) => (Against::Verifier(verifier), method),
             None => {
                 let reason = match admin {
@@ -116,4 +110,21 @@ impl Authenticator {
         let answer = self.scram().exchange(wire, guess, against, chosen).await?;
         Ok((answer, method))
     }
+}
+
+/// What the password of an administrator with these methods is tried against, and what
+/// that is called. With a certificate it may be another.
+pub(crate) fn admin_verifier<'a>(
+    methods: &'a [Method],
+    certificate: Option<&Certificate>,
+) -> Option<(&'a Verifier, &'static str)> {
+    methods.iter().find_map(|method| match method {
+        Method::Scram(verifier) => Some((verifier, "scram")),
+        Method::CertificateAndScram(name, verifier)
+            if certificate.is_some_and(|own| own.is_for(name)) =>
+        {
+            Some((verifier, "cert+scram"))
+        }
+        _ => None,
+    })
 }

@@ -20,6 +20,7 @@ mod tokens;
 mod wire;
 
 pub use admin::AuthenticatedAdmin;
+pub(crate) use admin::admin_verifier;
 pub use arrive::{Arrival, Arrived, Failed, Introduced};
 pub(crate) use authenticate::parameter;
 pub use authenticate::{Authenticated, Authenticator, Peer, Proven};

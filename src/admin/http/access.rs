@@ -3,7 +3,7 @@
 use super::proof::Proof;
 use crate::config::{Admin, AdminHttp, AdminLogin, AdminRole, ClientCertificates};
 use crate::directory::{Method, Verifier};
-use crate::login::{Certificate, Throttle, Who};
+use crate::login::{Certificate, Throttle, Who, admin_verifier};
 use crate::tenant::LoginName;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
@@ -154,8 +154,8 @@ impl Access {
         let wrong = |reason: &str| Denied::Wrong(format!("administrator {user:?}: {reason}"));
         let certificate = certificate.filter(|shown| !shown.has_expired());
         let admin = self.admins.get(user);
-        let verifier = admin.and_then(|admin| verifier(&admin.methods, certificate));
-        let own = verifier.cloned();
+        let verifier = admin.and_then(|admin| admin_verifier(&admin.methods, certificate));
+        let own = verifier.map(|(verifier, _)| verifier.clone());
         let is_own = own.is_some();
         let Some(verifier) = own.or_else(|| self.decoy.clone()) else {
             return Err(wrong("there is no verifier to try it against"));
@@ -168,19 +168,6 @@ impl Access {
             None => Err(wrong("there is none who can log in by a password")),
         }
     }
-}
-
-/// What a password is tried against. With a certificate it may be another.
-fn verifier<'a>(methods: &'a [Method], certificate: Option<&Certificate>) -> Option<&'a Verifier> {
-    methods.iter().find_map(|method| match method {
-        Method::Scram(verifier) => Some(verifier),
-        Method::CertificateAndScram(name, verifier)
-            if certificate.is_some_and(|shown| shown.is_for(name)) =>
-        {
-            Some(verifier)
-        }
-        _ => None,
-    })
 }
 
 fn hashed(text: &str) -> Digest {
