@@ -33,7 +33,7 @@ use std::sync::Arc;
 pub const DATABASES: [&str; 2] = ["pgtenant", "pgbouncer"];
 
 /// What is shown and steered.
-pub trait Steered: Send + Sync + 'static {
+pub trait Steered: Clone + Send + Sync + 'static {
     /// What the administrator of this name may do now; `None`: nothing any more.
     fn role(&self, user: &LoginName) -> Option<AdminRole>;
     /// The sessions there are.

@@ -213,7 +213,7 @@ impl<S: Steered> Talk<'_, S> {
                     }
                     Target::Portal(name) => self.portals.get(name).ok_or_else(unknown)?.clone(),
                 };
-                match self.table(&text) {
+                match self.described(&text).await {
                     Some(table) => table.describe(&mut self.out, &formats),
                     None => self.out.extend_from_slice(backend::NO_DATA),
                 }
@@ -237,11 +237,19 @@ impl<S: Steered> Talk<'_, S> {
     }
 
     /// What a SHOW of something that can be shown answers.
-    fn table(&self, text: &str) -> Option<Table> {
+    async fn described(&self, text: &str) -> Option<Table> {
         match parse(text) {
-            Ok(Statement::Show(what)) => show::table(&what, self.steered),
+            Ok(Statement::Show(what)) => self.table(what).await,
             _ => None,
         }
+    }
+
+    /// What `SHOW what` shows. It is put together apart: with many sessions it takes a
+    /// while, and the clients of this thread need not wait for it.
+    async fn table(&self, what: String) -> Option<Table> {
+        let steered = self.steered.clone();
+        let made = tokio::task::spawn_blocking(move || show::table(&what, &steered));
+        made.await.ok().flatten()
     }
 
     async fn answer(
@@ -261,8 +269,7 @@ impl<S: Steered> Talk<'_, S> {
                 backend::command_complete(&mut self.out, "SHOW");
             }
             Statement::Show(what) => {
-                let table = show::table(&what, self.steered);
-                let Some(table) = table else {
+                let Some(table) = self.table(what.clone()).await else {
                     let text = format!("invalid command 'SHOW {what}', use SHOW HELP;");
                     return Err(refused(text));
                 };
