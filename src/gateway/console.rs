@@ -15,8 +15,7 @@ use crate::tenant::{LoginName, TenantId};
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -84,22 +83,13 @@ pub(super) async fn follow(shared: Arc<Shared>) {
     }
 }
 
-/// Accepts administrators on an address that is the console's alone.
-pub(super) async fn accept(listener: TcpListener, control: Control) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, address)) => {
-                let logging_in = control.shared.console.logging_in.clone();
-                // Dropping the stream closes it.
-                if let Ok(turn) = logging_in.try_acquire_owned() {
-                    tokio::spawn(arrive(stream, address, control.clone(), turn));
-                }
-            }
-            Err(error) => {
-                warn!(target: "pgtenant::gateway", %error, "cannot accept an administrator");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
+/// Lets an administrator in who has come to an address that is the console's alone, if
+/// not too many are logging in.
+pub(super) fn let_in(stream: TcpStream, address: SocketAddr, control: &Control) {
+    let logging_in = control.shared.console.logging_in.clone();
+    // Dropping the stream closes it.
+    if let Ok(turn) = logging_in.try_acquire_owned() {
+        tokio::spawn(arrive(stream, address, control.clone(), turn));
     }
 }
 

@@ -49,7 +49,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use worker::Workers;
@@ -168,7 +168,11 @@ impl Gateway {
         let (workers, runtimes) = Workers::start(workers, &shared, &control, &stop)?;
         let administrators: Vec<_> = consoles
             .into_iter()
-            .map(|listener| tokio::spawn(console::accept(listener, control.clone())))
+            .map(|listener| {
+                let control = control.clone();
+                let let_in = move |stream, address| console::let_in(stream, address, &control);
+                tokio::spawn(accept(listener, let_in))
+            })
             .collect();
         let pulses = runtimes.iter().cloned().map(Pulse::new);
         let _ = shared.pulses.set(pulses.collect());
@@ -192,7 +196,11 @@ impl Gateway {
         let reader = tokio::spawn(shared.catalogs.clone().follow());
         let accepting: Vec<_> = listeners
             .into_iter()
-            .map(|listener| tokio::spawn(accept(listener, workers.clone())))
+            .map(|listener| {
+                let workers = workers.clone();
+                let assign = move |stream, address| workers.assign(stream, address);
+                tokio::spawn(accept(listener, assign))
+            })
             .collect();
         stop.draining().await;
         // Dropping the listeners makes the kernel refuse new clients.
@@ -257,10 +265,11 @@ impl Shared {
     }
 }
 
-async fn accept(listener: TcpListener, workers: Workers) {
+/// Accepts for ever, and passes on whoever comes.
+async fn accept(listener: TcpListener, pass_on: impl Fn(TcpStream, SocketAddr)) {
     loop {
         match listener.accept().await {
-            Ok((stream, address)) => workers.assign(stream, address),
+            Ok((stream, address)) => pass_on(stream, address),
             Err(error) => {
                 // Out of file descriptors, most often: others must leave first.
                 tracing::warn!(target: "pgtenant::gateway", %error, "cannot accept a client");
