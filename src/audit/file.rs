@@ -172,7 +172,7 @@ fn newest(path: &Path) -> Option<Tip> {
 }
 
 /// Files that may have been the log before.
-fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
+pub(super) fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -191,8 +191,7 @@ fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// The log that a file is of, and the number of its first record; `None` if it is none
 /// of a log.
-#[must_use]
-pub fn first_record(path: &Path) -> Option<(Box<str>, u64)> {
+pub(super) fn first_record(path: &Path) -> Option<(Box<str>, u64)> {
     let mut line = Vec::new();
     let file = BufReader::new(File::open(path).ok()?);
     // More than any first record has.

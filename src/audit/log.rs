@@ -48,6 +48,8 @@ pub(super) struct Shared {
     most: usize,
     sessions: AtomicU64,
     lost: AtomicU64,
+    /// What it goes by.
+    options: Mutex<Options>,
 }
 
 /// What waits for the writer.
@@ -146,6 +148,7 @@ impl Log {
             most: options.buffer,
             sessions: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            options: Mutex::new(options.clone()),
         });
         let writer = Writer::open(options, shared.clone())?;
         let (alive, ended) = mpsc::channel();
@@ -175,6 +178,12 @@ impl Log {
             waiting_bytes: shared.taken.load(Ordering::Relaxed),
             failed: progress.failed,
         })
+    }
+
+    /// What it goes by; `None` where there is none.
+    #[must_use]
+    pub fn options(&self) -> Option<Options> {
+        self.0.as_ref().map(|shared| shared.options().clone())
     }
 
     /// Whether there is one.
@@ -271,6 +280,12 @@ impl Log {
         if let Some(shared) = &self.0 {
             let stops = options.on_failure == OnFailure::Stop;
             shared.stops.store(stops, Ordering::Relaxed);
+            let mut own = shared.options();
+            let path = own.path.take();
+            *own = Options {
+                path,
+                ..options.clone()
+            };
         }
         self.order(|orders| orders.options = Some(options));
     }
@@ -284,6 +299,10 @@ impl Log {
 }
 
 impl Shared {
+    fn options(&self) -> MutexGuard<'_, Options> {
+        self.options.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn buffer(&self) -> MutexGuard<'_, Buffer> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,8 +3,8 @@
 use super::{Failure, print};
 use clap::{Args, Subcommand};
 use pgtenant::audit::{
-    Checkpoint, ExportVerifier, Finding, NewKey, Record, Signed, Tree, Verifier, VerifyingKey,
-    checkpoint_path, first_record, is_of, write_head, write_record,
+    Checkpoint, ExportVerifier, Finding, NewKey, Record, Signed, Tree, Unreadable, Verifier,
+    VerifyingKey, checkpoint_path, follow, in_order, is_of, lines, write_head, write_record,
 };
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
@@ -109,7 +109,12 @@ impl Verify {
             }
         }
         let (mut report, mut verifier) = (Report::default(), Verifier::new(key.as_ref(), kept));
-        follow(in_order(of_log), &mut verifier, &mut report, |_, _| Ok(()))?;
+        follow(
+            &in_order(of_log),
+            &mut verifier,
+            |place, finding| report.tell(place, finding),
+            |_, _| Ok::<_, Failure>(()),
+        )?;
         report.end(&verifier, key.is_some())?;
         Ok(match report.findings {
             0 => exit,
@@ -156,40 +161,6 @@ impl Report {
     }
 }
 
-/// Feeds the verifier with the files, and calls `each` with each whole record.
-fn follow(
-    files: Vec<PathBuf>,
-    verifier: &mut Verifier<'_>,
-    report: &mut Report,
-    mut each: impl FnMut(&Verifier<'_>, &Record<'_>) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let mut last = String::new();
-    for file in files {
-        verifier.begin_file();
-        let mut is_empty = true;
-        lines(&file, |number, line| {
-            is_empty = false;
-            let findings = verifier.line(line);
-            last = format!("{}:{number}", file.display());
-            for finding in &findings {
-                report.tell(&last, finding)?;
-            }
-            let whole = line.strip_suffix(b"\n").map(Record::read);
-            match whole {
-                Some(Ok(record)) => each(verifier, &record),
-                _ => Ok(()),
-            }
-        })?;
-        if is_empty {
-            report.tell(&file.display().to_string(), &Finding::Empty)?;
-        }
-    }
-    for finding in verifier.end() {
-        report.tell(&last, &finding)?;
-    }
-    Ok(())
-}
-
 impl Export {
     fn run(self) -> Result<ExitCode, Failure> {
         let key = self.key.as_deref().map(read_key).transpose()?;
@@ -197,8 +168,8 @@ impl Export {
         let (mut report, mut verifier) = (Report::default(), Verifier::new(key.as_ref(), vec![]));
         let (mut tree, mut last): (Option<Tree>, Option<Vec<u8>>) = (None, None);
         let mut size = 0;
-        let whole = files.clone();
-        follow(whole, &mut verifier, &mut report, |verifier, record| {
+        let tell = |place: &str, finding: &Finding| report.tell(place, finding);
+        follow(&files, &mut verifier, tell, |verifier, record| {
             if let Some(checkpoint) = Checkpoint::read(record, key.as_ref())
                 && (key.is_none() || checkpoint.signed == Signed::ByKey)
             {
@@ -209,7 +180,7 @@ impl Export {
                 Some(tree) => tree.push(&record.hash),
                 None => tree = verifier.begun().map(|before| with(before, record)),
             }
-            Ok(())
+            Ok::<_, Failure>(())
         })?;
         if report.findings > 0 {
             let message = "nothing was exported: the log does not verify";
@@ -227,7 +198,7 @@ impl Export {
         for file in files {
             lines(&file, |_, line| {
                 let Some(Ok(record)) = line.strip_suffix(b"\n").map(Record::read) else {
-                    return Ok(());
+                    return Ok::<_, Failure>(());
                 };
                 if is_of(&record, &self.tenant) {
                     match write_record(&record, &tree, size, &mut text) {
@@ -256,7 +227,7 @@ fn with(before: &pgtenant::audit::Frontier, record: &Record<'_>) -> Tree {
 fn verify_export(file: &Path, key: Option<&VerifyingKey>) -> Result<bool, Failure> {
     let (mut verifier, mut report) = (ExportVerifier::new(key), Report::default());
     lines(file, |number, line| match verifier.line(line) {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok::<_, Failure>(()),
         Err(finding) => report.tell(&format!("{}:{number}", file.display()), &finding),
     })?;
     let (proven, signed) = verifier.proven();
@@ -320,7 +291,7 @@ fn checkpoints(path: &Path, key: Option<&VerifyingKey>) -> Result<Vec<Checkpoint
                 path.display()
             ))?,
         }
-        Ok(())
+        Ok::<_, Failure>(())
     })?;
     Ok(found)
 }
@@ -339,30 +310,10 @@ fn is_export(path: &Path) -> Result<bool, Failure> {
     Ok(ExportVerifier::is_export(&first))
 }
 
-/// The files of a log, the oldest first. Those of one log stay together; files that are
-/// of none are read where they were named.
-fn in_order(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
-    files.sort_by_cached_key(|file| first_record(file));
-    files
-}
-
-/// Calls `each` with each line, its end included, and its number.
-fn lines(
-    path: &Path,
-    mut each: impl FnMut(usize, &[u8]) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let file = File::open(path).map_err(|error| unread(path, &error))?;
-    let mut reader = BufReader::with_capacity(1 << 20, file);
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        let len = reader.read_until(b'\n', &mut line);
-        if len.map_err(|error| unread(path, &error))? == 0 {
-            break;
-        }
-        each(number, &line)?;
+impl From<Unreadable> for Failure {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::run(unreadable)
     }
-    Ok(())
 }
 
 fn unread(path: &Path, error: &io::Error) -> Failure {
