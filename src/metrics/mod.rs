@@ -11,6 +11,7 @@
 mod account;
 mod count;
 mod histogram;
+mod history;
 mod ledger;
 mod meter;
 mod page;
@@ -20,6 +21,7 @@ mod samples;
 
 pub use account::{Account, Outcome, Rare, Subject};
 pub use histogram::{BOUNDS, Histogram, Observed};
+pub use history::{History, MINUTES, Minute, Recent};
 pub use ledger::Ledger;
 pub use meter::{Meter, Stopwatch};
 pub use page::Totals;
