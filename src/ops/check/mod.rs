@@ -35,10 +35,18 @@ pub fn configuration(settings: &Settings) -> Report {
 
 /// Checks the configuration and every database of the tenants. It logs in as
 /// the proxy does, and as `account` at the server that this is for. What cannot be
-/// looked at is in the report's failures.
-pub async fn everything(settings: &Settings, account: Option<&Account>) -> Report {
+/// looked at is in the report's failures. `progress` is told before each database how
+/// many have been looked at, and of how many.
+pub async fn everything(
+    settings: &Settings,
+    account: Option<&Account>,
+    mut progress: impl FnMut(usize, usize),
+) -> Report {
     let mut report = configuration(settings);
-    for ((server, database), scope) in scope::scopes(settings) {
+    let scopes = scope::scopes(settings);
+    let all = scopes.len();
+    for (done, ((server, database), scope)) in scopes.into_iter().enumerate() {
+        progress(done, all);
         let looked = look(settings, account, &server, &database, &scope, &mut report).await;
         if let Err(error) = looked {
             let place = Place::Database { server, database };
