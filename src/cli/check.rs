@@ -5,6 +5,7 @@ mod report;
 
 use super::{Failure, directory, print, runtime, url};
 use clap::Args;
+use pgtenant::admin::page::Checkup;
 use pgtenant::config::{self, Ignored, Settings};
 use pgtenant::ops::check::{self, Report, Severity};
 use pgtenant::ops::sql_client::Account;
@@ -83,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         check::configuration(&settings)
     } else {
         directory::complete(&mut settings)?;
-        look(&settings, account.as_ref())?
+        look(&settings, account.as_ref(), |_, _| ())?
     };
     report.ignore(&ignored);
     report.keep(arguments.severity);
@@ -98,6 +99,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         report::print(&report)?;
     }
     Ok(exit_code(&report))
+}
+
+/// The same of this file, for who asks a running proxy for it.
+pub(super) fn on_request(file: PathBuf) -> Checkup {
+    Checkup::new(move |progress| {
+        let mut settings = config::load(&file).map_err(|problems| problems.to_string())?;
+        let failed = |failure: Failure| failure.to_string();
+        let ignored = ignored(&[], &settings).map_err(failed)?;
+        directory::complete(&mut settings).map_err(failed)?;
+        let mut report = look(&settings, None, progress).map_err(failed)?;
+        report.ignore(&ignored);
+        Ok(report)
+    })
 }
 
 fn severity(word: &str) -> Result<Severity, &'static str> {
@@ -131,8 +145,12 @@ fn ignored(arguments: &[String], settings: &Settings) -> Result<Vec<Ignored>, Fa
     Ok(all.into_iter().map(|(_, one)| one).collect())
 }
 
-fn look(settings: &Settings, account: Option<&Account>) -> Result<Report, Failure> {
-    Ok(runtime()?.block_on(check::everything(settings, account)))
+fn look(
+    settings: &Settings,
+    account: Option<&Account>,
+    progress: impl FnMut(usize, usize),
+) -> Result<Report, Failure> {
+    Ok(runtime()?.block_on(check::everything(settings, account, progress)))
 }
 
 fn exit_code(report: &Report) -> ExitCode {

@@ -15,9 +15,9 @@ pub(super) fn run(config: &Path) -> Result<(), Failure> {
     if settings.guard.mode == Mode::Report {
         warn!("guard.mode = \"report\": statements that break isolation are logged, NOT refused");
     }
-    let hangup = Hangup::Reload(config.to_owned());
-    serve::serve(settings, &log, hangup, |addresses, tenants, logins| {
-        for address in addresses {
+    serve::serve(settings, config, &log, Hangup::Reload, |listening| {
+        let (tenants, logins) = (listening.tenants, listening.logins);
+        for address in &listening.clients {
             info!(%address, tenants, logins, "listening");
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::reload::Sources;
 use super::service::{self, Moment};
-use super::{Failure, runtime};
+use super::{Failure, check, runtime};
 use pgtenant::audit::{self, Log};
 use pgtenant::config::Settings;
 use pgtenant::console::{Command, Steered as _, Whom};
@@ -10,7 +10,7 @@ use pgtenant::gateway::{Asked, Control, Gateway, Stop, StopHandle};
 use pgtenant::observe::RunningLog;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,22 +20,33 @@ use tokio::sync::Notify;
 const SHORT_DRAIN: Duration = Duration::from_secs(2);
 
 /// What SIGHUP means.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hangup {
     /// The configuration file has changed: go by it.
-    Reload(PathBuf),
+    Reload,
     /// The end of the terminal; the same as SIGINT.
     Stop,
 }
 
-/// Serves clients until a signal tells to stop. `ready` is called once clients
-/// can connect, with the addresses that are listened on and how many tenants and
-/// logins there are; when it fails, nothing is served.
+/// What can be connected to.
+#[derive(Debug)]
+pub(super) struct Listening {
+    /// Where clients connect.
+    pub(super) clients: Vec<SocketAddr>,
+    /// Where there are metrics, health and the page.
+    pub(super) http: Vec<SocketAddr>,
+    pub(super) tenants: usize,
+    pub(super) logins: usize,
+}
+
+/// Serves clients by the settings of `file` until a signal tells to stop. `ready` is
+/// called once clients can connect; when it fails, nothing is served.
 pub(super) fn serve(
     mut settings: Settings,
+    file: &Path,
     log: &RunningLog,
     hangup: Hangup,
-    ready: impl FnOnce(&[SocketAddr], usize, usize) -> Result<(), Failure>,
+    ready: impl FnOnce(&Listening) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let runtime = runtime()?;
     let served = runtime.block_on(async {
@@ -43,7 +54,7 @@ pub(super) fn serve(
             .map_err(|error| Failure::run(format!("cannot handle signals: {error}")))?;
         let drain = settings.listen.drain_timeout;
         let sources = match hangup {
-            Hangup::Reload(file) => Some(Sources::new(file, &mut settings).await),
+            Hangup::Reload => Some(Sources::new(file.to_owned(), &mut settings).await),
             Hangup::Stop => None,
         };
         let directory = &settings.directory;
@@ -52,7 +63,12 @@ pub(super) fn serve(
         let gateway = Gateway::bind(settings, audit.clone())
             .await
             .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;
-        ready(&gateway.addresses(), tenants, logins)?;
+        ready(&Listening {
+            clients: gateway.addresses(),
+            http: gateway.http_addresses(),
+            tenants,
+            logins,
+        })?;
         for address in gateway.console_addresses() {
             tracing::info!(%address, "console");
         }
@@ -67,6 +83,7 @@ pub(super) fn serve(
         });
         let asked = Asked {
             reload: reload.clone(),
+            checkup: Some(check::on_request(file.to_owned())),
             ..Asked::default()
         };
         let (draining, stop_now) = (asked.drain.clone(), asked.stop.clone());

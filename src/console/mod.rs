@@ -13,11 +13,13 @@ mod sockets;
 mod stats;
 mod table;
 mod talk;
+mod told;
 
 pub use grammar::{Command, Shutdown, Statement, Whom, parse};
 pub use stats::{ByDatabase, PERIOD, Periods, counted};
 pub use table::{Formats, Table, Type, Value};
 pub use talk::{Guest, serve};
+pub use told::tell;
 
 use crate::audit::Log;
 use crate::config::AdminRole;

@@ -2,7 +2,7 @@
 
 use super::grammar::{Command, Statement, parse};
 use super::table::{Formats, Table};
-use super::{Steered, show};
+use super::{Steered, show, tell};
 use crate::config::AdminRole;
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, TransactionStatus, message};
@@ -281,7 +281,8 @@ impl<S: Steered> Talk<'_, S> {
             }
             Statement::Command(command) => {
                 let done = self.carry_out(&command).await;
-                self.tell(text, &done);
+                let (user, address) = (self.guest.user.as_str(), self.guest.address);
+                tell(self.steered, user, address, text, &done);
                 done.map_err(refused)?;
                 backend::command_complete(&mut self.out, command.tag());
             }
@@ -312,29 +313,6 @@ impl<S: Steered> Talk<'_, S> {
             }
         }
         Ok(())
-    }
-
-    /// Every command is told of, done or not.
-    fn tell(&self, text: &str, outcome: &Result<(), String>) {
-        let command: String = text
-            .trim()
-            .chars()
-            .take(200)
-            .flat_map(char::escape_debug)
-            .collect();
-        let outcome = outcome.as_ref().err().map_or("done", String::as_str);
-        tracing::info!(
-            target: "pgtenant::audit",
-            event = "admin_command",
-            user = %self.guest.user,
-            client = %self.guest.address,
-            command,
-            outcome,
-        );
-        let (user, address) = (self.guest.user.as_str(), self.guest.address);
-        self.steered
-            .audit()
-            .admin_command(user, address, &command, outcome);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The console's listeners, its door, and what its commands do.
 
 use super::{Control, Shared};
+use crate::admin::page::Checkup;
 use crate::audit::Event;
 use crate::config::AdminLogin;
 use crate::console::{self, DATABASES, Guest, Periods};
@@ -30,6 +31,8 @@ const MOST_LOGGING_IN: usize = 16;
 pub struct Asked {
     /// The configuration is to be read again; `None`: there is no file of it.
     pub reload: Option<Arc<Notify>>,
+    /// What `pgtenant check` does; `None`: there is no file of it.
+    pub checkup: Option<Checkup>,
     /// The process is to end when transactions have ended.
     pub drain: Arc<Notify>,
     /// The process is to end now.

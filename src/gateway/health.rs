@@ -17,6 +17,12 @@ pub(super) struct View {
 }
 
 impl Observed for View {
+    type Shown = Control;
+
+    fn shown(&self) -> &Control {
+        &self.control
+    }
+
     async fn liveness(&self) -> Vec<Check> {
         self.shared.liveness().await
     }

@@ -17,6 +17,7 @@ mod pulse;
 mod reach;
 mod scrape;
 mod seats;
+mod shown;
 mod steer;
 mod stop;
 mod watchdog;
@@ -32,7 +33,7 @@ use crate::admin::http::{Access, Http};
 use crate::audit::Log;
 use crate::config::Settings;
 use crate::login::Throttle;
-use crate::metrics::Ledger;
+use crate::metrics::{History, Ledger};
 use crate::pool::Pools;
 use crate::session::{Interner, Parsing, Registry};
 use crate::transport;
@@ -48,7 +49,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -98,6 +99,10 @@ struct Shared {
     console: Console,
     /// What is counted.
     ledger: Arc<Ledger>,
+    /// What was counted of late; only kept where there is a page to show it.
+    history: History,
+    /// When the process began to listen.
+    begun: Instant,
 }
 
 impl Gateway {
@@ -144,6 +149,12 @@ impl Gateway {
         consoles.filter_map(|l| l.local_addr().ok()).collect()
     }
 
+    /// The addresses of `[admin]`: metrics, health and the page.
+    #[must_use]
+    pub fn http_addresses(&self) -> Vec<SocketAddr> {
+        self.http.as_ref().map_or_else(Vec::new, Http::addresses)
+    }
+
     /// What changes it while it serves.
     #[must_use]
     pub fn control(&self) -> Control {
@@ -176,6 +187,8 @@ impl Gateway {
             .collect();
         let pulses = runtimes.iter().cloned().map(Pulse::new);
         let _ = shared.pulses.set(pulses.collect());
+        let has_page = http.is_some();
+        let noting = has_page.then(|| tokio::spawn(shown::follow(shared.clone())));
         // To the end: there is an answer while it drains.
         let _serving = match http {
             Some(http) => Some(http.start(View {
@@ -218,6 +231,7 @@ impl Gateway {
         };
         administrators.iter().for_each(JoinHandle::abort);
         counting.abort();
+        noting.inspect(JoinHandle::abort);
         sweeper.abort();
         watchdog.abort();
         expiry.abort();
@@ -261,6 +275,8 @@ impl Shared {
             pulses: OnceLock::new(),
             console: Console::default(),
             ledger: Ledger::new(settings.listen.workers, settings.admin.series),
+            history: History::default(),
+            begun: Instant::now(),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Control;
 use super::console::Asked;
+use crate::admin::page::Shown as _;
 use crate::audit::Log;
 use crate::config::{AdminRole, Listen, PoolMode};
 use crate::console::{
@@ -12,7 +13,6 @@ use crate::metrics::Refused;
 use crate::pool::{PoolView, Scope};
 use crate::session::SessionView;
 use crate::tenant::{LoginName, TenantId};
-use crate::x509::Lifetime;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,13 +168,9 @@ impl Steered for Control {
     }
 
     fn certificates(&self) -> Vec<(String, String)> {
-        let live = self.shared.live.load();
-        let own = live.tls.certificates();
-        let shown = own.and_then(|own| {
-            let lifetime = Lifetime::of(&own.chain)?;
-            Some((own.certificate.display().to_string(), lifetime.to_string()))
-        });
-        shown.into_iter().collect()
+        let all = self.lifetimes().into_iter();
+        all.map(|(file, lifetime)| (file, lifetime.to_string()))
+            .collect()
     }
 
     fn command(&self, command: &Command) -> Result<Option<Awaited>, String> {

@@ -103,20 +103,36 @@ impl Access {
             Proof::None => self.by_certificate(certificate),
             Proof::Token(token) => self.by_token(&token),
             Proof::Password { user, password } => {
-                let who = Who::admin(address, &user, self.admins.contains_key(&*user));
-                let checked = desk.throttle.check(who);
-                checked.map_err(|throttled| Denied::Throttled(throttled.left()))?;
-                let caller = self.by_password(&user, password, certificate, desk).await;
-                match &caller {
-                    Ok(_) => desk.throttle.succeeded(who),
-                    Err(_) => desk.throttle.failed(who),
-                }
-                caller
+                let checked =
+                    self.by_throttled_password(&user, password, certificate, address, desk);
+                let name = checked.await?;
+                let role = self.role(&name).ok_or(Denied::Unproven)?;
+                Ok(Caller::Admin(name, role))
             }
             Proof::Unreadable => Err(Denied::Wrong(
                 "the header Authorization is not one that is understood".to_owned(),
             )),
         }
+    }
+
+    /// Who it is that has this password, if not too many were wrong before.
+    pub(super) async fn by_throttled_password(
+        &self,
+        user: &str,
+        password: String,
+        certificate: Option<&Certificate>,
+        address: IpAddr,
+        desk: &Desk<'_>,
+    ) -> Result<LoginName, Denied> {
+        let who = Who::admin(address, user, self.admins.contains_key(user));
+        let checked = desk.throttle.check(who);
+        checked.map_err(|throttled| Denied::Throttled(throttled.left()))?;
+        let name = self.by_password(user, password, certificate, desk).await;
+        match &name {
+            Ok(_) => desk.throttle.succeeded(who),
+            Err(_) => desk.throttle.failed(who),
+        }
+        name
     }
 
     fn by_token(&self, token: &str) -> Result<Caller, Denied> {
@@ -126,6 +142,23 @@ impl Access {
             true => Ok(Caller::Token),
             false => Err(Denied::Wrong("the token is wrong".to_owned())),
         }
+    }
+
+    /// What the password of an administrator is tried against, who shows this
+    /// certificate.
+    pub(super) fn verifier(
+        &self,
+        user: &str,
+        certificate: Option<&Certificate>,
+    ) -> Option<&Verifier> {
+        let certificate = certificate.filter(|shown| !shown.has_expired());
+        let admin = self.admins.get(user)?;
+        admin_verifier(&admin.methods, certificate).map(|(verifier, _)| verifier)
+    }
+
+    /// What an administrator may do.
+    pub(super) fn role(&self, user: &LoginName) -> Option<AdminRole> {
+        self.admins.get(user).map(|admin| admin.role)
     }
 
     /// Of several that the certificate is for, the one that may do least.
@@ -150,12 +183,9 @@ impl Access {
         password: String,
         certificate: Option<&Certificate>,
         desk: &Desk<'_>,
-    ) -> Result<Caller, Denied> {
+    ) -> Result<LoginName, Denied> {
         let wrong = |reason: &str| Denied::Wrong(format!("administrator {user:?}: {reason}"));
-        let certificate = certificate.filter(|shown| !shown.has_expired());
-        let admin = self.admins.get(user);
-        let verifier = admin.and_then(|admin| admin_verifier(&admin.methods, certificate));
-        let own = verifier.map(|(verifier, _)| verifier.clone());
+        let own = self.verifier(user, certificate).cloned();
         let is_own = own.is_some();
         let Some(verifier) = own.or_else(|| self.decoy.clone()) else {
             return Err(wrong("there is no verifier to try it against"));
@@ -163,8 +193,8 @@ impl Access {
         if !desk.is_of(verifier, password).await {
             return Err(wrong("the password is wrong"));
         }
-        match admin.filter(|_| is_own) {
-            Some(admin) => Ok(Caller::Admin(LoginName::new(user), admin.role)),
+        match self.admins.get(user).filter(|_| is_own) {
+            Some(_) => Ok(LoginName::new(user)),
             None => Err(wrong("there is none who can log in by a password")),
         }
     }

@@ -3,13 +3,13 @@
 use crate::metrics::Format;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::sync::OwnedSemaphorePermit;
+use std::task::{Context, Poll, ready};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// An answer.
 pub(super) type Answer = Response<Content>;
@@ -64,15 +64,30 @@ fn thousandths(weight: &str) -> u32 {
 
 /// What an answer holds.
 pub(super) struct Content {
-    bytes: Bytes,
+    parts: Parts,
     /// Given back once it is sent, or never will be.
     _permit: Option<OwnedSemaphorePermit>,
+}
+
+enum Parts {
+    /// It is there.
+    Whole(Bytes),
+    /// It comes bit by bit.
+    Fed(mpsc::Receiver<Bytes>),
 }
 
 impl Content {
     pub(super) fn held(bytes: impl Into<Bytes>, permit: OwnedSemaphorePermit) -> Self {
         Self {
-            bytes: bytes.into(),
+            parts: Parts::Whole(bytes.into()),
+            _permit: Some(permit),
+        }
+    }
+
+    /// What the other end of the channel sends.
+    pub(super) fn fed(parts: mpsc::Receiver<Bytes>, permit: OwnedSemaphorePermit) -> Self {
+        Self {
+            parts: Parts::Fed(parts),
             _permit: Some(permit),
         }
     }
@@ -81,7 +96,7 @@ impl Content {
 impl<T: Into<Bytes>> From<T> for Content {
     fn from(bytes: T) -> Self {
         Self {
-            bytes: bytes.into(),
+            parts: Parts::Whole(bytes.into()),
             _permit: None,
         }
     }
@@ -93,18 +108,24 @@ impl Body for Content {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = std::mem::take(&mut self.bytes);
-        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+        let bytes = match &mut self.parts {
+            Parts::Whole(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
+            Parts::Fed(parts) => ready!(parts.poll_recv(cx)),
+        };
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes.is_empty()
+        matches!(&self.parts, Parts::Whole(bytes) if bytes.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.len() as u64)
+        match &self.parts {
+            Parts::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Parts::Fed(_) => SizeHint::default(),
+        }
     }
 }
 
@@ -123,6 +144,41 @@ pub(super) fn answer(
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// A page, which runs no script but the one that is served beside it, and which no other
+/// site shows in a frame.
+pub(super) fn html(status: StatusCode, page: String) -> Answer {
+    let mut answer = answer(status, "text/html; charset=utf-8", page);
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Sends the browser to another page of this server.
+pub(super) fn see_other(path: &str) -> Answer {
+    let mut answer = text(StatusCode::SEE_OTHER, "see the other page");
+    if let Ok(path) = HeaderValue::from_str(path) {
+        answer.headers_mut().insert(header::LOCATION, path);
     }
     answer
 }

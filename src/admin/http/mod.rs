@@ -7,7 +7,10 @@
 mod accept;
 mod access;
 mod answer;
+mod browsers;
+mod form;
 mod health;
+mod page;
 mod patient;
 mod places;
 mod proof;
@@ -17,19 +20,32 @@ pub use crate::metrics::Format;
 pub use access::Access;
 pub use health::Check;
 
+use crate::admin::page::{Errands, Picture, Shown};
 use crate::login::Throttle;
+use browsers::Browsers;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use tokio::sync::{Semaphore, oneshot, watch};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
 /// Passwords that are computed at a time.
 const PASSWORDS: usize = 2;
 /// Answers with all metrics that are held at a time: each may have megabytes.
 const RENDERED: usize = 4;
+/// Pages that are refreshed at a time.
+const FEEDS: usize = 32;
+/// Threads for what takes a while: passwords, and as many metrics or pictures.
+const THREADS: usize = 2 * PASSWORDS;
 
 /// What there is to be seen of the process.
 pub trait Observed: Send + Sync + 'static {
+    /// What the page shows.
+    type Shown: Shown;
+
+    /// What the page shows.
+    fn shown(&self) -> &Self::Shown;
+
     /// Whether the workers get on with their work.
     fn liveness(&self) -> impl Future<Output = Vec<Check>> + Send;
 
@@ -62,6 +78,28 @@ struct Server<O> {
     throttle: Arc<Throttle>,
     passwords: Semaphore,
     rendered: Arc<Semaphore>,
+    feeds: Arc<Semaphore>,
+    browsers: Browsers,
+    errands: Errands,
+    /// The last picture and when it was taken: all who look share it.
+    picture: Mutex<Option<(Instant, Arc<Picture>)>>,
+}
+
+impl<O: Observed> Server<O> {
+    /// A picture of the process that is at most so old. `None`: the process is ending.
+    async fn picture(self: &Arc<Self>, age: Duration) -> Option<Arc<Picture>> {
+        let mut last = self.picture.lock().await;
+        if let Some((at, picture)) = &*last
+            && at.elapsed() <= age
+        {
+            return Some(picture.clone());
+        }
+        let server = self.clone();
+        let take = move || Picture::take(server.observed.shown(), server.observed.readiness());
+        let picture = Arc::new(tokio::task::spawn_blocking(take).await.ok()?);
+        *last = Some((Instant::now(), picture.clone()));
+        Some(picture)
+    }
 }
 
 impl Http {
@@ -89,7 +127,7 @@ impl Http {
     /// Serves on a thread of its own.
     ///
     /// # Errors
-    /// If the system has no thread for it.
+    /// If the system has no thread or no randomness for it.
     pub fn start(self, observed: impl Observed) -> io::Result<Serving> {
         let scheme = self.access.borrow().scheme();
         for address in self.addresses() {
@@ -97,7 +135,7 @@ impl Http {
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(PASSWORDS)
+            .max_blocking_threads(THREADS)
             .build()?;
         let (running, ended) = oneshot::channel();
         let server = Arc::new(Server {
@@ -105,6 +143,10 @@ impl Http {
             throttle: self.throttle,
             passwords: Semaphore::new(PASSWORDS),
             rendered: Arc::new(Semaphore::new(RENDERED)),
+            feeds: Arc::new(Semaphore::new(FEEDS)),
+            browsers: Browsers::new()?,
+            errands: Errands::default(),
+            picture: Mutex::default(),
         });
         let (listeners, access) = (self.listeners, self.access);
         let work = move || {
