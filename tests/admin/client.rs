@@ -16,6 +16,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     /// The head, in small letters.
     pub(crate) head: String,
+    /// The head as it came.
+    pub(crate) whole: String,
     pub(crate) body: String,
 }
 
@@ -166,6 +168,7 @@ fn parse(text: &str) -> Reply {
     Reply {
         status: status[..3].parse().unwrap(),
         head: head.to_ascii_lowercase(),
+        whole: head.to_owned(),
         body: body.to_owned(),
     }
 }

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod access;
+mod browser;
 mod client;
 mod health;
 mod limits;
 mod metrics;
+mod page;
 mod service;
 mod status;
 
@@ -36,6 +38,7 @@ fn admin(lines: &str) -> String {
         "[admin]\naddress = \"127.0.0.1:0\"\ntoken_file = {token:?}\n{lines}\n\
          [[admins]]\nuser = \"vera\"\nscram = {scram:?}\n\
          [[admins]]\nuser = \"otto\"\nrole = \"operator\"\nmethods = \"cert\"\n\
+         [[admins]]\nuser = \"olga\"\nrole = \"operator\"\nscram = {scram:?}\n\
          [[admins]]\nuser = \"zoe\"\nmethods = \"cert+scram\"\nscram = {scram:?}\n"
     )
 }
