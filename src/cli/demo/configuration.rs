@@ -1,11 +1,12 @@
 //! The demo's configuration file, written for people to learn from.
 
+use super::Ports;
 use super::site::{Site, Tenant};
 use pgtenant::throwaway::wellness::{APP_ROLE, Layout, SCHEMA_DATABASE, SETTING, SETTING_DATABASE};
 use std::fmt::Write as _;
 
-/// The text of `pgtenant.toml` for a proxy that listens on `port`.
-pub(super) fn text(site: &Site, port: u16) -> String {
+/// The text of `pgtenant.toml` for a proxy that listens on these ports.
+pub(super) fn text(site: &Site, ports: Ports) -> String {
     let path = |name| quote(&site.file(name).to_string_lossy());
     let mut text = format!(
         r#"# Written by `pgtenant demo`. A configuration of your own looks the same: check
@@ -14,7 +15,7 @@ pub(super) fn text(site: &Site, port: u16) -> String {
 
 # Where clients connect, and how many may.
 [listen]
-address = "127.0.0.1:{port}"    # or a list of addresses
+address = "127.0.0.1:{clients}"    # or a list of addresses
 max_clients = 1000
 login_timeout = "10s"
 drain_timeout = "2s"            # for running transactions, when told to stop
@@ -78,6 +79,24 @@ mode = "enforce"
 opaque = "own"
 channels = "own"
 
+# Metrics, health, and a page for people. In clear text on the loopback interface
+# alone: elsewhere it is served with the certificate of [tls].
+[admin]
+address = "127.0.0.1:{page}"
+tls = "off"
+
+# Who may look at it, and at the console: psql to the database "pgtenant".
+[[admins]]
+user = "admin"
+scram = {admin}
+role = "operator"               # or "viewer"
+
+# A record of who did what, which shows when it was tampered with. With
+# statements = "all" it has every statement, too.
+[audit]
+file = {audit_file}
+key_file = {audit_key}
+
 [log]
 format = "text"                 # or "json"
 filter = "info"
@@ -88,6 +107,11 @@ filter = "info"
         ca = path("ca.crt"),
         password_file = path("wellness_app.password"),
         role_key = path("role.key"),
+        clients = ports.clients,
+        page = ports.page,
+        admin = quote(&site.admin.verifier),
+        audit_file = path("audit.jsonl"),
+        audit_key = path("audit.key"),
     );
     text.push_str("\n# The tenants. The keys after `isolation` fill its {…}.\n");
     for tenant in &site.tenants {

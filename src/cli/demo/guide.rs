@@ -1,11 +1,12 @@
 //! What the demo tells the person who started it.
 
+use super::Ports;
 use super::site::Site;
 use pgtenant::throwaway::wellness::{Layout, SETTING};
 use std::fmt::Write as _;
 
 /// Connection strings, and three things to try.
-pub(super) fn welcome(site: &Site, port: u16) -> String {
+pub(super) fn welcome(site: &Site, ports: Ports) -> String {
     let mut text = String::from(
         "\nThe proxy is ready. Six companies use one platform, each with its own login;\n\
          which rows a login reaches is decided by the proxy. Paste into another terminal:\n",
@@ -20,15 +21,18 @@ pub(super) fn welcome(site: &Site, port: u16) -> String {
             text,
             "\n  {} ({layout})\n  {}\n",
             tenant.company.name,
-            psql(&tenant.url(site, port))
+            psql(&tenant.url(site, ports.clients))
         );
     }
     push_experiments(&mut text, site);
     let _ = write!(
         text,
-        "\nThe configuration of this proxy, with comments:\n  {}\n\
+        "\nTo look at all of them, in a browser: user admin, password {}\n  http://127.0.0.1:{}/\n\
+         \nThe configuration of this proxy, with comments:\n  {}\n\
          PostgreSQL itself, past the proxy, as superuser:\n  {}\n\n\
          Ctrl-C stops everything{}.",
+        site.admin.password,
+        ports.page,
         site.config_file().display(),
         psql(&site.cluster.superuser_url("postgres")),
         if site.kept { "" } else { " and removes it" },

@@ -5,7 +5,7 @@ mod guide;
 mod ready_file;
 mod site;
 
-use super::serve::{self, Hangup};
+use super::serve::{self, Hangup, Listening};
 use super::{Failure, print};
 use pgtenant::{config, observe};
 use site::Site;
@@ -15,6 +15,13 @@ use std::path::PathBuf;
 
 /// The host that certificates and connection strings name.
 const HOST: &str = "localhost";
+
+/// The ports of the proxy.
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    clients: u16,
+    page: u16,
+}
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -43,8 +50,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let site = Site::build(arguments)?;
     let settings = config::load(&site.config_file()).map_err(Failure::configuration)?;
     let log = observe::start_log(&settings.log);
-    let served = serve::serve(settings, &log, Hangup::Stop, |addresses, _, _| {
-        announce(&site, arguments, addresses)
+    let file = site.config_file();
+    let served = serve::serve(settings, &file, &log, Hangup::Stop, |listening| {
+        announce(&site, arguments, listening)
     });
     if let Some(file) = &arguments.ready_file {
         ready_file::remove(file)?;
@@ -70,13 +78,17 @@ fn check_port(port: u16) -> Result<(), Failure> {
 }
 
 /// Tells people and programs that clients can connect.
-fn announce(site: &Site, arguments: &Arguments, addresses: &[SocketAddr]) -> Result<(), Failure> {
-    let port = addresses.first().map_or(arguments.port, SocketAddr::port);
-    // The file is to name the port that was found, for those who read it.
-    site.write_configuration(port)?;
-    print(guide::welcome(site, port))?;
+fn announce(site: &Site, arguments: &Arguments, listening: &Listening) -> Result<(), Failure> {
+    let port = |addresses: &[SocketAddr]| addresses.first().map(SocketAddr::port);
+    let ports = Ports {
+        clients: port(&listening.clients).unwrap_or(arguments.port),
+        page: port(&listening.http).unwrap_or_default(),
+    };
+    // The file is to name the ports that were found, for those who read it.
+    site.write_configuration(ports)?;
+    print(guide::welcome(site, ports))?;
     match &arguments.ready_file {
-        Some(file) => ready_file::write(file, &ready_file::text(site, port)),
+        Some(file) => ready_file::write(file, &ready_file::text(site, ports)),
         None => Ok(()),
     }
 }

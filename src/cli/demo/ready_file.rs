@@ -1,7 +1,7 @@
 //! `--ready-file`: what a program needs to use the demo, as JSON.
 
 use super::site::{Site, Tenant};
-use super::{Failure, HOST};
+use super::{Failure, HOST, Ports};
 use pgtenant::throwaway::random_hex;
 use serde_json::{Value, json};
 use std::fs::{self, OpenOptions};
@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// The file's text.
-pub(super) fn text(site: &Site, port: u16) -> String {
+pub(super) fn text(site: &Site, ports: Ports) -> String {
     let tenant = |tenant: &Tenant| {
         let company = tenant.company;
         json!({
@@ -20,13 +20,13 @@ pub(super) fn text(site: &Site, port: u16) -> String {
             "login": company.login,
             "password": tenant.password,
             "database": company.layout.database(),
-            "url": tenant.url(site, port),
+            "url": tenant.url(site, ports.clients),
         })
     };
     let ready = json!({
         "proxy": {
             "host": HOST,
-            "port": port,
+            "port": ports.clients,
             "ca_file": site.ca_file().to_string_lossy(),
             "config_file": site.config_file().to_string_lossy(),
         },
@@ -35,7 +35,11 @@ pub(super) fn text(site: &Site, port: u16) -> String {
             "port": site.cluster.port(),
             "superuser_url": site.cluster.superuser_url("postgres"),
         },
-        "admin": {},
+        "admin": {
+            "url": format!("http://127.0.0.1:{}/", ports.page),
+            "user": "admin",
+            "password": site.admin.password,
+        },
         "tenants": site.tenants.iter().map(tenant).collect::<Vec<Value>>(),
     });
     format!("{ready:#}\n")

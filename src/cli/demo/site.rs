@@ -1,6 +1,7 @@
 //! Everything that the demo consists of: the server, its data and the files.
 
-use super::{Arguments, Failure, HOST, configuration};
+use super::{Arguments, Failure, HOST, Ports, configuration};
+use pgtenant::audit::NewKey;
 use pgtenant::directory::Verifier;
 use pgtenant::throwaway::wellness::{self, COMPANIES, Company};
 use pgtenant::throwaway::{
@@ -16,7 +17,14 @@ use std::path::PathBuf;
 pub(super) struct Site {
     pub(super) cluster: Cluster,
     pub(super) tenants: Vec<Tenant>,
+    pub(super) admin: Admin,
     pub(super) kept: bool,
+}
+
+/// The administrator, who sees the page and the console.
+pub(super) struct Admin {
+    pub(super) password: String,
+    pub(super) verifier: String,
 }
 
 /// A company and how it logs in.
@@ -40,6 +48,7 @@ impl Site {
         let tenants = COMPANIES.into_iter().map(Tenant::new);
         let site = Self {
             tenants: tenants.collect::<Result<_, _>>()?,
+            admin: Admin::new()?,
             kept: arguments.keep.is_some(),
             cluster,
         };
@@ -49,7 +58,13 @@ impl Site {
         site.write("proxy.key", 0o600, &proxy.key_pem)?;
         site.write("wellness_app.password", 0o600, &app_password)?;
         site.write("role.key", 0o600, &role_key)?;
-        site.write_configuration(arguments.port)?;
+        let key = NewKey::ed25519().ok_or_else(|| Failure::run("the system has no randomness"))?;
+        site.write("audit.key", 0o600, &key.private)?;
+        site.write("audit.key.pub", 0o644, &key.public.unwrap_or_default())?;
+        site.write_configuration(Ports {
+            clients: arguments.port,
+            page: 0,
+        })?;
         Ok(site)
     }
 
@@ -66,9 +81,9 @@ impl Site {
         self.cluster.directory().join(name)
     }
 
-    /// Writes the configuration of a proxy that listens on `port`.
-    pub(super) fn write_configuration(&self, port: u16) -> Result<(), Failure> {
-        self.write("pgtenant.toml", 0o600, &configuration::text(self, port))
+    /// Writes the configuration of a proxy that listens on these ports.
+    pub(super) fn write_configuration(&self, ports: Ports) -> Result<(), Failure> {
+        self.write("pgtenant.toml", 0o600, &configuration::text(self, ports))
     }
 
     /// Writes a file, readable as `mode` says from its first byte on.
@@ -82,6 +97,22 @@ impl Site {
             .open(&path)
             .and_then(|mut file| file.write_all(text.as_bytes()))
             .map_err(|error| Failure::run(format!("cannot write `{}`: {error}", path.display())))
+    }
+}
+
+impl Admin {
+    fn new() -> Result<Self, Failure> {
+        let password = random_hex(12).map_err(Failure::run)?;
+        Ok(Self {
+            verifier: Verifier::derive(&password),
+            password,
+        })
+    }
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Admin")
     }
 }
 
