@@ -32,7 +32,7 @@ pub use log::{Log, OnFailure, Room, RunningLog, Status, Unwritten};
 pub use merkle::{Frontier, Tree, root_by_proof};
 pub use options::{Fsync, Options};
 pub use record::{Chain, Record, Unread};
-pub use redact::redact;
+pub use redact::{redact, redact_front};
 pub use rules::Rules;
 pub use statement::{Class, Described, Description, Outcome, Ran, Statements, Text};
 pub use verify::{Finding, Seen, Verifier};

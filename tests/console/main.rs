@@ -5,6 +5,7 @@
 mod commands;
 mod refusals;
 mod tools;
+mod shapes;
 
 use testkit::{Fields, Options, Proxy, Raw, site};
 

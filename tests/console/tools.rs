@@ -81,6 +81,10 @@ fn every_word_has_the_columns_and_types_that_tools_expect() {
     let pipeline = Pipeline::new()
         .parse("s", "SHOW LISTS")
         .describe_statement("s");
+    let refusals = admin.run_ok("SHOW REFUSALS");
+    let names = columns(&refusals.of(b'T').next().unwrap().body);
+    let expected = "time tenant user client rule message enforced shape";
+    assert_eq!(names.join(" "), expected);
     let pipeline = pipeline
         .bind("p", "s", &[])
         .describe("p")
