@@ -33,14 +33,16 @@ pub enum Command {
     Disable(Whom),
     /// Logs them in again.
     Enable(Whom),
+    /// The same as a pause of everybody.
+    Suspend,
     /// Ends all clients of it.
     Kill(Whom),
     /// Ends one client.
     KillClient(u32),
     /// Replaces server connections.
-    Reconnect,
+    Reconnect(Whom),
     /// Waits until they are replaced.
-    WaitClose,
+    WaitClose(Whom),
     /// Reads the configuration again.
     Reload,
     /// Ends the process.
@@ -108,14 +110,15 @@ fn command(text: &str, words: &[Word]) -> Result<Command, String> {
         ("resume", _) => Ok(Command::Resume(whom)),
         ("disable", _) => named(whom, Command::Disable),
         ("enable", _) => named(whom, Command::Enable),
-        ("kill", _) => named(whom, Command::Kill),
+        ("suspend", 1) => Ok(Command::Suspend),
+        ("kill", _) => Ok(Command::Kill(whom)),
         ("kill_tenant", 2) => Ok(Command::Kill(Whom::Tenant(words[1].text.clone()))),
         ("kill_client", 2) => match word(1).parse() {
             Ok(id) => Ok(Command::KillClient(id)),
             Err(_) => Err("invalid client pointer supplied".to_owned()),
         },
-        ("reconnect", 1 | 2) => Ok(Command::Reconnect),
-        ("wait_close", 1 | 2) => Ok(Command::WaitClose),
+        ("reconnect", 1 | 2) => Ok(Command::Reconnect(whom)),
+        ("wait_close", 1 | 2) => Ok(Command::WaitClose(whom)),
         ("reload", 1) => Ok(Command::Reload),
         ("shutdown", 1) => Ok(Command::Shutdown(Shutdown::Now)),
         ("shutdown", 2) if ["wait_for_servers", "wait_for_clients"].contains(&word(1)) => {
@@ -134,10 +137,11 @@ impl Command {
             Self::Resume(_) => "RESUME",
             Self::Disable(_) => "DISABLE",
             Self::Enable(_) => "ENABLE",
+            Self::Suspend => "SUSPEND",
             Self::Kill(_) => "KILL",
             Self::KillClient(_) => "KILL_CLIENT",
-            Self::Reconnect => "RECONNECT",
-            Self::WaitClose => "WAIT_CLOSE",
+            Self::Reconnect(_) => "RECONNECT",
+            Self::WaitClose(_) => "WAIT_CLOSE",
             Self::Reload => "RELOAD",
             Self::Shutdown(_) => "SHUTDOWN",
         }
@@ -257,8 +261,8 @@ mod tests {
     fn what_is_no_command_is_refused() {
         for text in [
             "BEGIN",
-            "KILL",
             "DISABLE",
+            "SUSPEND all",
             "SHOW",
             "SHOW a b",
             "kill_client x",

@@ -52,6 +52,8 @@ pub trait Steered: Clone + Send + Sync + 'static {
     fn audit(&self) -> &Log;
     /// Who is paused.
     fn paused(&self) -> HashSet<Scope>;
+    /// Whether the pause of everybody is called a suspension.
+    fn is_suspended(&self) -> bool;
     /// Databases that nobody can log in to.
     fn disabled(&self) -> HashSet<Scope>;
     /// Limits in force, as `SHOW CONFIG` names them: key, value and default.
@@ -74,6 +76,6 @@ pub trait Steered: Clone + Send + Sync + 'static {
 pub enum Awaited {
     /// Nobody of these uses a server connection, unless they are not paused any more.
     Quiet(Vec<Scope>),
-    /// All server connections are new.
-    Renewed,
+    /// All server connections of these are new.
+    Renewed(Vec<Scope>),
 }

@@ -21,9 +21,10 @@ pub(super) const HELP: &str = "Console usage
 \tRESUME [<db> | TENANT <id>]
 \tDISABLE <db> | TENANT <id>
 \tENABLE <db> | TENANT <id>
-\tRECONNECT
-\tWAIT_CLOSE
-\tKILL <db> | TENANT <id>
+\tSUSPEND
+\tRECONNECT [<db>]
+\tWAIT_CLOSE [<db>]
+\tKILL [<db> | TENANT <id>]
 \tKILL_TENANT <id>
 \tKILL_CLIENT <ptr>
 \tRELOAD
@@ -285,12 +286,13 @@ fn config(steered: &impl Steered) -> Table {
 }
 
 fn state(steered: &impl Steered) -> Table {
-    let is_paused = steered.paused().contains(&Scope::All);
+    let stopped = steered.paused().contains(&Scope::All);
+    let suspended = stopped && steered.is_suspended();
     let mut table = Table::new("key:t value:t");
     let states = [
-        ("active", !is_paused),
-        ("paused", is_paused),
-        ("suspended", false),
+        ("active", !stopped),
+        ("paused", stopped && !suspended),
+        ("suspended", suspended),
     ];
     for (key, is_so) in states {
         table.row([key.into(), if is_so { "yes" } else { "no" }.into()]);

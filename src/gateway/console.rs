@@ -14,6 +14,7 @@ use crate::protocol::ClientError;
 use crate::tenant::{LoginName, TenantId};
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -42,6 +43,8 @@ pub(super) struct Console {
     places: Arc<Semaphore>,
     logging_in: Arc<Semaphore>,
     disabled: Mutex<HashSet<Scope>>,
+    /// The pause of everybody began with SUSPEND.
+    pub(super) suspended: AtomicBool,
     pub(super) asked: OnceLock<Asked>,
     pub(super) periods: Periods,
 }
@@ -52,6 +55,7 @@ impl Default for Console {
             places: Arc::new(Semaphore::new(MOST)),
             logging_in: Arc::new(Semaphore::new(MOST_LOGGING_IN)),
             disabled: Mutex::default(),
+            suspended: AtomicBool::new(false),
             asked: OnceLock::new(),
             periods: Periods::default(),
         }

@@ -15,6 +15,7 @@ use crate::tenant::{LoginName, TenantId};
 use crate::x509::Lifetime;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 impl Control {
@@ -65,6 +66,58 @@ impl Control {
         }
     }
 
+    /// The same, of a command that is about databases alone.
+    fn databases(&self, whom: &Whom) -> Result<Vec<Scope>, String> {
+        match whom {
+            Whom::Tenant(_) => Err("name a database, or none".to_owned()),
+            Whom::All | Whom::Database(_) => self.placed(whom),
+        }
+    }
+
+    fn pause(&self, whom: &Whom) -> Result<Awaited, String> {
+        let mut is_new = false;
+        let scopes = self.placed(whom)?;
+        for scope in &scopes {
+            is_new |= self.shared.pools.pause(scope);
+        }
+        match is_new {
+            true => Ok(Awaited::Quiet(scopes)),
+            false => Err("already paused".to_owned()),
+        }
+    }
+
+    fn resume(&self, whom: &Whom) -> Result<(), String> {
+        let mut was_paused = false;
+        for scope in self.placed(whom)? {
+            was_paused |= self.shared.pools.resume(&scope);
+        }
+        if *whom == Whom::All {
+            self.shared
+                .console
+                .suspended
+                .store(false, Ordering::Relaxed);
+        }
+        match was_paused {
+            true => Ok(()),
+            false => Err("not paused".to_owned()),
+        }
+    }
+
+    /// Ends the clients; but for a tenant's, others find a pause.
+    fn kill(&self, whom: &Whom) -> Result<(), String> {
+        let name = match whom {
+            Whom::Database(name) => Some(name.as_str()),
+            Whom::All | Whom::Tenant(_) => None,
+        };
+        if !matches!(whom, Whom::Tenant(_)) {
+            for scope in self.placed(whom)? {
+                self.shared.pools.pause(&scope);
+            }
+        }
+        self.end(&self.scope(whom)?, name);
+        Ok(())
+    }
+
     fn end(&self, scope: &Scope, name: Option<&str>) -> usize {
         self.shared.registry.end(|_, tenant, database| match scope {
             Scope::All => true,
@@ -110,6 +163,10 @@ impl Steered for Control {
 
     fn paused(&self) -> HashSet<Scope> {
         self.shared.pools.paused()
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.shared.console.suspended.load(Ordering::Relaxed)
     }
 
     fn disabled(&self) -> HashSet<Scope> {
@@ -180,48 +237,33 @@ impl Steered for Control {
     fn command(&self, command: &Command) -> Result<Option<Awaited>, String> {
         let shared = &self.shared;
         match command {
-            Command::Pause(whom) => {
-                let mut is_new = false;
-                let scopes = self.placed(whom)?;
-                for scope in &scopes {
-                    is_new |= shared.pools.pause(scope);
-                }
-                if !is_new {
-                    return Err("already paused".to_owned());
-                }
-                return Ok(Some(Awaited::Quiet(scopes)));
+            Command::Pause(whom) => return self.pause(whom).map(Some),
+            Command::Suspend => {
+                let awaited = self.pause(&Whom::All)?;
+                shared.console.suspended.store(true, Ordering::Relaxed);
+                return Ok(Some(awaited));
             }
-            Command::Resume(whom) => {
-                let mut was_paused = false;
-                for scope in self.placed(whom)? {
-                    was_paused |= shared.pools.resume(&scope);
-                }
-                if !was_paused {
-                    return Err("not paused".to_owned());
-                }
-            }
+            Command::Resume(whom) => self.resume(whom)?,
             Command::Disable(whom) => {
                 shared.console.disabled().insert(self.scope(whom)?);
             }
             Command::Enable(whom) => {
                 shared.console.disabled().remove(&self.scope(whom)?);
             }
-            Command::Kill(whom @ Whom::Database(name)) => {
-                for scope in self.placed(whom)? {
-                    shared.pools.pause(&scope);
-                }
-                self.end(&self.scope(whom)?, Some(name));
-            }
-            Command::Kill(whom) => {
-                self.end(&self.scope(whom)?, None);
-            }
+            Command::Kill(whom) => self.kill(whom)?,
             Command::KillClient(id) => {
                 if shared.registry.end(|pid, _, _| pid == *id) == 0 {
                     return Err("client not found".to_owned());
                 }
             }
-            Command::Reconnect => shared.pools.renew(),
-            Command::WaitClose => return Ok(Some(Awaited::Renewed)),
+            Command::Reconnect(whom) => {
+                for scope in self.databases(whom)? {
+                    shared.pools.renew(&scope);
+                }
+            }
+            Command::WaitClose(whom) => {
+                return self.databases(whom).map(Awaited::Renewed).map(Some);
+            }
             Command::Reload => match &self.asked()?.reload {
                 Some(reload) => reload.notify_one(),
                 None => return Err("there is no configuration file".to_owned()),
@@ -238,7 +280,7 @@ impl Steered for Control {
             Awaited::Quiet(scopes) => scopes
                 .iter()
                 .all(|scope| pools.is_quiet(scope) || !pools.paused().contains(scope)),
-            Awaited::Renewed => pools.is_renewed(),
+            Awaited::Renewed(scopes) => scopes.iter().all(|scope| pools.is_renewed(scope)),
         }
     }
 }

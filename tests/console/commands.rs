@@ -4,6 +4,9 @@ use super::{cell, operator, proxy};
 use std::process::Command;
 use testkit::{INNOVATE, Options, Proxy, Raw, SYNERGY, site, stdout, succeeds, wait_until};
 
+/// A login of another database.
+const OTHER: &str = "globex";
+
 fn ended(client: &mut Raw) -> String {
     client.until_closed().error().code().to_owned()
 }
@@ -209,6 +212,74 @@ fn server_connections_are_replaced_and_the_configuration_is_read_again() {
     client.send_query("COMMIT");
     assert_eq!(client.until_closed().commands(), ["COMMIT"]);
     assert!(proxy.wait().success());
+}
+
+#[test]
+fn the_server_connections_of_one_database_are_replaced() {
+    let proxy = proxy(Options::default());
+    let mut admin = operator(&proxy);
+    let mut renewed = proxy.raw("innovate");
+    let mut other = proxy.raw(OTHER);
+    renewed.run_ok("BEGIN");
+    let before = (renewed.backend(), other.backend());
+    admin.run_ok(&format!("RECONNECT {}", proxy.database("innovate")));
+    admin.run_ok(&format!("WAIT_CLOSE {}", proxy.database(OTHER)));
+    admin.send_query(&format!("WAIT_CLOSE {}", proxy.database("innovate")));
+    // Another administrator's answer comes after whatever was to be done at once.
+    operator(&proxy).run_ok("SHOW STATE");
+    assert!(!admin.has_answer());
+    renewed.run_ok("COMMIT");
+    admin.until_ready().ok();
+    assert_ne!(renewed.backend(), before.0);
+    assert_eq!(other.backend(), before.1);
+    let error = admin.error("RECONNECT nothing_of_the_kind");
+    assert_eq!(error.message(), "no such database: nothing_of_the_kind");
+    admin.error(&format!("RECONNECT TENANT \"{INNOVATE}\""));
+}
+
+#[test]
+fn everybody_is_ended_and_nobody_served_until_it_is_resumed() {
+    let proxy = proxy(Options::default());
+    let mut admin = operator(&proxy);
+    let mut clients = ["innovate", "synergy", OTHER].map(|login| proxy.raw(login));
+    clients[0].run_ok("BEGIN");
+    clients[0].run_ok("SELECT 1");
+    admin.run_ok("KILL");
+    for client in &mut clients {
+        assert_eq!(ended(client), "57P01");
+    }
+    let mut late = proxy.raw("innovate");
+    late.send_query("SELECT 1");
+    wait_until("it waits", || waiting(&mut admin) == 1);
+    admin.run_ok("RESUME");
+    assert_eq!(late.until_ready().ok().value(), "1");
+}
+
+#[test]
+fn a_suspension_waits_for_transactions_and_is_shown_until_it_is_resumed() {
+    let proxy = proxy(Options::default());
+    let mut admin = operator(&proxy);
+    let mut looking = operator(&proxy);
+    let mut client = proxy.raw("innovate");
+    let state = |admin: &mut Raw, key: &str| cell(admin, "SHOW STATE", "value", &[("key", key)]);
+    client.run_ok("BEGIN");
+    client.run_ok("SELECT 1");
+    admin.send_query("SUSPEND");
+    wait_until("it is suspended", || {
+        state(&mut looking, "suspended") == "yes"
+    });
+    assert_eq!(state(&mut looking, "paused"), "no");
+    assert_eq!(state(&mut looking, "active"), "no");
+    assert!(!admin.has_answer());
+    client.run_ok("COMMIT");
+    assert_eq!(admin.until_ready().ok().commands(), ["SUSPEND"]);
+    client.send_query("SELECT 2");
+    wait_until("it waits", || waiting(&mut looking) == 1);
+    admin.error("PAUSE");
+    admin.run_ok("RESUME");
+    assert_eq!(client.until_ready().ok().value(), "2");
+    admin.run_ok("PAUSE");
+    assert_eq!(state(&mut looking, "paused"), "yes");
 }
 
 #[test]

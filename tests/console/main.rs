@@ -4,8 +4,8 @@
 
 mod commands;
 mod refusals;
-mod tools;
 mod shapes;
+mod tools;
 
 use testkit::{Fields, Options, Proxy, Raw, site};
 
