@@ -69,13 +69,20 @@ pub(super) fn serve(
             reload: reload.clone(),
             ..Asked::default()
         };
-        let (draining, stop_now) = (asked.drain.clone(), asked.stop.clone());
+        let (draining, closing) = (asked.drain.clone(), asked.close.clone());
+        let stop_now = asked.stop.clone();
         control.answer_to(asked);
         tokio::spawn(steer(control.clone()));
         let now = handle.clone();
         tokio::spawn(async move {
             stop_now.notified().await;
             now.now();
+        });
+        let close = handle.clone();
+        tokio::spawn(async move {
+            closing.notified().await;
+            tracing::info!("no new clients are admitted: the process ends when the last has left");
+            close.close();
         });
         let stopping = tokio::spawn(signals.govern(handle, drain, reload, draining));
         let watchdog = tokio::spawn(service::keep_watchdog(control));

@@ -66,7 +66,9 @@ pub enum Shutdown {
     /// At once.
     Now,
     /// When transactions have ended, within `listen.drain_timeout`.
-    Drain,
+    AfterServers,
+    /// When all clients have left by themselves.
+    AfterClients,
 }
 
 /// Reads a statement.
@@ -121,8 +123,11 @@ fn command(text: &str, words: &[Word]) -> Result<Command, String> {
         ("wait_close", 1 | 2) => Ok(Command::WaitClose(whom)),
         ("reload", 1) => Ok(Command::Reload),
         ("shutdown", 1) => Ok(Command::Shutdown(Shutdown::Now)),
-        ("shutdown", 2) if ["wait_for_servers", "wait_for_clients"].contains(&word(1)) => {
-            Ok(Command::Shutdown(Shutdown::Drain))
+        ("shutdown", 2) if word(1) == "wait_for_servers" => {
+            Ok(Command::Shutdown(Shutdown::AfterServers))
+        }
+        ("shutdown", 2) if word(1) == "wait_for_clients" => {
+            Ok(Command::Shutdown(Shutdown::AfterClients))
         }
         _ => invalid(),
     }
@@ -253,7 +258,7 @@ mod tests {
         assert_eq!(parse("kill_client 7"), command(Command::KillClient(7)));
         assert_eq!(
             parse("SHUTDOWN wait_for_clients"),
-            command(Command::Shutdown(Shutdown::Drain))
+            command(Command::Shutdown(Shutdown::AfterClients))
         );
     }
 

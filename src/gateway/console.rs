@@ -31,6 +31,8 @@ const MOST_LOGGING_IN: usize = 16;
 pub struct Asked {
     /// The configuration is to be read again; `None`: there is no file of it.
     pub reload: Option<Arc<Notify>>,
+    /// The process is to end when all clients have left.
+    pub close: Arc<Notify>,
     /// The process is to end when transactions have ended.
     pub drain: Arc<Notify>,
     /// The process is to end now.

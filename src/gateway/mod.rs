@@ -151,7 +151,8 @@ impl Gateway {
     }
 
     /// Serves clients until it is told to stop, and those that are in a
-    /// transaction have ended it or been given the time to.
+    /// transaction have ended it or been given the time to; or until it is closed and
+    /// the last client has left.
     ///
     /// # Errors
     /// If a worker thread cannot be started.
@@ -202,11 +203,15 @@ impl Gateway {
                 tokio::spawn(accept(listener, assign))
             })
             .collect();
-        stop.draining().await;
+        stop.closing().await;
         // Dropping the listeners makes the kernel refuse new clients.
         for task in accepting {
             task.abort();
             let _ = task.await;
+        }
+        tokio::select! {
+            () = stop.draining() => {}
+            () = workers.left() => {}
         }
         shared.registry.wake();
         tracing::info!(target: "pgtenant::gateway", clients = workers.clients(), "draining");

@@ -269,7 +269,8 @@ impl Steered for Control {
                 None => return Err("there is no configuration file".to_owned()),
             },
             Command::Shutdown(Shutdown::Now) => self.asked()?.stop.notify_one(),
-            Command::Shutdown(Shutdown::Drain) => self.asked()?.drain.notify_one(),
+            Command::Shutdown(Shutdown::AfterServers) => self.asked()?.drain.notify_one(),
+            Command::Shutdown(Shutdown::AfterClients) => self.asked()?.close.notify_one(),
         }
         Ok(None)
     }
