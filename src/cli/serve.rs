@@ -14,10 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 /// How long running transactions get after SIGINT.
 const SHORT_DRAIN: Duration = Duration::from_secs(2);
+
+/// Most changes of the configuration that wait for their turn.
+const MOST_CHANGES: usize = 8;
 
 /// What SIGHUP means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,13 +63,14 @@ pub(super) fn serve(
         tokio::spawn(log.report_dropped());
         let (handle, stop) = Stop::new();
         let control = gateway.control();
+        let (changes, requests) = mpsc::channel(MOST_CHANGES);
         let reload = sources.map(|sources| {
             let reload = Arc::new(Notify::new());
-            tokio::spawn(sources.follow(control.clone(), reload.clone()));
+            tokio::spawn(sources.follow(control.clone(), reload.clone(), requests));
             reload
         });
         let asked = Asked {
-            reload: reload.clone(),
+            changes: reload.is_some().then_some(changes),
             ..Asked::default()
         };
         let (draining, closing) = (asked.drain.clone(), asked.close.clone());

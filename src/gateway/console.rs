@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -29,14 +29,48 @@ const MOST_LOGGING_IN: usize = 16;
 /// What the process does when the console asks for it.
 #[derive(Debug, Default)]
 pub struct Asked {
-    /// The configuration is to be read again; `None`: there is no file of it.
-    pub reload: Option<Arc<Notify>>,
+    /// What changes the configuration; `None`: there is no file of it.
+    pub changes: Option<mpsc::Sender<ChangeRequest>>,
     /// The process is to end when all clients have left.
     pub close: Arc<Notify>,
     /// The process is to end when transactions have ended.
     pub drain: Arc<Notify>,
     /// The process is to end now.
     pub stop: Arc<Notify>,
+}
+
+/// What becomes of the configuration.
+#[derive(Debug)]
+pub enum ConfigurationChange {
+    /// It is read again, as at SIGHUP.
+    Reload,
+    /// Until then a key, such as `pool.size`, has this value.
+    Set(&'static str, String),
+}
+
+/// A change, and whoever is told what has come of it.
+#[derive(Debug)]
+pub struct ChangeRequest {
+    /// What is to change.
+    pub change: ConfigurationChange,
+    /// Is told once it has, or why it has not.
+    pub done: oneshot::Sender<Result<(), String>>,
+}
+
+impl Asked {
+    /// Asks for a change of the configuration.
+    pub(super) fn change(
+        &self,
+        change: ConfigurationChange,
+    ) -> Result<oneshot::Receiver<Result<(), String>>, String> {
+        let Some(changes) = &self.changes else {
+            return Err("there is no configuration file".to_owned());
+        };
+        let (done, outcome) = oneshot::channel();
+        let sent = changes.try_send(ChangeRequest { change, done });
+        sent.map_err(|_| "too many changes are being made, try again".to_owned())?;
+        Ok(outcome)
+    }
 }
 
 /// The console, as the gateway has it.

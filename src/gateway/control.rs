@@ -98,6 +98,11 @@ impl Control {
         self.started.listen.workers
     }
 
+    /// Where clients are accepted, as it was configured at the start.
+    pub(super) fn addresses_started(&self) -> &[SocketAddr] {
+        &self.started.listen.addresses
+    }
+
     /// The sessions there are.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionView> {

@@ -5,6 +5,7 @@ mod admitted;
 mod balance;
 mod catalogs;
 mod changes;
+mod configured;
 mod console;
 mod control;
 mod expiry;
@@ -24,7 +25,7 @@ mod watched;
 mod worker;
 
 pub use changes::{Changes, Difference};
-pub use console::Asked;
+pub use console::{Asked, ChangeRequest, ConfigurationChange};
 pub use control::Control;
 pub use stop::{Stop, StopHandle};
 

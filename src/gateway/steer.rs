@@ -1,22 +1,24 @@
 //! What the console sees of the proxy, and what its commands do.
 
 use super::Control;
-use super::console::Asked;
+use super::admitted::Admitted;
+use super::console::{Asked, ConfigurationChange};
 use crate::audit::Log;
-use crate::config::{AdminRole, Listen, PoolMode};
+use crate::config::AdminRole;
 use crate::console::{
-    self, Awaited, ByDatabase, Command, DATABASES, Periods, Shutdown, Steered, Whom,
+    self, Awaited, ByDatabase, Command, Configured, DATABASES, Memory, Periods, Shutdown, Steered,
+    Whom,
 };
-use crate::directory::Directory;
+use crate::directory::{Directory, Login};
 use crate::metrics::Refused;
 use crate::pool::{PoolView, Scope};
 use crate::session::SessionView;
-use crate::tenant::{LoginName, TenantId};
+use crate::tenant::{LoginName, Tenant, TenantId};
 use crate::x509::Lifetime;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use tokio::sync::oneshot::error::TryRecvError;
 
 impl Control {
     /// Says how the process learns what the console asks for.
@@ -118,6 +120,10 @@ impl Control {
         Ok(())
     }
 
+    fn change(&self, change: ConfigurationChange) -> Result<Awaited, String> {
+        self.asked()?.change(change).map(Awaited::Outcome)
+    }
+
     fn end(&self, scope: &Scope, name: Option<&str>) -> usize {
         self.shared.registry.end(|_, tenant, database| match scope {
             Scope::All => true,
@@ -173,51 +179,29 @@ impl Steered for Control {
         self.shared.console.disabled().clone()
     }
 
-    fn limits(&self) -> Vec<(&'static str, String, String)> {
-        let live = self.shared.live.load();
-        let Listen {
-            max_clients,
-            clients_per_tenant,
-            login_timeout,
-            ..
-        } = &live.listen;
-        let pool = self.shared.pools.settings();
-        let seconds = |time: Duration| time.as_secs_f64().to_string();
-        let mode = match pool.mode {
-            PoolMode::Transaction => "transaction",
-            PoolMode::Session => "session",
-        };
-        vec![
-            ("max_client_conn", max_clients.to_string(), "10000".into()),
+    fn configured(&self) -> Vec<Configured> {
+        Self::configured(self)
+    }
+
+    fn memory(&self) -> Vec<Memory> {
+        let shared = &self.shared;
+        let directory = self.directory();
+        let all = |used: usize, each: usize| (used, used.saturating_mul(each));
+        let rows = [
+            ("prepared_statements", shared.interner.size()),
             (
-                "max_user_client_connections",
-                clients_per_tenant.to_string(),
-                "1000".into(),
+                "sessions",
+                all(self.sessions().len(), size_of::<Admitted>()),
             ),
+            ("accounts", shared.ledger.size()),
             (
-                "max_user_connections",
-                pool.size_per_tenant.to_string(),
-                "0".into(),
+                "tenants",
+                all(directory.tenants().count(), size_of::<Tenant>()),
             ),
-            ("default_pool_size", pool.size.to_string(), "20".into()),
-            ("pool_mode", mode.into(), "transaction".into()),
-            (
-                "query_wait_timeout",
-                seconds(pool.wait_timeout),
-                "30".into(),
-            ),
-            (
-                "server_idle_timeout",
-                seconds(pool.idle_timeout),
-                "600".into(),
-            ),
-            (
-                "server_lifetime",
-                seconds(pool.connection_lifetime),
-                "3600".into(),
-            ),
-            ("client_login_timeout", seconds(*login_timeout), "60".into()),
-        ]
+            ("logins", all(directory.len(), size_of::<Login>())),
+        ];
+        let row = |(name, (used, total))| Memory { name, used, total };
+        rows.into_iter().map(row).collect()
     }
 
     fn workers(&self) -> usize {
@@ -264,10 +248,11 @@ impl Steered for Control {
             Command::WaitClose(whom) => {
                 return self.databases(whom).map(Awaited::Renewed).map(Some);
             }
-            Command::Reload => match &self.asked()?.reload {
-                Some(reload) => reload.notify_one(),
-                None => return Err("there is no configuration file".to_owned()),
-            },
+            Command::Reload => return self.change(ConfigurationChange::Reload).map(Some),
+            Command::Set(setting, value) => {
+                let change = ConfigurationChange::Set(setting.key, setting.value(value)?);
+                return self.change(change).map(Some);
+            }
             Command::Shutdown(Shutdown::Now) => self.asked()?.stop.notify_one(),
             Command::Shutdown(Shutdown::AfterServers) => self.asked()?.drain.notify_one(),
             Command::Shutdown(Shutdown::AfterClients) => self.asked()?.close.notify_one(),
@@ -275,13 +260,21 @@ impl Steered for Control {
         Ok(None)
     }
 
-    fn has_come(&self, awaited: &Awaited) -> bool {
+    fn has_come(&self, awaited: &mut Awaited) -> Option<Result<(), String>> {
         let pools = &self.shared.pools;
-        match awaited {
+        let has_come = match awaited {
             Awaited::Quiet(scopes) => scopes
                 .iter()
                 .all(|scope| pools.is_quiet(scope) || !pools.paused().contains(scope)),
             Awaited::Renewed(scopes) => scopes.iter().all(|scope| pools.is_renewed(scope)),
-        }
+            Awaited::Outcome(outcome) => match outcome.try_recv() {
+                Ok(outcome) => return Some(outcome),
+                Err(TryRecvError::Empty) => false,
+                Err(TryRecvError::Closed) => {
+                    return Some(Err("the process has not done it".to_owned()));
+                }
+            },
+        };
+        has_come.then_some(Ok(()))
     }
 }

@@ -197,14 +197,8 @@ fn server_connections_are_replaced_and_the_configuration_is_read_again() {
     let text = text.replace("max_clients = 1000", "max_clients = 999");
     std::fs::write(&proxy.config, text).unwrap();
     admin.run_ok("RELOAD");
-    wait_until("it is in force", || {
-        cell(
-            &mut admin,
-            "SHOW CONFIG",
-            "value",
-            &[("key", "max_client_conn")],
-        ) == "999"
-    });
+    let so = [("key", "max_client_conn")];
+    assert_eq!(cell(&mut admin, "SHOW CONFIG", "value", &so), "999");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 use testkit::{Options, Pipeline, python, root, site, stdout, succeeds, wait_until};
 
 /// PgBouncer 1.23's columns.
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 9] = [
     (
         "POOLS",
         "database user cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled sv_idle sv_used sv_tested sv_login maxwait maxwait_us pool_mode",
@@ -24,6 +24,7 @@ const COLUMNS: [(&str, &str); 8] = [
     ),
     ("LISTS", "list items"),
     ("CONFIG", "key value default changeable"),
+    ("MEM", "name size used free memtotal"),
     ("VERSION", "version"),
     (
         "USERS",
@@ -37,6 +38,26 @@ fn every_word_has_the_columns_and_types_that_tools_expect() {
     let mut client = proxy.raw("innovate");
     client.run_ok("SELECT 1");
     let mut admin = operator(&proxy);
+    let so = [("name", "sessions")];
+    assert_eq!(cell(&mut admin, "SHOW MEM", "used", &so), "1");
+    let size: usize = cell(&mut admin, "SHOW MEM", "memtotal", &so)
+        .parse()
+        .unwrap();
+    assert!(size > 100, "{size}");
+    for (key, value, changeable) in [
+        ("pool_mode", "transaction", "no"),
+        ("listen_addr", "127.0.0.1", "no"),
+        ("client_tls_sslmode", "allow", "no"),
+        ("admin_users", "ops", "no"),
+        ("stats_users", "eyes", "no"),
+        ("max_db_connections", "10", "no"),
+        ("server_check_delay", "30", "yes"),
+        ("max_user_client_connections", "1000", "yes"),
+    ] {
+        let so = [("key", key), ("value", value)];
+        let shown = cell(&mut admin, "SHOW CONFIG", "changeable", &so);
+        assert_eq!(shown, changeable, "{key}");
+    }
     for (word, expected) in COLUMNS {
         let answer = admin.run_ok(&format!("SHOW {word};"));
         let names = columns(&answer.of(b'T').next().unwrap().body);
@@ -60,6 +81,10 @@ fn every_word_has_the_columns_and_types_that_tools_expect() {
         .unwrap();
     assert!(sent > 10, "{sent}");
     assert_eq!(client.error("SET ROLE postgres").code(), "42501");
+    let refusals = admin.run_ok("SHOW REFUSALS");
+    let names = columns(&refusals.of(b'T').next().unwrap().body);
+    let expected = "time tenant user client rule message enforced shape";
+    assert_eq!(names.join(" "), expected);
     let so = [("user", "innovate"), ("enforced", "yes")];
     assert!(cell(&mut admin, "SHOW REFUSALS", "message", &so).contains("role"));
     for word in ["CLIENTS", "SERVERS"] {
@@ -81,10 +106,6 @@ fn every_word_has_the_columns_and_types_that_tools_expect() {
     let pipeline = Pipeline::new()
         .parse("s", "SHOW LISTS")
         .describe_statement("s");
-    let refusals = admin.run_ok("SHOW REFUSALS");
-    let names = columns(&refusals.of(b'T').next().unwrap().body);
-    let expected = "time tenant user client rule message enforced shape";
-    assert_eq!(names.join(" "), expected);
     let pipeline = pipeline
         .bind("p", "s", &[])
         .describe("p")
