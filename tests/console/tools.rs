@@ -204,3 +204,34 @@ fn node_postgres() {
         .unwrap();
     succeeds("node-postgres", &output);
 }
+
+fn succeeds_with(name: &str, command: &mut Command, arguments: &[&str]) {
+    match command.args(arguments).output() {
+        Ok(output) => succeeds(name, &output),
+        Err(error) => panic!("{name}: {error}: run `deploy/setup --tests`"),
+    }
+}
+
+#[test]
+fn pgjdbc() {
+    let proxy = proxy(Options::default());
+    let mut client = proxy.raw("innovate");
+    client.run_ok("SELECT 1");
+    let mut java = Command::new("java");
+    java.args(["-cp", "/usr/share/java/postgresql.jar"]);
+    java.arg(root().join("tests/console/Console.java"));
+    succeeds_with("Console.java", &mut java, &[&url(&proxy)]);
+}
+
+#[test]
+fn pgx() {
+    let proxy = proxy(Options::default());
+    let mut client = proxy.raw("innovate");
+    client.run_ok("SELECT 1");
+    let program = root().join("target/test-clients/pgx-client");
+    succeeds_with(
+        "pgx-client",
+        &mut Command::new(program),
+        &["console", &url(&proxy)],
+    );
+}
