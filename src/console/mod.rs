@@ -83,6 +83,8 @@ pub enum Awaited {
     Quiet(Vec<Scope>),
     /// All server connections of these are new.
     Renewed(Vec<Scope>),
+    /// The clients that were ended have left.
+    Gone(Vec<u32>),
     /// The process has done it, or has not.
     Outcome(oneshot::Receiver<Result<(), String>>),
 }

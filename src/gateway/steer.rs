@@ -106,7 +106,7 @@ impl Control {
     }
 
     /// Ends the clients; but for a tenant's, others find a pause.
-    fn kill(&self, whom: &Whom) -> Result<(), String> {
+    fn kill(&self, whom: &Whom) -> Result<Awaited, String> {
         let name = match whom {
             Whom::Database(name) => Some(name.as_str()),
             Whom::All | Whom::Tenant(_) => None,
@@ -116,15 +116,15 @@ impl Control {
                 self.shared.pools.pause(&scope);
             }
         }
-        self.end(&self.scope(whom)?, name);
-        Ok(())
+        let scope = self.scope(whom)?;
+        Ok(Awaited::Gone(self.end(&scope, name)))
     }
 
     fn change(&self, change: ConfigurationChange) -> Result<Awaited, String> {
         self.asked()?.change(change).map(Awaited::Outcome)
     }
 
-    fn end(&self, scope: &Scope, name: Option<&str>) -> usize {
+    fn end(&self, scope: &Scope, name: Option<&str>) -> Vec<u32> {
         self.shared.registry.end(|_, tenant, database| match scope {
             Scope::All => true,
             Scope::Database(_) => name == Some(database),
@@ -234,11 +234,13 @@ impl Steered for Control {
             Command::Enable(whom) => {
                 shared.console.disabled().remove(&self.scope(whom)?);
             }
-            Command::Kill(whom) => self.kill(whom)?,
+            Command::Kill(whom) => return self.kill(whom).map(Some),
             Command::KillClient(id) => {
-                if shared.registry.end(|pid, _, _| pid == *id) == 0 {
-                    return Err("client not found".to_owned());
-                }
+                let ended = shared.registry.end(|pid, _, _| pid == *id);
+                return match ended.is_empty() {
+                    true => Err("client not found".to_owned()),
+                    false => Ok(Some(Awaited::Gone(ended))),
+                };
             }
             Command::Reconnect(whom) => {
                 for scope in self.databases(whom)? {
@@ -267,6 +269,7 @@ impl Steered for Control {
                 .iter()
                 .all(|scope| pools.is_quiet(scope) || !pools.paused().contains(scope)),
             Awaited::Renewed(scopes) => scopes.iter().all(|scope| pools.is_renewed(scope)),
+            Awaited::Gone(pids) => !self.shared.registry.has_any(pids),
             Awaited::Outcome(outcome) => match outcome.try_recv() {
                 Ok(outcome) => return Some(outcome),
                 Err(TryRecvError::Empty) => false,

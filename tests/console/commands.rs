@@ -145,9 +145,11 @@ fn clients_and_tenants_are_ended_and_nobody_else() {
     first.run_ok("BEGIN");
     first.run_ok("SELECT 1");
     admin.run_ok(&format!("KILL_CLIENT {}", first.pid));
+    assert_eq!(admin.run_ok("SHOW CLIENTS").rows().len(), 2);
     assert_eq!(ended(&mut first), "57P01");
     assert_eq!(second.value("SELECT 1"), "1");
     admin.run_ok(&format!("KILL_TENANT {INNOVATE}"));
+    assert_eq!(admin.run_ok("SHOW CLIENTS").rows().len(), 1);
     assert_eq!(ended(&mut second), "57P01");
     assert_eq!(other.value("SELECT 1"), "1");
     // A database is paused, too.
@@ -232,6 +234,7 @@ fn everybody_is_ended_and_nobody_served_until_it_is_resumed() {
     clients[0].run_ok("BEGIN");
     clients[0].run_ok("SELECT 1");
     admin.run_ok("KILL");
+    assert_eq!(admin.run_ok("SHOW CLIENTS").rows().len(), 0);
     for client in &mut clients {
         assert_eq!(ended(client), "57P01");
     }
