@@ -175,10 +175,9 @@ fn psql() {
 
 #[test]
 fn psycopg() {
-    let proxy = proxy(Options {
-        tls: "require",
-        ..Options::default()
-    });
+    let proxy = proxy(Options::default());
+    let mut client = proxy.raw("innovate");
+    client.run_ok("SELECT 1");
     let output = Command::new(python("import psycopg"))
         .arg(root().join("tests/console/psycopg_client.py"))
         .arg(url(&proxy))
