@@ -14,10 +14,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 /// How long running transactions get after SIGINT.
 const SHORT_DRAIN: Duration = Duration::from_secs(2);
+
+/// Most changes of the configuration that wait for their turn.
+const MOST_CHANGES: usize = 8;
 
 /// What SIGHUP means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,23 +79,31 @@ pub(super) fn serve(
         tokio::spawn(log.report_dropped());
         let (handle, stop) = Stop::new();
         let control = gateway.control();
+        let (changes, requests) = mpsc::channel(MOST_CHANGES);
         let reload = sources.map(|sources| {
             let reload = Arc::new(Notify::new());
-            tokio::spawn(sources.follow(control.clone(), reload.clone()));
+            tokio::spawn(sources.follow(control.clone(), reload.clone(), requests));
             reload
         });
         let asked = Asked {
-            reload: reload.clone(),
+            changes: reload.is_some().then_some(changes),
             checkup: Some(check::on_request(file.to_owned())),
             ..Asked::default()
         };
-        let (draining, stop_now) = (asked.drain.clone(), asked.stop.clone());
+        let (draining, closing) = (asked.drain.clone(), asked.close.clone());
+        let stop_now = asked.stop.clone();
         control.answer_to(asked);
         tokio::spawn(steer(control.clone()));
         let now = handle.clone();
         tokio::spawn(async move {
             stop_now.notified().await;
             now.now();
+        });
+        let close = handle.clone();
+        tokio::spawn(async move {
+            closing.notified().await;
+            tracing::info!("no new clients are admitted: the process ends when the last has left");
+            close.close();
         });
         let stopping = tokio::spawn(signals.govern(handle, drain, reload, draining));
         let watchdog = tokio::spawn(service::keep_watchdog(control));

@@ -72,6 +72,14 @@ pub fn load(path: &Path) -> Result<Settings, Problems> {
     load_with(path, std::env::vars_os())
 }
 
+/// The same, with `set` over both: what keys say, by their paths, such as `pool.size`.
+///
+/// # Errors
+/// Every [`Problem`] that they have.
+pub fn load_over(path: &Path, set: &BTreeMap<&'static str, String>) -> Result<Settings, Problems> {
+    load_all(path, std::env::vars_os(), set)
+}
+
 /// Loads the configuration file with the given environment variables over it:
 /// `PGTENANT__POOL__SIZE=40` sets `pool.size`. The names' case does not matter,
 /// and `_` stands for a hyphen too.
@@ -82,12 +90,21 @@ pub fn load_with(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Settings, Problems> {
+    load_all(path, environment, &BTreeMap::new())
+}
+
+fn load_all(
+    path: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    set: &BTreeMap<&'static str, String>,
+) -> Result<Settings, Problems> {
     let environment = source::Environment::new(environment);
     let mut files = Files::default();
     files.note(path);
     let mut table =
         source::read(path).map_err(|problem| Problems::new(vec![*problem], files.clone()))?;
-    let overlaid = source::overlay(&mut table, &environment);
+    let mut overlaid = source::overlay(&mut table, &environment);
+    overlaid.extend(source::set(&mut table, set));
     let reader = reader::Reader::new(path, environment, overlaid, files);
     let settings = read(&reader, &table);
     let files = reader.files().clone();

@@ -7,7 +7,7 @@ use super::live::{Live, pool_settings};
 use crate::admin::http::Access;
 use crate::config::{Admin, AdminHttp, Listen, Log, PoolMode, Settings, Values};
 use crate::directory::Directory;
-use crate::pool::PoolView;
+use crate::pool::{PoolView, Scope};
 use crate::session::SessionView;
 use std::io;
 use std::net::SocketAddr;
@@ -98,6 +98,11 @@ impl Control {
         self.started.listen.workers
     }
 
+    /// Where clients are accepted, as it was configured at the start.
+    pub(super) fn addresses_started(&self) -> &[SocketAddr] {
+        &self.started.listen.addresses
+    }
+
     /// The sessions there are.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionView> {
@@ -124,7 +129,7 @@ impl Control {
 
     /// Replaces every server connection, each as soon as nobody uses it.
     pub fn renew_connections(&self) {
-        self.shared.pools.renew();
+        self.shared.pools.renew(&Scope::All);
     }
 
     /// Lets those read and steer from now on whom `admin` names.

@@ -29,7 +29,7 @@ impl Observed for View {
 
     fn readiness(&self) -> Vec<Check> {
         let live = self.shared.live.load();
-        let drains = self.stop.is_draining();
+        let drains = self.stop.is_closing();
         let addresses: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
         let mut checks = vec![
             Check::new("listening", !drains, addresses.join(", ")),

@@ -5,6 +5,7 @@ mod admitted;
 mod balance;
 mod catalogs;
 mod changes;
+mod configured;
 mod console;
 mod control;
 mod expiry;
@@ -25,7 +26,7 @@ mod watched;
 mod worker;
 
 pub use changes::{Changes, Difference};
-pub use console::Asked;
+pub use console::{Asked, ChangeRequest, ConfigurationChange};
 pub use control::Control;
 pub use stop::{Stop, StopHandle};
 
@@ -162,7 +163,8 @@ impl Gateway {
     }
 
     /// Serves clients until it is told to stop, and those that are in a
-    /// transaction have ended it or been given the time to.
+    /// transaction have ended it or been given the time to; or until it is closed and
+    /// the last client has left.
     ///
     /// # Errors
     /// If a worker thread cannot be started.
@@ -215,11 +217,15 @@ impl Gateway {
                 tokio::spawn(accept(listener, assign))
             })
             .collect();
-        stop.draining().await;
+        stop.closing().await;
         // Dropping the listeners makes the kernel refuse new clients.
         for task in accepting {
             task.abort();
             let _ = task.await;
+        }
+        tokio::select! {
+            () = stop.draining() => {}
+            () = workers.left() => {}
         }
         shared.registry.wake();
         tracing::info!(target: "pgtenant::gateway", clients = workers.clients(), "draining");

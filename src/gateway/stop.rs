@@ -22,6 +22,7 @@ impl Flags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
     Running,
+    Closing,
     Draining,
     Immediate,
 }
@@ -54,6 +55,11 @@ impl Stop {
     }
 
     /// Completes when no new client is to be admitted.
+    pub async fn closing(&self) {
+        self.reached(Level::Closing).await;
+    }
+
+    /// Completes when clients are to leave at the end of their transactions.
     pub async fn draining(&self) {
         self.reached(Level::Draining).await;
     }
@@ -65,8 +71,8 @@ impl Stop {
 
     /// Whether no new client is admitted.
     #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.flags.draining.load(Ordering::Relaxed)
+    pub fn is_closing(&self) -> bool {
+        *self.level.borrow() >= Level::Closing
     }
 
     /// The same as flags that cost nothing to look at.
@@ -84,6 +90,11 @@ impl Stop {
 }
 
 impl StopHandle {
+    /// No new client is admitted; those that are there stay as long as they like.
+    pub fn close(&self) {
+        self.raise(Level::Closing);
+    }
+
     /// No new client is admitted; those in a transaction may end it.
     pub fn drain(&self) {
         self.flags.draining.store(true, Ordering::Relaxed);

@@ -103,6 +103,16 @@ impl Ledger {
         all
     }
 
+    /// How many accounts of tenants of their own there are, and what they take in bytes.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let accounts = self.lock();
+        let all = accounts.by_subject.values();
+        all.fold((0, 0), |(count, bytes), account| {
+            (count + 1, bytes + account.size())
+        })
+    }
+
     /// Of tenants that have no account of their own.
     #[must_use]
     pub fn other(&self) -> &Account {

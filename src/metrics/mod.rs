@@ -26,5 +26,5 @@ pub use ledger::Ledger;
 pub use meter::{Meter, Stopwatch};
 pub use page::Totals;
 pub use process::process;
-pub use refusals::{Refusals, Refused};
+pub use refusals::{MOST_TEXT, Refusals, Refused};
 pub use samples::{Format, Gauge, OTHER, Sample, Samples, number};

@@ -158,11 +158,15 @@ impl Pools {
             .retain(|pool| !lock(&pool.queue).is_empty());
     }
 
-    /// Replaces every connection, without disturbing anybody: those that are idle now,
-    /// the others once they are given back. New ones have what the server's roles and
-    /// databases say today.
-    pub fn renew(&self) {
-        for pool in self.all() {
+    /// Replaces every connection to these databases, without disturbing anybody: those
+    /// that are idle now, the others once they are given back. New ones have what the
+    /// server's roles and databases say today.
+    pub fn renew(&self, scope: &Scope) {
+        let all = self.all();
+        let pools = all
+            .iter()
+            .filter(|pool| scope.has_database(pool.database()));
+        for pool in pools {
             pool.renew();
         }
     }

@@ -77,9 +77,9 @@ impl Registry {
             .collect()
     }
 
-    /// Ends sessions by the administrator's order: those that are `meant`. Returns how
-    /// many.
-    pub fn end(&self, meant: impl Fn(u32, &TenantId, &str) -> bool) -> usize {
+    /// Ends sessions by the administrator's order: those that are `meant`. Returns
+    /// which; they [are there](Self::has_any) until their clients have been told.
+    pub fn end(&self, meant: impl Fn(u32, &TenantId, &str) -> bool) -> Vec<u32> {
         let entries: Vec<(u32, Arc<Entry>)> = lock(&self.sessions)
             .iter()
             .map(|(pid, entry)| (*pid, entry.clone()))
@@ -87,12 +87,18 @@ impl Registry {
         let meant = entries.iter().filter(|(pid, entry)| {
             meant(*pid, &entry.tenant, &entry.visitor.database) && !entry.inbox.is_closed()
         });
-        let mut ended = 0;
-        for (_, entry) in meant {
+        let ended = meant.map(|(pid, entry)| {
             entry.end(Ending::Killed);
-            ended += 1;
-        }
-        ended
+            *pid
+        });
+        ended.collect()
+    }
+
+    /// Whether one of these sessions is there still.
+    #[must_use]
+    pub fn has_any(&self, pids: &[u32]) -> bool {
+        let sessions = lock(&self.sessions);
+        pids.iter().any(|pid| sessions.contains_key(pid))
     }
 }
 

@@ -332,7 +332,7 @@ impl Engine {
 }
 
 /// The statement's text, up to its end.
-fn text_of(sql: &[u8]) -> Cow<'_, str> {
+pub(super) fn text_of(sql: &[u8]) -> Cow<'_, str> {
     let sql = sql.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(sql)
 }
