@@ -1,7 +1,7 @@
 //! Rows of an answer, and their messages.
 
+use crate::observe::harmless;
 use crate::protocol::backend::message;
-use std::borrow::Cow;
 use std::time::SystemTime;
 
 /// The type of a column.
@@ -187,31 +187,6 @@ fn encode(value: &Value, kind: Type, binary: bool) -> Option<Vec<u8>> {
             .into_bytes(),
         _ => number.to_string().into_bytes(),
     })
-}
-
-/// A text that a terminal shows as it is, on one line: names and statements are the
-/// clients'. No NUL is in a text of PostgreSQL's either.
-fn harmless(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_harmful) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match is_harmful(c) {
-            true => shown.extend(c.escape_default()),
-            false => shown.push(c),
-        }
-    }
-    Cow::Owned(shown)
-}
-
-/// Whether the character moves the cursor, ends the line, or changes the direction or
-/// the order of others.
-fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 /// An integer as `numeric_send` writes it: digits to the base 10,000.

@@ -96,7 +96,7 @@ const main = async () => {
     await ask("clients");
     await sessions.getByText("<script>alert(1)</script>").first().waitFor();
     assert.ok(await page.evaluate(() => window.before), "the page was loaded again");
-    await section(page, "audit").getByText("onerror=alert(2)").first().waitFor();
+    await section(page, "refusals").getByText("onerror=alert(2)").first().waitFor();
     assert.strictEqual(await page.locator("main script, main img, main [onerror], main iframe").count(), 0);
 
     // What is open and has the focus stays so while the page is refreshed.
