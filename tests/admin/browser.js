@@ -30,6 +30,7 @@ const watch = (page, seen) => {
 
 const open = async (browser, options, user, seen) => {
   const context = await browser.newContext(options);
+  context.setDefaultTimeout(60000);
   const page = await context.newPage();
   watch(page, seen);
   await page.goto(url);
