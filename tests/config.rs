@@ -4,7 +4,7 @@
 use pgtenant::audit::OnFailure;
 use pgtenant::config::{
     AdminRole, Audit, ClientTls, IsolationKind, LogFormat, Origin, PerAddress, Pin, PoolMode,
-    Problems, ServerTls, Settings, Share, Throttling, load_with,
+    Problems, ServerTls, Settings, Share, TargetRole, Throttling, load_with,
 };
 use pgtenant::directory::{CertificateName, NameKind};
 use pgtenant::guard;
@@ -209,7 +209,8 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(few.unwrap().throttle.per_address, PerAddress::OfOthers(6));
 
     let server = &settings.servers[&ServerName::new("main")];
-    assert_eq!(server.port, 5432);
+    assert_eq!(server.hosts.first().port, 5432);
+    assert_eq!(server.target, TargetRole::Any);
     assert_eq!(server.connect_timeout, Duration::from_secs(5));
     assert_eq!(server.tcp_user_timeout, Duration::from_secs(20));
     assert!(server.password.is_none());
@@ -1528,7 +1529,10 @@ fn the_environment_comes_before_the_file() {
     assert_eq!(settings.listen.addresses, addresses);
     let server = |name| &settings.servers[&ServerName::new(name)];
     assert_eq!(server("main").password.as_ref().unwrap().reveal(), "s3cret");
-    assert_eq!(&*server("My-Reports").host, "reports.example.com");
+    assert_eq!(
+        &*server("My-Reports").hosts.first().name,
+        "reports.example.com"
+    );
     assert_eq!(&*server("new").user, "n");
 }
 

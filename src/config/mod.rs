@@ -11,6 +11,7 @@ mod audit;
 mod certificates;
 mod check;
 mod client_certificates;
+mod hosts;
 mod isolation;
 mod jwt;
 mod limits;
@@ -38,6 +39,7 @@ pub use crate::problem::{Origin, Problem};
 pub use application_name::ApplicationName;
 pub use audit::Audit;
 pub use check::Ignored;
+pub use hosts::{Host, Hosts, TargetRole};
 pub use isolation::read_key_file;
 pub use problems::Problems;
 pub(crate) use servers::TCP_USER_TIMEOUT;
@@ -59,7 +61,7 @@ use rows::SectionReader;
 use rustls::pki_types::CertificateDer;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -370,10 +372,10 @@ impl std::fmt::Debug for MockKey {
 pub struct Server {
     /// The section's name.
     pub name: ServerName,
-    /// Host name or address.
-    pub host: Arc<str>,
-    /// TCP port.
-    pub port: u16,
+    /// Where it is.
+    pub hosts: Hosts,
+    /// Which of its hosts connections go to.
+    pub target: TargetRole,
     /// How the connection is secured.
     pub tls: ServerTls,
     /// The role that connections shared by tenants log in as.
@@ -392,11 +394,19 @@ pub struct Server {
     pub reached: Reached,
 }
 
-/// The address at which a server was reached last: it is tried first. And what came of
-/// the last attempt to reach it. It is no part of the configuration, and equal to every
-/// other.
+/// What is known of a server by trying to reach it. It is no part of the configuration,
+/// and equal to every other.
 #[derive(Debug, Clone, Default)]
-pub struct Reached(Arc<Mutex<(Option<IpAddr>, Contact)>>);
+pub struct Reached(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Where it was reached last: that is tried first.
+    address: Option<SocketAddr>,
+    contact: Contact,
+    /// The highest timeline of a primary that was reached.
+    timeline: u32,
+}
 
 /// What came of the last attempt to connect to a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -411,29 +421,44 @@ pub enum Contact {
 }
 
 impl Reached {
-    /// The address.
+    /// The address at which it was reached last.
     #[must_use]
-    pub fn get(&self) -> Option<IpAddr> {
-        self.lock().0
+    pub fn get(&self) -> Option<SocketAddr> {
+        self.lock().address
     }
 
     /// It was reached at this one.
-    pub fn set(&self, address: IpAddr) {
-        self.lock().0 = Some(address);
+    pub fn set(&self, address: SocketAddr) {
+        self.lock().address = Some(address);
+    }
+
+    /// A primary with this timeline was reached. `false`: another one has a higher
+    /// timeline; it was promoted after this one, which must not be written to.
+    #[must_use]
+    pub fn leads(&self, timeline: u32) -> bool {
+        let mut known = self.lock();
+        known.timeline = known.timeline.max(timeline);
+        known.timeline == timeline
+    }
+
+    /// The highest timeline of a primary that was reached; 0: none was asked for it.
+    #[must_use]
+    pub fn timeline(&self) -> u32 {
+        self.lock().timeline
     }
 
     /// What came of the last attempt.
     #[must_use]
     pub fn contact(&self) -> Contact {
-        self.lock().1.clone()
+        self.lock().contact.clone()
     }
 
     /// This has come of an attempt.
     pub fn tried(&self, contact: Contact) {
-        self.lock().1 = contact;
+        self.lock().contact = contact;
     }
 
-    fn lock(&self) -> MutexGuard<'_, (Option<IpAddr>, Contact)> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -195,10 +195,11 @@ fn databases(steered: &impl Steered) -> Table {
         let Some(pool) = pool else {
             continue;
         };
+        let host = pool.server.hosts.first();
         table.row([
             name.as_str().into(),
-            (&*pool.server.host).into(),
-            pool.server.port.into(),
+            (&*host.name).into(),
+            host.port.into(),
             (&*pool.endpoint.database).into(),
             (&*pool.server.user).into(),
             pool.size.into(),

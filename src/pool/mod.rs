@@ -147,8 +147,8 @@ impl Pool {
     /// Whether it takes the place of `before`: its connections go to the same
     /// database of the same server.
     fn replaces(&self, before: &Self) -> bool {
-        let place = |pool: &Self| (pool.server.host.clone(), pool.server.port);
-        self.endpoint.database == before.endpoint.database && place(self) == place(before)
+        self.endpoint.database == before.endpoint.database
+            && self.server.hosts.meet(&before.server.hosts)
     }
 
     /// How many connections there are of the pools that it has replaced.

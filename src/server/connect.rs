@@ -1,6 +1,6 @@
 //! Opening a connection, and reaching a server to cancel.
 
-use super::addresses::{Attempt, addresses, first_of};
+use super::addresses::{Address, Attempt, addresses, first_of};
 use super::authenticate::authenticate;
 use super::connection::BackendKey;
 use super::secure::secure;
@@ -13,7 +13,6 @@ use crate::transport::{self, Tcp, Transport};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
@@ -56,6 +55,9 @@ pub enum ConnectError {
     /// The server proved not to know the password, or spoke SCRAM wrongly.
     #[error("SCRAM: {0}")]
     Scram(io::Error),
+    /// The host is not what `servers.NAME.target` asks for.
+    #[error("the host is {0}")]
+    Target(&'static str),
     /// Tenants are not served over this role, or of this database.
     #[error("{}; cure: {}", .0, .0.cure())]
     Unfit(Unfit),
@@ -70,7 +72,7 @@ impl ConnectError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Timeout(_) => true,
+            Self::Unreachable(_) | Self::Timeout(_) | Self::Target(_) => true,
             // Cannot connect now, too many connections, shutting down.
             Self::Refused(report) => {
                 report.sqlstate == "57P03"
@@ -88,7 +90,11 @@ impl ConnectError {
             // Not ready, shutting down: it serves nobody.
             Self::Refused(report) => !report.sqlstate.starts_with("57P"),
             Self::Authentication(_) | Self::Scram(_) | Self::Unfit(_) => true,
-            Self::Unreachable(_) | Self::Timeout(_) | Self::Tls(_) | Self::Protocol(_) => false,
+            Self::Unreachable(_)
+            | Self::Timeout(_)
+            | Self::Tls(_)
+            | Self::Target(_)
+            | Self::Protocol(_) => false,
         }
     }
 
@@ -151,16 +157,16 @@ fn contact(failure: Option<&ConnectError>) -> Contact {
     }
 }
 
-/// Where the server's name has several addresses, each that is reached must let the
-/// proxy in: one may accept connections and say nothing.
+/// Where the server has several addresses, each that is reached must let the proxy in,
+/// and be what `target` asks for: one may accept connections and say nothing.
 async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> {
     let server = target.server;
-    let attempt = |address| -> Attempt<'_, _, _> {
+    let attempt = |address: Address| -> Attempt<'_, _, _> {
         Box::pin(async move {
             let stream = dial_at(server, address).await?;
-            let secured = secure(stream, server).await?;
+            let secured = secure(stream, server, address.host).await?;
             let connection = authenticate(secured, target).await?;
-            server.reached.set(address.ip());
+            server.reached.set(address.socket);
             Ok(connection.opened_from(address))
         })
     };
@@ -172,17 +178,8 @@ async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> 
 }
 
 /// Opens the TCP connection.
-pub(crate) async fn dial(server: &Server) -> io::Result<Tcp> {
-    let attempt = |address| -> Attempt<'_, _, _> { Box::pin(dial_at(server, address)) };
-    let found = addresses(server).await?;
-    first_of(found, server.connect_timeout, attempt, |_: &io::Error| {
-        false
-    })
-    .await
-}
-
-async fn dial_at(server: &Server, address: SocketAddr) -> io::Result<Tcp> {
-    let stream = TcpStream::connect(address).await?;
+pub(crate) async fn dial_at(server: &Server, address: Address) -> io::Result<Tcp> {
+    let stream = TcpStream::connect(address.socket).await?;
     transport::tune(&stream)?;
     transport::bound_silence(&stream, server.tcp_user_timeout)?;
     Ok(stream.into())
@@ -192,14 +189,14 @@ async fn dial_at(server: &Server, address: SocketAddr) -> io::Result<Tcp> {
 pub(crate) struct CancelConnection(Transport);
 
 impl CancelConnection {
-    /// Reaches the server that has given `key`, of those that its name may lead to;
+    /// Reaches the server that has given `key`, of those that its names may lead to;
     /// no request has left yet. The caller bounds the time.
     pub(crate) async fn open(server: &Server, key: BackendKey) -> Result<Self, ConnectError> {
-        let stream = match key.address {
-            Some(address) => dial_at(server, address).await?,
-            None => dial(server).await?,
-        };
-        Ok(Self(secure(stream, server).await?.transport))
+        let nowhere = || io::Error::from(io::ErrorKind::AddrNotAvailable);
+        let address = key.address.ok_or_else(nowhere)?;
+        let stream = dial_at(server, address).await?;
+        let secured = secure(stream, server, address.host).await?;
+        Ok(Self(secured.transport))
     }
 
     /// Asks the server to cancel what runs under `key`, and returns once the

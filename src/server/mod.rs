@@ -5,6 +5,7 @@
 //! made by the room `attach` alone.
 
 mod addresses;
+mod aim;
 mod authenticate;
 mod connect;
 mod connection;
@@ -16,7 +17,9 @@ mod roll;
 mod secure;
 mod vet;
 
-pub(crate) use connect::{CancelConnection, dial};
+pub use addresses::Address;
+pub(crate) use addresses::{Attempt, addresses, first_of};
+pub(crate) use connect::{CancelConnection, dial_at};
 pub use connect::{ConnectError, Target, connect, not_served};
 pub use connection::{BackendKey, Connection, ConnectionId, Pipe, Unbound};
 pub use customs::Customs;

@@ -85,6 +85,11 @@ impl Plain {
 
     /// The same as [`Plain::proxy`] for a copy of the database.
     pub fn proxy_of(&self, database: &str, port: u16, pool: &str, guard: &str) -> Proxy {
+        self.proxy_by(self.configuration(database, port, pool, guard))
+    }
+
+    /// The configuration of such a proxy.
+    pub fn configuration(&self, database: &str, port: u16, pool: &str, guard: &str) -> String {
         let head = clear_text(port, APP_ROLE, PASSWORD);
         let mut text = format!(
             r#"{head}[pool]
@@ -109,6 +114,11 @@ setting = "{SETTING}"
                 company.id, company.name, company.login, company.id, self.verifier,
             );
         }
+        text
+    }
+
+    /// Starts a proxy of this configuration.
+    pub fn proxy_by(&self, text: String) -> Proxy {
         let number = self.files.fetch_add(1, Ordering::Relaxed);
         let path = self
             .cluster

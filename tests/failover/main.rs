@@ -1,0 +1,180 @@
+//! A server of several hosts: the primary is found, and found again after another one
+//! was promoted.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use pgtenant::throwaway::Cluster;
+use pgtenant::throwaway::wellness::SETTING_DATABASE;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use testkit::{Plain, Programs, Proxy, Raw, wait_until};
+
+const POOL: &str = "size = 4\nwait_timeout = \"60s\"";
+
+/// A primary and its standby.
+struct Pair {
+    plain: Plain,
+    standby: Cluster,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let programs = Programs::find(15).unwrap();
+        let plain = Plain::start(&programs, &[]);
+        let mut owner = plain.superuser();
+        owner.run_ok("CREATE TABLE ledger (n bigint); GRANT ALL ON ledger TO PUBLIC");
+        let standby = plain.cluster.standby().unwrap();
+        Self { plain, standby }
+    }
+
+    fn ports(&self) -> [u16; 2] {
+        [self.plain.cluster.port(), self.standby.port()]
+    }
+
+    /// A proxy whose server has these hosts.
+    fn proxy(&self, ports: &[u16], lines: &str) -> Proxy {
+        let text = self.plain.configuration(SETTING_DATABASE, 1, POOL, "");
+        let hosts: Vec<_> = ports
+            .iter()
+            .map(|port| format!("127.0.0.1:{port}"))
+            .collect();
+        let before = "host = \"127.0.0.1\"\nport = 1\n";
+        assert!(text.contains(before));
+        self.plain
+            .proxy_by(text.replace(before, &format!("hosts = {hosts:?}\n{lines}\n")))
+    }
+
+    fn client(&self, proxy: &Proxy) -> Raw {
+        self.plain.client(proxy, "innovate")
+    }
+}
+
+/// Where the client's statements run.
+fn port_of(client: &mut Raw) -> u16 {
+    client
+        .value("SELECT setting FROM pg_settings WHERE name = 'port'")
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn the_host_is_found_that_target_asks_for() {
+    let pair = Pair::start();
+    let [primary, standby] = pair.ports();
+    for (ports, lines, expected) in [
+        ([standby, primary], "", primary),
+        ([standby, primary], "target = \"primary\"", primary),
+        ([primary, standby], "target = \"replica\"", standby),
+        ([standby, primary], "target = \"any\"", standby),
+        ([primary, standby], "target = \"any\"", primary),
+    ] {
+        let proxy = pair.proxy(&ports, lines);
+        let mut client = pair.client(&proxy);
+        assert_eq!(port_of(&mut client), expected, "{ports:?} {lines}");
+        if expected == standby {
+            assert_eq!(
+                client.error("INSERT INTO ledger VALUES (1)").code(),
+                "25006"
+            );
+        }
+    }
+}
+
+#[test]
+fn who_asks_for_a_primary_where_there_is_none_waits_for_one() {
+    let pair = Pair::start();
+    let [primary, standby] = pair.ports();
+    let proxy = pair.proxy(&[standby], "target = \"primary\"");
+    let told = thread::scope(|scope| {
+        let login = scope.spawn(|| port_of(&mut pair.client(&proxy)));
+        proxy.wait_for_log("the host is a standby");
+        pair.standby.promote().unwrap();
+        login.join().unwrap()
+    });
+    assert_eq!(told, standby);
+    assert_ne!(told, primary);
+}
+
+/// Inserts numbers of its own until it is told to stop: those that were confirmed.
+fn write(proxy: &Proxy, numbers: &AtomicU64, stop: &AtomicBool) -> Vec<u64> {
+    let mut confirmed = Vec::new();
+    let mut client = None;
+    while !stop.load(Ordering::Relaxed) {
+        let parameters = [("user", "innovate"), ("database", SETTING_DATABASE)];
+        let mut own = match client.take() {
+            Some(own) => own,
+            None => match Raw::log_in(proxy.port, &proxy.password, &parameters) {
+                Ok(own) => own,
+                Err(_) => continue,
+            },
+        };
+        let n = numbers.fetch_add(1, Ordering::Relaxed);
+        own.send_query(&format!("INSERT INTO ledger VALUES ({n})"));
+        // Without an answer nobody knows; with an error it is not there.
+        if let Some(answer) = own.try_ready() {
+            if answer.errors().is_empty() {
+                confirmed.push(n);
+            }
+            client = Some(own);
+        }
+    }
+    confirmed
+}
+
+#[test]
+fn writes_go_on_at_the_new_primary_and_none_is_lost_or_done_twice() {
+    let mut pair = Pair::start();
+    let [primary, standby] = pair.ports();
+    let proxy = pair.proxy(&[primary, standby], "");
+    let mut watcher = pair.client(&proxy);
+    assert_eq!(port_of(&mut watcher), primary);
+    let (numbers, stop) = (AtomicU64::new(1), AtomicBool::new(false));
+    let confirmed: Vec<u64> = thread::scope(|scope| {
+        let writers: Vec<_> = (0..6)
+            .map(|_| scope.spawn(|| write(&proxy, &numbers, &stop)))
+            .collect();
+        wait_until("they write", || numbers.load(Ordering::Relaxed) > 200);
+        // The standby has everything that was confirmed once this returns.
+        pair.plain.cluster.stop_fast().unwrap();
+        pair.standby.promote().unwrap();
+        let before = count(&pair.standby);
+        wait_until("they write to the new one", || {
+            count(&pair.standby) > before + 200
+        });
+        // The old one comes back, and says that it is a primary, too.
+        pair.plain.cluster.start_again().unwrap();
+        proxy.signal("HUP");
+        proxy.wait_for_log("reloaded");
+        let before = count(&pair.standby);
+        wait_until("they still write there", || {
+            count(&pair.standby) > before + 200
+        });
+        stop.store(true, Ordering::Relaxed);
+        writers
+            .into_iter()
+            .flat_map(|writer| writer.join().unwrap())
+            .collect()
+    });
+    let there: Vec<u64> = rows(&pair.standby);
+    let known: HashSet<u64> = there.iter().copied().collect();
+    assert_eq!(there.len(), known.len(), "some were done twice");
+    let lost: Vec<_> = confirmed.iter().filter(|n| !known.contains(n)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    let of_old: HashSet<u64> = rows(&pair.plain.cluster).into_iter().collect();
+    let stray: Vec<_> = of_old.difference(&known).collect();
+    assert!(stray.is_empty(), "written to the old primary: {stray:?}");
+    assert_eq!(port_of(&mut pair.client(&proxy)), standby);
+}
+
+fn rows(cluster: &Cluster) -> Vec<u64> {
+    let text = cluster
+        .psql(SETTING_DATABASE, "SELECT n FROM ledger")
+        .unwrap();
+    text.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+fn count(cluster: &Cluster) -> u64 {
+    let text = cluster.psql(SETTING_DATABASE, "SELECT count(*) FROM ledger");
+    text.unwrap().trim().parse().unwrap()
+}
