@@ -71,6 +71,12 @@ impl Hosts {
         !self.others.is_empty()
     }
 
+    /// Whether one of them is a name, which may lead to another address tomorrow.
+    #[must_use]
+    pub fn have_names(&self) -> bool {
+        self.iter().any(|one| one.name.parse::<IpAddr>().is_err())
+    }
+
     /// The one of this number.
     #[must_use]
     pub fn get(&self, number: usize) -> Option<&Host> {

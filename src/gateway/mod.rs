@@ -12,6 +12,7 @@ mod expiry;
 mod greeting;
 mod guards;
 mod health;
+mod hosts;
 mod live;
 mod places;
 mod pulse;
@@ -204,6 +205,7 @@ impl Gateway {
         let counting = tokio::spawn(console::follow(shared.clone()));
         let ending = tokio::spawn(control.end_unfit());
         let reach = tokio::spawn(reach::watch(shared.clone()));
+        let hosts = tokio::spawn(hosts::watch(shared.clone()));
         let balancer = tokio::spawn(balance::watch(shared.clone(), runtimes));
         let sweeper = tokio::spawn(sweep(shared.clone()));
         let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
@@ -242,6 +244,7 @@ impl Gateway {
         watchdog.abort();
         expiry.abort();
         reach.abort();
+        hosts.abort();
         reader.abort();
         ending.abort();
         balancer.abort();

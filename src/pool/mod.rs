@@ -23,6 +23,7 @@ mod handle;
 mod idle;
 mod lease;
 mod per_worker;
+mod places;
 mod pools;
 mod queue;
 mod reclaim;

@@ -17,10 +17,10 @@ pub struct Pools {
 
 #[derive(Debug)]
 pub(super) struct State {
-    servers: BTreeMap<ServerName, Arc<Server>>,
+    pub(super) servers: BTreeMap<ServerName, Arc<Server>>,
     settings: config::Pool,
     workers: usize,
-    open: HashMap<Endpoint, Arc<Pool>>,
+    pub(super) open: HashMap<Endpoint, Arc<Pool>>,
     /// Who is to wait.
     pub(super) paused: HashSet<Scope>,
     /// Those that were replaced and have connections in use still.
@@ -86,10 +86,13 @@ impl Pools {
         let unchanged = settings == state.settings;
         let mut servers = shared(servers);
         for (name, server) in &mut servers {
-            if let Some(known) = state.servers.get(name)
-                && **known == **server
-            {
-                *server = known.clone();
+            match state.servers.get(name) {
+                Some(known) if **known == **server => *server = known.clone(),
+                // Which of its hosts leads is not forgotten with another setting.
+                Some(known) if known.hosts.meet(&server.hosts) => {
+                    Arc::make_mut(server).reached = known.reached.clone();
+                }
+                _ => {}
             }
         }
         let open = std::mem::take(&mut state.open);

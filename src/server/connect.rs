@@ -149,6 +149,29 @@ pub async fn connect(target: &Target<'_>) -> Result<Connection<Unbound>, Connect
     Ok(opened?.opened_at(begun))
 }
 
+/// Asks one host of the server whether it is what `target` asks for, by a connection that
+/// serves nobody. Of a primary the timeline is known afterwards.
+///
+/// # Errors
+/// As [`connect`], also where the host is something else.
+pub(crate) async fn probe(target: &Target<'_>, address: Address) -> Result<(), ConnectError> {
+    let limit = target.server.connect_timeout;
+    let opened = tokio::time::timeout(limit, open_at(target, address)).await;
+    let opened = opened.unwrap_or(Err(ConnectError::Timeout(limit)));
+    opened?.close().await;
+    Ok(())
+}
+
+async fn open_at(
+    target: &Target<'_>,
+    address: Address,
+) -> Result<Connection<Unbound>, ConnectError> {
+    let stream = dial_at(target.server, address).await?;
+    let secured = secure(stream, target.server, address.host).await?;
+    let connection = authenticate(secured, target).await?;
+    Ok(connection.opened_from(address))
+}
+
 /// What an attempt says of the server.
 fn contact(failure: Option<&ConnectError>) -> Contact {
     match failure {
@@ -163,11 +186,9 @@ async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> 
     let server = target.server;
     let attempt = |address: Address| -> Attempt<'_, _, _> {
         Box::pin(async move {
-            let stream = dial_at(server, address).await?;
-            let secured = secure(stream, server, address.host).await?;
-            let connection = authenticate(secured, target).await?;
+            let connection = open_at(target, address).await?;
             server.reached.set(address.socket);
-            Ok(connection.opened_from(address))
+            Ok(connection)
         })
     };
     let found = addresses(server).await?;

@@ -6,9 +6,11 @@
 use pgtenant::throwaway::Cluster;
 use pgtenant::throwaway::wellness::SETTING_DATABASE;
 use std::collections::HashSet;
+use std::fs;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use testkit::{Plain, Programs, Proxy, Raw, wait_until};
+use testkit::{Plain, Programs, Proxy, Raw, change_names, pass_on, wait_until, with_names};
 
 const POOL: &str = "size = 4\nwait_timeout = \"60s\"";
 
@@ -42,7 +44,7 @@ impl Pair {
         let before = "host = \"127.0.0.1\"\nport = 1\n";
         assert!(text.contains(before));
         self.plain
-            .proxy_by(text.replace(before, &format!("hosts = {hosts:?}\n{lines}\n")))
+            .proxy_by(&text.replace(before, &format!("hosts = {hosts:?}\n{lines}\n")))
     }
 
     fn client(&self, proxy: &Proxy) -> Raw {
@@ -177,4 +179,57 @@ fn rows(cluster: &Cluster) -> Vec<u64> {
 fn count(cluster: &Cluster) -> u64 {
     let text = cluster.psql(SETTING_DATABASE, "SELECT count(*) FROM ledger");
     text.unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn a_primary_that_was_replaced_and_does_not_know_it_is_left() {
+    let pair = Pair::start();
+    let [primary, standby] = pair.ports();
+    let proxy = pair.proxy(&[primary, standby], "");
+    let (mut idle, mut within) = (pair.client(&proxy), pair.client(&proxy));
+    assert_eq!(port_of(&mut idle), primary);
+    within.run_ok("BEGIN; INSERT INTO ledger VALUES (1)");
+    // The old one goes on, as if the network had split.
+    pair.standby.promote().unwrap();
+    proxy.wait_for_log("another host was promoted");
+    let refusal = within.refusal();
+    assert_eq!(refusal.code(), "57P01");
+    assert!(refusal.message().contains("no longer the primary"));
+    wait_until("the idle client is at the new one", || {
+        port_of(&mut idle) == standby
+    });
+    proxy.reload(|text| text.replace("size = 4", "size = 5"));
+    for _ in 0..3 {
+        assert_eq!(port_of(&mut pair.client(&proxy)), standby);
+    }
+    assert_eq!(count(&pair.plain.cluster), 0);
+}
+
+const NAME: &str = "db.test";
+
+#[test]
+fn a_name_that_leads_elsewhere_is_followed_and_nobody_notices() {
+    let pair = Pair::start();
+    let [primary, standby] = pair.ports();
+    let names = pair.plain.cluster.directory().join("names");
+    fs::write(&names, format!("127.0.0.1 {NAME}\n")).unwrap();
+    pass_on(SocketAddr::from(([127, 0, 0, 2], primary)), standby);
+    let text = pair
+        .plain
+        .configuration(SETTING_DATABASE, primary, POOL, "");
+    let text = text.replace("host = \"127.0.0.1\"", &format!("host = {NAME:?}"));
+    let proxy = pair.plain.proxy_as(Some(with_names(&names)), &text);
+    let (mut idle, mut within) = (pair.client(&proxy), pair.client(&proxy));
+    assert_eq!(port_of(&mut idle), primary);
+    within.run_ok("BEGIN");
+    assert_eq!(port_of(&mut within), primary);
+    change_names(&names, &format!("127.0.0.2 {NAME}\n"));
+    wait_until("the idle client is elsewhere", || {
+        port_of(&mut idle) == standby
+    });
+    proxy.wait_for_log("leaving addresses");
+    // Who is in a transaction stays until its end.
+    assert_eq!(port_of(&mut within), primary);
+    within.run_ok("COMMIT");
+    assert_eq!(port_of(&mut within), standby);
 }

@@ -1,8 +1,10 @@
 //! Connections and waiters whose time is over.
 
 use super::{Evicted, Outcomes, Queue};
+use crate::pool::age::Age;
 use crate::pool::idle::Idle;
 use crate::pool::{CheckoutError, Pool};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -79,10 +81,22 @@ impl Queue {
     /// given back.
     pub(in crate::pool) fn renew(&mut self, pool: &Arc<Pool>) -> (Evicted, Outcomes) {
         pool.idle.renew(Instant::now());
-        let old = pool
-            .idle
-            .take_all(|idle, age| age.is_over(&idle.connection));
-        let old = self.forget_all(old);
+        self.evict_old(pool)
+    }
+
+    /// The same of connections to these addresses alone, also of those to come.
+    pub(in crate::pool) fn leave_addresses(
+        &mut self,
+        pool: &Arc<Pool>,
+        addresses: &Arc<[SocketAddr]>,
+    ) -> (Evicted, Outcomes) {
+        pool.idle.leave(addresses);
+        self.evict_old(pool)
+    }
+
+    fn evict_old(&mut self, pool: &Arc<Pool>) -> (Evicted, Outcomes) {
+        let is_old = |idle: &mut Idle, age: &Age| age.is_over(&idle.connection);
+        let old = self.forget_all(pool.idle.take_all(is_old));
         (old, self.serve(pool, None, None))
     }
 }

@@ -77,6 +77,20 @@ impl Registry {
             .collect()
     }
 
+    /// Ends the sessions that use a connection to one of these addresses, of a server
+    /// that has been superseded. Returns how many.
+    pub fn end_at(&self, addresses: &[SocketAddr]) -> usize {
+        let entries: Vec<_> = lock(&self.sessions).values().cloned().collect();
+        let is_there = |entry: &&Arc<Entry>| match entry.activity() {
+            Activity::Using(key) => key
+                .address
+                .is_some_and(|address| addresses.contains(&address.socket)),
+            _ => false,
+        };
+        let there = entries.iter().filter(is_there);
+        there.map(|entry| entry.end(Ending::Superseded)).count()
+    }
+
     /// Ends sessions by the administrator's order: those that are `meant`. Returns
     /// which; they [are there](Self::has_any) until their clients have been told.
     pub fn end(&self, meant: impl Fn(u32, &TenantId, &str) -> bool) -> Vec<u32> {
