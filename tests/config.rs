@@ -460,6 +460,41 @@ fn a_login_leads_to_its_tenant_in_any_spelling_of_the_id() {
 
 /// One wrong line in an otherwise right file, and what must be said of it.
 #[test]
+fn hosts_stand_in_the_place_of_one_host() {
+    let load = |lines: &str| {
+        let before = "host = \"127.0.0.1\"\n";
+        assert!(SMALL.contains(before));
+        Folder::new().load(SMALL.replacen(before, &format!("{lines}\n"), 1))
+    };
+    let settings = load("hosts = [\"db1\", \"10.0.0.5:6000\"]").unwrap();
+    let server = &settings.servers[&ServerName::new("main")];
+    assert_eq!(server.hosts.to_string(), "db1:5432, 10.0.0.5:6000");
+    assert_eq!(server.target, TargetRole::Primary);
+    for (lines, expected) in [
+        (
+            "hosts = [\"a\"]\nhost = \"b\"",
+            "servers.main.host: has no meaning beside `hosts`: keep one of them",
+        ),
+        (
+            "hosts = []",
+            "servers.main.hosts: must not be an empty list",
+        ),
+        (
+            "hosts = [\"db:0\"]",
+            "servers.main.hosts: has \"db:0\", which must be a host name or an address, with a port or without",
+        ),
+        (
+            "hosts = [\"DB\", \"db:5432\"]",
+            "servers.main.hosts: has \"db:5432\" twice",
+        ),
+    ] {
+        let problems = load(lines).unwrap_err().to_string();
+        assert!(problems.contains(expected), "{problems}");
+        assert_eq!(problems.trim_end().lines().count(), 1, "{problems}");
+    }
+}
+
+#[test]
 fn every_wrong_value_is_named_with_what_would_be_right() {
     let folder = Folder::new();
     folder.put("empty.pem", "");
@@ -633,6 +668,11 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             "servers.main",
             "password_env = \"NO_SUCH\"",
             "servers.main.password_env = \"NO_SUCH\": there is no such environment variable",
+        ),
+        (
+            "servers.main",
+            "target = \"leader\"",
+            "servers.main.target = \"leader\": must be one of",
         ),
         (
             "servers.main",
@@ -1866,7 +1906,7 @@ fn the_example_s_comments_load_too() {
     assert_eq!(sql.queries.most, 100_000);
     assert_eq!(settings.tenants.len(), 4);
     assert_eq!(settings.isolations.len(), 3);
-    assert_eq!(settings.servers.len(), 2);
+    assert_eq!(settings.servers.len(), 3);
     assert_eq!(settings.tokens.issuers.len(), 1);
     assert!(settings.tls.verifies_clients());
     assert_eq!(settings.directory.len(), 3);
