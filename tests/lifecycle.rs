@@ -23,6 +23,7 @@ fn while_postgresql_is_down_clients_are_told_so_and_the_proxy_stays() {
         &site,
         &Options {
             connect_timeout: "200ms",
+            wait_timeout: "200ms",
             ..Options::default()
         },
     );

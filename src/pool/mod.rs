@@ -188,8 +188,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Opens a connection; tries again for as long as the server's
-    /// `connect_timeout` while the failure is a passing one.
+    /// Opens a connection; tries again for as long as `wait_timeout` while the failure is
+    /// a passing one: nothing of the client's has been sent yet.
     async fn open(&self, placement: &Placement) -> Result<Connection<Unbound>, Arc<ConnectError>> {
         let flavor = self.flavor(placement);
         let base = base(&placement.attachment, flavor.dedicated);
@@ -202,7 +202,7 @@ impl Pool {
             base: &base,
             vetting: &vetting,
         };
-        let deadline = Instant::now() + self.server.connect_timeout;
+        let deadline = Instant::now() + self.settings.wait_timeout;
         loop {
             let _turn = trial::turn(&self.trials, &flavor.user).await;
             let advice = lock(&self.backoff).advise(&flavor.user);

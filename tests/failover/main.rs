@@ -233,3 +233,36 @@ fn a_name_that_leads_elsewhere_is_followed_and_nobody_notices() {
     within.run_ok("COMMIT");
     assert_eq!(port_of(&mut within), standby);
 }
+
+/// Nobody is told of a restart who was in no transaction.
+#[test]
+fn a_short_outage_makes_clients_wait_and_fails_nobody() {
+    let mut pair = Pair::start();
+    let primary = pair.plain.cluster.port();
+    let proxy = pair.proxy(&[primary], "connect_timeout = \"200ms\"");
+    let mut clients: Vec<_> = (0..6).map(|_| pair.client(&proxy)).collect();
+    for client in &mut clients {
+        assert_eq!(port_of(client), primary);
+    }
+    for crash in [false, true] {
+        match crash {
+            false => pair.plain.cluster.stop_fast().unwrap(),
+            true => pair.plain.cluster.stop_immediate().unwrap(),
+        }
+        for client in &mut clients {
+            client.send_query("SELECT setting FROM pg_settings WHERE name = 'port'");
+        }
+        // One comes while nobody can be asked.
+        let parameters = [("user", "synergy"), ("database", SETTING_DATABASE)];
+        thread::scope(|scope| {
+            let login = scope.spawn(|| Raw::log_in(proxy.port, &proxy.password, &parameters));
+            proxy.wait_for_log("cannot open a server connection");
+            pair.plain.cluster.start_again().unwrap();
+            let mut late = login.join().unwrap().unwrap();
+            assert_eq!(port_of(&mut late), primary);
+        });
+        for client in &mut clients {
+            assert_eq!(client.until_ready().ok().value(), primary.to_string());
+        }
+    }
+}
