@@ -4,7 +4,7 @@ use super::reload::Sources;
 use super::service::{self, Moment};
 use super::{Failure, check, runtime};
 use pgtenant::audit::{self, Log};
-use pgtenant::config::Settings;
+use pgtenant::config::{Listen, Settings};
 use pgtenant::console::{Command, Steered as _, Whom};
 use pgtenant::gateway::{Asked, Control, Gateway, Stop, StopHandle};
 use pgtenant::observe::RunningLog;
@@ -55,7 +55,7 @@ pub(super) fn serve(
     let served = runtime.block_on(async {
         let signals = StopSignals::install()
             .map_err(|error| Failure::run(format!("cannot handle signals: {error}")))?;
-        let drain = settings.listen.drain_timeout;
+        let drain = Drain::of(&settings.listen);
         let sources = match hangup {
             Hangup::Reload => Some(Sources::new(file.to_owned(), &mut settings).await),
             Hangup::Stop => None,
@@ -169,37 +169,74 @@ impl StopSignals {
         })
     }
 
-    /// SIGTERM drains for `drain`, SIGINT for a moment, a second of either ends
+    /// SIGTERM drains as `drain` says, SIGINT for a moment, a second of either ends
     /// at once.
     /// The console can ask for the same as SIGTERM does.
     async fn govern(
         mut self,
         handle: StopHandle,
-        drain: Duration,
+        drain: Drain,
         reload: Option<Arc<Notify>>,
         asked: Arc<Notify>,
     ) {
-        let patience = loop {
+        let drain = loop {
             tokio::select! {
                 _ = self.terminate.recv() => break drain,
                 () = asked.notified() => break drain,
-                _ = self.interrupt.recv() => break drain.min(SHORT_DRAIN),
+                _ = self.interrupt.recv() => break drain.short(),
                 _ = self.hangup.recv() => {
                     match &reload {
                         Some(reload) => reload.notify_one(),
-                        None => break drain.min(SHORT_DRAIN),
+                        None => break drain.short(),
                     }
                 }
             }
         };
         // First: without clients the process may end at once.
         service::tell(Moment::Stopping).await;
-        handle.drain();
-        tokio::select! {
-            () = tokio::time::sleep(patience) => {}
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        if !drain.delay.is_zero() {
+            tracing::info!("clients are to be sent elsewhere: they are admitted for a while still");
+            handle.leave();
+        }
+        if self.waits(drain.delay).await {
+            handle.drain(drain.spread);
+            self.waits(drain.timeout).await;
         }
         handle.now();
+    }
+
+    /// Waits for so long. `false`: another signal said not to.
+    async fn waits(&mut self, time: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(time) => true,
+            _ = self.terminate.recv() => false,
+            _ = self.interrupt.recv() => false,
+        }
+    }
+}
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy)]
+struct Drain {
+    delay: Duration,
+    spread: Duration,
+    timeout: Duration,
+}
+
+impl Drain {
+    fn of(listen: &Listen) -> Self {
+        Self {
+            delay: listen.drain_delay,
+            spread: listen.drain_spread,
+            timeout: listen.drain_timeout,
+        }
+    }
+
+    fn short(self) -> Self {
+        Self {
+            delay: Duration::ZERO,
+            spread: Duration::ZERO,
+            timeout: self.timeout.min(SHORT_DRAIN),
+        }
     }
 }

@@ -286,6 +286,13 @@ pub struct Listen {
     pub login_timeout: Duration,
     /// Most time that running transactions get when the proxy is told to stop.
     pub drain_timeout: Duration,
+    /// How long clients are still admitted once the proxy is told to stop, so that
+    /// others learn that they are to go elsewhere.
+    pub drain_delay: Duration,
+    /// Over how long clients are told to leave then.
+    pub drain_spread: Duration,
+    /// Whether another process may listen on the same addresses.
+    pub reuse_port: bool,
     /// Worker threads; each serves its share of the clients.
     pub workers: usize,
     /// The longest statement (the body of a Query or Parse message), in bytes.

@@ -1,6 +1,7 @@
 //! What `SHOW CONFIG` shows: settings in force, by PgBouncer's names.
 
-use super::{BACKLOG, Control};
+use super::Control;
+use super::sockets::BACKLOG;
 use crate::config::{AdminRole, ClientTls, PoolMode};
 use crate::console::{Configured, PERIOD};
 use std::fmt::Display;

@@ -189,10 +189,13 @@ impl Control {
 }
 
 /// The keys that need a restart to change, or whose whole section does.
-const WAITING: [&str; 8] = [
+const WAITING: [&str; 11] = [
     "listen.address",
     "listen.workers",
     "listen.drain_timeout",
+    "listen.drain_delay",
+    "listen.drain_spread",
+    "listen.reuse_port",
     "pool.mode",
     "log",
     "admin.address",
@@ -223,6 +226,9 @@ impl Started {
             addresses,
             workers,
             drain_timeout,
+            drain_delay,
+            drain_spread,
+            reuse_port,
             max_clients: _,
             clients_per_tenant: _,
             login_timeout: _,
@@ -232,6 +238,9 @@ impl Started {
             self.listen.addresses != *addresses,
             self.listen.workers != *workers,
             self.listen.drain_timeout != *drain_timeout,
+            self.listen.drain_delay != *drain_delay,
+            self.listen.drain_spread != *drain_spread,
+            self.listen.reuse_port != *reuse_port,
             self.mode != settings.pool.mode,
             self.log != settings.log,
             addresses_of(&self.http) != addresses_of(&settings.admin.http),

@@ -29,11 +29,11 @@ impl Observed for View {
 
     fn readiness(&self) -> Vec<Check> {
         let live = self.shared.live.load();
-        let drains = self.stop.is_closing();
+        let leaves = self.stop.is_leaving();
         let addresses: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
         let mut checks = vec![
-            Check::new("listening", !drains, addresses.join(", ")),
-            Check::new("draining", !drains, if drains { "yes" } else { "no" }),
+            Check::new("listening", !leaves, addresses.join(", ")),
+            Check::new("draining", !leaves, if leaves { "yes" } else { "no" }),
         ];
         let directory = &live.directory;
         let known = format!(

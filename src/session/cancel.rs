@@ -337,6 +337,11 @@ impl Registration {
         self.entry.is_cancelled()
     }
 
+    /// Whether the session has done nothing for a moment.
+    pub(super) fn rests(&self) -> bool {
+        self.entry.shown.rests()
+    }
+
     /// The session does nothing that could be cancelled.
     pub(super) fn idle(&self) {
         self.entry.idle();
