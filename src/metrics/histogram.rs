@@ -91,8 +91,8 @@ impl Observed {
     /// and in none below.
     #[must_use]
     pub fn buckets(&self) -> [(f64, u64); BOUNDS.len() + 1] {
-        let bounds = BOUNDS.into_iter().chain([f64::MAX]);
-        let mut buckets = [(f64::MAX, 0); BOUNDS.len() + 1];
+        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
+        let mut buckets = [(f64::INFINITY, 0); BOUNDS.len() + 1];
         for ((bucket, bound), n) in buckets.iter_mut().zip(bounds).zip(self.buckets) {
             *bucket = (bound, n);
         }
