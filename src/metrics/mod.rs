@@ -11,18 +11,22 @@
 mod account;
 mod count;
 mod histogram;
+mod labels;
 mod ledger;
 mod meter;
 mod page;
+mod present;
 mod process;
 mod refusals;
 mod samples;
 
 pub use account::{Account, Outcome, Rare, Subject};
 pub use histogram::{BOUNDS, Histogram, Observed};
+pub use labels::{OTHER, Whose};
 pub use ledger::Ledger;
 pub use meter::{Meter, Stopwatch};
 pub use page::Totals;
+pub use present::{Doing, Present};
 pub use process::process;
 pub use refusals::{Refusals, Refused};
-pub use samples::{Format, Gauge, OTHER, Sample, Samples, number};
+pub use samples::{Format, Gauge, Sample, Samples, number};

@@ -1,15 +1,10 @@
-//! Answers, and what they are made of.
+//! Answers, and in which format.
 
+use super::content::Content;
 use crate::metrics::Format;
-use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::Value;
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::sync::OwnedSemaphorePermit;
 
 /// An answer.
 pub(super) type Answer = Response<Content>;
@@ -59,52 +54,6 @@ fn thousandths(weight: &str) -> u32 {
             weight
         }
         _ => 0,
-    }
-}
-
-/// What an answer holds.
-pub(super) struct Content {
-    bytes: Bytes,
-    /// Given back once it is sent, or never will be.
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Content {
-    pub(super) fn held(bytes: impl Into<Bytes>, permit: OwnedSemaphorePermit) -> Self {
-        Self {
-            bytes: bytes.into(),
-            _permit: Some(permit),
-        }
-    }
-}
-
-impl<T: Into<Bytes>> From<T> for Content {
-    fn from(bytes: T) -> Self {
-        Self {
-            bytes: bytes.into(),
-            _permit: None,
-        }
-    }
-}
-
-impl Body for Content {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = std::mem::take(&mut self.bytes);
-        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.len() as u64)
     }
 }
 

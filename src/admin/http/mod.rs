@@ -7,6 +7,7 @@
 mod accept;
 mod access;
 mod answer;
+mod content;
 mod health;
 mod patient;
 mod places;
@@ -18,6 +19,7 @@ pub use access::Access;
 pub use health::Check;
 
 use crate::login::Throttle;
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -25,8 +27,8 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 /// Passwords that are computed at a time.
 const PASSWORDS: usize = 2;
-/// Answers with all metrics that are held at a time: each may have megabytes.
-const RENDERED: usize = 4;
+/// Answers with all metrics that are written at a time: each takes a thread.
+const WRITTEN: usize = 4;
 
 /// What there is to be seen of the process.
 pub trait Observed: Send + Sync + 'static {
@@ -36,8 +38,11 @@ pub trait Observed: Send + Sync + 'static {
     /// Whether clients can be served.
     fn readiness(&self) -> Vec<Check>;
 
-    /// All metrics.
-    fn metrics(&self, format: Format) -> String;
+    /// Writes all metrics.
+    ///
+    /// # Errors
+    /// If they cannot be written to `out`.
+    fn metrics(&self, format: Format, out: &mut dyn fmt::Write) -> fmt::Result;
 }
 
 /// A server that listens, and does not serve yet.
@@ -61,7 +66,7 @@ struct Server<O> {
     observed: O,
     throttle: Arc<Throttle>,
     passwords: Semaphore,
-    rendered: Arc<Semaphore>,
+    written: Arc<Semaphore>,
 }
 
 impl Http {
@@ -97,14 +102,14 @@ impl Http {
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(PASSWORDS)
+            .max_blocking_threads(PASSWORDS + WRITTEN)
             .build()?;
         let (running, ended) = oneshot::channel();
         let server = Arc::new(Server {
             observed,
             throttle: self.throttle,
             passwords: Semaphore::new(PASSWORDS),
-            rendered: Arc::new(Semaphore::new(RENDERED)),
+            written: Arc::new(Semaphore::new(WRITTEN)),
         });
         let (listeners, access) = (self.listeners, self.access);
         let work = move || {
