@@ -87,6 +87,23 @@ impl Observed {
         self.nanos / 1000
     }
 
+    /// The same as whole seconds and nanoseconds.
+    pub(super) fn parts(&self) -> (u64, u32) {
+        let time = Duration::from_nanos(self.nanos);
+        (time.as_secs(), time.subsec_nanos())
+    }
+
+    /// How many times were in each bucket, or in one below it.
+    pub(super) fn up_to_each(&self) -> [u64; BOUNDS.len() + 1] {
+        let mut counts = self.buckets;
+        let mut sum = 0;
+        for count in &mut counts {
+            sum += *count;
+            *count = sum;
+        }
+        counts
+    }
+
     /// The buckets: each one's upper bound in seconds, and how many times were in it
     /// and in none below.
     #[must_use]

@@ -20,10 +20,12 @@ pub enum Whose {
 }
 
 /// The labels that all series of a tenant have: written once, since there are dozens.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Labels {
-    /// `tenant="…",database`: what is in front of the database's name.
-    front: String,
+    /// `tenant="…",database="…"`.
+    text: String,
+    /// The length of `tenant="…",database`.
+    front: usize,
     database: Arc<str>,
 }
 
@@ -34,18 +36,24 @@ impl Labels {
             Whose::Others => (OTHER, Arc::default()),
             Whose::Own(Subject { tenant, database }) => (tenant.as_str(), database.clone()),
         };
-        let mut front = String::with_capacity(tenant.len() + 24);
-        front.push_str("tenant=\"");
-        for c in tenant.chars() {
-            match c {
-                '\\' => front.push_str("\\\\"),
-                '"' => front.push_str("\\\""),
-                '\n' => front.push_str("\\n"),
-                c => front.push(c),
-            }
+        let mut text = String::with_capacity(tenant.len() + database.len() + 24);
+        text.push_str("tenant=\"");
+        escape(tenant, &mut text);
+        text.push_str("\",database");
+        let front = text.len();
+        text.push_str("=\"");
+        escape(&database, &mut text);
+        text.push('"');
+        Self {
+            text,
+            front,
+            database,
         }
-        front.push_str("\",database");
-        Self { front, database }
+    }
+
+    /// All of them as both formats have it.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The same labels, and more behind them.
@@ -57,11 +65,23 @@ impl Labels {
     }
 }
 
+/// Writes a label's value as both formats have it.
+fn escape(value: &str, text: &mut String) {
+    for c in value.chars() {
+        match c {
+            '\\' => text.push_str("\\\\"),
+            '"' => text.push_str("\\\""),
+            '\n' => text.push_str("\\n"),
+            c => text.push(c),
+        }
+    }
+}
+
 impl EncodeLabelSet for Labels {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
         let mut label = encoder.encode_label();
         let mut key = label.encode_label_key()?;
-        key.write_str(&self.front)?;
+        key.write_str(self.text.get(..self.front).unwrap_or_default())?;
         let mut value = key.encode_label_value()?;
         value.write_str(&self.database)?;
         value.finish()

@@ -19,6 +19,7 @@ mod present;
 mod process;
 mod refusals;
 mod samples;
+mod stencil;
 
 pub use account::{Account, Outcome, Rare, Subject};
 pub use histogram::{BOUNDS, Histogram, Observed};

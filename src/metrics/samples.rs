@@ -6,9 +6,10 @@ use super::labels::{Labels, Whose};
 use super::ledger::Ledger;
 use super::page::Totals;
 use super::present::Present;
+use super::stencil::Stencil;
 use crate::attach::Reuse;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, NoLabelSet};
+use prometheus_client::encoding::{self, DescriptorEncoder, EncodeCounterValue, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
@@ -21,6 +22,24 @@ pub enum Format {
     OpenMetrics,
     /// Prometheus' own text, version 0.0.4.
     Prometheus,
+}
+
+impl Format {
+    /// Writes what is registered.
+    pub(super) fn encode(self, registry: &Registry, mut out: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Self::OpenMetrics => encoding::text::encode_registry(&mut out, registry),
+            Self::Prometheus => encoding::prometheus_text::encode(&mut out, registry),
+        }
+    }
+
+    /// Writes what says that there is no more.
+    fn end(self, mut out: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Self::OpenMetrics => encoding::text::encode_eof(&mut out),
+            Self::Prometheus => Ok(()),
+        }
+    }
 }
 
 /// A number with its labels.
@@ -107,15 +126,36 @@ impl Samples {
     ///
     /// # Errors
     /// If it cannot be written to `out`.
-    pub fn write(self, format: Format, mut out: &mut dyn fmt::Write) -> fmt::Result {
+    pub fn write(self, format: Format, out: &mut dyn fmt::Write) -> fmt::Result {
+        let samples = Arc::new(self);
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(self));
-        match format {
-            Format::OpenMetrics => prometheus_client::encoding::text::encode(&mut out, &registry),
-            Format::Prometheus => {
-                prometheus_client::encoding::prometheus_text::encode(&mut out, &registry)
-            }
-        }
+        registry.register_collector(Box::new(Numbers(samples.clone())));
+        format.encode(&registry, out)?;
+        samples.histograms(format, out)?;
+        format.end(out)
+    }
+
+    fn histograms(&self, format: Format, out: &mut dyn fmt::Write) -> fmt::Result {
+        let mut write = |name, help, of: fn(&Totals) -> &Observed| {
+            let counted = self.counted.iter();
+            let all = counted.map(|counted| (&counted.labels, of(&counted.totals)));
+            Stencil::new(format, name, help).write(all, out)
+        };
+        write(
+            "pgtenant_wait",
+            "How long transactions waited for a server connection, opening one included",
+            |totals| &totals.wait,
+        )?;
+        write(
+            "pgtenant_transaction",
+            "How long transactions held a server connection",
+            |totals| &totals.transaction,
+        )?;
+        write(
+            "pgtenant_login",
+            "How long logins took that were accepted",
+            |totals| &totals.login,
+        )
     }
 
     /// Counters that each account has one of.
@@ -158,29 +198,6 @@ impl Samples {
         Ok(())
     }
 
-    fn histogram(
-        &self,
-        encoder: &mut DescriptorEncoder<'_>,
-        name: &str,
-        help: &str,
-        value: impl Fn(&Counted) -> &Observed,
-    ) -> fmt::Result {
-        let unit = Some(&Unit::Seconds);
-        let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
-        for counted in &self.counted {
-            let observed = value(counted);
-            let count = observed.count();
-            if count == 0 {
-                continue;
-            }
-            let buckets: [_; super::BOUNDS.len() + 1] = observed.buckets();
-            metric
-                .encode_family(&counted.labels)?
-                .encode_histogram::<NoLabelSet>(observed.seconds(), count, &buckets, None)?;
-        }
-        Ok(())
-    }
-
     fn traffic(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         self.counter(
             encoder,
@@ -216,27 +233,6 @@ impl Samples {
             "Time in which transactions were not waiting for their client",
             Some(&Unit::Seconds),
             |counted| number(counted.totals.busy / 1000) / 1e6,
-        )
-    }
-
-    fn times(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        self.histogram(
-            encoder,
-            "pgtenant_wait",
-            "How long transactions waited for a server connection, opening one included",
-            |counted| &counted.totals.wait,
-        )?;
-        self.histogram(
-            encoder,
-            "pgtenant_transaction",
-            "How long transactions held a server connection",
-            |counted| &counted.totals.transaction,
-        )?;
-        self.histogram(
-            encoder,
-            "pgtenant_login",
-            "How long logins took that were accepted",
-            |counted| &counted.totals.login,
         )
     }
 
@@ -297,13 +293,17 @@ impl Samples {
     }
 }
 
-impl Collector for Samples {
+/// All but the histograms.
+#[derive(Debug)]
+struct Numbers(Arc<Samples>);
+
+impl Collector for Numbers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        self.traffic(&mut encoder)?;
-        self.times(&mut encoder)?;
-        self.rare(&mut encoder)?;
-        self.present.encode(&mut encoder)?;
-        for gauge in &self.gauges {
+        let Self(samples) = self;
+        samples.traffic(&mut encoder)?;
+        samples.rare(&mut encoder)?;
+        samples.present.encode(&mut encoder)?;
+        for gauge in &samples.gauges {
             let kind = match gauge.is_counter {
                 true => MetricType::Counter,
                 false => MetricType::Gauge,
