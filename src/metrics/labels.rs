@@ -67,6 +67,9 @@ impl Labels {
 
 /// Writes a label's value as both formats have it.
 fn escape(value: &str, text: &mut String) {
+    if !value.contains(['\\', '"', '\n']) {
+        return text.push_str(value);
+    }
     for c in value.chars() {
         match c {
             '\\' => text.push_str("\\\\"),
