@@ -242,6 +242,10 @@ fn credentials(shared: &Shared) -> [Gauge; 2] {
 
 fn faults(shared: &Shared) -> [Gauge; 3] {
     let (_, bytes) = shared.interner.size();
+    let kind = |kind: &str, bytes| (vec![("kind", kind.to_owned())], count(bytes));
+    let mut memory = Tally::from([kind("statements", bytes)]);
+    let audit = shared.audit.status();
+    memory.extend(audit.map(|audit| kind("audit", audit.waiting_bytes)));
     [
         counter(
             "pgtenant_cancels",
@@ -257,7 +261,7 @@ fn faults(shared: &Shared) -> [Gauge; 3] {
             gauge(
                 "pgtenant_memory",
                 "What is held in memory for clients, by kind",
-                [(vec![("kind", "statements".to_owned())], count(bytes))].into(),
+                memory,
             ),
             Unit::Bytes,
         ),

@@ -179,3 +179,26 @@ fn logins_that_fail_are_counted_and_give_nobody_a_series() {
         0.0
     );
 }
+
+#[test]
+fn memory_is_told_by_what_it_is_held_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit.jsonl");
+    for audit in [String::new(), format!("[audit]\nfile = {log:?}\n")] {
+        let options = Options {
+            more: audit.clone(),
+            ..Options::default()
+        };
+        let (proxy, door) = proxy("", options);
+        let mut client = proxy.raw("innovate");
+        client.run_ok("SELECT 1");
+        let text = door.get("/metrics", &[&bearer(TOKEN)]).body;
+        let lines = text.lines();
+        let own = lines.filter_map(|line| line.strip_prefix("pgtenant_memory_bytes{kind=\""));
+        let kinds: Vec<_> = own.map(|line| line.split('"').next().unwrap()).collect();
+        match audit.is_empty() {
+            true => assert_eq!(kinds, ["statements"]),
+            false => assert_eq!(kinds, ["audit", "statements"]),
+        }
+    }
+}
