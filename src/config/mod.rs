@@ -164,7 +164,8 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let admin = admin::read(root.section("admin"), admins, tls.as_ref());
     let list = tenants.list();
     let of_tenants = list.iter().filter_map(|tenant| tenant.limits.audit).max();
-    let most = isolations.audited().max(of_tenants);
+    let of_logins = logins.iter().filter_map(|login| login.audit).max();
+    let most = isolations.audited().max(of_tenants).max(of_logins);
     let audit = audit::read(root.section("audit"), most);
     let log = log::read(root.section("log"));
     let ignored = check::read(root.section("check"));

@@ -381,7 +381,7 @@ impl Door<'_> {
         loop {
             let membership = self
                 .live
-                .membership(tenant, self.worker, &self.shared.pools)
+                .membership(tenant, principal.audit, self.worker, &self.shared.pools)
                 .ok_or_else(|| {
                     ClientError::fatal("XX000", "the tenant's isolation is not configured")
                 })?;

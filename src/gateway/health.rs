@@ -4,6 +4,7 @@ use super::pulse::LIMIT;
 use super::{Control, Shared, Stop};
 use crate::admin::http::{Check, Format, Observed};
 use crate::config::Contact;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -58,8 +59,8 @@ impl Observed for View {
         checks
     }
 
-    fn metrics(&self, format: Format) -> String {
-        self.control.metrics(format)
+    fn metrics(&self, format: Format, out: &mut dyn fmt::Write) -> fmt::Result {
+        self.control.metrics(format, out)
     }
 }
 

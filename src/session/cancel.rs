@@ -15,7 +15,7 @@ mod view;
 pub(super) use delivery::{Aftermath, Settled};
 pub use overdue::Overdue;
 pub use shown::Hold;
-pub use view::{SessionState, SessionView};
+pub use view::{SessionGlance, SessionState, SessionView};
 
 use super::orders::{Ending, Membership, Order};
 use crate::audit::{Event, Log};

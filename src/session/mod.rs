@@ -24,7 +24,7 @@ mod settings;
 mod statements;
 
 pub use cancel::{Hold, Member, Mover, Overdue, Registration, Registry};
-pub use cancel::{SessionState, SessionView, Visitor};
+pub use cancel::{SessionGlance, SessionState, SessionView, Visitor};
 pub use client::Client;
 pub use drain::DrainLevel;
 pub(crate) use drain::PARTS as DRAIN_PARTS;

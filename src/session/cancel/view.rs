@@ -62,7 +62,31 @@ pub struct SessionView {
     pub worker: usize,
 }
 
+/// Whose a session is and what it does: what can be looked at for many at little cost.
+#[derive(Debug, Clone)]
+pub struct SessionGlance {
+    /// Its tenant, as it was told last.
+    pub tenant: SharedTenant,
+    /// Where its server connections go.
+    pub endpoint: Endpoint,
+    /// What it does.
+    pub state: SessionState,
+    /// Prepared statements with a name, at the end of its last transaction.
+    pub prepared: u32,
+    /// Why it keeps its server connection.
+    pub hold: Hold,
+    /// The server's process that serves it now, and where that is.
+    pub backend: Option<BackendKey>,
+}
+
 impl Registry {
+    /// The same as [`Self::sessions`], with less of each.
+    #[must_use]
+    pub fn glances(&self) -> Vec<SessionGlance> {
+        let entries: Vec<_> = lock(&self.sessions).values().cloned().collect();
+        entries.iter().map(|entry| glance(entry)).collect()
+    }
+
     /// All sessions. The registry is locked only while they are listed, not while each
     /// is looked at.
     #[must_use]
@@ -116,7 +140,7 @@ impl Registry {
     }
 }
 
-fn view(id: u32, entry: &Entry) -> SessionView {
+fn glance(entry: &Entry) -> SessionGlance {
     let activity = entry.activity();
     let pool = entry.pool();
     let backend = match activity {
@@ -134,15 +158,34 @@ fn view(id: u32, entry: &Entry) -> SessionView {
         Some(_) if pool.settings().mode == PoolMode::Session => Hold::Session,
         Some(_) => entry.shown.hold(),
     };
+    SessionGlance {
+        tenant: entry.tenant_now(),
+        endpoint: pool.endpoint().clone(),
+        state,
+        prepared: entry.shown.prepared(),
+        hold,
+        backend,
+    }
+}
+
+fn view(id: u32, entry: &Entry) -> SessionView {
+    let SessionGlance {
+        tenant,
+        endpoint,
+        state,
+        prepared,
+        hold,
+        backend,
+    } = glance(entry);
     let visitor = &entry.visitor;
     SessionView {
         id,
-        tenant: entry.tenant_now(),
+        tenant,
         login: entry.login.clone(),
         address: visitor.address,
         local: visitor.local,
         database: visitor.database.clone(),
-        endpoint: pool.endpoint().clone(),
+        endpoint,
         state,
         since: entry.shown.since(),
         connected: entry.shown.connected,
@@ -151,7 +194,7 @@ fn view(id: u32, entry: &Entry) -> SessionView {
             .called()
             .unwrap_or_else(|| visitor.application.clone()),
         tls: visitor.tls.clone(),
-        prepared: entry.shown.prepared(),
+        prepared,
         hold,
         backend,
         worker: entry.station.worker(),
