@@ -395,6 +395,9 @@ pub struct Server {
     /// How long what was sent may stay without an acknowledgement: then the
     /// connection is lost.
     pub tcp_user_timeout: Duration,
+    /// Most connections to it, over all databases and roles; `None`: as many as the pools
+    /// have.
+    pub max_connections: Option<usize>,
     /// What clients are called there (key `application_name`); `None`: as they call
     /// themselves.
     pub application_name: Option<ApplicationName>,

@@ -18,6 +18,9 @@ use std::time::Duration;
 
 const PASSWORDS: [&str; 3] = ["password", "password_file", "password_env"];
 
+/// PostgreSQL takes no more (`max_connections`).
+const MOST_CONNECTIONS: u32 = 262_143;
+
 /// `tcp_user_timeout` unless it is given.
 pub(crate) const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -77,6 +80,10 @@ fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
         Some(entry) => entry.duration(Duration::from_millis(100)..=Duration::from_secs(3600)),
         None => Some(TCP_USER_TIMEOUT),
     };
+    let max_connections = section
+        .optional("max_connections")
+        .and_then(|entry| entry.integer(1..=MOST_CONNECTIONS))
+        .map(|most| most as usize);
     let application_name = section
         .optional("application_name")
         .and_then(|entry| application_name::read(&entry));
@@ -91,6 +98,7 @@ fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
         password,
         connect_timeout: connect_timeout?,
         tcp_user_timeout: tcp_user_timeout?,
+        max_connections,
         application_name,
         reached: Reached::default(),
     })

@@ -16,6 +16,7 @@
 
 mod age;
 mod backoff;
+mod budget;
 mod closing;
 mod customs;
 mod halt;
@@ -43,10 +44,11 @@ pub use welcome::{Key as WelcomeKey, Welcome};
 use crate::attach::{SessionSettings, base};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
-use crate::server::{ConnectError, Connection, Origin, Roll, Target, Unbound, connect};
+use crate::server::{ConnectError, Connection, Held, Origin, Roll, Target, Unbound, connect};
 use crate::tenant::{Attachment, Endpoint, Identity, Placement, Vetting};
 use age::Age;
 use backoff::{Advice, Backoff, Failed};
+use budget::Budget;
 use customs::KnownCustoms;
 use idle::{Idle, IdleSets};
 use queue::{Claim, Evicted, Queue};
@@ -76,6 +78,8 @@ pub struct Pool {
     welcomes: Mutex<Welcomes>,
     /// The connections there are.
     roll: Arc<Roll>,
+    /// Those that there may be to the server.
+    budget: Arc<Budget>,
     /// Those that it has replaced: their connections count, too.
     before: Vec<Weak<Pool>>,
     /// The one that has replaced it.
@@ -124,6 +128,7 @@ impl Pool {
         server: Arc<Server>,
         settings: config::Pool,
         workers: usize,
+        budget: Arc<Budget>,
     ) -> Self {
         let queue = Queue::new(&settings);
         let age = Age::new(settings.connection_lifetime);
@@ -140,6 +145,7 @@ impl Pool {
             holders: Holders::new(workers),
             welcomes: Mutex::default(),
             roll: Arc::default(),
+            budget,
             before: Vec::new(),
             after: Mutex::default(),
         }
@@ -203,6 +209,10 @@ impl Pool {
             vetting: &vetting,
         };
         let deadline = Instant::now() + self.settings.wait_timeout;
+        let Some(permit) = self.budget.take(self.settings.wait_timeout).await else {
+            return Err(Arc::new(ConnectError::Full));
+        };
+        let mut permit = Some(permit);
         loop {
             let _turn = trial::turn(&self.trials, &flavor.user).await;
             let advice = lock(&self.backoff).advise(&flavor.user);
@@ -212,7 +222,8 @@ impl Pool {
             }
             match connect(&target).await {
                 Ok(mut connection) => {
-                    connection.enrol(&self.roll, flavor.user.clone());
+                    let held = permit.take().map(|permit| Arc::new(permit) as Held);
+                    connection.enrol(&self.roll, flavor.user.clone(), held);
                     self.logged_in(&flavor.user);
                     let parameters = connection.parameters();
                     let new = Reported::new(placement, parameters, SessionSettings::default());

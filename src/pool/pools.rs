@@ -1,5 +1,6 @@
 //! The pools there are.
 
+use super::budget::Budget;
 use super::halt::{Halt, Scope};
 use super::queue;
 use super::{Pool, lock};
@@ -20,6 +21,7 @@ pub(super) struct State {
     pub(super) servers: BTreeMap<ServerName, Arc<Server>>,
     settings: config::Pool,
     workers: usize,
+    budgets: HashMap<ServerName, Arc<Budget>>,
     pub(super) open: HashMap<Endpoint, Arc<Pool>>,
     /// Who is to wait.
     pub(super) paused: HashSet<Scope>,
@@ -38,6 +40,7 @@ impl Pools {
         Self {
             state: Mutex::new(State {
                 servers: shared(servers),
+                budgets: HashMap::new(),
                 settings,
                 workers,
                 open: HashMap::new(),
@@ -54,16 +57,21 @@ impl Pools {
             return Some(pool.clone());
         }
         let server = state.servers.get(&endpoint.server)?.clone();
+        let most = server.max_connections;
+        let budget = state.budgets.entry(server.name.clone());
+        let budget = budget.or_insert_with(|| Budget::new(most)).clone();
         let mut pool = Pool::new(
             endpoint.clone(),
             server,
             state.settings.clone(),
             state.workers,
+            budget.clone(),
         );
         let before = state.retired.iter().filter(|before| pool.replaces(before));
         let before: Vec<_> = before.cloned().collect();
         pool.before = before.iter().map(Arc::downgrade).collect();
         let pool = Arc::new(pool);
+        budget.join(&pool);
         let halt = Halt::of(&state.paused, pool.database());
         if halt != Halt::default() {
             pool.halt(halt);
@@ -94,6 +102,10 @@ impl Pools {
                 }
                 _ => {}
             }
+        }
+        for (name, budget) in &state.budgets {
+            let server = servers.get(name);
+            budget.set_most(server.and_then(|server| server.max_connections));
         }
         let open = std::mem::take(&mut state.open);
         let (kept, retired): (HashMap<_, _>, HashMap<_, _>) =
@@ -156,6 +168,8 @@ impl Pools {
             queue::hand_out(swept.late);
             pool.reclaim();
         }
+        let budgets: Vec<_> = lock(&self.state).budgets.values().cloned().collect();
+        budgets.iter().for_each(|budget| budget.relieve());
         lock(&self.state)
             .retired
             .retain(|pool| !lock(&pool.queue).is_empty());

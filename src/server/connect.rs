@@ -40,6 +40,9 @@ pub enum ConnectError {
     /// The server cannot be reached, or the connection broke.
     #[error("cannot reach the server: {0}")]
     Unreachable(#[from] io::Error),
+    /// There are `servers.NAME.max_connections`, and all are used.
+    #[error("the server has servers.NAME.max_connections connections, and all are used")]
+    Full,
     /// It took longer than `connect_timeout`.
     #[error("the server did not answer within {0:?}")]
     Timeout(Duration),
@@ -89,7 +92,7 @@ impl ConnectError {
         match self {
             // Not ready, shutting down: it serves nobody.
             Self::Refused(report) => !report.sqlstate.starts_with("57P"),
-            Self::Authentication(_) | Self::Scram(_) | Self::Unfit(_) => true,
+            Self::Authentication(_) | Self::Scram(_) | Self::Unfit(_) | Self::Full => true,
             Self::Unreachable(_)
             | Self::Timeout(_)
             | Self::Tls(_)
@@ -108,6 +111,11 @@ impl ConnectError {
                 "the database server has no connection left for pgtenant",
             )
             .hint("Try again later, or ask the administrator to lower pool.size or raise max_connections."),
+            Self::Full => ClientError::fatal(
+                "53300",
+                "no connection to the database server became free in time",
+            )
+            .hint("All connections to the server are in use (max_connections of its section, pool.wait_timeout); end idle transactions or ask the administrator for more."),
             Self::Unfit(unfit) => not_served(unfit),
             error if error.is_passing() => {
                 ClientError::fatal("57P03", "the database server is not available")

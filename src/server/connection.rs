@@ -1,6 +1,6 @@
 //! The connection itself: socket, buffers, and what the server said at login.
 
-use super::roll::{Card, Enrolled, Roll};
+use super::roll::{Card, Enrolled, Held, Roll};
 use super::{Address, Customs, Parameters, PreparedSet};
 use crate::tenant::ServerName;
 use crate::transport::{Buffer, Transport};
@@ -356,15 +356,15 @@ impl Connection<Unbound> {
         self
     }
 
-    /// Enters it among the connections there are.
-    pub fn enrol(&mut self, roll: &Arc<Roll>, role: Arc<str>) {
+    /// Enters it among the connections there are. It keeps `held` to its end.
+    pub fn enrol(&mut self, roll: &Arc<Roll>, role: Arc<str>, held: Option<Held>) {
         let inner = &mut *self.inner;
         let (id, server) = (inner.id, inner.server.clone());
         let BackendKey { pid, address, .. } = inner.key;
         let tls = inner.transport.tls();
         let address = address.map(|address| address.socket);
         let card = Card::new(id, server, address, pid, role, inner.opened, tls);
-        inner.enrolled = Some(roll.enrol(card));
+        inner.enrolled = Some(roll.enrol(card, held));
     }
 
     /// A connection that has just logged in.

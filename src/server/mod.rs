@@ -27,5 +27,5 @@ pub use hint::Origin;
 pub(crate) use hint::hint_of_refusal;
 pub use parameters::Parameters;
 pub use prepared::{Moment, Prepared, PreparedId, PreparedSet, Shape, StatementName};
-pub use roll::{Card, Roll};
+pub use roll::{Card, Held, Roll};
 pub(crate) use secure::{Secured, secure};

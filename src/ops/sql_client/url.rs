@@ -125,6 +125,7 @@ impl Url {
                 connect_timeout: parameters.timeout()?,
                 tcp_user_timeout: TCP_USER_TIMEOUT,
                 application_name: None,
+                max_connections: None,
                 reached: Reached::default(),
             },
         })
