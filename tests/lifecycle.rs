@@ -286,6 +286,24 @@ fn server_connections_that_nobody_uses_are_closed() {
     assert_eq!(client.value(WHOSE), ALICE);
 }
 
+#[test]
+fn a_client_that_does_nothing_for_too_long_is_told_so() {
+    let proxy = Proxy::start(&Options {
+        listen: "client_idle_timeout = \"1s\"\n".to_owned(),
+        ..Options::default()
+    });
+    let mut within = proxy.raw("innovate");
+    within.run_ok("BEGIN");
+    let (mut idle, mut pinned) = (proxy.raw("innovate"), proxy.raw("innovate"));
+    pinned.run_ok("CREATE TEMP TABLE mine (n integer)");
+    for client in [&mut idle, &mut pinned] {
+        let error = client.until_closed().error();
+        assert_eq!((error.code(), error.severity()), ("57P05", "FATAL"));
+    }
+    // A transaction has a limit of its own.
+    within.run_ok("COMMIT");
+}
+
 // The proxy goes.
 
 #[test]

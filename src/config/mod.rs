@@ -292,6 +292,8 @@ pub struct Listen {
     pub drain_delay: Duration,
     /// Over how long clients are told to leave then.
     pub drain_spread: Duration,
+    /// How long a client may do nothing outside of a transaction; `None`: for ever.
+    pub client_idle_timeout: Option<Duration>,
     /// Whether another process may listen on the same addresses.
     pub reuse_port: bool,
     /// Worker threads; each serves its share of the clients.

@@ -233,6 +233,7 @@ impl Started {
             clients_per_tenant: _,
             login_timeout: _,
             max_statement: _,
+            client_idle_timeout: _,
         } = &settings.listen;
         let differs = [
             self.listen.addresses != *addresses,

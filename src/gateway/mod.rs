@@ -295,6 +295,10 @@ async fn sweep(shared: Arc<Shared>) {
     loop {
         ticks.tick().await;
         shared.pools.sweep();
-        shared.registry.expire(shared.live.load().end_within);
+        let live = shared.live.load();
+        shared.registry.expire(live.end_within);
+        if let Some(limit) = live.listen.client_idle_timeout {
+            shared.registry.end_idle(limit);
+        }
     }
 }

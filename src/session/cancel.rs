@@ -212,7 +212,7 @@ impl Registry {
             };
             let entry = lock(&self.sessions).get(&pid).cloned();
             if let Some(entry) = entry
-                && entry.expire()
+                && entry.end_at_boundary(Ending::Expired)
             {
                 lock(&self.watched).push(entry);
             }

@@ -109,6 +109,8 @@ pub enum Ending {
     Killed,
     /// It uses a server that is no longer the primary.
     Superseded,
+    /// Its client has done nothing for too long.
+    Idle,
     /// Its tenant is not served any more: nothing would keep it from others' rows, or
     /// it would see none.
     Unfit,
@@ -125,6 +127,7 @@ impl fmt::Display for Ending {
             Self::Expired => "the credential has expired",
             Self::Killed => "an administrator has ended it",
             Self::Unanswered => "it waits for an answer that its server does not owe",
+            Self::Idle => "the client has done nothing for too long",
             Self::Superseded => "its server is no longer the primary",
             Self::Unfit => "the role or the seal of its database is not one to serve tenants with",
         })
@@ -163,6 +166,10 @@ impl Ending {
                 "terminating connection due to administrator command",
                 "An administrator of the proxy has ended it.",
             ),
+            Self::Idle => (
+                "terminating connection due to client_idle_timeout",
+                "Connect again. The administrator sets the time by listen.client_idle_timeout.",
+            ),
             Self::Superseded => (
                 "terminating connection: its server is no longer the primary",
                 "Connect again. What the transaction has done is lost.",
@@ -178,6 +185,7 @@ impl Ending {
         };
         let sqlstate = match self {
             Self::Unanswered => "XX000",
+            Self::Idle => "57P05",
             _ => "57P01",
         };
         ClientError::fatal(sqlstate, message).hint(hint)

@@ -92,8 +92,8 @@ impl Entry {
 
     /// Tells the session to end with its transaction. Says whether it is to be
     /// looked at from now on.
-    pub(super) fn expire(&self) -> bool {
-        let order = Order::End(Ending::Expired, When::AtBoundary);
+    pub(super) fn end_at_boundary(&self, ending: Ending) -> bool {
+        let order = Order::End(ending, When::AtBoundary);
         lock(&self.told).put(&self.inbox, order)
     }
 

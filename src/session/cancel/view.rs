@@ -10,7 +10,7 @@ use crate::server::BackendKey;
 use crate::tenant::{Endpoint, LoginName, SharedTenant, TenantId};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// What a session does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +113,23 @@ impl Registry {
         };
         let there = entries.iter().filter(is_there);
         there.map(|entry| entry.end(Ending::Superseded)).count()
+    }
+
+    /// Ends the sessions that have done nothing for so long and are in no transaction.
+    pub fn end_idle(&self, limit: Duration) {
+        let entries: Vec<_> = lock(&self.sessions).values().cloned().collect();
+        for entry in entries {
+            let is_idle = match entry.activity() {
+                Activity::Idle => true,
+                Activity::Using(_) => !matches!(entry.shown.hold(), Hold::No | Hold::Transaction),
+                _ => false,
+            };
+            let since = entry.shown.since().elapsed().unwrap_or_default();
+            if is_idle && since >= limit {
+                // A transaction may begin meanwhile: it is let end.
+                entry.end_at_boundary(Ending::Idle);
+            }
+        }
     }
 
     /// Ends sessions by the administrator's order: those that are `meant`. Returns
