@@ -15,6 +15,7 @@ pub mod console;
 pub mod directory;
 pub mod gateway;
 pub mod guard;
+pub mod import;
 pub mod jwt;
 pub mod login;
 pub mod metrics;

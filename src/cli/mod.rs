@@ -6,6 +6,7 @@ mod demo;
 mod directory;
 mod failure;
 mod harden;
+mod import;
 mod journal;
 mod provision;
 mod reload;
@@ -111,6 +112,14 @@ enum Command {
     /// The role of a tenant gets the password that the proxy derives for it; the
     /// server is told its SCRAM verifier alone.
     Provision(provision::Arguments),
+    /// Make a configuration from that of PgBouncer
+    ///
+    /// Prints a `pgtenant.toml` for a `pgbouncer.ini` and its user list. What has a
+    /// counterpart is translated; what has none stands as a comment, with the reason.
+    /// What only you can know, above all whose login is which tenant's, is marked
+    /// DECIDE, with the key that `pgtenant check --offline` names. Plain passwords
+    /// become SCRAM verifiers and are not printed.
+    Import(import::Arguments),
     /// Make a key for the audit log, verify it, and export a tenant's records
     #[command(subcommand)]
     Audit(audit::Command),
@@ -143,6 +152,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Harden(arguments) => harden::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Provision(arguments) => provision::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Import(arguments) => import::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Audit(command) => audit::run(command),
         Command::Rules => rules::run().map(|()| ExitCode::SUCCESS),
         Command::Status(arguments) => status::run(&arguments),
