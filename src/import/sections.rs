@@ -80,26 +80,30 @@ fn addresses(document: &mut Document, source: &mut Source<'_>) {
         let address = format!("127.0.0.1:{port}");
         return document.text("address", &address, &of_port.unwrap_or_default());
     };
-    let mut all = Vec::new();
-    for name in names {
-        let bare = name.trim_matches(['[', ']']);
-        match bare.parse::<IpAddr>() {
-            Ok(ip) => all.push(SocketAddr::new(ip, port).to_string()),
-            Err(_) if name == "*" => {
-                all.extend([format!("0.0.0.0:{port}"), format!("[::]:{port}")])
-            }
-            Err(_) => all.push(format!("{name}:{port}")),
-        }
-        if bare.parse::<IpAddr>().is_err() && !["*", "localhost"].contains(&name) {
-            let reason = format!("{name} must be a name of this machine when pgtenant starts.");
-            document.decide("listen.address", &reason);
-        }
-    }
+    let all: Vec<_> = names
+        .iter()
+        .flat_map(|name| address(document, name, port))
+        .collect();
     let mut origin = from(setting);
     if let Some(of_port) = of_port {
         origin = format!("{origin}; {of_port}");
     }
     document.key("address", &values::texts(&all), &origin);
+}
+
+/// The addresses with their port that one of `listen_addr` stands for.
+fn address(document: &mut Document, name: &str, port: u16) -> Vec<String> {
+    if name == "*" {
+        return vec![format!("0.0.0.0:{port}"), format!("[::]:{port}")];
+    }
+    if let Ok(ip) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return vec![SocketAddr::new(ip, port).to_string()];
+    }
+    if name != "localhost" {
+        let reason = format!("{name} must be a name of this machine when pgtenant starts.");
+        document.decide("listen.address", &reason);
+    }
+    vec![format!("{name}:{port}")]
 }
 
 /// Whether clients have to show a certificate.
