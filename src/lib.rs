@@ -27,6 +27,7 @@ pub mod protocol;
 pub mod server;
 pub mod session;
 pub mod tenant;
+#[cfg(feature = "demo")]
 pub mod throwaway;
 pub mod transport;
 pub mod x509;

@@ -2,12 +2,15 @@
 
 mod audit;
 mod check;
+mod completions;
+#[cfg(feature = "demo")]
 mod demo;
 mod directory;
 mod failure;
 mod harden;
 mod import;
 mod journal;
+mod man;
 mod provision;
 mod reload;
 mod removal;
@@ -41,7 +44,21 @@ struct Arguments {
     command: Command,
 }
 
-const EXIT_CODES: &str = "\
+#[cfg(feature = "demo")]
+macro_rules! start_here {
+    () => {
+        "`pgtenant demo` is the place to start. "
+    };
+}
+#[cfg(not(feature = "demo"))]
+macro_rules! start_here {
+    () => {
+        ""
+    };
+}
+
+const EXIT_CODES: &str = concat!(
+    "\
 Exit codes:
   0  done, or stopped in good order (Ctrl-C, SIGTERM)
   1  failed while running
@@ -50,7 +67,10 @@ Exit codes:
   4  `check` found warnings
   5  `check` found errors
 
-`pgtenant demo` is the place to start. `pgtenant help COMMAND` tells more of a command.";
+",
+    start_here!(),
+    "`pgtenant help COMMAND` tells more of a command."
+);
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -73,6 +93,7 @@ enum Command {
     /// three layouts, starts the proxy before it, and prints connection strings
     /// to paste. Ctrl-C stops everything and removes it. Needs PostgreSQL's
     /// server programs on this machine, but no running server.
+    #[cfg(feature = "demo")]
     Demo(demo::Arguments),
     /// Look for gaps: in the configuration, and in the tenants' databases
     ///
@@ -142,12 +163,20 @@ enum Command {
     /// verifier, from which the password cannot be computed. PostgreSQL takes it
     /// as well: ALTER ROLE … PASSWORD '<verifier>'.
     Verifier,
+    /// Print the completion of this command line for a shell
+    ///
+    /// For bash: pgtenant completions bash > /etc/bash_completion.d/pgtenant
+    Completions(completions::Arguments),
+    /// Write the manual pages into a folder, for packages
+    #[command(hide = true)]
+    Man(man::Arguments),
 }
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run { config } => run::run(&config).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::run(&arguments),
         Command::Harden(arguments) => harden::run(&arguments).map(|()| ExitCode::SUCCESS),
@@ -156,6 +185,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Audit(command) => audit::run(command),
         Command::Rules => rules::run().map(|()| ExitCode::SUCCESS),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Man(arguments) => man::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Verifier => verifier::run().map(|()| ExitCode::SUCCESS),
     };
     match result {
