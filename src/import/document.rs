@@ -35,14 +35,18 @@ impl Document {
 
     /// A comment whose lines begin with this.
     pub(super) fn indented(&mut self, indent: &str, text: &str) {
-        let mut line = String::from(indent);
+        self.wrapped(indent, indent, text);
+    }
+
+    /// A comment whose lines begin with `indent`, and the first one with `first`.
+    fn wrapped(&mut self, first: &str, indent: &str, text: &str) {
+        let mut line = String::from(first);
         for word in text.split_whitespace() {
-            let is_begun = line.len() > indent.len();
+            let is_begun = line != indent;
             if is_begun && line.chars().count() + 1 + word.chars().count() > WIDTH {
                 self.line(&line);
                 line = String::from(indent);
-            }
-            if line.len() > indent.len() {
+            } else if is_begun {
                 line.push(' ');
             }
             line.push_str(word);
@@ -66,13 +70,13 @@ impl Document {
 
     /// Marks a key that somebody has to decide on.
     pub(super) fn decide(&mut self, path: &str, text: &str) {
-        self.comment(&format!("DECIDE {path}: {text}"));
+        self.wrapped(&format!("# DECIDE {path}:"), "# ", text);
         self.decisions.push(path.to_owned());
     }
 
     /// Marks a key that names a file, which must be there.
     pub(super) fn file(&mut self, path: &str, text: &str) {
-        self.comment(&format!("FILE {path}: {text}"));
+        self.wrapped(&format!("# FILE {path}:"), "# ", text);
         self.files.push(path.to_owned());
     }
 

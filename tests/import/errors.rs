@@ -156,3 +156,15 @@ fn a_user_list_that_is_named_in_the_file_is_found_beside_it() {
     let toml = import::pgbouncer(Path::new(&file), None).unwrap().toml;
     assert!(toml.contains("user = \"app\"  # list:1"), "{toml}");
 }
+
+#[test]
+fn a_mark_stays_in_one_line_however_long_its_key_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pgbouncer.ini");
+    let host = format!("{}.example", "a-long-label.".repeat(12));
+    let ini = format!("[databases]\na = host=x user=b\nc = host={host}\n[pgbouncer]\n");
+    std::fs::write(&file, ini).unwrap();
+    let imported = import::pgbouncer(&file, None).unwrap();
+    assert!(imported.decisions.iter().any(|key| key.len() > 100));
+    super::assert_told(&imported, "");
+}
