@@ -6,6 +6,7 @@
 
 mod errors;
 mod property;
+mod served;
 
 use pgtenant::config::{Problem, load_with};
 use pgtenant::directory::Verifier;
