@@ -16,6 +16,7 @@ from flood import Flood
 from idle import Idle
 from pgbench import Pgbench
 from proxies import PgBouncer, Pgtenant
+from scrape import Scrape, Scraped
 from transfer import Transfer
 
 
@@ -66,6 +67,8 @@ TRANSFERS = Metric("tps", "transfers/s")
 P50 = Metric("p50", "p50 ms")
 P99 = Metric("p99", "p99 ms")
 MEMORY = Metric("kib", "KiB/client")
+CPU_SCRAPE = Metric("cpu_us", "proxy CPU µs/scrape")
+ANSWER = Metric("mib", "MiB/answer")
 BUSIEST = Metric("busiest", "busiest thread's % of CPU")
 
 # Numbers of workers, as far as the machine has cores for them.
@@ -198,6 +201,31 @@ def uneven(mode):
     ])
 
 
+def audit(name, load):
+    """What the audit log costs, in a file."""
+    return Case(name, [
+        Contestant(f'statements = "{kind}"', Pgtenant(audit=kind), load)
+        for kind in ("none", "write", "all")
+    ])
+
+
+def scrape(count):
+    """A scrape, where each tenant has series of its own and a client."""
+    return Case(f"{count:,} tenants", [
+        Contestant("pgtenant", Pgtenant(tenants=count, series=count), Scrape(count)),
+    ], slow=count > 1_000)
+
+
+def scraped(mode, clients=16):
+    """What a client gets while metrics of 1,000 tenants are scraped, and while they are not."""
+    load = Pgbench(scripts.SELECT, mode, clients, latency=True)
+    proxy = Pgtenant(tenants=1_000, series=1_000)
+    return Case(f"tenant SELECT, {mode}, {clients} client{'s'[:clients > 1]}", [
+        Contestant("never scraped", proxy, Scraped(load, 1_000)),
+        Contestant("scraped once a second", proxy, Scraped(load, 1_000, every=1)),
+    ])
+
+
 GROUPS = [
     Group("The same statements",
           "One statement a transaction, the same messages to both. PgBouncer serves one tenant\n"
@@ -298,4 +326,18 @@ GROUPS = [
           "pgtenant compared with itself. A new client goes to the worker with the fewest, which\n"
           "does not know yet which of them will be busy.",
           [RATE, CPU, BUSIEST], [uneven("simple"), uneven("prepared")]),
+    Group("The audit log",
+          "pgtenant compared with itself. The file is on the disk of temporary files; the log's\n"
+          "own thread is part of the CPU time.",
+          [CPU, RATE, P50, P99], [
+              audit("tenant SELECT, simple", Pgbench(scripts.SELECT, latency=True)),
+              audit("tenant SELECT, prepared", Pgbench(scripts.SELECT, "prepared", latency=True)),
+              audit("TPC-B, prepared", Pgbench(scripts.TPC_B, "prepared", latency=True)),
+          ]),
+    Group("Scrapes", "One after the other, of tenants that have run a statement and stay.",
+          [P50, P99, CPU_SCRAPE, ANSWER], [scrape(1_000), scrape(10_000)]),
+    Group("While metrics are scraped",
+          "pgtenant compared with itself, where 1,000 tenants have run a statement. Prometheus\n"
+          "scrapes every 15 seconds: a fifteenth of what one scrape a second costs.",
+          [CPU, RATE, P50, P99], [scraped("simple"), scraped("prepared"), scraped("simple", 1)]),
 ]

@@ -88,19 +88,24 @@ class Pgtenant:
     workers: int = 1
     seal: str = "off"
     tenants: int = tenants.COUNT
+    series: int = 0  # most tenants with metrics of their own; 0: metrics are not served
+    audit: str = ""  # which statements are recorded; "": there is no audit log
 
     def lacks(self, _bench, _mode):
         return None
 
     def start(self, bench):
         port = ports.free()
-        config = bench.write(f"pgtenant-{port}.toml", self._config(bench, port))
+        metrics = ports.free() if self.series else None
+        config = bench.write(f"pgtenant-{port}.toml", self._config(bench, port, metrics))
         if self.seal != "off" and bench.database.copy(self._database()):
             programs.run([bench.pgtenant, "harden", "--config", config, "--apply",
                           bench.database.url(self._database())],
                          env=bench.database.environment())
-        return bench.launch([[bench.pgtenant, "run", "--config", config]], port, "pgtenant",
-                            self._login)
+        running = bench.launch([[bench.pgtenant, "run", "--config", config]], port, "pgtenant",
+                               self._login)
+        running.metrics = metrics
+        return running
 
     def _login(self, tenant):
         return tenants.login(tenant), self._database()
@@ -108,7 +113,7 @@ class Pgtenant:
     def _database(self):
         return tenants.DATABASE if self.seal == "off" else f"sealed_by_{self.seal}"
 
-    def _config(self, bench, port):
+    def _config(self, bench, port, metrics):
         parts = [f"""
 [listen]
 address = "{ports.HOST}:{port}"
@@ -135,6 +140,8 @@ server = "main"
 database = "{self._database()}"
 setting = "{tenants.SETTING}"
 {self._seal(bench)}
+{self._admin(metrics)}
+{self._audit(port)}
 [log]
 filter = "warn"
 """]
@@ -154,6 +161,17 @@ scram = "{bench.database.verifier}"
             return ""
         bench.write("seal.key", "a key for benchmarks alone, of more than 32 bytes\n")
         return f'seal = "{self.seal}"\nseal_key_file = "seal.key"'
+
+    def _admin(self, metrics):
+        if not metrics:
+            return ""
+        return f'[admin]\naddress = "{ports.HOST}:{metrics}"\ntls = "off"\n' \
+               f'public = ["/metrics"]\ntenant_series = {self.series}'
+
+    def _audit(self, port):
+        if not self.audit:
+            return ""
+        return f'[audit]\nfile = "audit-{port}.jsonl"\nstatements = "{self.audit}"'
 
 
 def has_prepared(version):

@@ -99,6 +99,7 @@ class Running:
     def __init__(self, port, login):
         self.port = port
         self.login = login
+        self.metrics = None  # the port where metrics are served, if they are
         self.processes = []
 
     @property

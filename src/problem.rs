@@ -47,6 +47,8 @@ pub enum Origin {
     File(Arc<Path>),
     /// The environment variable of this name.
     Environment(Arc<str>),
+    /// `SET` in the console.
+    Console,
     /// A query of `[directory.sql]`, by its key.
     Query(&'static str),
     /// A row of a query of `[directory.sql]`.
@@ -63,6 +65,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Environment(name) => write!(f, "environment variable {name}"),
+            Self::Console => f.write_str("SET in the console"),
             Self::Query(query) => write!(f, "directory.sql.{query}"),
             Self::Row { query, row } => write!(f, "directory.sql.{query}, row {row}"),
         }

@@ -4,7 +4,7 @@
 use pgtenant::audit::OnFailure;
 use pgtenant::config::{
     AdminRole, Audit, ClientTls, IsolationKind, LogFormat, Origin, PerAddress, Pin, PoolMode,
-    Problems, ServerTls, Settings, Share, Throttling, load_with,
+    Problems, ServerTls, Settings, Share, TargetRole, Throttling, load_with,
 };
 use pgtenant::directory::{CertificateName, NameKind};
 use pgtenant::guard;
@@ -209,7 +209,8 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(few.unwrap().throttle.per_address, PerAddress::OfOthers(6));
 
     let server = &settings.servers[&ServerName::new("main")];
-    assert_eq!(server.port, 5432);
+    assert_eq!(server.hosts.first().port, 5432);
+    assert_eq!(server.target, TargetRole::Any);
     assert_eq!(server.connect_timeout, Duration::from_secs(5));
     assert_eq!(server.tcp_user_timeout, Duration::from_secs(20));
     assert!(server.password.is_none());
@@ -459,6 +460,41 @@ fn a_login_leads_to_its_tenant_in_any_spelling_of_the_id() {
 
 /// One wrong line in an otherwise right file, and what must be said of it.
 #[test]
+fn hosts_stand_in_the_place_of_one_host() {
+    let load = |lines: &str| {
+        let before = "host = \"127.0.0.1\"\n";
+        assert!(SMALL.contains(before));
+        Folder::new().load(SMALL.replacen(before, &format!("{lines}\n"), 1))
+    };
+    let settings = load("hosts = [\"db1\", \"10.0.0.5:6000\"]").unwrap();
+    let server = &settings.servers[&ServerName::new("main")];
+    assert_eq!(server.hosts.to_string(), "db1:5432, 10.0.0.5:6000");
+    assert_eq!(server.target, TargetRole::Primary);
+    for (lines, expected) in [
+        (
+            "hosts = [\"a\"]\nhost = \"b\"",
+            "servers.main.host: has no meaning beside `hosts`: keep one of them",
+        ),
+        (
+            "hosts = []",
+            "servers.main.hosts: must not be an empty list",
+        ),
+        (
+            "hosts = [\"db:0\"]",
+            "servers.main.hosts: has \"db:0\", which must be a host name or an address, with a port or without",
+        ),
+        (
+            "hosts = [\"DB\", \"db:5432\"]",
+            "servers.main.hosts: has \"db:5432\" twice",
+        ),
+    ] {
+        let problems = load(lines).unwrap_err().to_string();
+        assert!(problems.contains(expected), "{problems}");
+        assert_eq!(problems.trim_end().lines().count(), 1, "{problems}");
+    }
+}
+
+#[test]
 fn every_wrong_value_is_named_with_what_would_be_right() {
     let folder = Folder::new();
     folder.put("empty.pem", "");
@@ -632,6 +668,11 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             "servers.main",
             "password_env = \"NO_SUCH\"",
             "servers.main.password_env = \"NO_SUCH\": there is no such environment variable",
+        ),
+        (
+            "servers.main",
+            "target = \"leader\"",
+            "servers.main.target = \"leader\": must be one of",
         ),
         (
             "servers.main",
@@ -1528,7 +1569,10 @@ fn the_environment_comes_before_the_file() {
     assert_eq!(settings.listen.addresses, addresses);
     let server = |name| &settings.servers[&ServerName::new(name)];
     assert_eq!(server("main").password.as_ref().unwrap().reveal(), "s3cret");
-    assert_eq!(&*server("My-Reports").host, "reports.example.com");
+    assert_eq!(
+        &*server("My-Reports").hosts.first().name,
+        "reports.example.com"
+    );
     assert_eq!(&*server("new").user, "n");
 }
 
@@ -1862,7 +1906,7 @@ fn the_example_s_comments_load_too() {
     assert_eq!(sql.queries.most, 100_000);
     assert_eq!(settings.tenants.len(), 4);
     assert_eq!(settings.isolations.len(), 3);
-    assert_eq!(settings.servers.len(), 2);
+    assert_eq!(settings.servers.len(), 3);
     assert_eq!(settings.tokens.issuers.len(), 1);
     assert!(settings.tls.verifies_clients());
     assert_eq!(settings.directory.len(), 3);

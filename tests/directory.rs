@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+use pgtenant::audit::Statements;
 use pgtenant::config::{self, Problems, Settings};
 use pgtenant::directory::{
     Built, Cell, Directory, Follower, Incumbents, LoadError, Rows, Snapshot, Watch,
@@ -680,6 +681,37 @@ fn logins_and_tenants_may_be_of_different_sources() {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
     assert_eq!(problems.len(), 5, "{text}");
+}
+
+#[test]
+fn logins_of_every_source_say_what_is_recorded_of_them() {
+    let source = Source::new(site());
+    let row = |user: &str, audit: &str| format!("('{user}', '{INNOVATE}', '{SCRAM}', {audit})");
+    let rows = [
+        row("row", "'write'"),
+        row("plain", "NULL"),
+        row("wrong", "'everything'"),
+    ];
+    let rows = rows.join(", ");
+    let logins = format!("SELECT * FROM (VALUES {rows}) AS t (\"user\", tenant, scram, audit)");
+    let keys = format!(
+        "tenants = \"SELECT id, name FROM tenant_directory.tenants\"\nlogins = {logins:?}\n"
+    );
+    let more = login("file", SYNERGY) + "audit = \"all\"\n";
+    let mut settings = source.settings(&keys, &more);
+    let problems = read(&mut settings).unwrap();
+    let of = |user: &str| {
+        let login = settings.directory.find(user);
+        login.map(|login| login.principal.audit)
+    };
+    assert_eq!(of("row"), Some(Some(Statements::Write)));
+    assert_eq!(of("plain"), Some(None));
+    assert_eq!(of("file"), Some(Some(Statements::All)));
+    assert_eq!(of("wrong"), None);
+    assert!(
+        matches!(&*problems, [one] if one.contains("row \"wrong\": audit")),
+        "{problems:#?}"
+    );
 }
 
 #[test]

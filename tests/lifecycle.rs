@@ -23,6 +23,7 @@ fn while_postgresql_is_down_clients_are_told_so_and_the_proxy_stays() {
         &site,
         &Options {
             connect_timeout: "200ms",
+            wait_timeout: "200ms",
             ..Options::default()
         },
     );
@@ -339,28 +340,37 @@ fn sigterm_lets_transactions_end_and_nobody_in() {
 }
 
 #[test]
-fn at_sigterm_a_client_that_waits_is_told_so_at_once() {
-    let mut proxy = Proxy::start(&Options {
-        size: 1,
-        waiting_per_tenant: Some(1),
-        ..Options::default()
-    });
-    let mut busy = proxy.raw("innovate");
-    busy.run_ok("BEGIN");
-    let mut clients = [proxy.raw("synergy"), proxy.raw("synergy")];
-    for client in &mut clients {
-        client.send_query("SELECT 1");
+fn a_client_that_waits_is_served_after_sigterm_and_told_so_after_sigint() {
+    for signal in ["TERM", "INT"] {
+        let mut proxy = Proxy::start(&Options {
+            size: 1,
+            waiting_per_tenant: Some(1),
+            ..Options::default()
+        });
+        let mut busy = proxy.raw("innovate");
+        busy.run_ok("BEGIN");
+        let mut clients = [proxy.raw("synergy"), proxy.raw("synergy")];
+        for client in &mut clients {
+            client.send_query("SELECT 1");
+        }
+        // One is told that the other waits.
+        wait_until("one waits", || clients.iter().any(Raw::has_answer));
+        let [first, second] = clients;
+        let mut waiting = if first.has_answer() { second } else { first };
+        assert!(!waiting.has_answer());
+        proxy.signal(signal);
+        if signal == "INT" {
+            assert_stopping(&waiting.until_closed().error());
+        }
+        busy.send_query("COMMIT");
+        assert_eq!(busy.until_closed().commands(), ["COMMIT"]);
+        if signal == "TERM" {
+            let answer = waiting.until_closed();
+            assert_eq!(answer.commands(), ["SELECT 1"]);
+            assert_stopping(&answer.error());
+        }
+        assert_eq!(proxy.wait().code(), Some(0));
     }
-    // One is told that the other waits.
-    wait_until("one waits", || clients.iter().any(Raw::has_answer));
-    let [first, second] = clients;
-    let mut waiting = if first.has_answer() { second } else { first };
-    assert!(!waiting.has_answer());
-    proxy.terminate();
-    assert_stopping(&waiting.until_closed().error());
-    busy.send_query("COMMIT");
-    assert_eq!(busy.until_closed().commands(), ["COMMIT"]);
-    assert_eq!(proxy.wait().code(), Some(0));
 }
 
 #[track_caller]

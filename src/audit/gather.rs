@@ -4,8 +4,9 @@ use super::log::{Buffer, Orders, Shared};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long records are gathered before they are written, if nobody waits for one.
-const GATHER: Duration = Duration::from_millis(5);
+/// How long records are gathered before they are written, if nobody waits for one: a
+/// write costs as much as many records do.
+const GATHER: Duration = Duration::from_millis(20);
 /// The length of a record's time and length in the buffer, each.
 const WORD: usize = 8;
 
@@ -19,7 +20,7 @@ impl Shared {
         }
         // Those that come within a moment are written at one stroke.
         let gathered = Instant::now() + GATHER;
-        let half = self.most() / 2;
+        let half = self.half();
         while buffer.is_gathering(half) && gathered > Instant::now() {
             buffer = self.sleep(buffer, Some(gathered));
         }

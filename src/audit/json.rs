@@ -124,8 +124,7 @@ pub(super) fn write_list<T: AsRef<str>>(values: impl IntoIterator<Item = T>, out
 pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     // Most texts are so, and then there is nothing to look for character by character.
-    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-    if text.bytes().all(is_plain) {
+    if is_plain(text.as_bytes()) {
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
         return;
@@ -147,6 +146,13 @@ pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(rest.as_bytes());
     out.push(b'"');
+}
+
+/// Whether all is ASCII of which nothing is escaped. It does not end with the first byte
+/// that is not: so many bytes are looked at in one instruction.
+fn is_plain(text: &[u8]) -> bool {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+    text.iter().fold(true, |all, byte| all & is_plain(*byte))
 }
 
 fn is_escaped(c: char) -> bool {

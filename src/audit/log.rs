@@ -311,9 +311,9 @@ impl Shared {
         self.stops.load(Ordering::Relaxed)
     }
 
-    /// How much may wait, in bytes.
-    pub(super) fn most(&self) -> usize {
-        self.most
+    /// With so many bytes the writer gathers no longer: there must be room for others.
+    pub(super) fn half(&self) -> usize {
+        self.most / 2
     }
 
     fn take(&self, bytes: usize) -> Result<(), Unwritten> {
@@ -368,11 +368,13 @@ impl Shared {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return Err(unwritten);
         }
-        let wakes = buffer.frames.is_empty() || (urgent && !buffer.urgent);
+        let before = buffer.frames.len();
         for part in [&micros[..], &len[..], fields] {
             buffer.frames.extend_from_slice(part);
         }
         buffer.taken += 1;
+        let is_half = before < self.half() && buffer.frames.len() >= self.half();
+        let wakes = before == 0 || is_half || (urgent && !buffer.urgent);
         buffer.urgent |= urgent;
         let number = buffer.taken;
         drop(buffer);

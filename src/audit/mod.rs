@@ -37,7 +37,7 @@ pub use merkle::{Frontier, Tree, root_by_proof};
 pub use options::{Fsync, Options};
 pub use reading::{Unreadable, follow, in_order, lines};
 pub use record::{Chain, Record, Unread};
-pub use redact::redact;
+pub use redact::{redact, redact_front};
 pub use rules::Rules;
 pub use statement::{Class, Described, Description, Outcome, Ran, Statements, Text};
 pub use tail::tail;

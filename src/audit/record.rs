@@ -10,8 +10,6 @@
 
 use super::hash::{HEX, Hash};
 use super::json::write_number;
-use std::io::Write as _;
-use std::time::{Duration, UNIX_EPOCH};
 
 const SEQ: &[u8] = b"{\"seq\":";
 const TIME: &[u8] = b",\"time\":\"";
@@ -43,25 +41,63 @@ impl Chain {
     /// since 1970; `body`: its own fields, `"event":"…"` first.
     pub fn seal(&mut self, micros: u64, body: &[u8], out: &mut Vec<u8>) -> Hash {
         let start = out.len();
-        let time = UNIX_EPOCH + Duration::from_micros(micros.min(LAST_MICROS));
-        let time = humantime::format_rfc3339_micros(time);
         out.extend_from_slice(SEQ);
         write_number(self.next, out);
-        // Writing to memory does not fail.
-        let _ = write!(out, ",\"time\":\"{time}\",");
+        out.extend_from_slice(TIME);
+        out.extend_from_slice(&time(micros.min(LAST_MICROS)));
+        out.extend_from_slice(b"\",");
         out.extend_from_slice(body);
         out.extend_from_slice(PREV);
-        self.last.write_hex(out);
+        out.extend_from_slice(&self.last.hex());
         out.push(b'"');
         let hash = Hash::of(out.get(start..).unwrap_or_default());
         out.extend_from_slice(HASH);
-        hash.write_hex(out);
+        out.extend_from_slice(&hash.hex());
         out.extend_from_slice(END);
         out.push(b'\n');
         self.next += 1;
         self.last = hash;
         hash
     }
+}
+
+/// A time as RFC 3339 has it: every record has one, and formatting takes its time.
+fn time(micros: u64) -> [u8; TIME_LEN] {
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = date(days);
+    let parts = [
+        (0..4, year),
+        (5..7, month),
+        (8..10, day),
+        (11..13, second / 3600),
+        (14..16, second / 60 % 60),
+        (17..19, second % 60),
+        (20..26, micros),
+    ];
+    for (place, mut number) in parts {
+        for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+            *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+        }
+    }
+    text
+}
+
+/// Year, month and day so many days after 1 January 1970. It counts from a 1 March on,
+/// so that the day that some years have is a year's last.
+fn date(days: u64) -> (u64, u64, u64) {
+    const ERA: u64 = 146_097;
+    let days = days + 719_468;
+    let (era, day) = (days / ERA, days % ERA);
+    let year = (day - day / 1460 + day / 36_524 - day / (ERA - 1)) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let is_next = month >= 10;
+    let month = if is_next { month - 9 } else { month + 3 };
+    (year + 400 * era + u64::from(is_next), month, day)
 }
 
 /// A record as it was read.
@@ -144,6 +180,28 @@ fn cut_hash<'a>(text: &'a [u8], key: &[u8]) -> Option<(&'a [u8], Hash)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    proptest! {
+        #[test]
+        fn times_are_written_as_others_write_them(at in 0..=LAST_MICROS) {
+            let theirs = UNIX_EPOCH + Duration::from_micros(at);
+            let theirs = humantime::format_rfc3339_micros(theirs).to_string();
+            let ours = time(at);
+            prop_assert_eq!(std::str::from_utf8(&ours).expect("is ASCII"), theirs);
+        }
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_is_written_as_others_write_it() {
+        for day in 0..150_000 {
+            let at = day * 86_400_000_000;
+            let theirs = UNIX_EPOCH + Duration::from_micros(at);
+            let theirs = humantime::format_rfc3339_micros(theirs).to_string();
+            assert_eq!(std::str::from_utf8(&time(at)).expect("is ASCII"), theirs);
+        }
+    }
 
     #[test]
     fn a_record_is_read_as_it_was_written() {

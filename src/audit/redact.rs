@@ -10,12 +10,19 @@ const MOST: usize = 64 << 10;
 /// The text, a `?` in the place of each literal.
 #[must_use]
 pub fn redact(sql: &str) -> String {
+    redact_front(sql, MOST)
+}
+
+/// The front of that: it stops once there are `most` bytes, with the word or literal that
+/// it is at.
+#[must_use]
+pub fn redact_front(sql: &str, most: usize) -> String {
     let mut redactor = Redactor {
         rest: sql,
-        out: String::with_capacity(sql.len().min(MOST)),
+        out: String::with_capacity(sql.len().min(most)),
         before: None,
     };
-    while redactor.out.len() < MOST && redactor.step() {}
+    while redactor.out.len() < most && redactor.step() {}
     let text = redactor.out.trim_end().len();
     redactor.out.truncate(text);
     redactor.out
@@ -169,7 +176,7 @@ impl Redactor<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::redact;
+    use super::{redact, redact_front};
     use proptest::prelude::*;
 
     #[test]
@@ -192,6 +199,13 @@ mod tests {
         ] {
             assert_eq!(redact(sql), shape, "{sql}");
         }
+    }
+
+    #[test]
+    fn the_front_ends_with_what_it_is_at() {
+        let sql = "SELECT a FROM b WHERE c = 'secret'";
+        assert_eq!(redact_front(sql, 10), "SELECT a F");
+        assert_eq!(redact_front(sql, 1000), redact(sql));
     }
 
     proptest! {

@@ -17,8 +17,13 @@ use std::time::{Duration, Instant};
 const KEPT: usize = 1 << 20;
 /// How long it takes until a write that has failed is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
-/// How often the log is made to outlast a loss of power, with `fsync = "interval"`.
+/// How often the log is made to outlast a loss of power, with `fsync = "interval"`, and
+/// how often a checkpoint is kept beside it.
 const SYNC: Duration = Duration::from_secs(1);
+
+fn is_old(since: Instant) -> bool {
+    since.elapsed() >= SYNC
+}
 
 /// Writes the log.
 #[derive(Debug)]
@@ -34,8 +39,10 @@ pub(super) struct Writer {
     bytes: usize,
     /// The number of the last record among them.
     number: u64,
-    /// Where the last checkpoint among them begins, and ends.
-    checkpoint: Option<(usize, usize)>,
+    /// The last checkpoint, if it is not kept beside the log yet.
+    checkpoint: Option<Vec<u8>>,
+    /// When one was kept last.
+    kept: Option<Instant>,
     /// Since when there are records without a checkpoint behind them.
     open_since: Option<Instant>,
     /// Since when there is something to be made to outlast a loss of power.
@@ -80,6 +87,7 @@ impl Writer {
             bytes: 0,
             number: 0,
             checkpoint: None,
+            kept: None,
             open_since: None,
             unsynced_since: None,
             failing: false,
@@ -94,9 +102,7 @@ impl Writer {
         writer.event(&Event::Start {
             version: env!("CARGO_PKG_VERSION"),
         });
-        while writer.sent < writer.pending.len() {
-            writer.send_some()?;
-        }
+        writer.try_write()?;
         writer.written();
         Ok(writer)
     }
@@ -150,7 +156,9 @@ impl Writer {
             .open_since
             .map(|since| since + self.options.checkpoint_interval);
         let sync = self.unsynced_since.map(|since| since + SYNC);
-        checkpoint.into_iter().chain(sync).min()
+        let kept = self.kept.filter(|_| self.checkpoint.is_some());
+        let keep = kept.map(|kept| kept + SYNC);
+        checkpoint.into_iter().chain(sync).chain(keep).min()
     }
 
     /// Keeps the memory for the next records.
@@ -203,10 +211,13 @@ impl Writer {
 
     /// The last line, from `start` on, is a checkpoint.
     fn note_checkpoint(&mut self, start: usize) {
-        let end = self.pending.len();
-        let lines = self.pending.get(start..end.saturating_sub(1));
-        let before = memchr::memrchr(b'\n', lines.unwrap_or_default());
-        self.checkpoint = Some((start + before.map_or(0, |at| at + 1), end));
+        let lines = self.pending.get(start..).unwrap_or_default();
+        let front = lines.split_last().map_or(lines, |(_, front)| front);
+        let before = memchr::memrchr(b'\n', front);
+        let line = lines.get(before.map_or(0, |at| at + 1)..);
+        let kept = self.checkpoint.get_or_insert_default();
+        kept.clear();
+        kept.extend_from_slice(line.unwrap_or_default());
         self.open_since = None;
     }
 
@@ -251,6 +262,8 @@ impl Writer {
         if self.ledger.is_open() {
             self.add_checkpoint();
         }
+        // The end of a file is kept at once.
+        self.kept = None;
         self.write_out(ends);
         self.sent == self.pending.len()
     }
@@ -305,13 +318,12 @@ impl Writer {
         if writes {
             self.unsynced_since.get_or_insert_with(Instant::now);
         }
+        let keeps = self.checkpoint.is_some() && self.kept.is_none_or(is_old);
         let since = self.unsynced_since;
         let is_due = match self.options.fsync {
             Fsync::Always => since.is_some(),
-            Fsync::Interval => {
-                let is_old = since.is_some_and(|since| since.elapsed() >= SYNC);
-                is_old || (since.is_some() && self.checkpoint.is_some())
-            }
+            // What is kept beside the log must not say more than the log.
+            Fsync::Interval => since.is_some_and(is_old) || (since.is_some() && keeps),
             Fsync::Never => false,
         };
         if is_due {
@@ -320,7 +332,23 @@ impl Writer {
         if is_due || self.options.fsync == Fsync::Never {
             self.unsynced_since = None;
         }
+        if keeps {
+            self.keep_checkpoint();
+        }
         Ok(())
+    }
+
+    /// Keeps the last checkpoint beside the log: not each of many a second.
+    fn keep_checkpoint(&mut self) {
+        let Some(line) = self.checkpoint.take() else {
+            return;
+        };
+        self.kept = Some(Instant::now());
+        if let Err(error) = self.output.keep_checkpoint(&line) {
+            tracing::warn!(target: "pgtenant::audit", %error, "the last checkpoint cannot be kept");
+        }
+        let line = String::from_utf8_lossy(&line);
+        tracing::debug!(target: "pgtenant::audit", event = "checkpoint", line = line.trim_end());
     }
 
     fn send_some(&mut self) -> io::Result<()> {
@@ -338,14 +366,6 @@ impl Writer {
 
     /// All is written.
     fn written(&mut self) {
-        if let Some((start, end)) = self.checkpoint.take() {
-            let line = self.pending.get(start..end).unwrap_or_default();
-            if let Err(error) = self.output.keep_checkpoint(line) {
-                tracing::warn!(target: "pgtenant::audit", %error, "the last checkpoint cannot be kept");
-            }
-            let line = String::from_utf8_lossy(line);
-            tracing::debug!(target: "pgtenant::audit", event = "checkpoint", line = line.trim_end());
-        }
         self.pending.clear();
         self.pending.shrink_to(KEPT);
         self.sent = 0;

@@ -4,12 +4,13 @@ use super::service::{self, Moment};
 use pgtenant::audit::Event;
 use pgtenant::config::{self, Problems, Settings};
 use pgtenant::directory::{Directory, Files, Follower, Watch};
-use pgtenant::gateway::{Changes, Control, Difference};
+use pgtenant::gateway::{ChangeRequest, Changes, ConfigurationChange, Control, Difference};
 use pgtenant::ops::directory;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tracing::{error, info, warn};
 
 /// What a running proxy goes by.
@@ -19,6 +20,9 @@ pub(super) struct Sources {
     directory: Follower,
     /// None with `directory.watch = false`.
     watch: Option<Watch>,
+    /// What the console has set, by the paths of keys: it comes before the file until
+    /// the next reload that somebody asks for.
+    set: BTreeMap<&'static str, String>,
 }
 
 impl Sources {
@@ -28,6 +32,7 @@ impl Sources {
             file,
             directory: Follower::new(),
             watch: None,
+            set: BTreeMap::new(),
         };
         sources.adopt(settings).await;
         sources
@@ -40,12 +45,18 @@ impl Sources {
     }
 
     /// Makes the proxy go by every change. The configuration is loaded again when
-    /// a file of it changes and whenever `asked` is notified; one with problems
-    /// changes nothing.
-    pub(super) async fn follow(mut self, control: Control, asked: Arc<Notify>) {
+    /// a file of it changes, whenever `hangup` is notified, and for each of `requests`;
+    /// one with problems changes nothing.
+    pub(super) async fn follow(
+        mut self,
+        control: Control,
+        hangup: Arc<Notify>,
+        mut requests: mpsc::Receiver<ChangeRequest>,
+    ) {
         loop {
             let changed = tokio::select! {
-                () = asked.notified() => Changed::Asked,
+                () = hangup.notified() => Changed::Hangup,
+                Some(request) = requests.recv() => Changed::Asked(request),
                 () = change(self.watch.as_mut()) => Changed::Files,
                 directory = self.directory.changed() => Changed::Directory(directory),
             };
@@ -58,43 +69,77 @@ impl Sources {
                     let _ = tokio::task::spawn_blocking(work).await;
                     self.directory.in_force();
                 }
-                Changed::Files => {
-                    self.reload(&control).await;
-                }
-                Changed::Asked => {
-                    service::tell(Moment::Reloading).await;
-                    control.audit().reopen();
-                    if self.reload(&control).await {
-                        control.renew_connections();
-                    }
-                    // Also where the old configuration stays.
-                    service::tell(Moment::Ready).await;
+                // What comes of it has been logged.
+                Changed::Files => drop(self.reload(&control).await),
+                Changed::Hangup => drop(self.begin_anew(&control).await),
+                Changed::Asked(ChangeRequest { change, done }) => {
+                    let outcome = match change {
+                        ConfigurationChange::Reload => self.begin_anew(&control).await,
+                        ConfigurationChange::Set(key, value) => {
+                            self.set(key, value, &control).await
+                        }
+                    };
+                    // The administrator may have left.
+                    let _ = done.send(outcome);
                 }
             }
         }
     }
 
-    /// Says whether the configuration is in force.
-    async fn reload(&mut self, control: &Control) -> bool {
-        let path = self.file.clone();
-        match tokio::task::spawn_blocking(move || config::load(&path)).await {
+    /// Reloads, and forgets what the console has set; server connections are replaced,
+    /// too.
+    async fn begin_anew(&mut self, control: &Control) -> Result<(), String> {
+        service::tell(Moment::Reloading).await;
+        control.audit().reopen();
+        let set = std::mem::take(&mut self.set);
+        let outcome = self.reload(control).await;
+        match outcome {
+            Ok(()) => control.renew_connections(),
+            Err(_) => self.set = set,
+        }
+        // Also where the old configuration stays.
+        service::tell(Moment::Ready).await;
+        outcome
+    }
+
+    /// Has a key say this from now on.
+    async fn set(
+        &mut self,
+        key: &'static str,
+        value: String,
+        control: &Control,
+    ) -> Result<(), String> {
+        let before = self.set.clone();
+        self.set.insert(key, value);
+        let outcome = self.reload(control).await;
+        if outcome.is_err() {
+            self.set = before;
+        }
+        outcome
+    }
+
+    /// Has the configuration in force, or says why it is not.
+    async fn reload(&mut self, control: &Control) -> Result<(), String> {
+        let (path, set) = (self.file.clone(), self.set.clone());
+        match tokio::task::spawn_blocking(move || config::load_over(&path, &set)).await {
             Ok(Ok(mut settings)) => {
                 self.adopt(&mut settings).await;
                 let control = control.clone();
                 let file = self.file.clone();
                 let work = move || go_by(settings, &control, &file);
-                tokio::task::spawn_blocking(work).await.unwrap_or(false)
+                let done = tokio::task::spawn_blocking(work).await;
+                done.unwrap_or_else(|failed| Err(failed.to_string()))
             }
             Ok(Err(problems)) => {
                 tell(&problems);
                 record_refusal(&self.file, problems.into_iter(), control);
                 self.watch_again(problems.files());
-                false
+                Err(summary(&problems))
             }
             Err(failed) => {
                 error!(target: "pgtenant::reload", error = %failed, "the configuration was not reloaded");
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                false
+                Err(failed.to_string())
             }
         }
     }
@@ -108,8 +153,10 @@ impl Sources {
 
 /// What makes the proxy look at its sources again.
 enum Changed {
-    /// SIGHUP, at which server connections are replaced, too.
-    Asked,
+    /// SIGHUP.
+    Hangup,
+    /// The console.
+    Asked(ChangeRequest),
     Files,
     Directory(Directory),
 }
@@ -124,6 +171,19 @@ async fn change(watch: Option<&mut Watch>) {
 fn tell(problems: &Problems) {
     for problem in problems {
         error!(target: "pgtenant::reload", %problem, "the configuration was not reloaded");
+    }
+}
+
+/// The most problems that an administrator is told.
+const MOST_TOLD: usize = 3;
+
+/// What an administrator is told of the problems, on one line.
+fn summary(problems: &Problems) -> String {
+    let told = problems.iter().take(MOST_TOLD).map(ToString::to_string);
+    let told = told.collect::<Vec<_>>().join("; ");
+    match problems.len().saturating_sub(MOST_TOLD) {
+        0 => told,
+        more => format!("{told}; and {more} more problems, which the log has"),
     }
 }
 
@@ -198,8 +258,8 @@ fn told_keys(changes: &Changes) -> Option<String> {
     (!keys.is_empty()).then(|| shown.join(", ") + more)
 }
 
-/// Says whether the settings are in force.
-fn go_by(settings: Settings, control: &Control, file: &Path) -> bool {
+/// Has the settings in force, or says why they are not.
+fn go_by(settings: Settings, control: &Control, file: &Path) -> Result<(), String> {
     let directory = &settings.directory;
     let (tenants, logins) = (directory.tenants().count(), directory.len());
     match control.reload(settings) {
@@ -217,12 +277,12 @@ fn go_by(settings: Settings, control: &Control, file: &Path) -> bool {
                 "reloaded",
             );
             record_changes(&changes, control, file);
-            true
+            Ok(())
         }
         Err(failed) => {
             error!(target: "pgtenant::reload", error = %failed, "the configuration was not reloaded");
             record_refusal(file, std::iter::once(&failed), control);
-            false
+            Err(failed.to_string())
         }
     }
 }

@@ -4,7 +4,7 @@ use super::reload::Sources;
 use super::service::{self, Moment};
 use super::{Failure, check, runtime};
 use pgtenant::audit::{self, Log};
-use pgtenant::config::Settings;
+use pgtenant::config::{Listen, Settings};
 use pgtenant::console::{Command, Steered as _, Whom};
 use pgtenant::gateway::{Asked, Control, Gateway, Stop, StopHandle};
 use pgtenant::observe::RunningLog;
@@ -14,10 +14,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 /// How long running transactions get after SIGINT.
 const SHORT_DRAIN: Duration = Duration::from_secs(2);
+
+/// Most changes of the configuration that wait for their turn.
+const MOST_CHANGES: usize = 8;
 
 /// What SIGHUP means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub(super) fn serve(
     let served = runtime.block_on(async {
         let signals = StopSignals::install()
             .map_err(|error| Failure::run(format!("cannot handle signals: {error}")))?;
-        let drain = settings.listen.drain_timeout;
+        let drain = Drain::of(&settings.listen);
         let sources = match hangup {
             Hangup::Reload => Some(Sources::new(file.to_owned(), &mut settings).await),
             #[cfg(feature = "demo")]
@@ -80,23 +83,31 @@ pub(super) fn serve(
         tokio::spawn(log.report_dropped());
         let (handle, stop) = Stop::new();
         let control = gateway.control();
+        let (changes, requests) = mpsc::channel(MOST_CHANGES);
         let reload = sources.map(|sources| {
             let reload = Arc::new(Notify::new());
-            tokio::spawn(sources.follow(control.clone(), reload.clone()));
+            tokio::spawn(sources.follow(control.clone(), reload.clone(), requests));
             reload
         });
         let asked = Asked {
-            reload: reload.clone(),
+            changes: reload.is_some().then_some(changes),
             checkup: Some(check::on_request(file.to_owned())),
             ..Asked::default()
         };
-        let (draining, stop_now) = (asked.drain.clone(), asked.stop.clone());
+        let (draining, closing) = (asked.drain.clone(), asked.close.clone());
+        let stop_now = asked.stop.clone();
         control.answer_to(asked);
         tokio::spawn(steer(control.clone()));
         let now = handle.clone();
         tokio::spawn(async move {
             stop_now.notified().await;
             now.now();
+        });
+        let close = handle.clone();
+        tokio::spawn(async move {
+            closing.notified().await;
+            tracing::info!("no new clients are admitted: the process ends when the last has left");
+            close.close();
         });
         let stopping = tokio::spawn(signals.govern(handle, drain, reload, draining));
         let watchdog = tokio::spawn(service::keep_watchdog(control));
@@ -162,37 +173,74 @@ impl StopSignals {
         })
     }
 
-    /// SIGTERM drains for `drain`, SIGINT for a moment, a second of either ends
+    /// SIGTERM drains as `drain` says, SIGINT for a moment, a second of either ends
     /// at once.
     /// The console can ask for the same as SIGTERM does.
     async fn govern(
         mut self,
         handle: StopHandle,
-        drain: Duration,
+        drain: Drain,
         reload: Option<Arc<Notify>>,
         asked: Arc<Notify>,
     ) {
-        let patience = loop {
+        let drain = loop {
             tokio::select! {
                 _ = self.terminate.recv() => break drain,
                 () = asked.notified() => break drain,
-                _ = self.interrupt.recv() => break drain.min(SHORT_DRAIN),
+                _ = self.interrupt.recv() => break drain.short(),
                 _ = self.hangup.recv() => {
                     match &reload {
                         Some(reload) => reload.notify_one(),
-                        None => break drain.min(SHORT_DRAIN),
+                        None => break drain.short(),
                     }
                 }
             }
         };
         // First: without clients the process may end at once.
         service::tell(Moment::Stopping).await;
-        handle.drain();
-        tokio::select! {
-            () = tokio::time::sleep(patience) => {}
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        if !drain.delay.is_zero() {
+            tracing::info!("clients are to be sent elsewhere: they are admitted for a while still");
+            handle.leave();
+        }
+        if self.waits(drain.delay).await {
+            handle.drain(drain.spread);
+            self.waits(drain.timeout).await;
         }
         handle.now();
+    }
+
+    /// Waits for so long. `false`: another signal said not to.
+    async fn waits(&mut self, time: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(time) => true,
+            _ = self.terminate.recv() => false,
+            _ = self.interrupt.recv() => false,
+        }
+    }
+}
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy)]
+struct Drain {
+    delay: Duration,
+    spread: Duration,
+    timeout: Duration,
+}
+
+impl Drain {
+    fn of(listen: &Listen) -> Self {
+        Self {
+            delay: listen.drain_delay,
+            spread: listen.drain_spread,
+            timeout: listen.drain_timeout,
+        }
+    }
+
+    fn short(self) -> Self {
+        Self {
+            delay: Duration::ZERO,
+            spread: Duration::ZERO,
+            timeout: self.timeout.min(SHORT_DRAIN),
+        }
     }
 }

@@ -30,7 +30,7 @@ pub struct Audit {
     pub text: Text,
 }
 
-/// `most`: the most that an isolation says is recorded.
+/// `most`: the most that an isolation, a tenant or a login says is recorded.
 pub(super) fn read(mut section: Section<'_>, most: Option<Statements>) -> Option<Audit> {
     let file = section.optional("file");
     let statements = statements(&mut section, "statements").unwrap_or(Statements::Refused);

@@ -15,6 +15,8 @@ pub(super) const MOST_CLIENTS: u32 = 1_000_000;
 const STATEMENTS: RangeInclusive<usize> = 64 << 10..=1023 << 20;
 const MAX_STATEMENT: usize = 1 << 20;
 const MOST_WORKERS: u32 = 256;
+/// `drain_spread` unless it is given.
+const SPREAD: Duration = Duration::from_secs(2);
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub(super) fn read(mut section: Section<'_>) -> Listen {
@@ -31,6 +33,17 @@ pub(super) fn read(mut section: Section<'_>) -> Listen {
         }
         Some(most)
     });
+    let drain_timeout = section
+        .optional("drain_timeout")
+        .and_then(|entry| entry.duration(Duration::ZERO..=HOUR))
+        .unwrap_or(Duration::from_secs(30));
+    let drain_spread = section.optional("drain_spread").and_then(|entry| {
+        let spread = entry.duration(Duration::ZERO..=HOUR)?;
+        if spread > drain_timeout {
+            entry.refuse("must be at most listen.drain_timeout, after which nobody is waited for");
+        }
+        Some(spread)
+    });
     let listen = Listen {
         addresses: match section.optional("address") {
             Some(entry) => addresses(&entry),
@@ -42,10 +55,16 @@ pub(super) fn read(mut section: Section<'_>) -> Listen {
             .optional("login_timeout")
             .and_then(|entry| entry.duration(Duration::from_secs(1)..=Duration::from_secs(600)))
             .unwrap_or(Duration::from_secs(10)),
-        drain_timeout: section
-            .optional("drain_timeout")
+        drain_timeout,
+        drain_delay: section
+            .optional("drain_delay")
             .and_then(|entry| entry.duration(Duration::ZERO..=HOUR))
-            .unwrap_or(Duration::from_secs(30)),
+            .unwrap_or_default(),
+        drain_spread: drain_spread.unwrap_or_else(|| SPREAD.min(drain_timeout / 2)),
+        reuse_port: section
+            .optional("reuse_port")
+            .and_then(|entry| entry.boolean())
+            .unwrap_or(false),
         workers: section
             .optional("workers")
             .and_then(|entry| entry.integer_or("auto", 1..=MOST_WORKERS))

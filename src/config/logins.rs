@@ -1,5 +1,6 @@
 //! `[[logins]]`
 
+use super::audit;
 use super::reader::{Entry, Section};
 use super::tenants::Tenants;
 use crate::directory::{CertificateName, DeclaredLogin, Method, NameKind, Verifier};
@@ -54,12 +55,14 @@ fn login(
     let tenant = section.required("tenant", "the id of the login's tenant");
     let tenant = tenant.and_then(|entry| read_tenant(&entry));
     let methods = methods(&mut section, user.as_ref().map(LoginName::as_str), accepted);
+    let audit = audit::statements(&mut section, "audit");
     section.finish();
     Some(DeclaredLogin {
         place: section.place(),
         user: user?,
         tenant: tenant?,
         methods: Arc::from(methods?),
+        audit,
     })
 }
 
@@ -86,7 +89,7 @@ const METHODS: [(&str, Word); 5] = [
 ];
 
 /// The keys of `[[logins]]`.
-pub(super) const KEYS: [&str; 5] = ["user", "tenant", "methods", "scram", "certificate"];
+pub(super) const KEYS: [&str; 6] = ["user", "tenant", "methods", "scram", "certificate", "audit"];
 
 /// What the login accepts; by default what its other keys are for.
 pub(super) fn methods(

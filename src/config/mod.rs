@@ -11,6 +11,7 @@ mod audit;
 mod certificates;
 mod check;
 mod client_certificates;
+mod hosts;
 mod isolation;
 mod jwt;
 mod limits;
@@ -38,6 +39,7 @@ pub use crate::problem::{Origin, Problem};
 pub use application_name::ApplicationName;
 pub use audit::Audit;
 pub use check::Ignored;
+pub use hosts::{Host, Hosts, TargetRole};
 pub use isolation::read_key_file;
 pub use problems::Problems;
 pub(crate) use servers::TCP_USER_TIMEOUT;
@@ -59,7 +61,7 @@ use rows::SectionReader;
 use rustls::pki_types::CertificateDer;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -72,6 +74,14 @@ pub fn load(path: &Path) -> Result<Settings, Problems> {
     load_with(path, std::env::vars_os())
 }
 
+/// The same, with `set` over both: what keys say, by their paths, such as `pool.size`.
+///
+/// # Errors
+/// Every [`Problem`] that they have.
+pub fn load_over(path: &Path, set: &BTreeMap<&'static str, String>) -> Result<Settings, Problems> {
+    load_all(path, std::env::vars_os(), set)
+}
+
 /// Loads the configuration file with the given environment variables over it:
 /// `PGTENANT__POOL__SIZE=40` sets `pool.size`. The names' case does not matter,
 /// and `_` stands for a hyphen too.
@@ -82,12 +92,21 @@ pub fn load_with(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Settings, Problems> {
+    load_all(path, environment, &BTreeMap::new())
+}
+
+fn load_all(
+    path: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    set: &BTreeMap<&'static str, String>,
+) -> Result<Settings, Problems> {
     let environment = source::Environment::new(environment);
     let mut files = Files::default();
     files.note(path);
     let mut table =
         source::read(path).map_err(|problem| Problems::new(vec![*problem], files.clone()))?;
-    let overlaid = source::overlay(&mut table, &environment);
+    let mut overlaid = source::overlay(&mut table, &environment);
+    overlaid.extend(source::set(&mut table, set));
     let reader = reader::Reader::new(path, environment, overlaid, files);
     let settings = read(&reader, &table);
     let files = reader.files().clone();
@@ -145,7 +164,8 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let admin = admin::read(root.section("admin"), admins, tls.as_ref());
     let list = tenants.list();
     let of_tenants = list.iter().filter_map(|tenant| tenant.limits.audit).max();
-    let most = isolations.audited().max(of_tenants);
+    let of_logins = logins.iter().filter_map(|login| login.audit).max();
+    let most = isolations.audited().max(of_tenants).max(of_logins);
     let audit = audit::read(root.section("audit"), most);
     let log = log::read(root.section("log"));
     let ignored = check::read(root.section("check"));
@@ -267,6 +287,13 @@ pub struct Listen {
     pub login_timeout: Duration,
     /// Most time that running transactions get when the proxy is told to stop.
     pub drain_timeout: Duration,
+    /// How long clients are still admitted once the proxy is told to stop, so that
+    /// others learn that they are to go elsewhere.
+    pub drain_delay: Duration,
+    /// Over how long clients are told to leave then.
+    pub drain_spread: Duration,
+    /// Whether another process may listen on the same addresses.
+    pub reuse_port: bool,
     /// Worker threads; each serves its share of the clients.
     pub workers: usize,
     /// The longest statement (the body of a Query or Parse message), in bytes.
@@ -353,10 +380,10 @@ impl std::fmt::Debug for MockKey {
 pub struct Server {
     /// The section's name.
     pub name: ServerName,
-    /// Host name or address.
-    pub host: Arc<str>,
-    /// TCP port.
-    pub port: u16,
+    /// Where it is.
+    pub hosts: Hosts,
+    /// Which of its hosts connections go to.
+    pub target: TargetRole,
     /// How the connection is secured.
     pub tls: ServerTls,
     /// The role that connections shared by tenants log in as.
@@ -368,6 +395,9 @@ pub struct Server {
     /// How long what was sent may stay without an acknowledgement: then the
     /// connection is lost.
     pub tcp_user_timeout: Duration,
+    /// Most connections to it, over all databases and roles; `None`: as many as the pools
+    /// have.
+    pub max_connections: Option<usize>,
     /// What clients are called there (key `application_name`); `None`: as they call
     /// themselves.
     pub application_name: Option<ApplicationName>,
@@ -375,11 +405,19 @@ pub struct Server {
     pub reached: Reached,
 }
 
-/// The address at which a server was reached last: it is tried first. And what came of
-/// the last attempt to reach it. It is no part of the configuration, and equal to every
-/// other.
+/// What is known of a server by trying to reach it. It is no part of the configuration,
+/// and equal to every other.
 #[derive(Debug, Clone, Default)]
-pub struct Reached(Arc<Mutex<(Option<IpAddr>, Contact)>>);
+pub struct Reached(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Where it was reached last: that is tried first.
+    address: Option<SocketAddr>,
+    contact: Contact,
+    /// The highest timeline of a primary that was reached.
+    timeline: u32,
+}
 
 /// What came of the last attempt to connect to a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -394,29 +432,44 @@ pub enum Contact {
 }
 
 impl Reached {
-    /// The address.
+    /// The address at which it was reached last.
     #[must_use]
-    pub fn get(&self) -> Option<IpAddr> {
-        self.lock().0
+    pub fn get(&self) -> Option<SocketAddr> {
+        self.lock().address
     }
 
     /// It was reached at this one.
-    pub fn set(&self, address: IpAddr) {
-        self.lock().0 = Some(address);
+    pub fn set(&self, address: SocketAddr) {
+        self.lock().address = Some(address);
+    }
+
+    /// A primary with this timeline was reached. `false`: another one has a higher
+    /// timeline; it was promoted after this one, which must not be written to.
+    #[must_use]
+    pub fn leads(&self, timeline: u32) -> bool {
+        let mut known = self.lock();
+        known.timeline = known.timeline.max(timeline);
+        known.timeline == timeline
+    }
+
+    /// The highest timeline of a primary that was reached; 0: none was asked for it.
+    #[must_use]
+    pub fn timeline(&self) -> u32 {
+        self.lock().timeline
     }
 
     /// What came of the last attempt.
     #[must_use]
     pub fn contact(&self) -> Contact {
-        self.lock().1.clone()
+        self.lock().contact.clone()
     }
 
     /// This has come of an attempt.
     pub fn tried(&self, contact: Contact) {
-        self.lock().1 = contact;
+        self.lock().contact = contact;
     }
 
-    fn lock(&self) -> MutexGuard<'_, (Option<IpAddr>, Contact)> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -531,6 +531,6 @@ impl<'a> Entry<'a> {
     }
 
     fn is_overridden(&self) -> bool {
-        matches!(self.origin, Origin::Environment(_))
+        matches!(self.origin, Origin::Environment(_) | Origin::Console)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::reader::{Entry, Section};
 use super::{Reached, Secret, Server, ServerTls, Verification};
-use super::{application_name, pem, server_certificate};
+use super::{application_name, hosts, pem, server_certificate};
 use crate::directory::Hosts;
 use crate::problem::suggestion;
 use crate::tenant::ServerName;
@@ -17,6 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const PASSWORDS: [&str; 3] = ["password", "password_file", "password_env"];
+
+/// PostgreSQL takes no more (`max_connections`).
+const MOST_CONNECTIONS: u32 = 262_143;
 
 /// `tcp_user_timeout` unless it is given.
 pub(crate) const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -45,7 +48,8 @@ impl Servers {
     pub(super) fn hosts(&self) -> Hosts {
         let mut hosts = Hosts::new();
         for server in self.valid.values() {
-            hosts.add(&server.name, (&server.host, server.port), &server.user);
+            let places = server.hosts.iter().map(|host| (&*host.name, host.port));
+            hosts.add(&server.name, places, &server.user);
         }
         hosts
     }
@@ -63,12 +67,7 @@ pub(super) fn read(root: &mut Section<'_>) -> Servers {
 }
 
 fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
-    let host = section.required("host", "the host name or address of the server");
-    let host = host.and_then(|entry| host_name(&entry));
-    let port = match section.optional("port") {
-        Some(entry) => entry.integer(1..=65535).and_then(|n| u16::try_from(n).ok()),
-        None => Some(5432),
-    };
+    let place = hosts::read(&mut section);
     let tls = tls(&mut section);
     let user = section.required("user", "the role that the proxy logs in as");
     let user = user.and_then(|entry| entry.text());
@@ -81,34 +80,28 @@ fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
         Some(entry) => entry.duration(Duration::from_millis(100)..=Duration::from_secs(3600)),
         None => Some(TCP_USER_TIMEOUT),
     };
+    let max_connections = section
+        .optional("max_connections")
+        .and_then(|entry| entry.integer(1..=MOST_CONNECTIONS))
+        .map(|most| most as usize);
     let application_name = section
         .optional("application_name")
         .and_then(|entry| application_name::read(&entry));
     section.finish();
+    let (hosts, target) = place?;
     Some(Server {
         name: ServerName::new(name),
-        host: Arc::from(host?),
-        port: port?,
+        hosts,
+        target,
         tls: tls?,
         user: Arc::from(user?),
         password,
         connect_timeout: connect_timeout?,
         tcp_user_timeout: tcp_user_timeout?,
+        max_connections,
         application_name,
         reached: Reached::default(),
     })
-}
-
-fn host_name<'a>(entry: &Entry<'a>) -> Option<&'a str> {
-    let host = entry.text()?;
-    if rustls::pki_types::ServerName::try_from(host).is_err() {
-        entry.refuse(
-            "must be a host name or an address alone, such as \"db.example.com\" or \"10.0.0.5\"; \
-             the port has a key of its own, and Unix sockets are not supported",
-        );
-        return None;
-    }
-    Some(host)
 }
 
 fn tls(section: &mut Section<'_>) -> Option<ServerTls> {

@@ -154,6 +154,23 @@ pub(super) fn overlay(root: &mut Table, environment: &Environment) -> Vec<Proble
     problems
 }
 
+/// Lays what the console has set over all that.
+pub(super) fn set(root: &mut Table, set: &BTreeMap<&'static str, String>) -> Vec<Problem> {
+    let origin = Origin::Console;
+    let refused = set.iter().filter_map(|(path, text)| {
+        let keys: Vec<_> = path.split('.').collect();
+        let reason = put(root, &keys, text, &origin).err()?;
+        Some(Problem {
+            origin: origin.clone(),
+            position: None,
+            key: Some((*path).to_owned()),
+            value: None,
+            reason,
+        })
+    });
+    refused.collect()
+}
+
 /// Sets the value at the path of `keys`, with sections made where they are
 /// missing.
 fn put(table: &mut Table, keys: &[&str], text: &str, origin: &Origin) -> Result<(), String> {
@@ -168,7 +185,9 @@ fn put(table: &mut Table, keys: &[&str], text: &str, origin: &Origin) -> Result<
     let key = spelling(table, key)?;
     if rest.is_empty() {
         let old = table.get(&key);
-        if let Some(Origin::Environment(other)) = old.map(|value| &value.origin) {
+        if let (Some(Origin::Environment(other)), Origin::Environment(_)) =
+            (old.map(|value| &value.origin), origin)
+        {
             return Err(format!("environment variable {other} sets it too"));
         }
         return match old.map(|value| &value.data) {

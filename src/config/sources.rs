@@ -129,9 +129,7 @@ fn sql(mut section: Section<'_>, servers: &Servers) -> Option<DirectoryDatabase>
     let (tenants, logins) = queries?;
     let name: ServerName = server?;
     let server = servers.valid.get(&name)?.clone();
-    let is_shared = |other: &&Server| {
-        (&other.host, other.port) == (&server.host, server.port) && Some(&*other.user) == user
-    };
+    let is_shared = |other: &&Server| other.hosts.meet(&server.hosts) && Some(&*other.user) == user;
     if logins.is_some()
         && let Some(shared) = servers.valid.values().find(is_shared)
     {

@@ -1,6 +1,7 @@
 //! What an administrator can say: `WORD [WORD …] [;]`, in any case, with names in
 //! quotes where they need it; `SET key = value`.
 
+use super::setting::{self, Setting};
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -16,8 +17,9 @@ pub enum Statement {
     Empty,
     /// `SHOW what`, or `SELECT what`. Folded.
     Show(String),
-    /// `SET`: drivers send it, and it changes nothing.
-    Set,
+    /// `SET` of what a session of PostgreSQL's has: drivers send it, and it changes
+    /// nothing.
+    Ignored,
     /// A command.
     Command(Command),
 }
@@ -33,16 +35,20 @@ pub enum Command {
     Disable(Whom),
     /// Logs them in again.
     Enable(Whom),
+    /// The same as a pause of everybody.
+    Suspend,
     /// Ends all clients of it.
     Kill(Whom),
     /// Ends one client.
     KillClient(u32),
     /// Replaces server connections.
-    Reconnect,
+    Reconnect(Whom),
     /// Waits until they are replaced.
-    WaitClose,
+    WaitClose(Whom),
     /// Reads the configuration again.
     Reload,
+    /// Changes a setting until then.
+    Set(&'static Setting, String),
     /// Ends the process.
     Shutdown(Shutdown),
 }
@@ -64,7 +70,9 @@ pub enum Shutdown {
     /// At once.
     Now,
     /// When transactions have ended, within `listen.drain_timeout`.
-    Drain,
+    AfterServers,
+    /// When all clients have left by themselves.
+    AfterClients,
 }
 
 /// Reads a statement.
@@ -81,10 +89,25 @@ pub fn parse(text: &str) -> Result<Statement, String> {
         (_, _, 0) => Statement::Empty,
         ("show" | "select", what, 2) => Statement::Show(what.to_owned()),
         ("show", "transaction", 4) => Statement::Show("default_transaction_isolation".to_owned()),
-        ("set", _, 2..) => Statement::Set,
+        ("set", name, 2..) => set(name, &words)?,
         _ => Statement::Command(command(text, &words)?),
     };
     Ok(statement)
+}
+
+fn set(name: &str, words: &[Word]) -> Result<Statement, String> {
+    let is_assigned = words
+        .get(2)
+        .is_some_and(|word| ["=", "to"].contains(&&*word.folded));
+    match (Setting::named(name), words) {
+        (Some(setting), [_, _, _, value]) if is_assigned => Ok(Statement::Command(Command::Set(
+            setting,
+            value.text.clone(),
+        ))),
+        (Some(_), _) => Err(format!("write SET {name} = value")),
+        (None, _) if setting::is_session_s(name) => Ok(Statement::Ignored),
+        (None, _) => Err(setting::unknown(&shown(name))),
+    }
 }
 
 fn command(text: &str, words: &[Word]) -> Result<Command, String> {
@@ -108,18 +131,22 @@ fn command(text: &str, words: &[Word]) -> Result<Command, String> {
         ("resume", _) => Ok(Command::Resume(whom)),
         ("disable", _) => named(whom, Command::Disable),
         ("enable", _) => named(whom, Command::Enable),
-        ("kill", _) => named(whom, Command::Kill),
+        ("suspend", 1) => Ok(Command::Suspend),
+        ("kill", _) => Ok(Command::Kill(whom)),
         ("kill_tenant", 2) => Ok(Command::Kill(Whom::Tenant(words[1].text.clone()))),
         ("kill_client", 2) => match word(1).parse() {
             Ok(id) => Ok(Command::KillClient(id)),
             Err(_) => Err("invalid client pointer supplied".to_owned()),
         },
-        ("reconnect", 1 | 2) => Ok(Command::Reconnect),
-        ("wait_close", 1 | 2) => Ok(Command::WaitClose),
+        ("reconnect", 1 | 2) => Ok(Command::Reconnect(whom)),
+        ("wait_close", 1 | 2) => Ok(Command::WaitClose(whom)),
         ("reload", 1) => Ok(Command::Reload),
         ("shutdown", 1) => Ok(Command::Shutdown(Shutdown::Now)),
-        ("shutdown", 2) if ["wait_for_servers", "wait_for_clients"].contains(&word(1)) => {
-            Ok(Command::Shutdown(Shutdown::Drain))
+        ("shutdown", 2) if word(1) == "wait_for_servers" => {
+            Ok(Command::Shutdown(Shutdown::AfterServers))
+        }
+        ("shutdown", 2) if word(1) == "wait_for_clients" => {
+            Ok(Command::Shutdown(Shutdown::AfterClients))
         }
         _ => invalid(),
     }
@@ -134,12 +161,24 @@ impl Command {
             Self::Resume(_) => "RESUME",
             Self::Disable(_) => "DISABLE",
             Self::Enable(_) => "ENABLE",
+            Self::Suspend => "SUSPEND",
             Self::Kill(_) => "KILL",
             Self::KillClient(_) => "KILL_CLIENT",
-            Self::Reconnect => "RECONNECT",
-            Self::WaitClose => "WAIT_CLOSE",
+            Self::Reconnect(_) => "RECONNECT",
+            Self::WaitClose(_) => "WAIT_CLOSE",
             Self::Reload => "RELOAD",
+            Self::Set(..) => "SET",
             Self::Shutdown(_) => "SHUTDOWN",
+        }
+    }
+
+    /// The SQLSTATE that says that it is not.
+    #[must_use]
+    pub fn failure(&self) -> &'static str {
+        match self {
+            Self::Reload => "F0000",
+            Self::Set(..) => "22023",
+            _ => "08P01",
         }
     }
 }
@@ -230,7 +269,15 @@ mod tests {
             show("default_transaction_isolation")
         );
         assert_eq!(parse(" ; "), Ok(Statement::Empty));
-        assert_eq!(parse("SET datestyle TO 'ISO, \"x'"), Ok(Statement::Set));
+        for text in [
+            "SET datestyle TO 'ISO, \"x'",
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            "SET TIME ZONE 'UTC'",
+            "SET search_path = a, b",
+            "SET application.user = '1'",
+        ] {
+            assert_eq!(parse(text), Ok(Statement::Ignored), "{text}");
+        }
         let database = |name: &str| Whom::Database(name.to_owned());
         let command = |command| Ok(Statement::Command(command));
         assert_eq!(
@@ -249,16 +296,24 @@ mod tests {
         assert_eq!(parse("kill_client 7"), command(Command::KillClient(7)));
         assert_eq!(
             parse("SHUTDOWN wait_for_clients"),
-            command(Command::Shutdown(Shutdown::Drain))
+            command(Command::Shutdown(Shutdown::AfterClients))
         );
+        let size = Setting::named("default_pool_size").unwrap();
+        for text in ["SET Default_Pool_Size=5", "set default_pool_size to '5';"] {
+            assert_eq!(parse(text), command(Command::Set(size, "5".to_owned())));
+        }
     }
 
     #[test]
     fn what_is_no_command_is_refused() {
         for text in [
             "BEGIN",
-            "KILL",
             "DISABLE",
+            "SUSPEND all",
+            "SET default_pool_size",
+            "SET default_pool_size 5",
+            "SET default_pool_size = 5 6",
+            "SET server_reset_query = ''",
             "SHOW",
             "SHOW a b",
             "kill_client x",
@@ -273,6 +328,8 @@ mod tests {
         }
         let error = parse("SELECT 1 AS x").unwrap_err();
         assert_eq!(error, "invalid command 'SELECT 1 AS x', use SHOW HELP;");
+        let error = parse("SET default_pol_size = 5").unwrap_err();
+        assert!(error.contains("did you mean default_pool_size?"), "{error}");
     }
 
     proptest! {

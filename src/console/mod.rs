@@ -8,6 +8,7 @@
 
 mod grammar;
 mod own;
+mod setting;
 mod show;
 mod sockets;
 mod stats;
@@ -16,6 +17,7 @@ mod talk;
 mod told;
 
 pub use grammar::{Command, Shutdown, Statement, Whom, parse};
+pub use setting::Setting;
 pub use stats::{ByDatabase, PERIOD, Periods, counted};
 pub use table::{Formats, Table, Type, Value};
 pub use talk::{Guest, serve};
@@ -30,6 +32,7 @@ use crate::session::SessionView;
 use crate::tenant::LoginName;
 use std::collections::HashSet;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// The databases that lead to the console.
 pub const DATABASES: [&str; 2] = ["pgtenant", "pgbouncer"];
@@ -54,10 +57,14 @@ pub trait Steered: Clone + Send + Sync + 'static {
     fn audit(&self) -> &Log;
     /// Who is paused.
     fn paused(&self) -> HashSet<Scope>;
+    /// Whether the pause of everybody is called a suspension.
+    fn is_suspended(&self) -> bool;
     /// Databases that nobody can log in to.
     fn disabled(&self) -> HashSet<Scope>;
-    /// Limits in force, as `SHOW CONFIG` names them: key, value and default.
-    fn limits(&self) -> Vec<(&'static str, String, String)>;
+    /// What is in force, as `SHOW CONFIG` names it.
+    fn configured(&self) -> Vec<Configured>;
+    /// What takes memory.
+    fn memory(&self) -> Vec<Memory>;
     /// How many workers there are.
     fn workers(&self) -> usize;
     /// Files and lifetimes of the proxy's own certificates.
@@ -67,8 +74,8 @@ pub trait Steered: Clone + Send + Sync + 'static {
     /// # Errors
     /// What the administrator is told.
     fn command(&self, command: &Command) -> Result<Option<Awaited>, String>;
-    /// Whether that has come.
-    fn has_come(&self, awaited: &Awaited) -> bool;
+    /// What has come of it; `None`: it goes on.
+    fn has_come(&self, awaited: &mut Awaited) -> Option<Result<(), String>>;
 }
 
 /// What a command is done with.
@@ -76,6 +83,32 @@ pub trait Steered: Clone + Send + Sync + 'static {
 pub enum Awaited {
     /// Nobody of these uses a server connection, unless they are not paused any more.
     Quiet(Vec<Scope>),
-    /// All server connections are new.
-    Renewed,
+    /// All server connections of these are new.
+    Renewed(Vec<Scope>),
+    /// The clients that were ended have left.
+    Gone(Vec<u32>),
+    /// The process has done it, or has not.
+    Outcome(oneshot::Receiver<Result<(), String>>),
+}
+
+/// A row of `SHOW CONFIG`.
+#[derive(Debug, Clone)]
+pub struct Configured {
+    /// PgBouncer's name.
+    pub key: &'static str,
+    /// What holds.
+    pub value: String,
+    /// What holds where nothing is configured.
+    pub default: &'static str,
+}
+
+/// A row of `SHOW MEM`: things of one kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// What they are.
+    pub name: &'static str,
+    /// How many there are.
+    pub used: usize,
+    /// What they take together, in bytes.
+    pub total: usize,
 }

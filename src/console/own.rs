@@ -141,7 +141,8 @@ fn pins(steered: &impl Steered) -> Table {
 
 /// The statements that were refused last, the latest first.
 fn refusals(steered: &impl Steered) -> Table {
-    let mut table = Table::new("time:t tenant:t user:t client:t rule:t message:t enforced:t");
+    let mut table =
+        Table::new("time:t tenant:t user:t client:t rule:t message:t enforced:t shape:t");
     for refused in steered.refusals() {
         table.row([
             refused.time.into(),
@@ -151,6 +152,7 @@ fn refusals(steered: &impl Steered) -> Table {
             refused.rule.into(),
             refused.message.into(),
             yes(refused.enforced).into(),
+            refused.shape.map_or(Value::Null, Value::from),
         ]);
     }
     table

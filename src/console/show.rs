@@ -2,7 +2,7 @@
 //! what clients ask for, the user is their login.
 
 use super::table::{Table, Value};
-use super::{Steered, own, sockets, stats};
+use super::{Memory, Setting, Steered, own, sockets, stats};
 use crate::pool::{ConnectionState, PoolView, Scope};
 use crate::session::{SessionState, SessionView};
 use crate::tenant::{Tenant, TenantId};
@@ -21,12 +21,14 @@ pub(super) const HELP: &str = "Console usage
 \tRESUME [<db> | TENANT <id>]
 \tDISABLE <db> | TENANT <id>
 \tENABLE <db> | TENANT <id>
-\tRECONNECT
-\tWAIT_CLOSE
-\tKILL <db> | TENANT <id>
+\tSUSPEND
+\tRECONNECT [<db>]
+\tWAIT_CLOSE [<db>]
+\tKILL [<db> | TENANT <id>]
 \tKILL_TENANT <id>
 \tKILL_CLIENT <ptr>
 \tRELOAD
+\tSET key = value
 \tSHUTDOWN [WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]
 ";
 
@@ -46,7 +48,7 @@ pub(super) fn table(what: &str, steered: &impl Steered) -> Option<Table> {
         "config" => config(steered),
         "version" => one("version:t", "PgBouncer 1.23.1 (pgtenant)".into()),
         "state" => state(steered),
-        "mem" => Table::new("name:t size:i used:i free:i memtotal:i"),
+        "mem" => memory(steered),
         "help" => Table::new("help:t"),
         "peers" => Table::new("peer_id:i host:t port:i pool_size:i"),
         "peer_pools" => Table::new(
@@ -163,9 +165,9 @@ fn pools(steered: &impl Steered) -> Table {
 }
 
 fn mode(steered: &impl Steered) -> Value {
-    let limits = steered.limits();
-    let mode = limits.into_iter().find(|(key, ..)| *key == "pool_mode");
-    mode.map_or(Value::Null, |(_, mode, _)| mode.into())
+    let mut configured = steered.configured().into_iter();
+    let mode = configured.find(|one| one.key == "pool_mode");
+    mode.map_or(Value::Null, |mode| mode.value.into())
 }
 
 /// The database that a client's name of it stands for: its scopes.
@@ -193,10 +195,11 @@ fn databases(steered: &impl Steered) -> Table {
         let Some(pool) = pool else {
             continue;
         };
+        let host = pool.server.hosts.first();
         table.row([
             name.as_str().into(),
-            (&*pool.server.host).into(),
-            pool.server.port.into(),
+            (&*host.name).into(),
+            host.port.into(),
             (&*pool.endpoint.database).into(),
             (&*pool.server.user).into(),
             pool.size.into(),
@@ -277,20 +280,46 @@ fn users(steered: &impl Steered) -> Table {
 
 fn config(steered: &impl Steered) -> Table {
     let mut table = Table::new("key:t value:t default:t changeable:t");
-    for (key, value, default) in steered.limits() {
-        table.row([key.into(), value.into(), default.into(), "yes".into()]);
+    let mut configured = steered.configured();
+    configured.sort_by_key(|one| one.key);
+    for one in configured {
+        let changeable = match Setting::named(one.key) {
+            Some(_) => "yes",
+            None => "no",
+        };
+        table.row([
+            one.key.into(),
+            one.value.into(),
+            one.default.into(),
+            changeable.into(),
+        ]);
     }
-    table.rows.sort_by_key(|row| format!("{:?}", row.first()));
+    table
+}
+
+fn memory(steered: &impl Steered) -> Table {
+    let mut table = Table::new("name:t size:i used:i free:i memtotal:i");
+    for Memory { name, used, total } in steered.memory() {
+        let each = total.checked_div(used).unwrap_or(0);
+        table.row([
+            name.into(),
+            each.into(),
+            used.into(),
+            Value::Number(0),
+            total.into(),
+        ]);
+    }
     table
 }
 
 fn state(steered: &impl Steered) -> Table {
-    let is_paused = steered.paused().contains(&Scope::All);
+    let stopped = steered.paused().contains(&Scope::All);
+    let suspended = stopped && steered.is_suspended();
     let mut table = Table::new("key:t value:t");
     let states = [
-        ("active", !is_paused),
-        ("paused", is_paused),
-        ("suspended", false),
+        ("active", !stopped),
+        ("paused", stopped && !suspended),
+        ("suspended", suspended),
     ];
     for (key, is_so) in states {
         table.row([key.into(), if is_so { "yes" } else { "no" }.into()]);

@@ -89,7 +89,10 @@ fn of_servers(columns: &'static str, steered: &impl Steered, more: usize) -> Tab
         .iter()
         .filter_map(|session| {
             let key = session.backend?;
-            Some(((key.address, key.pid), session))
+            Some((
+                (key.address.map(|address| address.socket), key.pid),
+                session,
+            ))
         })
         .collect();
     let mut table = Table::new(columns);

@@ -1,5 +1,6 @@
 //! Rows of an answer, and their messages.
 
+use crate::observe::harmless;
 use crate::protocol::backend::message;
 use std::time::SystemTime;
 
@@ -170,8 +171,7 @@ fn count(n: usize) -> [u8; 2] {
 fn encode(value: &Value, kind: Type, binary: bool) -> Option<Vec<u8>> {
     let number = match value {
         Value::Null => return None,
-        // No NUL is in a text of PostgreSQL's.
-        Value::Text(text) => return Some(text.replace('\0', "").into_bytes()),
+        Value::Text(text) => return Some(harmless(text).into_owned().into_bytes()),
         Value::Number(number) => *number,
     };
     Some(match (binary, kind) {

@@ -260,7 +260,7 @@ impl<S: Steered> Talk<'_, S> {
     ) -> Result<(), ClientError> {
         match parse(text).map_err(refused)? {
             Statement::Empty => message(&mut self.out, b'I', b""),
-            Statement::Set => {
+            Statement::Ignored => {
                 notice(&mut self.out, "SET ignored");
                 backend::command_complete(&mut self.out, "SET");
             }
@@ -283,7 +283,7 @@ impl<S: Steered> Talk<'_, S> {
                 let done = self.carry_out(&command).await;
                 let (user, address) = (self.guest.user.as_str(), self.guest.address);
                 tell(self.steered, user, address, text, &done);
-                done.map_err(refused)?;
+                done.map_err(|text| ClientError::error(command.failure(), text))?;
                 backend::command_complete(&mut self.out, command.tag());
             }
         }
@@ -295,10 +295,13 @@ impl<S: Steered> Talk<'_, S> {
         if self.steered.role(&self.guest.user) < Some(AdminRole::Operator) {
             return Err("admin access needed".to_owned());
         }
-        let Some(awaited) = self.steered.command(command)? else {
+        let Some(mut awaited) = self.steered.command(command)? else {
             return Ok(());
         };
-        while !self.steered.has_come(&awaited) {
+        loop {
+            if let Some(outcome) = self.steered.has_come(&mut awaited) {
+                return outcome;
+            }
             // Else it would not be seen that the administrator leaves.
             if self.guest.input.len() >= MOST {
                 return Err("too much was sent while the command was carried out".to_owned());
@@ -312,7 +315,6 @@ impl<S: Steered> Talk<'_, S> {
                 }
             }
         }
-        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 //! is built.
 
 use super::{Login, Method, Principal};
+use crate::audit::Statements;
 use crate::problem::{Place, shown};
 use crate::tenant::{LoginName, SharedTenant, TenantId};
 use std::fmt;
@@ -31,6 +32,8 @@ pub(crate) struct DeclaredLogin {
     pub(crate) user: LoginName,
     pub(crate) tenant: TenantId,
     pub(crate) methods: Arc<[Method]>,
+    /// Which statements of its clients are recorded.
+    pub(crate) audit: Option<Statements>,
 }
 
 impl DeclaredLogin {
@@ -40,6 +43,7 @@ impl DeclaredLogin {
             principal: Principal {
                 login: self.user.clone(),
                 tenant,
+                audit: self.audit,
             },
             methods: self.methods.clone(),
         }

@@ -2,6 +2,7 @@
 
 use super::sources::sql::Freshness;
 use super::{CertificateName, Verifier};
+use crate::audit::Statements;
 use crate::tenant::{LoginName, SharedTenant, TenantId};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ pub struct Principal {
     pub login: LoginName,
     /// Its tenant.
     pub tenant: SharedTenant,
+    /// Which statements of its clients are recorded, where the login says so.
+    pub audit: Option<Statements>,
 }
 
 /// One login: whose it is, and what it may prove itself with.

@@ -185,8 +185,9 @@ fn shared_role(one: &DeclaredTenant, hosts: &Hosts) -> Option<String> {
         return None;
     };
     let host = hosts.find(&one.tenant.placement.endpoint.server);
-    let mut servers = hosts.0.iter();
-    let (shared, _) = servers.find(|(_, one)| one.user == role.name && one.host == host)?;
+    let mut servers = hosts.servers.iter();
+    let is_there = |one: &Shared| hosts.stands_for(&one.host) == host;
+    let (shared, _) = servers.find(|(_, one)| one.user == role.name && is_there(one))?;
     Some(format!(
         "tenant {one} would have role {}, but it is the user of [servers.{}], which tenants share",
         shown(&role.name),
@@ -208,11 +209,15 @@ enum Exclusive<'p> {
 struct At<'p>(Host, &'p str);
 
 /// A server's host and port.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Host(Arc<str>, u16);
 
 /// Where the servers are, and as whom tenants share them.
-pub(crate) struct Hosts(BTreeMap<ServerName, Shared>);
+pub(crate) struct Hosts {
+    servers: BTreeMap<ServerName, Shared>,
+    /// Of the hosts of one server, the one that stands for all.
+    standing: BTreeMap<Host, Host>,
+}
 
 struct Shared {
     host: Host,
@@ -222,19 +227,47 @@ struct Shared {
 impl Hosts {
     /// No server.
     pub(crate) fn new() -> Self {
-        Self(BTreeMap::new())
+        Self {
+            servers: BTreeMap::new(),
+            standing: BTreeMap::new(),
+        }
     }
 
-    /// Adds a server, with the user that tenants share there.
-    pub(crate) fn add(&mut self, name: &ServerName, (host, port): (&str, u16), user: &Arc<str>) {
-        let host = Host(Arc::from(host.to_lowercase()), port);
-        let user = user.clone();
-        self.0.insert(name.clone(), Shared { host, user });
+    /// Adds a server, with the user that tenants share there. Sections that have a host
+    /// in common are one server.
+    pub(crate) fn add<'h>(
+        &mut self,
+        name: &ServerName,
+        hosts: impl Iterator<Item = (&'h str, u16)>,
+        user: &Arc<str>,
+    ) {
+        let hosts = hosts.map(|(host, port)| Host(Arc::from(host.to_lowercase()), port));
+        let hosts: Vec<_> = hosts.collect();
+        let Some(first) = hosts.first().cloned() else {
+            return;
+        };
+        let known = hosts.iter().filter_map(|host| self.standing.get(host));
+        let joined: Vec<_> = known.cloned().collect();
+        let one = joined.first().unwrap_or(&first).clone();
+        for standing in self.standing.values_mut() {
+            if joined.contains(standing) {
+                *standing = one.clone();
+            }
+        }
+        for host in hosts {
+            self.standing.insert(host, one.clone());
+        }
+        let (host, user) = (first, user.clone());
+        self.servers.insert(name.clone(), Shared { host, user });
+    }
+
+    fn stands_for(&self, host: &Host) -> Host {
+        self.standing.get(host).unwrap_or(host).clone()
     }
 
     fn find(&self, name: &ServerName) -> Host {
-        match self.0.get(name) {
-            Some(shared) => shared.host.clone(),
+        match self.servers.get(name) {
+            Some(shared) => self.stands_for(&shared.host),
             // A server with a problem of its own; no host name has a slash.
             None => Host(Arc::from(format!("/{name}")), 0),
         }

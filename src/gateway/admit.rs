@@ -19,12 +19,13 @@ use crate::protocol::ClientError;
 use crate::protocol::backend::{self, TransactionStatus};
 use crate::protocol::startup::Startup;
 use crate::server::not_served;
-use crate::session::{Client, Membership, Parts, Registration, Session, Visitor, restricted};
+use crate::session::{
+    Client, DrainLevel, Membership, Parts, Registration, Session, Visitor, restricted,
+};
 use crate::tenant::{SharedTenant, Tenant};
 use crate::transport;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -43,7 +44,7 @@ pub(super) struct Newcomer {
     /// What the console steers.
     pub(super) control: Control,
     /// Set once the proxy is to stop.
-    pub(super) draining: Arc<AtomicBool>,
+    pub(super) draining: Arc<DrainLevel>,
 }
 
 /// Lets a client in, if it may.
@@ -217,7 +218,7 @@ struct Door<'a> {
     address: SocketAddr,
     local: Option<SocketAddr>,
     worker: usize,
-    draining: Arc<AtomicBool>,
+    draining: Arc<DrainLevel>,
     /// When the client came.
     began: Instant,
 }
@@ -380,7 +381,7 @@ impl Door<'_> {
         loop {
             let membership = self
                 .live
-                .membership(tenant, self.worker, &self.shared.pools)
+                .membership(tenant, principal.audit, self.worker, &self.shared.pools)
                 .ok_or_else(|| {
                     ClientError::fatal("XX000", "the tenant's isolation is not configured")
                 })?;

@@ -15,9 +15,10 @@ use crate::protocol::ClientError;
 use crate::tenant::{LoginName, TenantId};
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -29,8 +30,10 @@ const MOST_LOGGING_IN: usize = 16;
 /// What the process does when the console asks for it.
 #[derive(Debug, Default)]
 pub struct Asked {
-    /// The configuration is to be read again; `None`: there is no file of it.
-    pub reload: Option<Arc<Notify>>,
+    /// What changes the configuration; `None`: there is no file of it.
+    pub changes: Option<mpsc::Sender<ChangeRequest>>,
+    /// The process is to end when all clients have left.
+    pub close: Arc<Notify>,
     /// What `pgtenant check` does; `None`: there is no file of it.
     pub checkup: Option<Checkup>,
     /// The process is to end when transactions have ended.
@@ -39,12 +42,48 @@ pub struct Asked {
     pub stop: Arc<Notify>,
 }
 
+/// What becomes of the configuration.
+#[derive(Debug)]
+pub enum ConfigurationChange {
+    /// It is read again, as at SIGHUP.
+    Reload,
+    /// Until then a key, such as `pool.size`, has this value.
+    Set(&'static str, String),
+}
+
+/// A change, and whoever is told what has come of it.
+#[derive(Debug)]
+pub struct ChangeRequest {
+    /// What is to change.
+    pub change: ConfigurationChange,
+    /// Is told once it has, or why it has not.
+    pub done: oneshot::Sender<Result<(), String>>,
+}
+
+impl Asked {
+    /// Asks for a change of the configuration.
+    pub(super) fn change(
+        &self,
+        change: ConfigurationChange,
+    ) -> Result<oneshot::Receiver<Result<(), String>>, String> {
+        let Some(changes) = &self.changes else {
+            return Err("there is no configuration file".to_owned());
+        };
+        let (done, outcome) = oneshot::channel();
+        let sent = changes.try_send(ChangeRequest { change, done });
+        sent.map_err(|_| "too many changes are being made, try again".to_owned())?;
+        Ok(outcome)
+    }
+}
+
 /// The console, as the gateway has it.
 #[derive(Debug)]
 pub(super) struct Console {
     places: Arc<Semaphore>,
     logging_in: Arc<Semaphore>,
     disabled: Mutex<HashSet<Scope>>,
+    /// The pause of everybody began with SUSPEND.
+    pub(super) suspended: AtomicBool,
     pub(super) asked: OnceLock<Asked>,
     pub(super) periods: Periods,
 }
@@ -55,6 +94,7 @@ impl Default for Console {
             places: Arc::new(Semaphore::new(MOST)),
             logging_in: Arc::new(Semaphore::new(MOST_LOGGING_IN)),
             disabled: Mutex::default(),
+            suspended: AtomicBool::new(false),
             asked: OnceLock::new(),
             periods: Periods::default(),
         }

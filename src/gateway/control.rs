@@ -7,7 +7,7 @@ use super::live::{Live, pool_settings};
 use crate::admin::http::Access;
 use crate::config::{Admin, AdminHttp, Listen, Log, PoolMode, Settings, Values};
 use crate::directory::Directory;
-use crate::pool::PoolView;
+use crate::pool::{PoolView, Scope};
 use crate::session::SessionView;
 use std::io;
 use std::net::SocketAddr;
@@ -98,6 +98,11 @@ impl Control {
         self.started.listen.workers
     }
 
+    /// Where clients are accepted, as it was configured at the start.
+    pub(super) fn addresses_started(&self) -> &[SocketAddr] {
+        &self.started.listen.addresses
+    }
+
     /// The sessions there are.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionView> {
@@ -124,7 +129,7 @@ impl Control {
 
     /// Replaces every server connection, each as soon as nobody uses it.
     pub fn renew_connections(&self) {
-        self.shared.pools.renew();
+        self.shared.pools.renew(&Scope::All);
     }
 
     /// Lets those read and steer from now on whom `admin` names.
@@ -184,10 +189,13 @@ impl Control {
 }
 
 /// The keys that need a restart to change, or whose whole section does.
-const WAITING: [&str; 8] = [
+const WAITING: [&str; 11] = [
     "listen.address",
     "listen.workers",
     "listen.drain_timeout",
+    "listen.drain_delay",
+    "listen.drain_spread",
+    "listen.reuse_port",
     "pool.mode",
     "log",
     "admin.address",
@@ -218,6 +226,9 @@ impl Started {
             addresses,
             workers,
             drain_timeout,
+            drain_delay,
+            drain_spread,
+            reuse_port,
             max_clients: _,
             clients_per_tenant: _,
             login_timeout: _,
@@ -227,6 +238,9 @@ impl Started {
             self.listen.addresses != *addresses,
             self.listen.workers != *workers,
             self.listen.drain_timeout != *drain_timeout,
+            self.listen.drain_delay != *drain_delay,
+            self.listen.drain_spread != *drain_spread,
+            self.listen.reuse_port != *reuse_port,
             self.mode != settings.pool.mode,
             self.log != settings.log,
             addresses_of(&self.http) != addresses_of(&settings.admin.http),

@@ -1,6 +1,7 @@
 //! The guards of one worker.
 
 use super::catalogs::Catalogs;
+use crate::audit::Statements;
 use crate::guard::{Guard, Policy};
 use crate::tenant::{Endpoint, IsolationName, Restrictions, Tenant, Unfit};
 use std::collections::HashMap;
@@ -19,7 +20,7 @@ pub(super) struct Judging {
 }
 
 /// A guard for each isolation, for each database of it where that matters, and for
-/// each kind of restriction that a tenant with clients has; with caches of their
+/// each kind of restriction that a tenant or login with clients has; with caches of their
 /// own.
 #[derive(Debug)]
 pub(super) struct Guards {
@@ -59,8 +60,8 @@ impl Guards {
     }
 
     /// The guard for a tenant's clients; `None` if its isolation or its server is
-    /// not configured.
-    pub(super) fn get(&self, tenant: &Tenant) -> Option<Arc<Guard>> {
+    /// not configured. `audit`: what their login says is recorded.
+    pub(super) fn get(&self, tenant: &Tenant, audit: Option<Statements>) -> Option<Arc<Guard>> {
         let judging = self.policies.get(&tenant.isolation)?;
         let (endpoint, relations) = match judging.by_relations {
             true => {
@@ -71,7 +72,8 @@ impl Guards {
             false => (None, None),
         };
         let key = (tenant.isolation.clone(), endpoint);
-        let restrictions = tenant.restrictions();
+        let mut restrictions = tenant.restrictions();
+        restrictions.audited |= audit > Some(Statements::Refused);
         let mut made = self.made();
         if let Some(guard) = made.find(&key, restrictions)
             // The server of this name may be another one now.

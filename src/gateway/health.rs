@@ -4,6 +4,7 @@ use super::pulse::LIMIT;
 use super::{Control, Shared, Stop};
 use crate::admin::http::{Check, Format, Observed};
 use crate::config::Contact;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -29,11 +30,11 @@ impl Observed for View {
 
     fn readiness(&self) -> Vec<Check> {
         let live = self.shared.live.load();
-        let drains = self.stop.is_draining();
+        let leaves = self.stop.is_leaving();
         let addresses: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
         let mut checks = vec![
-            Check::new("listening", !drains, addresses.join(", ")),
-            Check::new("draining", !drains, if drains { "yes" } else { "no" }),
+            Check::new("listening", !leaves, addresses.join(", ")),
+            Check::new("draining", !leaves, if leaves { "yes" } else { "no" }),
         ];
         let directory = &live.directory;
         let known = format!(
@@ -58,8 +59,8 @@ impl Observed for View {
         checks
     }
 
-    fn metrics(&self, format: Format) -> String {
-        self.control.metrics(format)
+    fn metrics(&self, format: Format, out: &mut dyn fmt::Write) -> fmt::Result {
+        self.control.metrics(format, out)
     }
 }
 

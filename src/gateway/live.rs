@@ -89,17 +89,18 @@ impl Live {
         self.guards.first().map(Guards::policies)
     }
 
-    /// What a session of the tenant goes by on this worker; `None` if its
-    /// isolation or its server is not configured.
+    /// What a session of the tenant goes by on this worker; `None` if its isolation or
+    /// its server is not configured. `audit`: what its login says is recorded.
     pub(super) fn membership(
         &self,
         tenant: &SharedTenant,
+        audit: Option<Statements>,
         worker: usize,
         pools: &Pools,
     ) -> Option<Membership> {
         Some(Membership {
             tenant: tenant.clone(),
-            guard: self.guards.get(worker)?.get(tenant)?,
+            guard: self.guards.get(worker)?.get(tenant, audit)?,
             pool: pools.get(&tenant.placement.endpoint)?,
         })
     }
@@ -108,7 +109,8 @@ impl Live {
     pub(super) fn audit_rules(&self, principal: &Principal) -> Rules {
         let tenant = &principal.tenant;
         let isolation = || self.audited.get(&tenant.isolation).copied();
-        let own = tenant.limits.audit.or_else(isolation);
+        let own = principal.audit.or(tenant.limits.audit);
+        let own = own.or_else(isolation);
         Rules {
             statements: own.unwrap_or(self.rules.statements),
             ..self.rules
@@ -124,11 +126,13 @@ impl Live {
     pub(super) fn order(&self, member: &Member<'_>, pools: &Pools) -> Option<Order> {
         let end = |ending| Some(Order::End(ending, self.end_sessions));
         let id = &member.membership.tenant.id;
-        let tenant = if member.visitor.listed {
+        let (tenant, audit) = if member.visitor.listed {
             let login = self.directory.find(member.login.as_str());
-            login.map(|login| &login.principal.tenant)
+            let principal = login.map(|login| &login.principal);
+            let audit = principal.and_then(|principal| principal.audit);
+            (principal.map(|principal| &principal.tenant), audit)
         } else {
-            self.directory.tenant(id)
+            (self.directory.tenant(id), None)
         };
         let tenant = match tenant.filter(|tenant| tenant.id == *id) {
             Some(tenant) => tenant,
@@ -145,7 +149,7 @@ impl Live {
         if self.unfit(tenant).is_some() {
             return Some(Order::End(Ending::Unfit, When::Now));
         }
-        match self.membership(tenant, member.worker, pools) {
+        match self.membership(tenant, audit, member.worker, pools) {
             Some(membership) if membership.is(member.membership) => None,
             Some(membership) => Some(Order::Follow(membership)),
             None => end(Ending::Removed),

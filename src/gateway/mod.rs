@@ -5,12 +5,15 @@ mod admitted;
 mod balance;
 mod catalogs;
 mod changes;
+mod configured;
 mod console;
 mod control;
+mod drain;
 mod expiry;
 mod greeting;
 mod guards;
 mod health;
+mod hosts;
 mod live;
 mod places;
 mod pulse;
@@ -18,6 +21,7 @@ mod reach;
 mod scrape;
 mod seats;
 mod shown;
+mod sockets;
 mod steer;
 mod stop;
 mod watchdog;
@@ -25,7 +29,7 @@ mod watched;
 mod worker;
 
 pub use changes::{Changes, Difference};
-pub use console::Asked;
+pub use console::{Asked, ChangeRequest, ConfigurationChange};
 pub use control::Control;
 pub use stop::{Stop, StopHandle};
 
@@ -36,7 +40,6 @@ use crate::login::Throttle;
 use crate::metrics::{History, Ledger};
 use crate::pool::Pools;
 use crate::session::{Interner, Parsing, Registry};
-use crate::transport;
 use arc_swap::ArcSwap;
 use catalogs::Catalogs;
 use console::Console;
@@ -45,12 +48,11 @@ use live::Live;
 use places::Places;
 use pulse::Pulse;
 use seats::Seats;
-use socket2::{Domain, Protocol, Socket, Type};
+use sockets::{Listener, Sockets};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use worker::Workers;
@@ -59,16 +61,14 @@ use worker::Workers;
 const SWEEP: Duration = Duration::from_millis(250);
 /// TLS handshakes at a time for clients beyond `listen.max_clients`.
 const SPARE_HANDSHAKES: usize = 16;
-/// Connections that the kernel may hold ready for us.
-const BACKLOG: i32 = 1024;
 
 /// A proxy that listens, and does not serve yet.
 #[derive(Debug)]
 pub struct Gateway {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     http: Option<Http>,
     /// Of the console alone.
-    consoles: Vec<TcpListener>,
+    consoles: Vec<Listener>,
     shared: Arc<Shared>,
     control: Control,
     workers: usize,
@@ -111,14 +111,13 @@ impl Gateway {
     /// # Errors
     /// If one of them cannot be listened on; the message names it.
     pub async fn bind(mut settings: Settings, audit: Log) -> io::Result<Self> {
-        let listeners = listen_on(&settings.listen.addresses)?;
-        let consoles = listen_on(&settings.admin.console)?;
+        let mut sockets = Sockets::new(settings.listen.reuse_port)?;
+        let listeners = sockets.accept_on(&settings.listen.addresses)?;
+        let consoles = sockets.accept_on(&settings.admin.console)?;
         let http = settings.admin.http.as_ref();
         let http = http.map_or(&[][..], |http| &http.addresses);
-        let http: Vec<_> = http
-            .iter()
-            .map(|address| listen(*address))
-            .collect::<io::Result<_>>()?;
+        let http = sockets.listen_on(http)?;
+        sockets.all_used()?;
         let workers = settings.listen.workers;
         let shared = Arc::new(Shared::new(&mut settings, audit)?);
         let access = shared.access.as_ref().map(watch::Sender::subscribe);
@@ -138,7 +137,7 @@ impl Gateway {
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners
             .iter()
-            .filter_map(|l| l.local_addr().ok())
+            .filter_map(|l| l.socket.local_addr().ok())
             .collect()
     }
 
@@ -146,7 +145,9 @@ impl Gateway {
     #[must_use]
     pub fn console_addresses(&self) -> Vec<SocketAddr> {
         let consoles = self.consoles.iter();
-        consoles.filter_map(|l| l.local_addr().ok()).collect()
+        consoles
+            .filter_map(|l| l.socket.local_addr().ok())
+            .collect()
     }
 
     /// The addresses of `[admin]`: metrics, health and the page.
@@ -162,7 +163,8 @@ impl Gateway {
     }
 
     /// Serves clients until it is told to stop, and those that are in a
-    /// transaction have ended it or been given the time to.
+    /// transaction have ended it or been given the time to; or until it is closed and
+    /// the last client has left.
     ///
     /// # Errors
     /// If a worker thread cannot be started.
@@ -182,7 +184,7 @@ impl Gateway {
             .map(|listener| {
                 let control = control.clone();
                 let let_in = move |stream, address| console::let_in(stream, address, &control);
-                tokio::spawn(accept(listener, let_in))
+                tokio::spawn(listener.accept(std::future::pending(), let_in))
             })
             .collect();
         let pulses = runtimes.iter().cloned().map(Pulse::new);
@@ -202,6 +204,7 @@ impl Gateway {
         let counting = tokio::spawn(console::follow(shared.clone()));
         let ending = tokio::spawn(control.end_unfit());
         let reach = tokio::spawn(reach::watch(shared.clone()));
+        let hosts = tokio::spawn(hosts::watch(shared.clone()));
         let balancer = tokio::spawn(balance::watch(shared.clone(), runtimes));
         let sweeper = tokio::spawn(sweep(shared.clone()));
         let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
@@ -212,23 +215,28 @@ impl Gateway {
             .map(|listener| {
                 let workers = workers.clone();
                 let assign = move |stream, address| workers.assign(stream, address);
-                tokio::spawn(accept(listener, assign))
+                let stop = stop.clone();
+                tokio::spawn(async move { listener.accept(stop.closing(), assign).await })
             })
             .collect();
-        stop.draining().await;
+        stop.closing().await;
         // Dropping the listeners makes the kernel refuse new clients.
         for task in accepting {
-            task.abort();
             let _ = task.await;
         }
-        shared.registry.wake();
+        tokio::select! {
+            () = stop.draining() => {}
+            () = workers.left() => {}
+        }
         tracing::info!(target: "pgtenant::gateway", clients = workers.clients(), "draining");
+        let telling = tokio::spawn(drain::tell(shared.clone(), stop.flags().clone()));
         let drained = tokio::select! {
             biased;
             // First: it makes clients leave that would have stayed.
             () = stop.immediate() => false,
             () = workers.left() => true,
         };
+        telling.abort();
         administrators.iter().for_each(JoinHandle::abort);
         counting.abort();
         noting.inspect(JoinHandle::abort);
@@ -236,6 +244,7 @@ impl Gateway {
         watchdog.abort();
         expiry.abort();
         reach.abort();
+        hosts.abort();
         reader.abort();
         ending.abort();
         balancer.abort();
@@ -281,20 +290,6 @@ impl Shared {
     }
 }
 
-/// Accepts for ever, and passes on whoever comes.
-async fn accept(listener: TcpListener, pass_on: impl Fn(TcpStream, SocketAddr)) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, address)) => pass_on(stream, address),
-            Err(error) => {
-                // Out of file descriptors, most often: others must leave first.
-                tracing::warn!(target: "pgtenant::gateway", %error, "cannot accept a client");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
 async fn sweep(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
@@ -302,35 +297,4 @@ async fn sweep(shared: Arc<Shared>) {
         shared.pools.sweep();
         shared.registry.expire(shared.live.load().end_within);
     }
-}
-
-/// Listens; an error names the address.
-fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-    bound(address).map_err(named)
-}
-
-fn listen_on(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
-    let listeners = addresses.iter();
-    listeners
-        .map(|address| TcpListener::from_std(listen(*address)?))
-        .collect()
-}
-
-fn bound(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        // As PostgreSQL does: `[::]` does not take 0.0.0.0's place.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    transport::tune(&socket)?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }

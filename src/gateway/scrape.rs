@@ -1,52 +1,76 @@
 //! What the proxy shows to Prometheus.
 
 use super::{Control, Shared};
-use crate::metrics::{Format, Gauge, OTHER, Sample, Samples, number, process};
+use crate::metrics::{
+    Account, Doing, Format, Gauge, Present, Sample, Samples, Subject, Whose, number, process,
+};
 use crate::pool::{ConnectionState, PoolView};
-use crate::session::{Hold, SessionState, SessionView};
+use crate::session::{Hold, SessionState};
 use crate::tenant::TenantId;
 use crate::x509::Lifetime;
 use prometheus_client::registry::Unit;
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How many of what, by labels.
 type Tally = BTreeMap<Vec<(&'static str, String)>, f64>;
 
 impl Control {
-    /// All metrics as text. With many tenants it takes a while: not to be called on a
-    /// worker.
-    #[must_use]
-    pub fn metrics(&self, format: Format) -> String {
+    /// Writes all metrics as text. With many tenants it takes a while: not to be called
+    /// on a worker.
+    ///
+    /// # Errors
+    /// If they cannot be written to `out`.
+    pub fn metrics(&self, format: Format, out: &mut dyn fmt::Write) -> fmt::Result {
         let shared = &*self.shared;
-        let own = shared.ledger.accounts();
-        let own: HashSet<_> = own.into_iter().map(|(subject, _)| subject.tenant).collect();
-        let named = Named { own };
+        let accounts = shared.ledger.accounts();
+        let pools = self.pools();
+        let present = self.present(&pools, &accounts);
         let mut gauges = vec![build_info()];
-        gauges.extend(sessions(&self.sessions(), &named));
-        gauges.extend(pools(&self.pools(), &named));
+        gauges.extend(connections(&pools));
         gauges.extend(directory(shared));
         gauges.extend(credentials(shared));
         gauges.extend(faults(shared));
         gauges.extend(process());
-        Samples::new(&shared.ledger, gauges).write(format)
+        Samples::new(&shared.ledger, accounts, present, gauges).write(format, out)
+    }
+
+    /// The clients and server connections that there are of each tenant.
+    fn present(&self, pools: &[PoolView], accounts: &[(Subject, Arc<Account>)]) -> Present {
+        let own: HashSet<_> = accounts
+            .iter()
+            .map(|(subject, _)| &subject.tenant)
+            .collect();
+        let whose = |tenant: &TenantId, database: &Arc<str>| match own.contains(tenant) {
+            true => Whose::Own(Subject {
+                tenant: tenant.clone(),
+                database: database.clone(),
+            }),
+            false => Whose::Others,
+        };
+        let mut present = Present::default();
+        for session in self.shared.registry.glances() {
+            let whose = whose(&session.tenant.id, &session.endpoint.database);
+            present.client(whose, doing(session.state, session.hold), session.prepared);
+        }
+        for pool in pools {
+            for tenant in &pool.tenants {
+                let whose = whose(&tenant.tenant, &pool.endpoint.database);
+                present.connections(whose, tenant.connections, tenant.longest);
+            }
+        }
+        present
     }
 }
 
-/// The tenants that have series of their own.
-struct Named {
-    own: HashSet<TenantId>,
-}
-
-impl Named {
-    fn labels(&self, tenant: &TenantId, database: &str) -> Vec<(&'static str, String)> {
-        match self.own.contains(tenant) {
-            true => vec![
-                ("tenant", tenant.as_str().to_owned()),
-                ("database", database.to_owned()),
-            ],
-            false => vec![("tenant", OTHER.to_owned()), ("database", String::new())],
-        }
+fn doing(state: SessionState, hold: Hold) -> Doing {
+    match (state, hold) {
+        (SessionState::Idle, _) => Doing::Idle,
+        (SessionState::Waiting, _) => Doing::Waiting,
+        (SessionState::Active, Hold::Objects | Hold::Locks | Hold::Session) => Doing::Pinned,
+        (SessionState::Active | SessionState::Attaching, _) => Doing::Active,
     }
 }
 
@@ -95,52 +119,12 @@ fn count(of: usize) -> f64 {
     number(of as u64)
 }
 
-fn sessions(sessions: &[SessionView], named: &Named) -> [Gauge; 2] {
-    let (mut clients, mut prepared) = (Tally::new(), Tally::new());
-    for session in sessions {
-        let labels = named.labels(&session.tenant.id, &session.endpoint.database);
-        let in_state = |state: &str| {
-            let mut labels = labels.clone();
-            labels.push(("state", state.to_owned()));
-            labels
-        };
-        // So that there is a series for each, also where nobody is in that state now.
-        for state in STATES {
-            clients.entry(in_state(state)).or_default();
-        }
-        *clients.entry(in_state(state(session))).or_default() += 1.0;
-        *prepared.entry(labels).or_default() += f64::from(session.prepared);
-    }
-    [
-        gauge("pgtenant_clients", "Clients that are in, by state", clients),
-        gauge(
-            "pgtenant_prepared_statements",
-            "Prepared statements of clients that have a name",
-            prepared,
-        ),
-    ]
-}
-
-/// What [`state`] can be.
-const STATES: [&str; 4] = ["idle", "waiting", "active", "pinned"];
-
-fn state(session: &SessionView) -> &'static str {
-    match (session.state, session.hold) {
-        (SessionState::Idle, _) => "idle",
-        (SessionState::Waiting, _) => "waiting",
-        (SessionState::Active, Hold::Objects | Hold::Locks | Hold::Session) => "pinned",
-        (SessionState::Active | SessionState::Attaching, _) => "active",
-    }
-}
-
-fn pools(pools: &[PoolView], named: &Named) -> [Gauge; 4] {
-    let mut connections = Tally::new();
-    let (mut sizes, mut of_tenants, mut waits) = (Tally::new(), Tally::new(), Tally::new());
+fn connections(pools: &[PoolView]) -> [Gauge; 2] {
+    let (mut connections, mut sizes) = (Tally::new(), Tally::new());
     for pool in pools {
-        let database = &*pool.endpoint.database;
         let labels = vec![
             ("server", pool.endpoint.server.as_str().to_owned()),
-            ("database", database.to_owned()),
+            ("database", pool.endpoint.database.to_string()),
         ];
         let mut add = |state: &str, n: f64| {
             let mut labels = labels.clone();
@@ -164,12 +148,6 @@ fn pools(pools: &[PoolView], named: &Named) -> [Gauge; 4] {
         if !pool.retired {
             sizes.insert(labels, count(pool.size));
         }
-        for tenant in &pool.tenants {
-            let labels = named.labels(&tenant.tenant, database);
-            *of_tenants.entry(labels.clone()).or_default() += count(tenant.connections);
-            let longest = waits.entry(labels).or_default();
-            *longest = tenant.longest.as_secs_f64().max(*longest);
-        }
     }
     [
         gauge(
@@ -181,19 +159,6 @@ fn pools(pools: &[PoolView], named: &Named) -> [Gauge; 4] {
             "pgtenant_pool_size",
             "Most server connections of a pool",
             sizes,
-        ),
-        gauge(
-            "pgtenant_tenant_server_connections",
-            "Server connections that a tenant has, idle ones included",
-            of_tenants,
-        ),
-        in_unit(
-            gauge(
-                "pgtenant_longest_wait",
-                "How long the client has waited that waits for the longest time now",
-                waits,
-            ),
-            Unit::Seconds,
         ),
     ]
 }
@@ -277,6 +242,10 @@ fn credentials(shared: &Shared) -> [Gauge; 2] {
 
 fn faults(shared: &Shared) -> [Gauge; 3] {
     let (_, bytes) = shared.interner.size();
+    let kind = |kind: &str, bytes| (vec![("kind", kind.to_owned())], count(bytes));
+    let mut memory = Tally::from([kind("statements", bytes)]);
+    let audit = shared.audit.status();
+    memory.extend(audit.map(|audit| kind("audit", audit.waiting_bytes)));
     [
         counter(
             "pgtenant_cancels",
@@ -292,7 +261,7 @@ fn faults(shared: &Shared) -> [Gauge; 3] {
             gauge(
                 "pgtenant_memory",
                 "What is held in memory for clients, by kind",
-                [(vec![("kind", "statements".to_owned())], count(bytes))].into(),
+                memory,
             ),
             Unit::Bytes,
         ),

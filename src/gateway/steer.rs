@@ -1,21 +1,24 @@
 //! What the console sees of the proxy, and what its commands do.
 
 use super::Control;
-use super::console::Asked;
+use super::admitted::Admitted;
+use super::console::{Asked, ConfigurationChange};
 use crate::admin::page::Shown as _;
 use crate::audit::Log;
-use crate::config::{AdminRole, Listen, PoolMode};
+use crate::config::AdminRole;
 use crate::console::{
-    self, Awaited, ByDatabase, Command, DATABASES, Periods, Shutdown, Steered, Whom,
+    self, Awaited, ByDatabase, Command, Configured, DATABASES, Memory, Periods, Shutdown, Steered,
+    Whom,
 };
-use crate::directory::Directory;
+use crate::directory::{Directory, Login};
 use crate::metrics::Refused;
 use crate::pool::{PoolView, Scope};
 use crate::session::SessionView;
-use crate::tenant::{LoginName, TenantId};
+use crate::tenant::{LoginName, Tenant, TenantId};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use tokio::sync::oneshot::error::TryRecvError;
 
 impl Control {
     /// Says how the process learns what the console asks for.
@@ -65,7 +68,63 @@ impl Control {
         }
     }
 
-    fn end(&self, scope: &Scope, name: Option<&str>) -> usize {
+    /// The same, of a command that is about databases alone.
+    fn databases(&self, whom: &Whom) -> Result<Vec<Scope>, String> {
+        match whom {
+            Whom::Tenant(_) => Err("name a database, or none".to_owned()),
+            Whom::All | Whom::Database(_) => self.placed(whom),
+        }
+    }
+
+    fn pause(&self, whom: &Whom) -> Result<Awaited, String> {
+        let mut is_new = false;
+        let scopes = self.placed(whom)?;
+        for scope in &scopes {
+            is_new |= self.shared.pools.pause(scope);
+        }
+        match is_new {
+            true => Ok(Awaited::Quiet(scopes)),
+            false => Err("already paused".to_owned()),
+        }
+    }
+
+    fn resume(&self, whom: &Whom) -> Result<(), String> {
+        let mut was_paused = false;
+        for scope in self.placed(whom)? {
+            was_paused |= self.shared.pools.resume(&scope);
+        }
+        if *whom == Whom::All {
+            self.shared
+                .console
+                .suspended
+                .store(false, Ordering::Relaxed);
+        }
+        match was_paused {
+            true => Ok(()),
+            false => Err("not paused".to_owned()),
+        }
+    }
+
+    /// Ends the clients; but for a tenant's, others find a pause.
+    fn kill(&self, whom: &Whom) -> Result<Awaited, String> {
+        let name = match whom {
+            Whom::Database(name) => Some(name.as_str()),
+            Whom::All | Whom::Tenant(_) => None,
+        };
+        if !matches!(whom, Whom::Tenant(_)) {
+            for scope in self.placed(whom)? {
+                self.shared.pools.pause(&scope);
+            }
+        }
+        let scope = self.scope(whom)?;
+        Ok(Awaited::Gone(self.end(&scope, name)))
+    }
+
+    fn change(&self, change: ConfigurationChange) -> Result<Awaited, String> {
+        self.asked()?.change(change).map(Awaited::Outcome)
+    }
+
+    fn end(&self, scope: &Scope, name: Option<&str>) -> Vec<u32> {
         self.shared.registry.end(|_, tenant, database| match scope {
             Scope::All => true,
             Scope::Database(_) => name == Some(database),
@@ -112,55 +171,37 @@ impl Steered for Control {
         self.shared.pools.paused()
     }
 
+    fn is_suspended(&self) -> bool {
+        self.shared.console.suspended.load(Ordering::Relaxed)
+    }
+
     fn disabled(&self) -> HashSet<Scope> {
         self.shared.console.disabled().clone()
     }
 
-    fn limits(&self) -> Vec<(&'static str, String, String)> {
-        let live = self.shared.live.load();
-        let Listen {
-            max_clients,
-            clients_per_tenant,
-            login_timeout,
-            ..
-        } = &live.listen;
-        let pool = self.shared.pools.settings();
-        let seconds = |time: Duration| time.as_secs_f64().to_string();
-        let mode = match pool.mode {
-            PoolMode::Transaction => "transaction",
-            PoolMode::Session => "session",
-        };
-        vec![
-            ("max_client_conn", max_clients.to_string(), "10000".into()),
+    fn configured(&self) -> Vec<Configured> {
+        Self::configured(self)
+    }
+
+    fn memory(&self) -> Vec<Memory> {
+        let shared = &self.shared;
+        let directory = self.directory();
+        let all = |used: usize, each: usize| (used, used.saturating_mul(each));
+        let rows = [
+            ("prepared_statements", shared.interner.size()),
             (
-                "max_user_client_connections",
-                clients_per_tenant.to_string(),
-                "1000".into(),
+                "sessions",
+                all(self.sessions().len(), size_of::<Admitted>()),
             ),
+            ("accounts", shared.ledger.size()),
             (
-                "max_user_connections",
-                pool.size_per_tenant.to_string(),
-                "0".into(),
+                "tenants",
+                all(directory.tenants().count(), size_of::<Tenant>()),
             ),
-            ("default_pool_size", pool.size.to_string(), "20".into()),
-            ("pool_mode", mode.into(), "transaction".into()),
-            (
-                "query_wait_timeout",
-                seconds(pool.wait_timeout),
-                "30".into(),
-            ),
-            (
-                "server_idle_timeout",
-                seconds(pool.idle_timeout),
-                "600".into(),
-            ),
-            (
-                "server_lifetime",
-                seconds(pool.connection_lifetime),
-                "3600".into(),
-            ),
-            ("client_login_timeout", seconds(*login_timeout), "60".into()),
-        ]
+            ("logins", all(directory.len(), size_of::<Login>())),
+        ];
+        let row = |(name, (used, total))| Memory { name, used, total };
+        rows.into_iter().map(row).collect()
     }
 
     fn workers(&self) -> usize {
@@ -176,65 +217,63 @@ impl Steered for Control {
     fn command(&self, command: &Command) -> Result<Option<Awaited>, String> {
         let shared = &self.shared;
         match command {
-            Command::Pause(whom) => {
-                let mut is_new = false;
-                let scopes = self.placed(whom)?;
-                for scope in &scopes {
-                    is_new |= shared.pools.pause(scope);
-                }
-                if !is_new {
-                    return Err("already paused".to_owned());
-                }
-                return Ok(Some(Awaited::Quiet(scopes)));
+            Command::Pause(whom) => return self.pause(whom).map(Some),
+            Command::Suspend => {
+                let awaited = self.pause(&Whom::All)?;
+                shared.console.suspended.store(true, Ordering::Relaxed);
+                return Ok(Some(awaited));
             }
-            Command::Resume(whom) => {
-                let mut was_paused = false;
-                for scope in self.placed(whom)? {
-                    was_paused |= shared.pools.resume(&scope);
-                }
-                if !was_paused {
-                    return Err("not paused".to_owned());
-                }
-            }
+            Command::Resume(whom) => self.resume(whom)?,
             Command::Disable(whom) => {
                 shared.console.disabled().insert(self.scope(whom)?);
             }
             Command::Enable(whom) => {
                 shared.console.disabled().remove(&self.scope(whom)?);
             }
-            Command::Kill(whom @ Whom::Database(name)) => {
-                for scope in self.placed(whom)? {
-                    shared.pools.pause(&scope);
-                }
-                self.end(&self.scope(whom)?, Some(name));
-            }
-            Command::Kill(whom) => {
-                self.end(&self.scope(whom)?, None);
-            }
+            Command::Kill(whom) => return self.kill(whom).map(Some),
             Command::KillClient(id) => {
-                if shared.registry.end(|pid, _, _| pid == *id) == 0 {
-                    return Err("client not found".to_owned());
+                let ended = shared.registry.end(|pid, _, _| pid == *id);
+                return match ended.is_empty() {
+                    true => Err("client not found".to_owned()),
+                    false => Ok(Some(Awaited::Gone(ended))),
+                };
+            }
+            Command::Reconnect(whom) => {
+                for scope in self.databases(whom)? {
+                    shared.pools.renew(&scope);
                 }
             }
-            Command::Reconnect => shared.pools.renew(),
-            Command::WaitClose => return Ok(Some(Awaited::Renewed)),
-            Command::Reload => match &self.asked()?.reload {
-                Some(reload) => reload.notify_one(),
-                None => return Err("there is no configuration file".to_owned()),
-            },
+            Command::WaitClose(whom) => {
+                return self.databases(whom).map(Awaited::Renewed).map(Some);
+            }
+            Command::Reload => return self.change(ConfigurationChange::Reload).map(Some),
+            Command::Set(setting, value) => {
+                let change = ConfigurationChange::Set(setting.key, setting.value(value)?);
+                return self.change(change).map(Some);
+            }
             Command::Shutdown(Shutdown::Now) => self.asked()?.stop.notify_one(),
-            Command::Shutdown(Shutdown::Drain) => self.asked()?.drain.notify_one(),
+            Command::Shutdown(Shutdown::AfterServers) => self.asked()?.drain.notify_one(),
+            Command::Shutdown(Shutdown::AfterClients) => self.asked()?.close.notify_one(),
         }
         Ok(None)
     }
 
-    fn has_come(&self, awaited: &Awaited) -> bool {
+    fn has_come(&self, awaited: &mut Awaited) -> Option<Result<(), String>> {
         let pools = &self.shared.pools;
-        match awaited {
+        let has_come = match awaited {
             Awaited::Quiet(scopes) => scopes
                 .iter()
                 .all(|scope| pools.is_quiet(scope) || !pools.paused().contains(scope)),
-            Awaited::Renewed => pools.is_renewed(),
-        }
+            Awaited::Renewed(scopes) => scopes.iter().all(|scope| pools.is_renewed(scope)),
+            Awaited::Gone(pids) => !self.shared.registry.has_any(pids),
+            Awaited::Outcome(outcome) => match outcome.try_recv() {
+                Ok(outcome) => return Some(outcome),
+                Err(TryRecvError::Empty) => false,
+                Err(TryRecvError::Closed) => {
+                    return Some(Err("the process has not done it".to_owned()));
+                }
+            },
+        };
+        has_come.then_some(Ok(()))
     }
 }

@@ -1,18 +1,27 @@
 //! Telling everybody to stop.
 
+use crate::session::DrainLevel;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// How far the proxy is with stopping, where each wake-up of a client's task looks.
 /// Whoever changes it wakes the tasks.
 #[derive(Debug, Default)]
 pub(super) struct Flags {
-    pub(super) draining: Arc<AtomicBool>,
+    pub(super) draining: Arc<DrainLevel>,
     immediate: AtomicBool,
+    /// Over how many milliseconds clients are told to leave.
+    spread: AtomicU64,
 }
 
 impl Flags {
+    /// Over how long clients are told to leave.
+    pub(super) fn spread(&self) -> Duration {
+        Duration::from_millis(self.spread.load(Ordering::Relaxed))
+    }
+
     /// Whether nobody is waited for any more.
     pub(super) fn is_immediate(&self) -> bool {
         self.immediate.load(Ordering::Relaxed)
@@ -22,6 +31,8 @@ impl Flags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
     Running,
+    Leaving,
+    Closing,
     Draining,
     Immediate,
 }
@@ -54,6 +65,11 @@ impl Stop {
     }
 
     /// Completes when no new client is to be admitted.
+    pub async fn closing(&self) {
+        self.reached(Level::Closing).await;
+    }
+
+    /// Completes when clients are to leave at the end of their transactions.
     pub async fn draining(&self) {
         self.reached(Level::Draining).await;
     }
@@ -63,10 +79,10 @@ impl Stop {
         self.reached(Level::Immediate).await;
     }
 
-    /// Whether no new client is admitted.
+    /// Whether clients are to be sent elsewhere: new ones are refused, or soon will be.
     #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.flags.draining.load(Ordering::Relaxed)
+    pub fn is_leaving(&self) -> bool {
+        *self.level.borrow() >= Level::Leaving
     }
 
     /// The same as flags that cost nothing to look at.
@@ -84,15 +100,30 @@ impl Stop {
 }
 
 impl StopHandle {
-    /// No new client is admitted; those in a transaction may end it.
-    pub fn drain(&self) {
-        self.flags.draining.store(true, Ordering::Relaxed);
+    /// Clients are to be sent elsewhere; those that come are admitted as before.
+    pub fn leave(&self) {
+        self.raise(Level::Leaving);
+    }
+
+    /// No new client is admitted; those that are there stay as long as they like.
+    pub fn close(&self) {
+        self.raise(Level::Closing);
+    }
+
+    /// No new client is admitted; those that are there are told to leave over this time,
+    /// each at the end of its transaction.
+    pub fn drain(&self, spread: Duration) {
+        let millis = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
+        self.flags.spread.store(millis, Ordering::Relaxed);
+        if spread.is_zero() {
+            self.flags.draining.force();
+        }
         self.raise(Level::Draining);
     }
 
     /// Nobody is waited for.
     pub fn now(&self) {
-        self.drain();
+        self.drain(Duration::ZERO);
         self.flags.immediate.store(true, Ordering::Relaxed);
         self.raise(Level::Immediate);
     }

@@ -400,6 +400,7 @@ impl Client<'_> {
         Ok(Principal {
             login: LoginName::new(&claims.user),
             tenant: tenant.clone(),
+            audit: None,
         })
     }
 }

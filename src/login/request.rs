@@ -111,6 +111,7 @@ impl Asked<'_> {
             Some(tenant) => Ok(Principal {
                 login: LoginName::new(&holder.login),
                 tenant: tenant.clone(),
+                audit: None,
             }),
             None => Err(format!(
                 "the client certificate is for tenant {:?}, which does not exist",

@@ -99,6 +99,12 @@ impl Account {
         totals
     }
 
+    /// The memory that it takes, in bytes, but for what is rare.
+    pub(super) fn size(&self) -> usize {
+        let used = self.pages.iter().filter(|page| page.get().is_some());
+        size_of::<Self>() + size_of_val(&*self.pages) + used.count() * size_of::<Page>()
+    }
+
     /// What is counted under a lock.
     #[must_use]
     pub fn rare(&self) -> Rare {

@@ -87,12 +87,29 @@ impl Observed {
         self.nanos / 1000
     }
 
+    /// The same as whole seconds and nanoseconds.
+    pub(super) fn parts(&self) -> (u64, u32) {
+        let time = Duration::from_nanos(self.nanos);
+        (time.as_secs(), time.subsec_nanos())
+    }
+
+    /// How many times were in each bucket, or in one below it.
+    pub(super) fn up_to_each(&self) -> [u64; BOUNDS.len() + 1] {
+        let mut counts = self.buckets;
+        let mut sum = 0;
+        for count in &mut counts {
+            sum += *count;
+            *count = sum;
+        }
+        counts
+    }
+
     /// The buckets: each one's upper bound in seconds, and how many times were in it
     /// and in none below.
     #[must_use]
     pub fn buckets(&self) -> [(f64, u64); BOUNDS.len() + 1] {
-        let bounds = BOUNDS.into_iter().chain([f64::MAX]);
-        let mut buckets = [(f64::MAX, 0); BOUNDS.len() + 1];
+        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
+        let mut buckets = [(f64::INFINITY, 0); BOUNDS.len() + 1];
         for ((bucket, bound), n) in buckets.iter_mut().zip(bounds).zip(self.buckets) {
             *bucket = (bound, n);
         }

@@ -5,7 +5,8 @@ use super::meter::Meter;
 use super::page::Totals;
 use super::refusals::Refusals;
 use crate::tenant::Tenant;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 const UNUSED: Duration = Duration::from_secs(60 * 60);
 /// How often such accounts are looked for, at most.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
+
+/// So many are listed at one stroke, under the lock that logins take.
+const AT_ONCE: usize = 256;
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -34,7 +38,7 @@ pub struct Ledger {
 
 #[derive(Debug, Default)]
 struct Accounts {
-    by_subject: HashMap<Subject, Arc<Account>>,
+    by_subject: BTreeMap<Subject, Arc<Account>>,
     /// What those have counted that are gone.
     gone: Totals,
     looked: Option<Instant>,
@@ -90,17 +94,36 @@ impl Ledger {
         self.cancels.load(Ordering::Relaxed)
     }
 
-    /// All accounts of tenants of their own, by their names.
+    /// All accounts of tenants of their own, in the order of tenants. Logins wait for a
+    /// part of them at most.
     #[must_use]
     pub fn accounts(&self) -> Vec<(Subject, Arc<Account>)> {
+        let mut all: Vec<(Subject, Arc<Account>)> = Vec::new();
+        loop {
+            let last = all.last().map(|(subject, _)| subject);
+            let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+            let accounts = self.lock();
+            let rest = accounts.by_subject.range((from, Bound::Unbounded));
+            let part = rest.take(AT_ONCE);
+            let part: Vec<_> = part
+                .map(|(subject, account)| (subject.clone(), account.clone()))
+                .collect();
+            drop(accounts);
+            if part.is_empty() {
+                return all;
+            }
+            all.extend(part);
+        }
+    }
+
+    /// How many accounts of tenants of their own there are, and what they take in bytes.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
         let accounts = self.lock();
-        let all = accounts.by_subject.iter();
-        let mut all: Vec<_> = all
-            .map(|(subject, account)| (subject.clone(), account.clone()))
-            .collect();
-        drop(accounts);
-        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        all
+        let all = accounts.by_subject.values();
+        all.fold((0, 0), |(count, bytes), account| {
+            (count + 1, bytes + account.size())
+        })
     }
 
     /// Of tenants that have no account of their own.
@@ -166,5 +189,31 @@ impl Accounts {
             stays
         });
         self.by_subject.len() < most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::TenantId;
+
+    #[test]
+    fn all_accounts_are_listed_in_order_however_many_there_are() {
+        for count in [0, 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE] {
+            let ledger = Ledger::new(1, count);
+            let mut expected: Vec<_> = (0..count).map(|n| format!("tenant {n}")).collect();
+            for tenant in &expected {
+                let subject = Subject {
+                    tenant: TenantId::new(tenant),
+                    database: "one".into(),
+                };
+                let account = Arc::new(Account::new(1));
+                ledger.lock().by_subject.insert(subject, account);
+            }
+            expected.sort();
+            let listed = ledger.accounts();
+            let listed: Vec<_> = listed.iter().map(|(own, _)| own.tenant.as_str()).collect();
+            assert_eq!(listed, expected);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What the operating system says of the process, under the names that Prometheus'
 //! own clients use.
 
-use super::samples::{Gauge, Sample};
+use super::samples::{Gauge, Sample, number};
 use prometheus_client::registry::Unit;
 use std::fs;
 
@@ -115,9 +115,13 @@ fn status(name: &str) -> Option<f64> {
 }
 
 fn open_files() -> Option<f64> {
-    let count = fs::read_dir("/proc/self/fd").ok()?.count();
-    // The listing itself is one.
-    u32::try_from(count.saturating_sub(1)).ok().map(f64::from)
+    // From Linux 6.2 on it is the length of the folder: nobody lists thousands.
+    let count = match fs::metadata("/proc/self/fd").ok()?.len() {
+        // The listing itself is one.
+        0 => (fs::read_dir("/proc/self/fd").ok()?.count() as u64).saturating_sub(1),
+        count => count,
+    };
+    Some(number(count))
 }
 
 fn most_files() -> Option<f64> {

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 /// So many are kept.
 const KEPT: usize = 200;
-/// Most bytes of a message: it can have names of the client's in it.
-const MOST_MESSAGE: usize = 512;
+/// Most bytes of a message or a shape: both can have names of the client's in them.
+pub const MOST_TEXT: usize = 512;
 
 /// A statement that was refused, or would have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Refused {
     pub message: String,
     /// Whether it was refused; otherwise it was only reported.
     pub enforced: bool,
+    /// Its text without its literals; `None` where it was not read.
+    pub shape: Option<String>,
 }
 
 /// The statements that were refused last, a bounded number of them.
@@ -35,13 +37,11 @@ pub struct Refused {
 pub struct Refusals(Mutex<VecDeque<Refused>>);
 
 impl Refusals {
-    /// Keeps one, with the front of a long message.
+    /// Keeps one, with the front of a long message and a long shape.
     pub fn add(&self, mut refused: Refused) {
-        if refused.message.len() > MOST_MESSAGE {
-            let end = refused.message.floor_char_boundary(MOST_MESSAGE);
-            refused.message.truncate(end);
-            refused.message.push('…');
-            refused.message.shrink_to_fit();
+        cut(&mut refused.message);
+        if let Some(shape) = &mut refused.shape {
+            cut(shape);
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT {
@@ -56,6 +56,14 @@ impl Refusals {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().rev().cloned().collect()
     }
+}
+
+fn cut(text: &mut String) {
+    if text.len() > MOST_TEXT {
+        text.truncate(text.floor_char_boundary(MOST_TEXT));
+        text.push('…');
+    }
+    text.shrink_to_fit();
 }
 
 #[cfg(test)]
@@ -74,12 +82,17 @@ mod tests {
                 rule: "role",
                 message: "ä".repeat(1 << 20),
                 enforced: true,
+                shape: Some("ä".repeat(1 << 20)),
             });
         }
         let kept = refusals.latest();
         assert_eq!(kept.len(), KEPT);
-        let bytes: usize = kept.iter().map(|one| one.message.capacity()).sum();
-        assert!(bytes <= KEPT * (MOST_MESSAGE + 8), "{bytes}");
-        assert!(kept.iter().all(|one| one.message.ends_with("ä…")));
+        let texts = kept.iter().flat_map(|one| {
+            let shape = one.shape.as_ref();
+            [&one.message].into_iter().chain(shape)
+        });
+        let bytes: usize = texts.clone().map(String::capacity).sum();
+        assert!(bytes <= 2 * KEPT * (MOST_TEXT + 8), "{bytes}");
+        assert!(texts.clone().count() == 2 * KEPT && texts.clone().all(|one| one.ends_with("ä…")));
     }
 }

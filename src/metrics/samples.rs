@@ -2,14 +2,18 @@
 
 use super::account::{Account, Outcome, Rare, Subject};
 use super::histogram::Observed;
+use super::labels::{Labels, Whose};
 use super::ledger::Ledger;
 use super::page::Totals;
+use super::present::Present;
+use super::stencil::Stencil;
 use crate::attach::Reuse;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::encoding::{self, DescriptorEncoder, EncodeCounterValue, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
+use std::sync::Arc;
 
 /// The formats in which metrics are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +22,24 @@ pub enum Format {
     OpenMetrics,
     /// Prometheus' own text, version 0.0.4.
     Prometheus,
+}
+
+impl Format {
+    /// Writes what is registered.
+    pub(super) fn encode(self, registry: &Registry, mut out: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Self::OpenMetrics => encoding::text::encode_registry(&mut out, registry),
+            Self::Prometheus => encoding::prometheus_text::encode(&mut out, registry),
+        }
+    }
+
+    /// Writes what says that there is no more.
+    fn end(self, mut out: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Self::OpenMetrics => encoding::text::encode_eof(&mut out),
+            Self::Prometheus => Ok(()),
+        }
+    }
 }
 
 /// A number with its labels.
@@ -48,131 +70,130 @@ pub struct Gauge {
 #[derive(Debug)]
 pub struct Samples {
     counted: Vec<Counted>,
+    present: Present,
     gauges: Vec<Gauge>,
 }
 
-/// What an account holds, and whom it is for.
+/// What an account holds, and whose it is.
 #[derive(Debug)]
 struct Counted {
-    tenant: String,
-    database: String,
+    labels: Labels,
+    /// Its tenant is known.
+    is_own: bool,
     totals: Totals,
     rare: Rare,
 }
 
 impl Counted {
-    fn of(tenant: &str, database: &str, account: &Account) -> Self {
+    fn of(whose: &Whose, account: &Account) -> Self {
         Self {
-            tenant: tenant.to_owned(),
-            database: database.to_owned(),
+            labels: Labels::of(whose),
+            is_own: matches!(whose, Whose::Own(_)),
             totals: account.totals(),
             rare: account.rare(),
         }
     }
 
-    fn labels(&self) -> [(&str, &str); 2] {
-        [("tenant", &self.tenant), ("database", &self.database)]
+    /// Whether a client of these has been there.
+    fn has_served(&self) -> bool {
+        self.is_own || self.totals != Totals::default()
     }
 }
 
-/// What the series of one tenant take as text, in bytes.
-const BYTES: usize = 6 << 10;
-
-/// The tenant of what is counted for those that have no series of their own.
-pub const OTHER: &str = "other";
-
 impl Samples {
-    /// What the ledger holds now, and `gauges`.
+    /// What these accounts of the ledger hold now, what there is beside, and `gauges`.
     #[must_use]
-    pub fn new(ledger: &Ledger, gauges: Vec<Gauge>) -> Self {
-        let own = ledger.accounts();
-        let own = own.iter().map(|(subject, account)| {
-            let Subject { tenant, database } = subject;
-            Counted::of(tenant.as_str(), database, account)
-        });
-        let mut counted: Vec<_> = own.collect();
-        counted.push(Counted::of(OTHER, "", ledger.other()));
-        counted.push(Counted::of("", "", ledger.unknown()));
-        Self { counted, gauges }
+    pub fn new(
+        ledger: &Ledger,
+        accounts: Vec<(Subject, Arc<Account>)>,
+        present: Present,
+        gauges: Vec<Gauge>,
+    ) -> Self {
+        let own = accounts.into_iter();
+        let own = own.map(|(subject, account)| Counted::of(&Whose::Own(subject), &account));
+        let rest = [
+            Counted::of(&Whose::Others, ledger.other()),
+            Counted::of(&Whose::Nobodys, ledger.unknown()),
+        ];
+        Self {
+            counted: own.chain(rest).collect(),
+            present,
+            gauges,
+        }
     }
 
-    /// All of it as text.
-    #[must_use]
-    pub fn write(self, format: Format) -> String {
-        // At one stroke: tens of megabytes with ten thousand tenants.
-        let mut text = String::with_capacity(self.counted.len() * BYTES);
+    /// Writes all of it as text.
+    ///
+    /// # Errors
+    /// If it cannot be written to `out`.
+    pub fn write(self, format: Format, out: &mut dyn fmt::Write) -> fmt::Result {
+        let samples = Arc::new(self);
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(self));
-        // Writing to a string does not fail.
-        let _ = match format {
-            Format::OpenMetrics => prometheus_client::encoding::text::encode(&mut text, &registry),
-            Format::Prometheus => {
-                prometheus_client::encoding::prometheus_text::encode(&mut text, &registry)
-            }
+        registry.register_collector(Box::new(Numbers(samples.clone())));
+        format.encode(&registry, out)?;
+        samples.histograms(format, out)?;
+        format.end(out)
+    }
+
+    fn histograms(&self, format: Format, out: &mut dyn fmt::Write) -> fmt::Result {
+        let mut write = |name, help, of: fn(&Totals) -> &Observed| {
+            let counted = self.counted.iter();
+            let all = counted.map(|counted| (&counted.labels, of(&counted.totals)));
+            Stencil::new(format, name, help).write(all, out)
         };
-        text
+        write(
+            "pgtenant_wait",
+            "How long transactions waited for a server connection, opening one included",
+            |totals| &totals.wait,
+        )?;
+        write(
+            "pgtenant_transaction",
+            "How long transactions held a server connection",
+            |totals| &totals.transaction,
+        )?;
+        write(
+            "pgtenant_login",
+            "How long logins took that were accepted",
+            |totals| &totals.login,
+        )
     }
 
     /// Counters that each account has one of.
-    fn counter(
+    fn counter<V: EncodeCounterValue>(
         &self,
         encoder: &mut DescriptorEncoder<'_>,
         name: &str,
         help: &str,
         unit: Option<&Unit>,
-        value: impl Fn(&Counted) -> f64,
+        value: impl Fn(&Counted) -> V,
     ) -> fmt::Result {
         let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
         for counted in self.counted.iter().filter(|counted| counted.has_served()) {
-            let labels = counted.labels();
             metric
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, _, f64>(&value(counted), None)?;
+                .encode_family(&counted.labels)?
+                .encode_counter::<NoLabelSet, V, f64>(&value(counted), None)?;
         }
         Ok(())
     }
 
-    /// Counters that each account has several of, told apart by one more label.
-    fn counters<'s, I: Iterator<Item = (Vec<(&'static str, &'s str)>, u64)>>(
+    /// Counters that each account has several of, told apart by more labels.
+    fn counters<'s, const N: usize, I>(
         &'s self,
         encoder: &mut DescriptorEncoder<'_>,
         name: &str,
         help: &str,
         values: impl Fn(&'s Counted) -> I,
-    ) -> fmt::Result {
+    ) -> fmt::Result
+    where
+        I: Iterator<Item = ([(&'static str, &'s str); N], u64)>,
+    {
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for counted in &self.counted {
             for (more, value) in values(counted) {
-                let mut labels = counted.labels().to_vec();
-                labels.extend(more);
                 metric
-                    .encode_family(&labels)?
+                    .encode_family(&counted.labels.with(more))?
                     .encode_counter::<NoLabelSet, _, f64>(&value, None)?;
             }
-        }
-        Ok(())
-    }
-
-    fn histogram(
-        &self,
-        encoder: &mut DescriptorEncoder<'_>,
-        name: &str,
-        help: &str,
-        value: impl Fn(&Counted) -> &Observed,
-    ) -> fmt::Result {
-        let unit = Some(&Unit::Seconds);
-        let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
-        for counted in &self.counted {
-            let observed = value(counted);
-            let count = observed.count();
-            if count == 0 {
-                continue;
-            }
-            let labels = counted.labels();
-            let buckets: [_; super::BOUNDS.len() + 1] = observed.buckets();
-            metric
-                .encode_family(&labels)?
-                .encode_histogram::<NoLabelSet>(observed.seconds(), count, &buckets, None)?;
         }
         Ok(())
     }
@@ -183,28 +204,28 @@ impl Samples {
             "pgtenant_transactions",
             "Transactions that have ended",
             None,
-            |counted| number(counted.totals.transactions),
+            |counted| counted.totals.transactions,
         )?;
         self.counter(
             encoder,
             "pgtenant_queries",
             "Queries that servers have answered: each Query message, or pipeline up to its Sync",
             None,
-            |counted| number(counted.totals.queries),
+            |counted| counted.totals.queries,
         )?;
         self.counter(
             encoder,
             "pgtenant_client_received",
             "Bytes of the protocol from clients that are in",
             Some(&Unit::Bytes),
-            |counted| number(counted.totals.received),
+            |counted| counted.totals.received,
         )?;
         self.counter(
             encoder,
             "pgtenant_client_sent",
             "Bytes of the protocol to clients that are in",
             Some(&Unit::Bytes),
-            |counted| number(counted.totals.sent),
+            |counted| counted.totals.sent,
         )?;
         self.counter(
             encoder,
@@ -212,27 +233,6 @@ impl Samples {
             "Time in which transactions were not waiting for their client",
             Some(&Unit::Seconds),
             |counted| number(counted.totals.busy / 1000) / 1e6,
-        )
-    }
-
-    fn times(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        self.histogram(
-            encoder,
-            "pgtenant_wait",
-            "How long transactions waited for a server connection, opening one included",
-            |counted| &counted.totals.wait,
-        )?;
-        self.histogram(
-            encoder,
-            "pgtenant_transaction",
-            "How long transactions held a server connection",
-            |counted| &counted.totals.transaction,
-        )?;
-        self.histogram(
-            encoder,
-            "pgtenant_login",
-            "How long logins took that were accepted",
-            |counted| &counted.totals.login,
         )
     }
 
@@ -245,7 +245,7 @@ impl Samples {
                 let errors = counted.rare.errors.iter();
                 errors.map(|(class, n)| {
                     let class = std::str::from_utf8(class).unwrap_or("??");
-                    (vec![("class", class)], *n)
+                    ([("class", class)], *n)
                 })
             },
         )?;
@@ -255,7 +255,7 @@ impl Samples {
             "Statements that the guard refused, or would have, by rule",
             |counted| {
                 let refusals = counted.rare.refusals.iter();
-                refusals.map(|(rule, n)| (vec![("rule", *rule)], *n))
+                refusals.map(|(rule, n)| ([("rule", *rule)], *n))
             },
         )?;
         self.counters(
@@ -265,7 +265,7 @@ impl Samples {
             |counted| {
                 let logins = counted.rare.logins.iter();
                 logins.map(|((method, outcome), n): (&(&'static str, Outcome), _)| {
-                    let labels = vec![("method", *method), ("outcome", outcome.name())];
+                    let labels = [("method", *method), ("outcome", outcome.name())];
                     (labels, *n)
                 })
             },
@@ -278,7 +278,7 @@ impl Samples {
                 let reused = counted.totals.reused;
                 let named = Reuse::ALL.into_iter().zip(reused);
                 let used = named.filter(|(_, n)| *n > 0);
-                used.map(|(reuse, n)| (vec![("kind", reuse.name())], n))
+                used.map(|(reuse, n)| ([("kind", reuse.name())], n))
             },
         )?;
         self.counters(
@@ -287,25 +287,23 @@ impl Samples {
             "Server connections taken back from clients that held them while others waited",
             |counted| {
                 let reclaimed = counted.has_served().then_some(counted.rare.reclaimed);
-                reclaimed.into_iter().map(|n| (Vec::new(), n))
+                reclaimed.into_iter().map(|n| ([], n))
             },
         )
     }
 }
 
-impl Counted {
-    /// Whether a client of these has been there.
-    fn has_served(&self) -> bool {
-        !self.database.is_empty() || self.totals != Totals::default()
-    }
-}
+/// All but the histograms.
+#[derive(Debug)]
+struct Numbers(Arc<Samples>);
 
-impl Collector for Samples {
+impl Collector for Numbers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        self.traffic(&mut encoder)?;
-        self.times(&mut encoder)?;
-        self.rare(&mut encoder)?;
-        for gauge in &self.gauges {
+        let Self(samples) = self;
+        samples.traffic(&mut encoder)?;
+        samples.rare(&mut encoder)?;
+        samples.present.encode(&mut encoder)?;
+        for gauge in &samples.gauges {
             let kind = match gauge.is_counter {
                 true => MetricType::Counter,
                 false => MetricType::Gauge,
@@ -333,36 +331,38 @@ pub fn number(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::present::Doing;
     use super::*;
+    use crate::tenant::TenantId;
 
-    fn gauges() -> Vec<Gauge> {
-        vec![Gauge {
-            name: "pgtenant_clients",
-            help: "Clients",
-            unit: None,
-            is_counter: false,
-            samples: vec![Sample {
-                labels: vec![("tenant", "a \"quoted\"\n\\ name".to_owned())],
-                value: 2.0,
-            }],
-        }]
+    fn written(present: Present, format: Format) -> String {
+        let ledger = Ledger::new(1, 1);
+        ledger.not_accepted(None, "scram", Outcome::Refused);
+        let samples = Samples::new(&ledger, ledger.accounts(), present, Vec::new());
+        let mut text = String::new();
+        let done = samples.write(format, &mut text);
+        done.expect("a string takes all");
+        text
     }
 
     #[test]
     fn names_of_strangers_stay_within_their_quotes() {
-        let ledger = Ledger::new(1, 1);
+        let subject = Subject {
+            tenant: TenantId::new("a \"quoted\"\n\\ name"),
+            database: "its \"own\"\n\\".into(),
+        };
         for format in [Format::OpenMetrics, Format::Prometheus] {
-            let text = Samples::new(&ledger, gauges()).write(format);
-            let line = r#"pgtenant_clients{tenant="a \"quoted\"\n\\ name"} 2"#;
-            assert!(text.lines().any(|one| one.starts_with(line)), "{text}");
+            let mut present = Present::default();
+            present.client(Whose::Own(subject.clone()), Doing::Idle, 2);
+            let text = written(present, format);
+            let line = r#"pgtenant_prepared_statements{tenant="a \"quoted\"\n\\ name",database="its \"own\"\n\\"} 2"#;
+            assert!(text.lines().any(|one| one == line), "{text}");
         }
     }
 
     #[test]
     fn logins_that_lead_to_nobody_are_counted_without_a_tenant() {
-        let ledger = Ledger::new(1, 1);
-        ledger.not_accepted(None, "scram", Outcome::Refused);
-        let text = Samples::new(&ledger, Vec::new()).write(Format::OpenMetrics);
+        let text = written(Present::default(), Format::OpenMetrics);
         let line =
             r#"pgtenant_logins_total{tenant="",database="",method="scram",outcome="refused"} 1"#;
         assert!(text.lines().any(|one| one.starts_with(line)), "{text}");

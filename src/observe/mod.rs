@@ -5,7 +5,9 @@
 //! (address), `rule`, `sqlstate`, `reason`.
 
 mod client;
+mod harmless;
 mod log;
 
 pub use client::ClientSpan;
+pub use harmless::harmless;
 pub use log::{RunningLog, start as start_log};

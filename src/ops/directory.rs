@@ -65,8 +65,8 @@ impl SqlDatabase for config::DirectoryDatabase {
 
     fn location(&self) -> Location<'_> {
         Location {
-            host: &self.server.host,
-            port: self.server.port,
+            host: &self.server.hosts.first().name,
+            port: self.server.hosts.first().port,
             database: &self.database,
             user: &self.user,
         }

@@ -1,6 +1,8 @@
 //! How old connections may become.
 
 use crate::server::Connection;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Lifetimes differ by one in so many at most, so that connections that were opened
@@ -17,6 +19,8 @@ pub(super) struct Age {
     now: Instant,
     /// Connections whose opening began before this are replaced.
     since: Option<Instant>,
+    /// Connections to these addresses are replaced: they lead to the server no longer.
+    left: Option<Arc<[SocketAddr]>>,
 }
 
 impl Age {
@@ -26,6 +30,7 @@ impl Age {
             least: lifetime - lifetime / SPREAD,
             now: Instant::now(),
             since: None,
+            left: None,
         }
     }
 
@@ -38,6 +43,12 @@ impl Age {
         self.since = Some(now);
     }
 
+    /// Those to these addresses are too old, whenever they were opened; to others, no
+    /// longer.
+    pub(super) fn leave(&mut self, addresses: &Arc<[SocketAddr]>) {
+        self.left = (!addresses.is_empty()).then(|| addresses.clone());
+    }
+
     /// When all that there were became too old.
     pub(super) fn renewed(&self) -> Option<Instant> {
         self.since
@@ -48,6 +59,12 @@ impl Age {
         let opened = connection.opened();
         let age = self.now.saturating_duration_since(opened);
         if self.since.is_some_and(|since| opened < since) {
+            return true;
+        }
+        if let Some(left) = &self.left
+            && let Some(address) = connection.key().address
+            && left.contains(&address.socket)
+        {
             return true;
         }
         // Most are not: nothing is multiplied for them.

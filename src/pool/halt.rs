@@ -104,12 +104,15 @@ impl Pools {
         })
     }
 
-    /// Whether every connection that was there at the last [`renew`](Self::renew) is gone.
+    /// Whether every connection of these that was there at the last
+    /// [`renew`](Self::renew) is gone.
     #[must_use]
-    pub fn is_renewed(&self) -> bool {
-        self.all()
+    pub fn is_renewed(&self, scope: &Scope) -> bool {
+        let all = self.all();
+        let mut pools = all
             .iter()
-            .all(|pool| !pool.idle.has_outlived(&pool.roll))
+            .filter(|pool| scope.has_database(pool.database()));
+        pools.all(|pool| !pool.idle.has_outlived(&pool.roll))
     }
 
     fn apply(&self) {

@@ -88,8 +88,7 @@ impl Handle {
     /// most `wait_timeout`.
     ///
     /// # Errors
-    /// If none becomes free in time, or none can be opened within the server's
-    /// `connect_timeout`.
+    /// If none becomes free in time, or none can be opened in as long a time.
     pub async fn checkout(
         self: &Arc<Self>,
         tenant: &SharedTenant,

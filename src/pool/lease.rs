@@ -118,7 +118,7 @@ impl Place {
     /// Opens the connection.
     ///
     /// # Errors
-    /// If none can be opened within the server's `connect_timeout`.
+    /// If none can be opened within `wait_timeout`.
     pub async fn open(self) -> Result<Lease<Parked>, CheckoutError> {
         let Some(booking) = &self.booking else {
             return Err(CheckoutError::Retired);

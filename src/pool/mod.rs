@@ -16,6 +16,7 @@
 
 mod age;
 mod backoff;
+mod budget;
 mod closing;
 mod customs;
 mod halt;
@@ -23,6 +24,7 @@ mod handle;
 mod idle;
 mod lease;
 mod per_worker;
+mod places;
 mod pools;
 mod queue;
 mod reclaim;
@@ -42,10 +44,11 @@ pub use welcome::{Key as WelcomeKey, Welcome};
 use crate::attach::{SessionSettings, base};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
-use crate::server::{ConnectError, Connection, Origin, Roll, Target, Unbound, connect};
+use crate::server::{ConnectError, Connection, Held, Origin, Roll, Target, Unbound, connect};
 use crate::tenant::{Attachment, Endpoint, Identity, Placement, Vetting};
 use age::Age;
 use backoff::{Advice, Backoff, Failed};
+use budget::Budget;
 use customs::KnownCustoms;
 use idle::{Idle, IdleSets};
 use queue::{Claim, Evicted, Queue};
@@ -75,6 +78,8 @@ pub struct Pool {
     welcomes: Mutex<Welcomes>,
     /// The connections there are.
     roll: Arc<Roll>,
+    /// Those that there may be to the server.
+    budget: Arc<Budget>,
     /// Those that it has replaced: their connections count, too.
     before: Vec<Weak<Pool>>,
     /// The one that has replaced it.
@@ -123,6 +128,7 @@ impl Pool {
         server: Arc<Server>,
         settings: config::Pool,
         workers: usize,
+        budget: Arc<Budget>,
     ) -> Self {
         let queue = Queue::new(&settings);
         let age = Age::new(settings.connection_lifetime);
@@ -139,6 +145,7 @@ impl Pool {
             holders: Holders::new(workers),
             welcomes: Mutex::default(),
             roll: Arc::default(),
+            budget,
             before: Vec::new(),
             after: Mutex::default(),
         }
@@ -147,8 +154,8 @@ impl Pool {
     /// Whether it takes the place of `before`: its connections go to the same
     /// database of the same server.
     fn replaces(&self, before: &Self) -> bool {
-        let place = |pool: &Self| (pool.server.host.clone(), pool.server.port);
-        self.endpoint.database == before.endpoint.database && place(self) == place(before)
+        self.endpoint.database == before.endpoint.database
+            && self.server.hosts.meet(&before.server.hosts)
     }
 
     /// How many connections there are of the pools that it has replaced.
@@ -187,8 +194,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Opens a connection; tries again for as long as the server's
-    /// `connect_timeout` while the failure is a passing one.
+    /// Opens a connection; tries again for as long as `wait_timeout` while the failure is
+    /// a passing one: nothing of the client's has been sent yet.
     async fn open(&self, placement: &Placement) -> Result<Connection<Unbound>, Arc<ConnectError>> {
         let flavor = self.flavor(placement);
         let base = base(&placement.attachment, flavor.dedicated);
@@ -201,7 +208,11 @@ impl Pool {
             base: &base,
             vetting: &vetting,
         };
-        let deadline = Instant::now() + self.server.connect_timeout;
+        let deadline = Instant::now() + self.settings.wait_timeout;
+        let Some(permit) = self.budget.take(self.settings.wait_timeout).await else {
+            return Err(Arc::new(ConnectError::Full));
+        };
+        let mut permit = Some(permit);
         loop {
             let _turn = trial::turn(&self.trials, &flavor.user).await;
             let advice = lock(&self.backoff).advise(&flavor.user);
@@ -211,7 +222,8 @@ impl Pool {
             }
             match connect(&target).await {
                 Ok(mut connection) => {
-                    connection.enrol(&self.roll, flavor.user.clone());
+                    let held = permit.take().map(|permit| Arc::new(permit) as Held);
+                    connection.enrol(&self.roll, flavor.user.clone(), held);
                     self.logged_in(&flavor.user);
                     let parameters = connection.parameters();
                     let new = Reported::new(placement, parameters, SessionSettings::default());

@@ -1,5 +1,6 @@
 //! The pools there are.
 
+use super::budget::Budget;
 use super::halt::{Halt, Scope};
 use super::queue;
 use super::{Pool, lock};
@@ -17,10 +18,11 @@ pub struct Pools {
 
 #[derive(Debug)]
 pub(super) struct State {
-    servers: BTreeMap<ServerName, Arc<Server>>,
+    pub(super) servers: BTreeMap<ServerName, Arc<Server>>,
     settings: config::Pool,
     workers: usize,
-    open: HashMap<Endpoint, Arc<Pool>>,
+    budgets: HashMap<ServerName, Arc<Budget>>,
+    pub(super) open: HashMap<Endpoint, Arc<Pool>>,
     /// Who is to wait.
     pub(super) paused: HashSet<Scope>,
     /// Those that were replaced and have connections in use still.
@@ -38,6 +40,7 @@ impl Pools {
         Self {
             state: Mutex::new(State {
                 servers: shared(servers),
+                budgets: HashMap::new(),
                 settings,
                 workers,
                 open: HashMap::new(),
@@ -54,16 +57,21 @@ impl Pools {
             return Some(pool.clone());
         }
         let server = state.servers.get(&endpoint.server)?.clone();
+        let most = server.max_connections;
+        let budget = state.budgets.entry(server.name.clone());
+        let budget = budget.or_insert_with(|| Budget::new(most)).clone();
         let mut pool = Pool::new(
             endpoint.clone(),
             server,
             state.settings.clone(),
             state.workers,
+            budget.clone(),
         );
         let before = state.retired.iter().filter(|before| pool.replaces(before));
         let before: Vec<_> = before.cloned().collect();
         pool.before = before.iter().map(Arc::downgrade).collect();
         let pool = Arc::new(pool);
+        budget.join(&pool);
         let halt = Halt::of(&state.paused, pool.database());
         if halt != Halt::default() {
             pool.halt(halt);
@@ -86,11 +94,18 @@ impl Pools {
         let unchanged = settings == state.settings;
         let mut servers = shared(servers);
         for (name, server) in &mut servers {
-            if let Some(known) = state.servers.get(name)
-                && **known == **server
-            {
-                *server = known.clone();
+            match state.servers.get(name) {
+                Some(known) if **known == **server => *server = known.clone(),
+                // Which of its hosts leads is not forgotten with another setting.
+                Some(known) if known.hosts.meet(&server.hosts) => {
+                    Arc::make_mut(server).reached = known.reached.clone();
+                }
+                _ => {}
             }
+        }
+        for (name, budget) in &state.budgets {
+            let server = servers.get(name);
+            budget.set_most(server.and_then(|server| server.max_connections));
         }
         let open = std::mem::take(&mut state.open);
         let (kept, retired): (HashMap<_, _>, HashMap<_, _>) =
@@ -153,16 +168,22 @@ impl Pools {
             queue::hand_out(swept.late);
             pool.reclaim();
         }
+        let budgets: Vec<_> = lock(&self.state).budgets.values().cloned().collect();
+        budgets.iter().for_each(|budget| budget.relieve());
         lock(&self.state)
             .retired
             .retain(|pool| !lock(&pool.queue).is_empty());
     }
 
-    /// Replaces every connection, without disturbing anybody: those that are idle now,
-    /// the others once they are given back. New ones have what the server's roles and
-    /// databases say today.
-    pub fn renew(&self) {
-        for pool in self.all() {
+    /// Replaces every connection to these databases, without disturbing anybody: those
+    /// that are idle now, the others once they are given back. New ones have what the
+    /// server's roles and databases say today.
+    pub fn renew(&self, scope: &Scope) {
+        let all = self.all();
+        let pools = all
+            .iter()
+            .filter(|pool| scope.has_database(pool.database()));
+        for pool in pools {
             pool.renew();
         }
     }

@@ -1,26 +1,60 @@
 //! Reaching a server whose name has several addresses, of which some may be silent.
 
-use crate::config::Server;
+use crate::config::{Host, Server};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::net::lookup_host;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// The addresses of the server, the one first that was reached last.
-pub(super) async fn addresses(server: &Server) -> io::Result<Vec<SocketAddr>> {
-    let found = lookup_host((&*server.host, server.port)).await?;
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in found {
-        if !addresses.contains(&address) {
-            addresses.push(address);
+/// An address of one of a server's hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address {
+    /// The address and the port.
+    pub socket: SocketAddr,
+    /// The number of the host in the configuration: its certificate names it.
+    pub host: usize,
+}
+
+/// The addresses of the server, the one first that was reached last. A name that leads
+/// nowhere does not matter while another one leads somewhere.
+pub(crate) async fn addresses(server: &Server) -> io::Result<Vec<Address>> {
+    let limit = server.connect_timeout / 2;
+    let mut lookups = JoinSet::new();
+    for (number, host) in server.hosts.iter().enumerate() {
+        let host = host.clone();
+        lookups.spawn(async move { (number, timeout(limit, lookup(&host)).await) });
+    }
+    let (mut found, mut failed) = (Vec::new(), None);
+    while let Some(lookup) = lookups.join_next().await {
+        match lookup.map_err(io::Error::other)? {
+            (number, Ok(Ok(sockets))) => found.push((number, sockets)),
+            (_, Ok(Err(error))) => failed = Some(error),
+            (_, Err(_)) => failed = Some(io::ErrorKind::TimedOut.into()),
         }
     }
+    found.sort_by_key(|(number, _)| *number);
+    let mut addresses: Vec<Address> = Vec::new();
+    for (host, sockets) in found {
+        for socket in sockets {
+            if !addresses.iter().any(|known| known.socket == socket) {
+                addresses.push(Address { socket, host });
+            }
+        }
+    }
+    if let (true, Some(error)) = (addresses.is_empty(), failed) {
+        return Err(error);
+    }
     let last = server.reached.get();
-    addresses.sort_by_key(|address| Some(address.ip()) != last);
+    addresses.sort_by_key(|address| Some(address.socket) != last);
     Ok(addresses)
+}
+
+async fn lookup(host: &Host) -> io::Result<Vec<SocketAddr>> {
+    Ok(lookup_host((&*host.name, host.port)).await?.collect())
 }
 
 /// What `open` makes of the first address with which it succeeds. Each gets a share
@@ -31,10 +65,10 @@ pub(super) async fn addresses(server: &Server) -> io::Result<Vec<SocketAddr>> {
 /// # Errors
 /// The first one, once all have failed; one that would be the same at each address
 /// (`is_final`), at once.
-pub(super) async fn first_of<'a, T, E: From<io::Error>>(
-    addresses: Vec<SocketAddr>,
+pub(crate) async fn first_of<'a, A, T, E: From<io::Error>>(
+    addresses: Vec<A>,
     limit: Duration,
-    open: impl Fn(SocketAddr) -> Attempt<'a, T, E>,
+    open: impl Fn(A) -> Attempt<'a, T, E>,
     is_final: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
     let share = limit / u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX);
@@ -64,7 +98,7 @@ pub(super) async fn first_of<'a, T, E: From<io::Error>>(
 }
 
 /// Opening something at one address.
-pub(super) type Attempt<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+pub(crate) type Attempt<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
 
 /// Waits for the first that comes to an end, and takes it out.
 async fn any<T, E>(running: &mut Vec<Attempt<'_, T, E>>) -> Result<T, E> {

@@ -162,6 +162,7 @@ impl Login {
         };
         loop {
             if is_ready && !is_vetted && self.input.is_empty() {
+                self.aim(target, &mut parameters).await?;
                 self.vet(target, &mut parameters).await?;
                 is_vetted = true;
                 continue;

@@ -1,6 +1,6 @@
 //! Opening a connection, and reaching a server to cancel.
 
-use super::addresses::{Attempt, addresses, first_of};
+use super::addresses::{Address, Attempt, addresses, first_of};
 use super::authenticate::authenticate;
 use super::connection::BackendKey;
 use super::secure::secure;
@@ -13,7 +13,6 @@ use crate::transport::{self, Tcp, Transport};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
@@ -41,6 +40,9 @@ pub enum ConnectError {
     /// The server cannot be reached, or the connection broke.
     #[error("cannot reach the server: {0}")]
     Unreachable(#[from] io::Error),
+    /// There are `servers.NAME.max_connections`, and all are used.
+    #[error("the server has servers.NAME.max_connections connections, and all are used")]
+    Full,
     /// It took longer than `connect_timeout`.
     #[error("the server did not answer within {0:?}")]
     Timeout(Duration),
@@ -56,6 +58,9 @@ pub enum ConnectError {
     /// The server proved not to know the password, or spoke SCRAM wrongly.
     #[error("SCRAM: {0}")]
     Scram(io::Error),
+    /// The host is not what `servers.NAME.target` asks for.
+    #[error("the host is {0}")]
+    Target(&'static str),
     /// Tenants are not served over this role, or of this database.
     #[error("{}; cure: {}", .0, .0.cure())]
     Unfit(Unfit),
@@ -70,7 +75,7 @@ impl ConnectError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Timeout(_) => true,
+            Self::Unreachable(_) | Self::Timeout(_) | Self::Target(_) => true,
             // Cannot connect now, too many connections, shutting down.
             Self::Refused(report) => {
                 report.sqlstate == "57P03"
@@ -87,8 +92,12 @@ impl ConnectError {
         match self {
             // Not ready, shutting down: it serves nobody.
             Self::Refused(report) => !report.sqlstate.starts_with("57P"),
-            Self::Authentication(_) | Self::Scram(_) | Self::Unfit(_) => true,
-            Self::Unreachable(_) | Self::Timeout(_) | Self::Tls(_) | Self::Protocol(_) => false,
+            Self::Authentication(_) | Self::Scram(_) | Self::Unfit(_) | Self::Full => true,
+            Self::Unreachable(_)
+            | Self::Timeout(_)
+            | Self::Tls(_)
+            | Self::Target(_)
+            | Self::Protocol(_) => false,
         }
     }
 
@@ -102,6 +111,11 @@ impl ConnectError {
                 "the database server has no connection left for pgtenant",
             )
             .hint("Try again later, or ask the administrator to lower pool.size or raise max_connections."),
+            Self::Full => ClientError::fatal(
+                "53300",
+                "no connection to the database server became free in time",
+            )
+            .hint("All connections to the server are in use (max_connections of its section, pool.wait_timeout); end idle transactions or ask the administrator for more."),
             Self::Unfit(unfit) => not_served(unfit),
             error if error.is_passing() => {
                 ClientError::fatal("57P03", "the database server is not available")
@@ -143,6 +157,29 @@ pub async fn connect(target: &Target<'_>) -> Result<Connection<Unbound>, Connect
     Ok(opened?.opened_at(begun))
 }
 
+/// Asks one host of the server whether it is what `target` asks for, by a connection that
+/// serves nobody. Of a primary the timeline is known afterwards.
+///
+/// # Errors
+/// As [`connect`], also where the host is something else.
+pub(crate) async fn probe(target: &Target<'_>, address: Address) -> Result<(), ConnectError> {
+    let limit = target.server.connect_timeout;
+    let opened = tokio::time::timeout(limit, open_at(target, address)).await;
+    let opened = opened.unwrap_or(Err(ConnectError::Timeout(limit)));
+    opened?.close().await;
+    Ok(())
+}
+
+async fn open_at(
+    target: &Target<'_>,
+    address: Address,
+) -> Result<Connection<Unbound>, ConnectError> {
+    let stream = dial_at(target.server, address).await?;
+    let secured = secure(stream, target.server, address.host).await?;
+    let connection = authenticate(secured, target).await?;
+    Ok(connection.opened_from(address))
+}
+
 /// What an attempt says of the server.
 fn contact(failure: Option<&ConnectError>) -> Contact {
     match failure {
@@ -151,17 +188,15 @@ fn contact(failure: Option<&ConnectError>) -> Contact {
     }
 }
 
-/// Where the server's name has several addresses, each that is reached must let the
-/// proxy in: one may accept connections and say nothing.
+/// Where the server has several addresses, each that is reached must let the proxy in,
+/// and be what `target` asks for: one may accept connections and say nothing.
 async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> {
     let server = target.server;
-    let attempt = |address| -> Attempt<'_, _, _> {
+    let attempt = |address: Address| -> Attempt<'_, _, _> {
         Box::pin(async move {
-            let stream = dial_at(server, address).await?;
-            let secured = secure(stream, server).await?;
-            let connection = authenticate(secured, target).await?;
-            server.reached.set(address.ip());
-            Ok(connection.opened_from(address))
+            let connection = open_at(target, address).await?;
+            server.reached.set(address.socket);
+            Ok(connection)
         })
     };
     let found = addresses(server).await?;
@@ -172,17 +207,8 @@ async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> 
 }
 
 /// Opens the TCP connection.
-pub(crate) async fn dial(server: &Server) -> io::Result<Tcp> {
-    let attempt = |address| -> Attempt<'_, _, _> { Box::pin(dial_at(server, address)) };
-    let found = addresses(server).await?;
-    first_of(found, server.connect_timeout, attempt, |_: &io::Error| {
-        false
-    })
-    .await
-}
-
-async fn dial_at(server: &Server, address: SocketAddr) -> io::Result<Tcp> {
-    let stream = TcpStream::connect(address).await?;
+pub(crate) async fn dial_at(server: &Server, address: Address) -> io::Result<Tcp> {
+    let stream = TcpStream::connect(address.socket).await?;
     transport::tune(&stream)?;
     transport::bound_silence(&stream, server.tcp_user_timeout)?;
     Ok(stream.into())
@@ -192,14 +218,14 @@ async fn dial_at(server: &Server, address: SocketAddr) -> io::Result<Tcp> {
 pub(crate) struct CancelConnection(Transport);
 
 impl CancelConnection {
-    /// Reaches the server that has given `key`, of those that its name may lead to;
+    /// Reaches the server that has given `key`, of those that its names may lead to;
     /// no request has left yet. The caller bounds the time.
     pub(crate) async fn open(server: &Server, key: BackendKey) -> Result<Self, ConnectError> {
-        let stream = match key.address {
-            Some(address) => dial_at(server, address).await?,
-            None => dial(server).await?,
-        };
-        Ok(Self(secure(stream, server).await?.transport))
+        let nowhere = || io::Error::from(io::ErrorKind::AddrNotAvailable);
+        let address = key.address.ok_or_else(nowhere)?;
+        let stream = dial_at(server, address).await?;
+        let secured = secure(stream, server, address.host).await?;
+        Ok(Self(secured.transport))
     }
 
     /// Asks the server to cancel what runs under `key`, and returns once the

@@ -1,13 +1,12 @@
 //! The connection itself: socket, buffers, and what the server said at login.
 
-use super::roll::{Card, Enrolled, Roll};
-use super::{Customs, Parameters, PreparedSet};
+use super::roll::{Card, Enrolled, Held, Roll};
+use super::{Address, Customs, Parameters, PreparedSet};
 use crate::tenant::ServerName;
 use crate::transport::{Buffer, Transport};
 use bytes::BytesMut;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
@@ -352,19 +351,20 @@ impl Connection<Unbound> {
     }
 
     /// The connection, which was opened at this address.
-    pub(super) fn opened_from(mut self, address: SocketAddr) -> Self {
+    pub(super) fn opened_from(mut self, address: Address) -> Self {
         self.inner.key.address = Some(address);
         self
     }
 
-    /// Enters it among the connections there are.
-    pub fn enrol(&mut self, roll: &Arc<Roll>, role: Arc<str>) {
+    /// Enters it among the connections there are. It keeps `held` to its end.
+    pub fn enrol(&mut self, roll: &Arc<Roll>, role: Arc<str>, held: Option<Held>) {
         let inner = &mut *self.inner;
         let (id, server) = (inner.id, inner.server.clone());
         let BackendKey { pid, address, .. } = inner.key;
         let tls = inner.transport.tls();
+        let address = address.map(|address| address.socket);
         let card = Card::new(id, server, address, pid, role, inner.opened, tls);
-        inner.enrolled = Some(roll.enrol(card));
+        inner.enrolled = Some(roll.enrol(card, held));
     }
 
     /// A connection that has just logged in.
@@ -406,7 +406,7 @@ pub struct BackendKey {
     pub pid: u32,
     pub(super) secret: [u8; 4],
     /// Where the server was reached, which its name may lead elsewhere from.
-    pub address: Option<SocketAddr>,
+    pub address: Option<Address>,
 }
 
 impl fmt::Debug for BackendKey {

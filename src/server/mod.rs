@@ -5,6 +5,7 @@
 //! made by the room `attach` alone.
 
 mod addresses;
+mod aim;
 mod authenticate;
 mod connect;
 mod connection;
@@ -16,7 +17,9 @@ mod roll;
 mod secure;
 mod vet;
 
-pub(crate) use connect::{CancelConnection, dial};
+pub use addresses::Address;
+pub(crate) use addresses::{Attempt, addresses, first_of};
+pub(crate) use connect::{CancelConnection, dial_at, probe};
 pub use connect::{ConnectError, Target, connect, not_served};
 pub use connection::{BackendKey, Connection, ConnectionId, Pipe, Unbound};
 pub use customs::Customs;
@@ -24,5 +27,5 @@ pub use hint::Origin;
 pub(crate) use hint::hint_of_refusal;
 pub use parameters::Parameters;
 pub use prepared::{Moment, Prepared, PreparedId, PreparedSet, Shape, StatementName};
-pub use roll::{Card, Roll};
+pub use roll::{Card, Held, Roll};
 pub(crate) use secure::{Secured, secure};

@@ -2,7 +2,9 @@
 
 use super::ConnectionId;
 use crate::tenant::ServerName;
+use std::any::Any;
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,11 +38,15 @@ pub struct Card {
 }
 
 /// A connection's entry in its [`Roll`]; it is taken out when this is dropped.
-#[derive(Debug)]
 pub(super) struct Enrolled {
     roll: Arc<Roll>,
     card: Arc<Card>,
+    /// Dropped with the connection.
+    _held: Option<Held>,
 }
+
+/// What is kept for as long as a connection is there.
+pub type Held = Arc<dyn Any + Send + Sync>;
 
 impl Roll {
     /// Those there are now.
@@ -61,12 +67,13 @@ impl Roll {
         self.len() == 0
     }
 
-    pub(super) fn enrol(self: &Arc<Self>, card: Card) -> Enrolled {
+    pub(super) fn enrol(self: &Arc<Self>, card: Card, held: Option<Held>) -> Enrolled {
         let card = Arc::new(card);
         self.lock().insert(card.id, card.clone());
         Enrolled {
             roll: self.clone(),
             card,
+            _held: held,
         }
     }
 
@@ -115,5 +122,11 @@ impl Enrolled {
 impl Drop for Enrolled {
     fn drop(&mut self) {
         self.roll.lock().remove(&self.card.id);
+    }
+}
+
+impl fmt::Debug for Enrolled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.card.fmt(f)
     }
 }

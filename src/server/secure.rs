@@ -18,9 +18,13 @@ pub(crate) struct Secured {
     pub(crate) end_point: Option<Vec<u8>>,
 }
 
-/// Secures the connection as the settings ask (protocol section "SSL Session
-/// Encryption").
-pub(crate) async fn secure(mut stream: Tcp, server: &Server) -> Result<Secured, ConnectError> {
+/// Secures the connection to the host of this number as the settings ask (protocol
+/// section "SSL Session Encryption").
+pub(crate) async fn secure(
+    mut stream: Tcp,
+    server: &Server,
+    host: usize,
+) -> Result<Secured, ConnectError> {
     let ServerTls::On { config, .. } = &server.tls else {
         return Ok(Secured {
             transport: Transport::Plain(stream),
@@ -40,8 +44,9 @@ pub(crate) async fn secure(mut stream: Tcp, server: &Server) -> Result<Secured, 
             ));
         }
     }
-    let name = ServerName::try_from(server.host.to_string())
-        .map_err(|_| ConnectError::Tls(format!("{:?} is not a host name", server.host)))?;
+    let host = server.hosts.get(host).unwrap_or(server.hosts.first());
+    let name = ServerName::try_from(host.name.to_string())
+        .map_err(|_| ConnectError::Tls(format!("{:?} is not a host name", host.name)))?;
     let stream = TlsConnector::from(config.clone())
         .connect(name, stream)
         .await

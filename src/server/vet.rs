@@ -3,7 +3,7 @@
 use super::Parameters;
 use super::authenticate::Login;
 use super::connect::{ConnectError, Target};
-use crate::protocol::backend::{self, FrameError};
+use crate::protocol::backend::{self, FrameError, Report};
 use crate::tenant::Found;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
@@ -39,24 +39,46 @@ impl Login {
         let query = Found::query(settings);
         // No operator of anybody's own; for this string of statements alone.
         let sql = format!("SET LOCAL search_path = pg_catalog, pg_temp; {query}");
+        let row = self.row(&sql, parameters).await?;
+        let row = row.map_err(ConnectError::Refused)?;
+        let columns: Vec<_> = row.iter().map(Option::as_deref).collect();
+        Found::parse(&columns).ok_or(FrameError.into())
+    }
+
+    /// Runs SQL that gives one row: its values as texts, or the server's refusal. The
+    /// session is idle then.
+    pub(super) async fn row(
+        &mut self,
+        sql: &str,
+        parameters: &mut Parameters,
+    ) -> Result<Result<Vec<Option<String>>, Report>, ConnectError> {
         let mut packet = BytesMut::new();
-        frontend::query(&sql, &mut packet)?;
+        frontend::query(sql, &mut packet)?;
         self.transport.write_all(&packet).await?;
-        let mut found = None;
+        let mut outcome = None;
         loop {
-            let (tag, body) = self.message().await?;
+            let (tag, body) = match self.message().await {
+                // ReadyForQuery comes behind it, unless the session has ended.
+                Err(ConnectError::Refused(report)) => {
+                    outcome = Some(Err(report));
+                    continue;
+                }
+                message => message?,
+            };
             match tag {
                 b'S' => parameters.update(&body)?,
                 b'T' | b'C' => {}
-                b'D' if found.is_none() => {
-                    let row = backend::data_row(&body).ok_or(FrameError)?;
-                    let text = |column: Option<_>| column.map(std::str::from_utf8).transpose();
-                    let columns: Result<Vec<_>, _> = row.into_iter().map(text).collect();
-                    found = Found::parse(&columns.map_err(|_| FrameError)?);
-                }
-                b'Z' if body == b"I" => return found.ok_or(FrameError.into()),
+                b'D' if outcome.is_none() => outcome = Some(Ok(texts(&body)?)),
+                b'Z' if body == b"I" => return outcome.ok_or(FrameError.into()),
                 _ => return Err(FrameError.into()),
             }
         }
     }
+}
+
+fn texts(row: &[u8]) -> Result<Vec<Option<String>>, FrameError> {
+    let row = backend::data_row(row).ok_or(FrameError)?;
+    let text = |column: Option<&[u8]>| column.map(|text| String::from_utf8(text.to_vec()));
+    let columns = row.into_iter().map(|column| text(column).transpose());
+    columns.collect::<Result<_, _>>().map_err(|_| FrameError)
 }

@@ -236,7 +236,7 @@ impl Session {
             if self.engine.registration.is_told() {
                 return Poll::Ready(Err(NoConnection::Told));
             }
-            if self.is_draining() {
+            if self.draining.is_forced() {
                 // Nothing of it has begun.
                 return Poll::Ready(Err(NoConnection::End(End::Stopped)));
             }

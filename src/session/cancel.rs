@@ -15,7 +15,7 @@ mod view;
 pub(super) use delivery::{Aftermath, Settled};
 pub use overdue::Overdue;
 pub use shown::Hold;
-pub use view::{SessionState, SessionView};
+pub use view::{SessionGlance, SessionState, SessionView};
 
 use super::orders::{Ending, Membership, Order};
 use crate::audit::{Event, Log};
@@ -335,6 +335,11 @@ impl Registration {
     /// Whether the waiting is cancelled: that wakes the session's task.
     pub(super) fn is_cancelled(&self) -> bool {
         self.entry.is_cancelled()
+    }
+
+    /// Whether the session has done nothing for a moment.
+    pub(super) fn rests(&self) -> bool {
+        self.entry.shown.rests()
     }
 
     /// The session does nothing that could be cancelled.

@@ -1,5 +1,6 @@
 //! A session's life: with a server connection and without one, by turns.
 
+use super::drain::is_health_check;
 use super::end::End;
 use super::engine::{Judged, Step};
 use super::relay::Outcome;
@@ -97,10 +98,16 @@ impl Session {
     /// Answers what can be answered, until something needs a server connection.
     async fn without_server(&mut self) -> Result<(), End> {
         loop {
+            if self.is_draining() && is_health_check(self.engine.client.input.bytes()) {
+                return Err(End::Stopped);
+            }
             // By itself, or the future has room for what it comes in.
             let step = self.engine.take_alone()?;
             match step {
-                Step::NeedsServer => return Ok(()),
+                Step::NeedsServer => {
+                    self.ends_after = self.is_draining();
+                    return Ok(());
+                }
                 Step::Terminate => return Err(End::Terminated),
                 Step::Judge => Box::pin(self.judge_long()).await?,
                 Step::Interrupt => Box::pin(self.interrupt()).await,

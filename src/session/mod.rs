@@ -9,6 +9,7 @@ mod acquire;
 mod cancel;
 mod client;
 mod control;
+mod drain;
 mod driver;
 mod end;
 mod engine;
@@ -23,8 +24,10 @@ mod settings;
 mod statements;
 
 pub use cancel::{Hold, Member, Mover, Overdue, Registration, Registry};
-pub use cancel::{SessionState, SessionView, Visitor};
+pub use cancel::{SessionGlance, SessionState, SessionView, Visitor};
 pub use client::Client;
+pub use drain::DrainLevel;
+pub(crate) use drain::PARTS as DRAIN_PARTS;
 pub use driver::Served;
 pub use end::End;
 pub use interner::Interner;
@@ -44,7 +47,6 @@ use crate::server::Parameters;
 use engine::{Engine, Link};
 use leaving::Leaving;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a session is made of.
 #[derive(Debug)]
@@ -69,9 +71,8 @@ pub struct Parts {
     pub startup: SessionSettings,
     /// The server's parameters, as the client was told.
     pub told: Parameters,
-    /// Set once the proxy is to stop: the session ends at the next end of a
-    /// transaction. Whoever sets it wakes the session's task.
-    pub draining: Arc<AtomicBool>,
+    /// Once it has reached the session, that ends at the next end of a transaction.
+    pub draining: Arc<DrainLevel>,
     /// What its log events belong to.
     pub span: Arc<ClientSpan>,
     /// What it counts with.
@@ -85,9 +86,11 @@ pub struct Session {
     socket: client::Socket,
     pool: Arc<Handle>,
     parsing: Arc<Parsing>,
-    draining: Arc<AtomicBool>,
+    draining: Arc<DrainLevel>,
     /// How the client is on its way out, if it is.
     leaving: Leaving,
+    /// It was to leave when its transaction began, and does at its end.
+    ends_after: bool,
     /// Something has come from the client, or gone to it.
     progress: bool,
     /// Something has gone to the server, or come from it.
@@ -103,6 +106,12 @@ struct Exchange {
 }
 
 impl Session {
+    /// Whether it is to leave, though its client has done nothing that ends now: one that
+    /// has just been used is about to be used again.
+    fn leaves_at_rest(&self) -> bool {
+        self.is_draining() && (self.draining.is_forced() || self.engine.registration.rests())
+    }
+
     /// A session whose client has been told that it is in.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
@@ -129,13 +138,15 @@ impl Session {
             parsing: parts.parsing,
             draining: parts.draining,
             leaving: Leaving::No,
+            ends_after: false,
             progress: false,
             moved: false,
         }
     }
 
+    /// Whether it is to leave, now that it is in no transaction.
     fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.draining.has_reached(self.engine.registration.pid())
     }
 
     fn has_left(&self) -> bool {

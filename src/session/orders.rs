@@ -107,6 +107,8 @@ pub enum Ending {
     Unanswered,
     /// An administrator has ended it.
     Killed,
+    /// It uses a server that is no longer the primary.
+    Superseded,
     /// Its tenant is not served any more: nothing would keep it from others' rows, or
     /// it would see none.
     Unfit,
@@ -123,6 +125,7 @@ impl fmt::Display for Ending {
             Self::Expired => "the credential has expired",
             Self::Killed => "an administrator has ended it",
             Self::Unanswered => "it waits for an answer that its server does not owe",
+            Self::Superseded => "its server is no longer the primary",
             Self::Unfit => "the role or the seal of its database is not one to serve tenants with",
         })
     }
@@ -159,6 +162,10 @@ impl Ending {
             Self::Killed => (
                 "terminating connection due to administrator command",
                 "An administrator of the proxy has ended it.",
+            ),
+            Self::Superseded => (
+                "terminating connection: its server is no longer the primary",
+                "Connect again. What the transaction has done is lost.",
             ),
             Self::Unfit => (
                 "terminating connection: the database is not in a state in which pgtenant serves its tenants",

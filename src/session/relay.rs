@@ -2,7 +2,7 @@
 //! changed.
 
 use super::end::End;
-use super::engine::{Link, Pinned, SLOW_CLIENT, Step};
+use super::engine::{ClientSide, Link, Pinned, SLOW_CLIENT, Step};
 use super::leaving::{Leaving, Patience};
 use super::{Exchange, Hold, Session};
 use crate::guard::Mode;
@@ -44,7 +44,7 @@ impl Session {
         if output.is_empty() && output.capacity() > 0 {
             *output = bytes::BytesMut::new();
         }
-        if self.is_draining() {
+        if self.leaves_at_rest() {
             return Poll::Ready(Err(End::Stopped));
         }
         self.apply_command(false)?;
@@ -281,6 +281,13 @@ impl Session {
             {
                 return Err(Outcome::End(End::misread(setting)));
             }
+            if self.ends_after && is_last(link, &self.engine.client) {
+                // The goodbye goes out with the end of the answer: a client that has seen
+                // the one has seen the other before it sends anything else.
+                let output = &mut self.engine.client.output;
+                link.scan.stage(connection.input_mut(), output);
+                return Ok(true);
+            }
             let out = !self.engine.client.output.is_empty() || link.scan.has_approved();
             if out || before != connection.input().len() {
                 moved = true;
@@ -393,7 +400,7 @@ impl Session {
         if !idle || !exchange.lease.connection().input().is_empty() {
             return None;
         }
-        if self.is_draining() {
+        if self.ends_after || self.leaves_at_rest() {
             return Some(Outcome::End(End::Stopped));
         }
         let keeps = exchange.link.pinned > Pinned::No || !self.engine.maps_names;
@@ -411,6 +418,11 @@ impl Session {
         let renews = exchange.link.is_doubted() || exchange.lease.connection().is_stale();
         renews.then_some(Outcome::Renew)
     }
+}
+
+/// Whether nothing is owed to the client, which has sent nothing more.
+fn is_last(link: &Link, client: &ClientSide) -> bool {
+    link.owes_nothing() && link.is_idle() && client.input.is_empty() && !client.scan.is_within()
 }
 
 /// Why a client keeps its connection while it does nothing.

@@ -15,6 +15,18 @@ pub struct Vetting {
     unsealed: Option<Arc<str>>,
 }
 
+impl Vetting {
+    /// For a connection that serves nobody.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            allow: true,
+            policies: false,
+            unsealed: None,
+        }
+    }
+}
+
 /// What a server says of the role that is logged in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {

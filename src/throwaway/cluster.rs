@@ -1,5 +1,7 @@
 //! One throwaway server: from `initdb` to the end.
 
+mod standby;
+
 use super::account::Account;
 use super::directory::{Directory, write_private};
 use super::options::{ClusterOptions, PasswordEncryption};
@@ -356,7 +358,8 @@ impl Cluster {
         };
         let mut lines = text.lines().map(str::trim);
         let same = lines.next() == Some(&pid.to_string());
-        same && lines.nth(6) == Some("ready")
+        // A standby that takes connections says so in its own word.
+        same && matches!(lines.nth(6), Some("ready" | "standby"))
     }
 
     fn stop(&mut self, mode: &str) -> Result<(), ClusterError> {
@@ -457,7 +460,8 @@ fn hba_text(options: &ClusterOptions) -> String {
     let mut text = format!(
         "# TYPE DATABASE USER ADDRESS METHOD\n\
          local all {SUPERUSER} scram-sha-256\n\
-         host all {SUPERUSER} 127.0.0.1/32 scram-sha-256\n"
+         host all {SUPERUSER} 127.0.0.1/32 scram-sha-256\n\
+         host replication {SUPERUSER} 127.0.0.1/32 scram-sha-256\n"
     );
     match &options.hba {
         Some(lines) => {

@@ -30,6 +30,7 @@ const watch = (page, seen) => {
 
 const open = async (browser, options, user, seen) => {
   const context = await browser.newContext(options);
+  context.setDefaultTimeout(60000);
   const page = await context.newPage();
   watch(page, seen);
   await page.goto(url);
@@ -96,7 +97,7 @@ const main = async () => {
     await ask("clients");
     await sessions.getByText("<script>alert(1)</script>").first().waitFor();
     assert.ok(await page.evaluate(() => window.before), "the page was loaded again");
-    await section(page, "audit").getByText("onerror=alert(2)").first().waitFor();
+    await section(page, "refusals").getByText("onerror=alert(2)").first().waitFor();
     assert.strictEqual(await page.locator("main script, main img, main [onerror], main iframe").count(), 0);
 
     // What is open and has the focus stays so while the page is refreshed.

@@ -142,33 +142,62 @@ pub(crate) fn last_reply(stream: &mut dyn Stream) -> Reply {
     parse(&String::from_utf8(bytes).unwrap())
 }
 
-/// Reads one answer, whose length its head tells, of a connection that goes on.
+/// Reads one answer of a connection that goes on.
 pub(crate) fn reply(stream: &mut dyn Stream) -> Reply {
+    let mut text = until(stream, "\r\n\r\n");
+    let length = text.to_ascii_lowercase();
+    let length = length
+        .split_once("content-length: ")
+        .and_then(|(_, rest)| rest.split("\r\n").next());
+    match length {
+        None => text += &until(stream, "\r\n0\r\n\r\n"),
+        Some(length) => {
+            let mut body = vec![0; length.parse().unwrap()];
+            stream.read_exact(&mut body).unwrap();
+            text += std::str::from_utf8(&body).unwrap();
+        }
+    }
+    parse(&text)
+}
+
+/// Reads up to the first time that this comes, and it.
+fn until(stream: &mut dyn Stream, end: &str) -> String {
     let mut bytes = Vec::new();
-    loop {
+    while !bytes.ends_with(end.as_bytes()) {
         let mut byte = [0];
         stream.read_exact(&mut byte).unwrap();
         bytes.push(byte[0]);
-        if bytes.ends_with(b"\r\n\r\n") {
-            break;
-        }
     }
-    let mut reply = parse(&String::from_utf8(bytes).unwrap());
-    let length = reply.header("content-length").unwrap().parse().unwrap();
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).unwrap();
-    reply.body = String::from_utf8(body).unwrap();
-    reply
+    String::from_utf8(bytes).unwrap()
 }
 
 fn parse(text: &str) -> Reply {
     let whole = text.split_once("\r\n\r\n");
     let (head, body) = whole.unwrap_or_else(|| panic!("no answer: {text:?}"));
     let status = head.strip_prefix("HTTP/1.1 ").unwrap();
+    let whole = head.to_owned();
+    let head = head.to_ascii_lowercase();
     Reply {
         status: status[..3].parse().unwrap(),
-        head: head.to_ascii_lowercase(),
-        whole: head.to_owned(),
-        body: body.to_owned(),
+        body: match head.contains("transfer-encoding: chunked") {
+            true => joined(body),
+            false => body.to_owned(),
+        },
+        head,
+        whole,
+    }
+}
+
+/// A body that came in chunks. It must have an end: else it was cut off.
+fn joined(mut chunks: &str) -> String {
+    let mut body = String::new();
+    loop {
+        let (length, rest) = chunks.split_once("\r\n").unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        if length == 0 {
+            return body;
+        }
+        body.push_str(&rest[..length]);
+        chunks = rest[length..].strip_prefix("\r\n").unwrap();
     }
 }

@@ -158,3 +158,24 @@ fn a_directory_that_is_away_leaves_the_proxy_not_ready() {
     assert_eq!(reply.status, 503);
     assert_eq!(reply.checks("fail"), ["directory"]);
 }
+
+#[test]
+fn a_proxy_that_waits_for_its_clients_to_leave_takes_no_new_ones() {
+    let scram = &site().login_verifier;
+    let (mut proxy, door) = proxy(
+        "",
+        Options {
+            more: format!("[[admins]]\nuser = \"ops\"\nrole = \"operator\"\nscram = {scram:?}\n"),
+            ..Options::default()
+        },
+    );
+    let parameters = [("user", "ops"), ("database", "pgtenant")];
+    let mut admin = Raw::log_in(proxy.port, &proxy.password, &parameters).unwrap();
+    let mut client = proxy.raw("innovate");
+    assert_eq!(door.get("/readyz", &[]).status, 200);
+    admin.run_ok("SHUTDOWN WAIT_FOR_CLIENTS");
+    wait_until("it is not ready", || door.get("/readyz", &[]).status == 503);
+    assert_eq!(client.value("SELECT 1"), "1");
+    drop(client);
+    assert!(proxy.wait().success());
+}

@@ -66,6 +66,25 @@ fn what_a_tenant_does_is_counted_under_its_name() {
 }
 
 #[test]
+fn every_histogram_has_a_bucket_for_all_that_took_longer() {
+    let (proxy, door) = single("");
+    proxy.raw("innovate").run_ok("SELECT 1");
+    let own = ("tenant", INNOVATE);
+    for name in ["wait", "transaction", "login"] {
+        let all = [own, ("le", "+Inf")];
+        wait_for(&door, &format!("pgtenant_{name}_seconds_bucket"), &all, 1.0);
+    }
+    for accept in ["application/openmetrics-text", "text/plain"] {
+        let text = door.get("/metrics", &[&bearer(TOKEN), &format!("Accept: {accept}")]);
+        let is_last = |line: &&str| line.contains("_bucket{") && line.contains("le=\"+Inf\"");
+        assert_eq!(text.body.lines().filter(is_last).count(), 3, "{accept}");
+        // Fifteen buckets would be one more than there are bounds.
+        let buckets = text.body.lines().filter(|line| line.contains("_bucket{"));
+        assert_eq!(buckets.count(), 3 * 14, "{accept}");
+    }
+}
+
+#[test]
 fn refusals_are_counted_by_rule_and_errors_by_class() {
     let (proxy, door) = single("");
     let own = ("tenant", INNOVATE);
@@ -159,4 +178,27 @@ fn logins_that_fail_are_counted_and_give_nobody_a_series() {
         sum(&door, "pgtenant_logins_total", &[("tenant", INNOVATE)]),
         0.0
     );
+}
+
+#[test]
+fn memory_is_told_by_what_it_is_held_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit.jsonl");
+    for audit in [String::new(), format!("[audit]\nfile = {log:?}\n")] {
+        let options = Options {
+            more: audit.clone(),
+            ..Options::default()
+        };
+        let (proxy, door) = proxy("", options);
+        let mut client = proxy.raw("innovate");
+        client.run_ok("SELECT 1");
+        let text = door.get("/metrics", &[&bearer(TOKEN)]).body;
+        let lines = text.lines();
+        let own = lines.filter_map(|line| line.strip_prefix("pgtenant_memory_bytes{kind=\""));
+        let kinds: Vec<_> = own.map(|line| line.split('"').next().unwrap()).collect();
+        match audit.is_empty() {
+            true => assert_eq!(kinds, ["statements"]),
+            false => assert_eq!(kinds, ["audit", "statements"]),
+        }
+    }
 }

@@ -307,10 +307,10 @@ fn what_a_client_writes_ends_no_event_and_no_element() {
     let head = format!("GET /events HTTP/1.1\r\nHost: proxy\r\n{cookie}\r\n\r\n");
     feed.write_all(head.as_bytes()).unwrap();
     let events = read_past(&mut *feed, "event: findings");
-    assert_eq!(
-        events.matches("event: overview").count() - 1,
-        events.matches("  event: overview").count()
-    );
+    let overviews = events
+        .lines()
+        .filter(|line| line.starts_with("event: overview"));
+    assert_eq!(overviews.count(), 1);
     assert!(
         events.contains("&lt;script&gt;alert(1)&lt;/script&gt;"),
         "{events}"

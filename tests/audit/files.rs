@@ -2,6 +2,7 @@
 
 use super::{Audited, audit, log_files, records, verify};
 use std::fs;
+use testkit::wait_until;
 
 fn signed(audited_lines: &str) -> (Audited, String) {
     let keys = tempfile::tempdir().unwrap().keep();
@@ -10,6 +11,30 @@ fn signed(audited_lines: &str) -> (Audited, String) {
     assert!(made.status.success());
     let lines = format!("key_file = {:?}\n{audited_lines}", key.to_str().unwrap());
     (Audited::start(&lines), format!("{}.pub", key.display()))
+}
+
+#[test]
+fn the_last_of_many_checkpoints_is_kept_beside_the_log() {
+    let (audited, key) = signed("statements = \"all\"\ncheckpoint_records = 2");
+    let mut client = audited.proxy.raw("innovate");
+    for _ in 0..50 {
+        client.run_ok("SELECT 1");
+    }
+    let statements = audited.wait_for("statement", 50);
+    assert_eq!(statements.len(), 50);
+    // Not each of them, and not at once.
+    let file = audited.file();
+    let path = file.to_str().unwrap();
+    let kept = format!("{path}.checkpoint");
+    wait_until("the last one is kept", || {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut lines = text.lines().rev();
+        let last = lines.find(|line| line.contains("\"event\":\"checkpoint\""));
+        let kept = fs::read_to_string(&kept).unwrap_or_default();
+        kept.lines().next() == last
+    });
+    let (well, said) = verify(&["--key", &key, path]);
+    assert!(well && !said.contains(", 0 signed"), "{said}");
 }
 
 #[test]

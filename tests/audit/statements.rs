@@ -175,3 +175,40 @@ fn an_isolation_and_a_tenant_can_say_otherwise() {
     );
     audited.wait_for("statement_refused", 1);
 }
+
+#[test]
+fn a_login_can_say_otherwise_whatever_its_tenant_says() {
+    let audited = Audited::start("statements = \"none\"");
+    let mut before = audited.proxy.raw("innovate");
+    audited.proxy.reload(|text| {
+        let tenant = format!("id = \"{INNOVATE}\"\n");
+        let text = text.replacen(&tenant, &format!("{tenant}audit = \"write\"\n"), 1);
+        let login = "user = \"innovate\"\n";
+        assert!(text.contains(login));
+        text.replacen(login, &format!("{login}audit = \"all\"\n"), 1)
+    });
+    let changed = audited.wait_for("configuration_changed", 1).remove(0);
+    assert!(changed["logins"].as_str().unwrap().contains("innovate"));
+    // Who is in already goes on as before.
+    before.run_ok("SELECT 1 FROM users");
+    let mut own = audited.proxy.raw("innovate");
+    own.run_ok("SELECT 2 FROM users");
+    audited.proxy.raw("synergy").run_ok("SELECT 3 FROM users");
+    let found = audited.wait_for("statement", 1).remove(0);
+    assert_eq!(found["tenant"], INNOVATE);
+    assert_eq!(found["text"], "SELECT ? FROM users");
+    assert_eq!(found["classes"], json!(["READ"]));
+    assert_eq!(found["relations"], json!(["users"]));
+    // And the other way: less than others of its tenant.
+    audited.proxy.reload(|text| {
+        let login = "user = \"innovate\"\naudit = \"all\"\n";
+        text.replacen(login, "user = \"innovate\"\naudit = \"refused\"\n", 1)
+    });
+    let mut less = audited.proxy.raw("innovate");
+    less.run_ok("UPDATE users SET email = email");
+    assert_eq!(less.error("SET ROLE postgres").code(), "42501");
+    drop(less);
+    audited.wait_for("statement_refused", 1);
+    audited.wait_for("logout", 2);
+    assert_eq!(audited.wait_for("statement", 1).len(), 1);
+}

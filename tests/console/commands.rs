@@ -4,6 +4,9 @@ use super::{cell, operator, proxy};
 use std::process::Command;
 use testkit::{INNOVATE, Options, Proxy, Raw, SYNERGY, site, stdout, succeeds, wait_until};
 
+/// A login of another database.
+const OTHER: &str = "globex";
+
 fn ended(client: &mut Raw) -> String {
     client.until_closed().error().code().to_owned()
 }
@@ -142,9 +145,11 @@ fn clients_and_tenants_are_ended_and_nobody_else() {
     first.run_ok("BEGIN");
     first.run_ok("SELECT 1");
     admin.run_ok(&format!("KILL_CLIENT {}", first.pid));
+    assert_eq!(admin.run_ok("SHOW CLIENTS").rows().len(), 2);
     assert_eq!(ended(&mut first), "57P01");
     assert_eq!(second.value("SELECT 1"), "1");
     admin.run_ok(&format!("KILL_TENANT {INNOVATE}"));
+    assert_eq!(admin.run_ok("SHOW CLIENTS").rows().len(), 1);
     assert_eq!(ended(&mut second), "57P01");
     assert_eq!(other.value("SELECT 1"), "1");
     // A database is paused, too.
@@ -177,7 +182,7 @@ fn a_disabled_tenant_s_clients_go_on_and_no_new_ones_come() {
 
 #[test]
 fn server_connections_are_replaced_and_the_configuration_is_read_again() {
-    let mut proxy = proxy(Options::default());
+    let proxy = proxy(Options::default());
     let mut admin = operator(&proxy);
     let mut client = proxy.raw("innovate");
     client.run_ok("BEGIN");
@@ -194,21 +199,77 @@ fn server_connections_are_replaced_and_the_configuration_is_read_again() {
     let text = text.replace("max_clients = 1000", "max_clients = 999");
     std::fs::write(&proxy.config, text).unwrap();
     admin.run_ok("RELOAD");
-    wait_until("it is in force", || {
-        cell(
-            &mut admin,
-            "SHOW CONFIG",
-            "value",
-            &[("key", "max_client_conn")],
-        ) == "999"
-    });
+    let so = [("key", "max_client_conn")];
+    assert_eq!(cell(&mut admin, "SHOW CONFIG", "value", &so), "999");
+}
+
+#[test]
+fn the_server_connections_of_one_database_are_replaced() {
+    let proxy = proxy(Options::default());
+    let mut admin = operator(&proxy);
+    let mut renewed = proxy.raw("innovate");
+    let mut other = proxy.raw(OTHER);
+    renewed.run_ok("BEGIN");
+    let before = (renewed.backend(), other.backend());
+    admin.run_ok(&format!("RECONNECT {}", proxy.database("innovate")));
+    admin.run_ok(&format!("WAIT_CLOSE {}", proxy.database(OTHER)));
+    admin.send_query(&format!("WAIT_CLOSE {}", proxy.database("innovate")));
+    // Another administrator's answer comes after whatever was to be done at once.
+    operator(&proxy).run_ok("SHOW STATE");
+    assert!(!admin.has_answer());
+    renewed.run_ok("COMMIT");
+    admin.until_ready().ok();
+    assert_ne!(renewed.backend(), before.0);
+    assert_eq!(other.backend(), before.1);
+    let error = admin.error("RECONNECT nothing_of_the_kind");
+    assert_eq!(error.message(), "no such database: nothing_of_the_kind");
+    admin.error(&format!("RECONNECT TENANT \"{INNOVATE}\""));
+}
+
+#[test]
+fn everybody_is_ended_and_nobody_served_until_it_is_resumed() {
+    let proxy = proxy(Options::default());
+    let mut admin = operator(&proxy);
+    let mut clients = ["innovate", "synergy", OTHER].map(|login| proxy.raw(login));
+    clients[0].run_ok("BEGIN");
+    clients[0].run_ok("SELECT 1");
+    admin.run_ok("KILL");
+    assert_eq!(admin.run_ok("SHOW CLIENTS").rows().len(), 0);
+    for client in &mut clients {
+        assert_eq!(ended(client), "57P01");
+    }
+    let mut late = proxy.raw("innovate");
+    late.send_query("SELECT 1");
+    wait_until("it waits", || waiting(&mut admin) == 1);
+    admin.run_ok("RESUME");
+    assert_eq!(late.until_ready().ok().value(), "1");
+}
+
+#[test]
+fn a_suspension_waits_for_transactions_and_is_shown_until_it_is_resumed() {
+    let proxy = proxy(Options::default());
+    let mut admin = operator(&proxy);
+    let mut looking = operator(&proxy);
+    let mut client = proxy.raw("innovate");
+    let state = |admin: &mut Raw, key: &str| cell(admin, "SHOW STATE", "value", &[("key", key)]);
     client.run_ok("BEGIN");
     client.run_ok("SELECT 1");
-    admin.run_ok("SHUTDOWN WAIT_FOR_CLIENTS");
-    proxy.wait_for_log("draining");
-    client.send_query("COMMIT");
-    assert_eq!(client.until_closed().commands(), ["COMMIT"]);
-    assert!(proxy.wait().success());
+    admin.send_query("SUSPEND");
+    wait_until("it is suspended", || {
+        state(&mut looking, "suspended") == "yes"
+    });
+    assert_eq!(state(&mut looking, "paused"), "no");
+    assert_eq!(state(&mut looking, "active"), "no");
+    assert!(!admin.has_answer());
+    client.run_ok("COMMIT");
+    assert_eq!(admin.until_ready().ok().commands(), ["SUSPEND"]);
+    client.send_query("SELECT 2");
+    wait_until("it waits", || waiting(&mut looking) == 1);
+    admin.error("PAUSE");
+    admin.run_ok("RESUME");
+    assert_eq!(client.until_ready().ok().value(), "2");
+    admin.run_ok("PAUSE");
+    assert_eq!(state(&mut looking, "paused"), "yes");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod commands;
+mod exporter;
+mod process;
 mod refusals;
+mod shapes;
 mod tools;
 
 use testkit::{Fields, Options, Proxy, Raw, site};

@@ -5,7 +5,7 @@ use std::process::Command;
 use testkit::{Options, Pipeline, python, root, site, stdout, succeeds, wait_until};
 
 /// PgBouncer 1.23's columns.
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 9] = [
     (
         "POOLS",
         "database user cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled sv_idle sv_used sv_tested sv_login maxwait maxwait_us pool_mode",
@@ -24,6 +24,7 @@ const COLUMNS: [(&str, &str); 8] = [
     ),
     ("LISTS", "list items"),
     ("CONFIG", "key value default changeable"),
+    ("MEM", "name size used free memtotal"),
     ("VERSION", "version"),
     (
         "USERS",
@@ -37,6 +38,26 @@ fn every_word_has_the_columns_and_types_that_tools_expect() {
     let mut client = proxy.raw("innovate");
     client.run_ok("SELECT 1");
     let mut admin = operator(&proxy);
+    let so = [("name", "sessions")];
+    assert_eq!(cell(&mut admin, "SHOW MEM", "used", &so), "1");
+    let size: usize = cell(&mut admin, "SHOW MEM", "memtotal", &so)
+        .parse()
+        .unwrap();
+    assert!(size > 100, "{size}");
+    for (key, value, changeable) in [
+        ("pool_mode", "transaction", "no"),
+        ("listen_addr", "127.0.0.1", "no"),
+        ("client_tls_sslmode", "allow", "no"),
+        ("admin_users", "ops", "no"),
+        ("stats_users", "eyes", "no"),
+        ("max_db_connections", "10", "no"),
+        ("server_check_delay", "30", "yes"),
+        ("max_user_client_connections", "1000", "yes"),
+    ] {
+        let so = [("key", key), ("value", value)];
+        let shown = cell(&mut admin, "SHOW CONFIG", "changeable", &so);
+        assert_eq!(shown, changeable, "{key}");
+    }
     for (word, expected) in COLUMNS {
         let answer = admin.run_ok(&format!("SHOW {word};"));
         let names = columns(&answer.of(b'T').next().unwrap().body);
@@ -60,6 +81,10 @@ fn every_word_has_the_columns_and_types_that_tools_expect() {
         .unwrap();
     assert!(sent > 10, "{sent}");
     assert_eq!(client.error("SET ROLE postgres").code(), "42501");
+    let refusals = admin.run_ok("SHOW REFUSALS");
+    let names = columns(&refusals.of(b'T').next().unwrap().body);
+    let expected = "time tenant user client rule message enforced shape";
+    assert_eq!(names.join(" "), expected);
     let so = [("user", "innovate"), ("enforced", "yes")];
     assert!(cell(&mut admin, "SHOW REFUSALS", "message", &so).contains("role"));
     for word in ["CLIENTS", "SERVERS"] {
@@ -150,10 +175,9 @@ fn psql() {
 
 #[test]
 fn psycopg() {
-    let proxy = proxy(Options {
-        tls: "require",
-        ..Options::default()
-    });
+    let proxy = proxy(Options::default());
+    let mut client = proxy.raw("innovate");
+    client.run_ok("SELECT 1");
     let output = Command::new(python("import psycopg"))
         .arg(root().join("tests/console/psycopg_client.py"))
         .arg(url(&proxy))
@@ -178,4 +202,35 @@ fn node_postgres() {
         .output()
         .unwrap();
     succeeds("node-postgres", &output);
+}
+
+fn succeeds_with(name: &str, command: &mut Command, arguments: &[&str]) {
+    match command.args(arguments).output() {
+        Ok(output) => succeeds(name, &output),
+        Err(error) => panic!("{name}: {error}: run `deploy/setup --tests`"),
+    }
+}
+
+#[test]
+fn pgjdbc() {
+    let proxy = proxy(Options::default());
+    let mut client = proxy.raw("innovate");
+    client.run_ok("SELECT 1");
+    let mut java = Command::new("java");
+    java.args(["-cp", "/usr/share/java/postgresql.jar"]);
+    java.arg(root().join("tests/console/Console.java"));
+    succeeds_with("Console.java", &mut java, &[&url(&proxy)]);
+}
+
+#[test]
+fn pgx() {
+    let proxy = proxy(Options::default());
+    let mut client = proxy.raw("innovate");
+    client.run_ok("SELECT 1");
+    let program = root().join("target/test-clients/pgx-client");
+    succeeds_with(
+        "pgx-client",
+        &mut Command::new(program),
+        &["console", &url(&proxy)],
+    );
 }

@@ -1,15 +1,10 @@
-//! Answers, and what they are made of.
+//! Answers, and in which format.
 
+use super::content::Content;
 use crate::metrics::Format;
-use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::Value;
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// An answer.
 pub(super) type Answer = Response<Content>;
@@ -59,73 +54,6 @@ fn thousandths(weight: &str) -> u32 {
             weight
         }
         _ => 0,
-    }
-}
-
-/// What an answer holds.
-pub(super) struct Content {
-    parts: Parts,
-    /// Given back once it is sent, or never will be.
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-enum Parts {
-    /// It is there.
-    Whole(Bytes),
-    /// It comes bit by bit.
-    Fed(mpsc::Receiver<Bytes>),
-}
-
-impl Content {
-    pub(super) fn held(bytes: impl Into<Bytes>, permit: OwnedSemaphorePermit) -> Self {
-        Self {
-            parts: Parts::Whole(bytes.into()),
-            _permit: Some(permit),
-        }
-    }
-
-    /// What the other end of the channel sends.
-    pub(super) fn fed(parts: mpsc::Receiver<Bytes>, permit: OwnedSemaphorePermit) -> Self {
-        Self {
-            parts: Parts::Fed(parts),
-            _permit: Some(permit),
-        }
-    }
-}
-
-impl<T: Into<Bytes>> From<T> for Content {
-    fn from(bytes: T) -> Self {
-        Self {
-            parts: Parts::Whole(bytes.into()),
-            _permit: None,
-        }
-    }
-}
-
-impl Body for Content {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = match &mut self.parts {
-            Parts::Whole(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
-            Parts::Fed(parts) => ready!(parts.poll_recv(cx)),
-        };
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(&self.parts, Parts::Whole(bytes) if bytes.is_empty())
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.parts {
-            Parts::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Parts::Fed(_) => SizeHint::default(),
-        }
     }
 }
 

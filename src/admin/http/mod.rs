@@ -8,6 +8,7 @@ mod accept;
 mod access;
 mod answer;
 mod browsers;
+mod content;
 mod form;
 mod health;
 mod page;
@@ -23,6 +24,7 @@ pub use health::Check;
 use crate::admin::page::{Errands, Picture, Shown};
 use crate::login::Throttle;
 use browsers::Browsers;
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -31,12 +33,12 @@ use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
 /// Passwords that are computed at a time.
 const PASSWORDS: usize = 2;
-/// Answers with all metrics that are held at a time: each may have megabytes.
-const RENDERED: usize = 4;
+/// Answers with all metrics that are written at a time: each takes a thread.
+const WRITTEN: usize = 4;
 /// Pages that are refreshed at a time.
 const FEEDS: usize = 32;
-/// Threads for what takes a while: passwords, and as many metrics or pictures.
-const THREADS: usize = 2 * PASSWORDS;
+/// Threads for what takes a while. One takes the picture, or does what a form asks for.
+const THREADS: usize = PASSWORDS + WRITTEN + 1;
 
 /// What there is to be seen of the process.
 pub trait Observed: Send + Sync + 'static {
@@ -52,8 +54,11 @@ pub trait Observed: Send + Sync + 'static {
     /// Whether clients can be served.
     fn readiness(&self) -> Vec<Check>;
 
-    /// All metrics.
-    fn metrics(&self, format: Format) -> String;
+    /// Writes all metrics.
+    ///
+    /// # Errors
+    /// If they cannot be written to `out`.
+    fn metrics(&self, format: Format, out: &mut dyn fmt::Write) -> fmt::Result;
 }
 
 /// A server that listens, and does not serve yet.
@@ -77,7 +82,7 @@ struct Server<O> {
     observed: O,
     throttle: Arc<Throttle>,
     passwords: Semaphore,
-    rendered: Arc<Semaphore>,
+    written: Arc<Semaphore>,
     feeds: Arc<Semaphore>,
     browsers: Browsers,
     errands: Errands,
@@ -142,7 +147,7 @@ impl Http {
             observed,
             throttle: self.throttle,
             passwords: Semaphore::new(PASSWORDS),
-            rendered: Arc::new(Semaphore::new(RENDERED)),
+            written: Arc::new(Semaphore::new(WRITTEN)),
             feeds: Arc::new(Semaphore::new(FEEDS)),
             browsers: Browsers::new()?,
             errands: Errands::default(),

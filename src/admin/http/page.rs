@@ -1,8 +1,9 @@
 //! The page: who sees it, its refreshing, and what its forms do.
 
 use super::access::{Caller, Denied, Desk};
-use super::answer::{Answer, Content, answer, html, see_other, text};
+use super::answer::{Answer, answer, html, see_other, text};
 use super::browsers::Cookie;
+use super::content::Content;
 use super::form::Form;
 use super::routes::Visit;
 use super::{Access, Observed, Server};

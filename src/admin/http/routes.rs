@@ -1,8 +1,9 @@
 //! What is served at which path, and to whom.
 
 use super::access::{Caller, Denied, Desk};
-use super::answer::{Answer, Content, answer, html, see_other, text};
+use super::answer::{Answer, answer, html, see_other, text};
 use super::browsers::Cookie;
+use super::content::Content;
 use super::page::Visitor;
 use super::proof::Proof;
 use super::{Access, Observed, Server, health};
@@ -257,17 +258,16 @@ impl<O: Observed> Visit<O> {
     }
 
     async fn metrics(&self, format: Format) -> Answer {
-        let ending = || text(StatusCode::SERVICE_UNAVAILABLE, "the process is ending");
-        let Ok(permit) = self.server.rendered.clone().acquire_owned().await else {
-            return ending();
+        let Ok(permit) = self.server.written.clone().acquire_owned().await else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "the process is ending");
         };
+        let (mut pen, content) = Content::written(permit);
         // Apart: with many tenants it takes a while, in which others ask for health.
         let server = self.server.clone();
-        let rendering = tokio::task::spawn_blocking(move || server.observed.metrics(format));
-        let Ok(rendered) = rendering.await else {
-            return ending();
-        };
-        let content = Content::held(rendered, permit);
+        tokio::task::spawn_blocking(move || {
+            server.observed.metrics(format, &mut pen)?;
+            pen.finish()
+        });
         answer(StatusCode::OK, format.media_type(), content)
     }
 }

@@ -190,7 +190,7 @@ fn row(record: &Map<String, Value>) -> Markup {
 
 fn plain(value: &Value) -> String {
     match value {
-        Value::String(text) => shown::hostile(text),
-        other => shown::hostile(&other.to_string()),
+        Value::String(text) => shown::hostile(text).into_owned(),
+        other => shown::hostile(&other.to_string()).into_owned(),
     }
 }

@@ -118,7 +118,8 @@ fn tenants(
             SessionState::Active | SessionState::Attaching => tenant.active += 1,
             SessionState::Idle => {}
         }
-        tenant.pinned += usize::from(session.hold != Hold::No);
+        let is_pinned = !matches!(session.hold, Hold::No | Hold::Transaction);
+        tenant.pinned += usize::from(is_pinned);
     }
     for one in pools.iter().flat_map(|pool| &pool.tenants) {
         let tenant = tenants.entry(one.tenant.clone()).or_default();

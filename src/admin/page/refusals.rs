@@ -52,6 +52,7 @@ fn row(refused: &Refused) -> Markup {
             }
             td data-label="Statement" class="text" {
                 (shown::hostile(&refused.message))
+                @if let Some(shape) = &refused.shape { small { code { (shown::hostile(shape)) } } }
             }
         }
     }

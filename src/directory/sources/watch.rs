@@ -1,8 +1,10 @@
 //! Noticing that files have changed.
 
 use super::Files;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::event::ModifyKind;
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,9 +97,10 @@ impl Watch {
 /// it sees all of them.
 fn watch(files: &Files, told: &Arc<Notify>) -> (Option<RecommendedWatcher>, bool) {
     let told = told.clone();
+    let entries = Entries::of(files);
+    let folders = entries.folders.clone();
     let tell = move |event: notify::Result<notify::Event>| {
-        // Reading them is an event too.
-        if event.is_ok_and(|event| !event.kind.is_access()) {
+        if event.is_ok_and(|event| entries.concerns(&event)) {
             told.notify_one();
         }
     };
@@ -109,7 +112,7 @@ fn watch(files: &Files, told: &Arc<Notify>) -> (Option<RecommendedWatcher>, bool
         }
     };
     let mut complete = true;
-    for folder in folders(files) {
+    for folder in folders {
         if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
             let folder = folder.display();
             tracing::debug!(target: "pgtenant::directory", %folder, %error, "cannot watch");
@@ -119,23 +122,104 @@ fn watch(files: &Files, told: &Arc<Notify>) -> (Option<RecommendedWatcher>, bool
     (Some(watcher), complete)
 }
 
-/// The folders of which the entries decide what the paths lead to.
-fn folders(files: &Files) -> BTreeSet<PathBuf> {
-    let mut folders: BTreeSet<_> = files.folders().map(Path::to_owned).collect();
-    for path in files.paths().chain(files.folders()) {
-        let mut path = path.to_owned();
+/// What decides what the paths of the files lead to.
+struct Entries {
+    /// The folders that they are in.
+    folders: BTreeSet<PathBuf>,
+    /// The names of the files, and of links on the way to them.
+    names: BTreeSet<OsString>,
+    /// Folders in which each file counts.
+    whole: BTreeSet<PathBuf>,
+}
+
+impl Entries {
+    fn of(files: &Files) -> Self {
+        let mut entries = Self {
+            folders: files.folders().map(Path::to_owned).collect(),
+            names: BTreeSet::new(),
+            whole: files.folders().map(Path::to_owned).collect(),
+        };
+        for path in files.paths().chain(files.folders()) {
+            entries.add(path.to_owned());
+        }
+        entries
+    }
+
+    /// Follows a path over its links.
+    fn add(&mut self, mut path: PathBuf) {
         for _ in 0..MOST_LINKS {
             let folder = match path.parent() {
                 Some(parent) if parent != Path::new("") => parent.to_owned(),
                 _ => PathBuf::from("."),
             };
+            self.names.extend(path.file_name().map(ToOwned::to_owned));
             let target = std::fs::read_link(&path);
-            folders.insert(folder.clone());
+            self.folders.insert(folder.clone());
             let Ok(target) = target else {
                 break;
             };
             path = folder.join(target);
         }
     }
-    folders
+
+    /// Whether the files may not be what they were. The audit log, for example, is often
+    /// in the same folder, and is written to all the time.
+    fn concerns(&self, event: &notify::Event) -> bool {
+        let is_known = |path: &PathBuf| {
+            let name = path.file_name();
+            name.is_none_or(|name| self.names.contains(name))
+                || path
+                    .parent()
+                    .is_none_or(|folder| self.whole.contains(folder))
+        };
+        match event.kind {
+            // Reading them is an event too.
+            EventKind::Access(_) => false,
+            EventKind::Modify(ModifyKind::Data(_)) => {
+                event.paths.is_empty() || event.paths.iter().any(is_known)
+            }
+            // Any entry may be a link that leads to them now.
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::Event;
+    use notify::event::{AccessKind, CreateKind, DataChange, RenameMode};
+
+    #[test]
+    fn what_is_written_to_other_files_is_no_reason_to_look() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink(path("real.key"), path("link.key")).expect("a link");
+        let mut entries = Entries {
+            folders: BTreeSet::new(),
+            names: BTreeSet::new(),
+            whole: [path("tenants.d")].into(),
+        };
+        entries.add(path("pgtenant.toml"));
+        entries.add(path("link.key"));
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        let created = EventKind::Create(CreateKind::File);
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        let read = EventKind::Access(AccessKind::Any);
+        for (kind, name, expected) in [
+            (written, "pgtenant.toml", true),
+            (written, "link.key", true),
+            (written, "real.key", true),
+            (written, "tenants.d/any.toml", true),
+            (written, "audit.jsonl", false),
+            (created, "audit.jsonl", true),
+            (renamed, "..data", true),
+            (read, "pgtenant.toml", false),
+        ] {
+            let event = Event::new(kind).add_path(path(name));
+            assert_eq!(entries.concerns(&event), expected, "{event:?}");
+        }
+        // Something was missed.
+        assert!(entries.concerns(&Event::new(written)));
+    }
 }

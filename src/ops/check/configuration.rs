@@ -84,7 +84,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
         let object = format!("servers.{name}.tls");
         let fix = "tls = \"verify-full\" and ca = \"FILE\"";
         match &server.tls {
-            _ if is_this_machine(&server.host) => {}
+            _ if server.hosts.iter().all(|host| is_this_machine(&host.name)) => {}
             ServerTls::Off => add(&checks::SERVER_CLEAR_TEXT, object, None, fix),
             ServerTls::On {
                 verification: Verification::Nothing,

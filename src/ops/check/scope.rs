@@ -84,7 +84,7 @@ fn wanted(server: &str, settings: &Settings) -> Wanted {
     };
     let is_this = |name: &ServerName| {
         let other = settings.servers.get(name);
-        other.is_some_and(|other| (&other.host, other.port) == (&this.host, this.port))
+        other.is_some_and(|other| other.hosts.meet(&this.hosts))
     };
     let all = databases(settings);
     let of_role = settings.tenants.iter().filter(|tenant| {

@@ -5,7 +5,6 @@ use crate::config::{Server, Settings};
 use crate::tenant::ServerName;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
 
 /// A URL, and the sections `[servers.NAME]` that it is for: those that have its
 /// host and port, or else all of them if they name one server.
@@ -109,18 +108,11 @@ struct Named<'a>(&'a Server);
 
 impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Server {
-            name, host, port, ..
-        } = self.0;
-        write!(f, "server \"{name}\" ({host}:{port})")
+        let Server { name, hosts, .. } = self.0;
+        write!(f, "server \"{name}\" ({hosts})")
     }
 }
 
 fn is_same(one: &Server, other: &Server) -> bool {
-    let address = |host: &str| host.parse::<IpAddr>().ok();
-    let host = match (address(&one.host), address(&other.host)) {
-        (Some(one), Some(other)) => one == other,
-        _ => one.host.eq_ignore_ascii_case(&other.host),
-    };
-    host && one.port == other.port
+    one.hosts.meet(&other.hosts)
 }

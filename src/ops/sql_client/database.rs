@@ -2,9 +2,12 @@
 
 use super::SqlClientError;
 use super::stream::{AlreadySecured, Stream};
-use crate::config::{Secret, Server, ServerTls};
-use crate::server::{ConnectError, Origin, dial, hint_of_refusal, secure};
+use crate::config::{Secret, Server, ServerTls, TargetRole};
+use crate::server::{
+    Address, Attempt, ConnectError, Origin, addresses, dial_at, first_of, hint_of_refusal, secure,
+};
 use std::future::poll_fn;
+use std::io;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{SslMode, SslNegotiation};
@@ -108,9 +111,15 @@ enum Failure {
     Login(tokio_postgres::Error),
 }
 
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Connect(error.into())
+    }
+}
+
 impl Failure {
     fn at(self, server: &Server, origin: Origin, config: &Config) -> SqlClientError {
-        let place = format!("{}:{}", server.host, server.port);
+        let place = server.hosts.to_string();
         let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
         let (database, user) = (name(config.get_dbname()), name(config.get_user()));
         match self {
@@ -159,11 +168,30 @@ async fn open<T>(
 /// Compiling queries of ours takes longer than running them.
 const WITHOUT_JIT: &str = "SET jit = off";
 
+/// Reaches the host that `servers.NAME.target` asks for.
 async fn establish(server: &Server, config: &Config) -> Result<(Client, Connection), Failure> {
-    let stream = dial(server)
-        .await
-        .map_err(|error| Failure::Connect(error.into()))?;
-    let secured = secure(stream, server).await.map_err(Failure::Connect)?;
+    let attempt =
+        |address| -> Attempt<'_, _, _> { Box::pin(establish_at(server, config, address)) };
+    let found = addresses(server).await.map_err(Failure::from)?;
+    // Another host would say the same to a role or a password.
+    let is_final = |failure: &Failure| match failure {
+        Failure::Connect(error) => !error.is_passing(),
+        Failure::Login(error) => error.as_db_error().is_some_and(|said| {
+            let code = said.code().code();
+            !code.starts_with("57P") && code != "53300"
+        }),
+    };
+    first_of(found, server.connect_timeout, attempt, is_final).await
+}
+
+async fn establish_at(
+    server: &Server,
+    config: &Config,
+    address: Address,
+) -> Result<(Client, Connection), Failure> {
+    let stream = dial_at(server, address).await.map_err(Failure::from)?;
+    let secured = secure(stream, server, address.host).await;
+    let secured = secured.map_err(Failure::Connect)?;
     let mut config = config.clone();
     match server.tls {
         ServerTls::Off => config.ssl_mode(SslMode::Disable),
@@ -173,10 +201,15 @@ async fn establish(server: &Server, config: &Config) -> Result<(Client, Connecti
             .ssl_mode(SslMode::Require)
             .ssl_negotiation(SslNegotiation::Direct),
     };
-    config
-        .connect_raw(Stream::new(secured), AlreadySecured)
-        .await
-        .map_err(Failure::Login)
+    let connected = config.connect_raw(Stream::new(secured), AlreadySecured);
+    let (client, connection) = connected.await.map_err(Failure::Login)?;
+    // Unknown before PostgreSQL 14: whoever writes is told then.
+    let is_standby = connection.parameter("in_hot_standby") == Some("on");
+    match (server.target, is_standby) {
+        (TargetRole::Primary, true) => Err(ConnectError::Target("a standby")),
+        _ => Ok((client, connection)),
+    }
+    .map_err(Failure::Connect)
 }
 
 fn config(database: &str, user: &str, password: Option<&Secret>) -> Config {

@@ -1,7 +1,7 @@
 //! A PostgreSQL connection URL.
 
 use super::{Database, SqlClientError};
-use crate::config::{Reached, Secret, Server, ServerTls, TCP_USER_TIMEOUT};
+use crate::config::{Hosts, Reached, Secret, Server, ServerTls, TCP_USER_TIMEOUT, TargetRole};
 use crate::server::{ConnectError, Origin};
 use crate::tenant::ServerName;
 use crate::x509::Authorities;
@@ -117,14 +117,15 @@ impl Url {
             says_tls: parameters.sslmode.is_some() || parameters.sslrootcert.is_some(),
             server: Server {
                 name: ServerName::new(&format!("{host}:{port}")),
-                host: Arc::from(host),
-                port,
+                hosts: Hosts::one(host, port),
+                target: TargetRole::Any,
                 tls: parameters.tls()?,
                 user: Arc::from(user),
                 password: secret(&config, password)?,
                 connect_timeout: parameters.timeout()?,
                 tcp_user_timeout: TCP_USER_TIMEOUT,
                 application_name: None,
+                max_connections: None,
                 reached: Reached::default(),
             },
         })
@@ -319,16 +320,14 @@ mod tests {
             parse("postgres://o%40k:p%2Fw%3F@db.example.com:5433/lab?sslmode=require").unwrap();
         assert_eq!((url.user(), url.database()), ("o@k", "lab"));
         assert_eq!(url.password().unwrap().reveal(), "p/w?");
-        assert_eq!(
-            (&*url.server().host, url.server().port),
-            ("db.example.com", 5433)
-        );
+        assert_eq!(url.server().hosts.to_string(), "db.example.com:5433");
     }
 
     #[test]
     fn what_is_missing_has_the_usual_defaults() {
         let url = parse("postgresql://owner@localhost").unwrap();
-        assert_eq!((url.database(), url.server().port), ("owner", 5432));
+        assert_eq!(url.database(), "owner");
+        assert_eq!(url.server().hosts.first().port, 5432);
         assert!(url.password().is_none());
         let url = Url::parse_with("postgres://o@h/d", Some("secret".into())).unwrap();
         assert_eq!(url.password().unwrap().reveal(), "secret");

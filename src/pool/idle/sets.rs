@@ -7,6 +7,8 @@ use crate::pool::queue::AccountId;
 use crate::server::Roll;
 use crate::tenant::SharedTenant;
 use std::cmp::Reverse;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A set for each worker. A connection lies in that of the worker whose reactor tells
@@ -119,6 +121,11 @@ impl IdleSets {
     /// Connections that were opened before `now` are too old.
     pub(in crate::pool) fn renew(&self, now: Instant) {
         self.0.from(0).for_each(|mut set| set.age.renew(now));
+    }
+
+    /// Connections to these addresses are too old.
+    pub(in crate::pool) fn leave(&self, addresses: &Arc<[SocketAddr]>) {
+        self.0.from(0).for_each(|mut set| set.age.leave(addresses));
     }
 
     /// Whether a connection is there still that was too old when all were renewed.

@@ -1,8 +1,11 @@
 //! Connections and waiters whose time is over.
 
 use super::{Evicted, Outcomes, Queue};
+use crate::pool::age::Age;
 use crate::pool::idle::Idle;
 use crate::pool::{CheckoutError, Pool};
+use crate::server::ConnectionId;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -79,10 +82,44 @@ impl Queue {
     /// given back.
     pub(in crate::pool) fn renew(&mut self, pool: &Arc<Pool>) -> (Evicted, Outcomes) {
         pool.idle.renew(Instant::now());
-        let old = pool
-            .idle
-            .take_all(|idle, age| age.is_over(&idle.connection));
-        let old = self.forget_all(old);
+        self.evict_old(pool)
+    }
+
+    /// The same of connections to these addresses alone, also of those to come.
+    pub(in crate::pool) fn leave_addresses(
+        &mut self,
+        pool: &Arc<Pool>,
+        addresses: &Arc<[SocketAddr]>,
+    ) -> (Evicted, Outcomes) {
+        pool.idle.leave(addresses);
+        self.evict_old(pool)
+    }
+
+    /// Takes out the connection that has been idle for the longest time, to make room for
+    /// another database's. Returns what others get in its place, too.
+    pub(in crate::pool) fn evict_longest_idle(&mut self, pool: &Arc<Pool>) -> (Evicted, Outcomes) {
+        let mut longest: Option<(Option<Instant>, ConnectionId)> = None;
+        pool.idle.each(|idle| {
+            let is_longer = match (&longest, idle.since) {
+                (None, _) | (Some((None, _)), Some(_)) => true,
+                (Some((Some(before), _)), Some(since)) => since < *before,
+                (Some(_), None) => false,
+            };
+            if is_longer {
+                longest = Some((idle.since, idle.connection.id()));
+            }
+        });
+        let Some((_, id)) = longest else {
+            return (Evicted::default(), Outcomes::new());
+        };
+        let evicted = pool.idle.take_all(|idle, _| idle.connection.id() == id);
+        let evicted = self.forget_all(evicted);
+        (evicted, self.serve(pool, None, None))
+    }
+
+    fn evict_old(&mut self, pool: &Arc<Pool>) -> (Evicted, Outcomes) {
+        let is_old = |idle: &mut Idle, age: &Age| age.is_over(&idle.connection);
+        let old = self.forget_all(pool.idle.take_all(is_old));
         (old, self.serve(pool, None, None))
     }
 }

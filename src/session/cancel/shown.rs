@@ -55,6 +55,9 @@ pub enum Hold {
     Session,
 }
 
+/// Two ticks of the clock, in milliseconds.
+const REST: u64 = 500;
+
 #[derive(Debug)]
 pub(super) struct Shown {
     clock: Arc<Clock>,
@@ -88,6 +91,12 @@ impl Shown {
     pub(super) fn since(&self) -> SystemTime {
         let since = self.clock.time(self.since.load(Ordering::Relaxed));
         since.max(self.connected)
+    }
+
+    /// Whether nothing has changed for a quarter of a second or somewhat longer.
+    pub(super) fn rests(&self) -> bool {
+        let since = self.since.load(Ordering::Relaxed);
+        self.clock.now().saturating_sub(since) >= REST
     }
 
     pub(super) fn holds(&self, hold: Hold) {

@@ -62,7 +62,31 @@ pub struct SessionView {
     pub worker: usize,
 }
 
+/// Whose a session is and what it does: what can be looked at for many at little cost.
+#[derive(Debug, Clone)]
+pub struct SessionGlance {
+    /// Its tenant, as it was told last.
+    pub tenant: SharedTenant,
+    /// Where its server connections go.
+    pub endpoint: Endpoint,
+    /// What it does.
+    pub state: SessionState,
+    /// Prepared statements with a name, at the end of its last transaction.
+    pub prepared: u32,
+    /// Why it keeps its server connection.
+    pub hold: Hold,
+    /// The server's process that serves it now, and where that is.
+    pub backend: Option<BackendKey>,
+}
+
 impl Registry {
+    /// The same as [`Self::sessions`], with less of each.
+    #[must_use]
+    pub fn glances(&self) -> Vec<SessionGlance> {
+        let entries: Vec<_> = lock(&self.sessions).values().cloned().collect();
+        entries.iter().map(|entry| glance(entry)).collect()
+    }
+
     /// All sessions. The registry is locked only while they are listed, not while each
     /// is looked at.
     #[must_use]
@@ -77,9 +101,23 @@ impl Registry {
             .collect()
     }
 
-    /// Ends sessions by the administrator's order: those that are `meant`. Returns how
-    /// many.
-    pub fn end(&self, meant: impl Fn(u32, &TenantId, &str) -> bool) -> usize {
+    /// Ends the sessions that use a connection to one of these addresses, of a server
+    /// that has been superseded. Returns how many.
+    pub fn end_at(&self, addresses: &[SocketAddr]) -> usize {
+        let entries: Vec<_> = lock(&self.sessions).values().cloned().collect();
+        let is_there = |entry: &&Arc<Entry>| match entry.activity() {
+            Activity::Using(key) => key
+                .address
+                .is_some_and(|address| addresses.contains(&address.socket)),
+            _ => false,
+        };
+        let there = entries.iter().filter(is_there);
+        there.map(|entry| entry.end(Ending::Superseded)).count()
+    }
+
+    /// Ends sessions by the administrator's order: those that are `meant`. Returns
+    /// which; they [are there](Self::has_any) until their clients have been told.
+    pub fn end(&self, meant: impl Fn(u32, &TenantId, &str) -> bool) -> Vec<u32> {
         let entries: Vec<(u32, Arc<Entry>)> = lock(&self.sessions)
             .iter()
             .map(|(pid, entry)| (*pid, entry.clone()))
@@ -87,16 +125,22 @@ impl Registry {
         let meant = entries.iter().filter(|(pid, entry)| {
             meant(*pid, &entry.tenant, &entry.visitor.database) && !entry.inbox.is_closed()
         });
-        let mut ended = 0;
-        for (_, entry) in meant {
+        let ended = meant.map(|(pid, entry)| {
             entry.end(Ending::Killed);
-            ended += 1;
-        }
-        ended
+            *pid
+        });
+        ended.collect()
+    }
+
+    /// Whether one of these sessions is there still.
+    #[must_use]
+    pub fn has_any(&self, pids: &[u32]) -> bool {
+        let sessions = lock(&self.sessions);
+        pids.iter().any(|pid| sessions.contains_key(pid))
     }
 }
 
-fn view(id: u32, entry: &Entry) -> SessionView {
+fn glance(entry: &Entry) -> SessionGlance {
     let activity = entry.activity();
     let pool = entry.pool();
     let backend = match activity {
@@ -114,15 +158,34 @@ fn view(id: u32, entry: &Entry) -> SessionView {
         Some(_) if pool.settings().mode == PoolMode::Session => Hold::Session,
         Some(_) => entry.shown.hold(),
     };
+    SessionGlance {
+        tenant: entry.tenant_now(),
+        endpoint: pool.endpoint().clone(),
+        state,
+        prepared: entry.shown.prepared(),
+        hold,
+        backend,
+    }
+}
+
+fn view(id: u32, entry: &Entry) -> SessionView {
+    let SessionGlance {
+        tenant,
+        endpoint,
+        state,
+        prepared,
+        hold,
+        backend,
+    } = glance(entry);
     let visitor = &entry.visitor;
     SessionView {
         id,
-        tenant: entry.tenant_now(),
+        tenant,
         login: entry.login.clone(),
         address: visitor.address,
         local: visitor.local,
         database: visitor.database.clone(),
-        endpoint: pool.endpoint().clone(),
+        endpoint,
         state,
         since: entry.shown.since(),
         connected: entry.shown.connected,
@@ -131,7 +194,7 @@ fn view(id: u32, entry: &Entry) -> SessionView {
             .called()
             .unwrap_or_else(|| visitor.application.clone()),
         tls: visitor.tls.clone(),
-        prepared: entry.shown.prepared(),
+        prepared,
         hold,
         backend,
         worker: entry.station.worker(),

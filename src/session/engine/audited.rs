@@ -228,9 +228,7 @@ impl Engine {
     /// A command is complete, with this tag and what is behind it.
     pub(super) fn audit_command(&self, link: &mut Link, body: &[u8]) {
         if !link.audited.is_empty() {
-            let tag = body.split(|byte| *byte == 0).next().unwrap_or_default();
-            let tag = String::from_utf8_lossy(tag);
-            self.audit_answer(link, Outcome::Done(&tag));
+            self.audit_answer(link, Outcome::Done(&text_of(body)));
         }
     }
 
@@ -331,8 +329,11 @@ impl Engine {
     }
 }
 
-/// The statement's text, up to its end.
-fn text_of(sql: &[u8]) -> Cow<'_, str> {
-    let sql = sql.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(sql)
+/// A text of the protocol, up to its end.
+pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    match std::str::from_utf8(text) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(text),
+    }
 }

@@ -1,11 +1,13 @@
 //! Verdicts on statements.
 
 use super::super::statements::Statement;
+use super::audited::text_of;
 use super::client_side::MAX_NAMES;
 use super::refusal::layout;
 use super::{Engine, Step, Up};
+use crate::audit::redact_front;
 use crate::guard::{self, Refusal, Verdict};
-use crate::metrics::Refused;
+use crate::metrics::{MOST_TEXT, Refused};
 use crate::protocol::ClientError;
 use crate::protocol::frontend::{self, HEADER, Header, Kind, LayoutError};
 use std::borrow::Cow;
@@ -192,6 +194,8 @@ impl Engine {
             rule: refusal.rule,
             message: refusal.message.to_string(),
             enforced,
+            // One byte more shows that it goes on.
+            shape: (!sql.is_empty()).then(|| redact_front(&text_of(sql), MOST_TEXT + 1)),
         });
         tracing::warn!(
             target: "pgtenant::audit",

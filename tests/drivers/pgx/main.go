@@ -1,4 +1,5 @@
-// pgx as applications use it. Arguments: connection strings of two logins.
+// pgx as applications use it. Arguments: connection strings of two logins, or
+// `console` and that of an administrator.
 package main
 
 import (
@@ -17,6 +18,10 @@ const alice = "alice@innovate.example"
 var ctx = context.Background()
 
 func main() {
+	if os.Args[1] == "console" {
+		console(os.Args[2])
+		return
+	}
 	for _, simple := range []bool{false, true} {
 		own, other := connect(os.Args[1], simple), connect(os.Args[2], simple)
 		for name, part := range map[string]func(*pgx.Conn){

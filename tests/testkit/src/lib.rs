@@ -16,6 +16,7 @@ mod between;
 mod log;
 mod login;
 mod message;
+mod names;
 mod options;
 mod output;
 mod packets;
@@ -33,6 +34,7 @@ mod tls;
 pub use answer::Answer;
 pub use between::{Between, Passed};
 pub use message::{Fields, Message, texts};
+pub use names::{change_names, pass_on, with_names};
 pub use options::{Options, configuration};
 pub use output::{fed, stderr, stdout, succeeds};
 pub use packets::{

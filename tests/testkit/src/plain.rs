@@ -7,6 +7,7 @@ use pgtenant::directory::Verifier;
 use pgtenant::throwaway::wellness::{self, APP_ROLE, COMPANIES, Layout, SETTING, SETTING_DATABASE};
 use pgtenant::throwaway::{Cluster, ClusterOptions};
 use std::fmt::Write as _;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The password of the tenants' role and of every login.
@@ -85,6 +86,11 @@ impl Plain {
 
     /// The same as [`Plain::proxy`] for a copy of the database.
     pub fn proxy_of(&self, database: &str, port: u16, pool: &str, guard: &str) -> Proxy {
+        self.proxy_by(&self.configuration(database, port, pool, guard))
+    }
+
+    /// The configuration of such a proxy.
+    pub fn configuration(&self, database: &str, port: u16, pool: &str, guard: &str) -> String {
         let head = clear_text(port, APP_ROLE, PASSWORD);
         let mut text = format!(
             r#"{head}[pool]
@@ -109,13 +115,26 @@ setting = "{SETTING}"
                 company.id, company.name, company.login, company.id, self.verifier,
             );
         }
+        text
+    }
+
+    /// Starts a proxy of this configuration.
+    pub fn proxy_by(&self, text: &str) -> Proxy {
+        self.proxy_as(None, text)
+    }
+
+    /// The same, run by a command that runs others.
+    pub fn proxy_as(&self, by: Option<Command>, text: &str) -> Proxy {
         let number = self.files.fetch_add(1, Ordering::Relaxed);
         let path = self
             .cluster
             .directory()
             .join(format!("proxy-{number}.toml"));
-        write_private(&path, &text);
-        let mut proxy = Proxy::run(&path);
+        write_private(&path, text);
+        let mut proxy = match by {
+            Some(command) => Proxy::run_by(command, &path),
+            None => Proxy::run(&path),
+        };
         PASSWORD.clone_into(&mut proxy.password);
         proxy
     }

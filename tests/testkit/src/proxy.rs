@@ -247,7 +247,9 @@ impl Proxy {
 }
 
 fn spawn(config: &Path, log: Stdio) -> Child {
-    run(Command::new(program()), config, log)
+    let mut command = Command::new(program());
+    command.stdin(Stdio::null());
+    run(command, config, log)
 }
 
 fn run(mut program: Command, config: &Path, log: Stdio) -> Child {
@@ -255,7 +257,6 @@ fn run(mut program: Command, config: &Path, log: Stdio) -> Child {
         .arg("run")
         .arg("--config")
         .arg(config)
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()

@@ -115,8 +115,8 @@ impl fmt::Display for DumpHint<'_> {
         write!(
             f,
             "pg_dump --host={} --port={} --username={} --format=custom --file={}",
-            shell(&server.host),
-            server.port,
+            shell(&server.hosts.first().name),
+            server.hosts.first().port,
             shell(self.url.user()),
             shell(&file.replace('/', "_")),
         )?;
