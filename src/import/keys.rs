@@ -51,9 +51,10 @@ const ON_DEMAND: &str = "Connections are opened when they are needed.";
 const TENANT_LIMITS: &str = "Limits are a tenant's, not a user's: see [[tenants]].";
 const PER_DATABASE: &str = "The key holds for all databases: it is not offered for one alone.";
 const IN_DATABASE: &str = "Set it in PostgreSQL: ALTER DATABASE … SET, or ALTER ROLE … SET.";
-const ONE_HOST: &str = "A server has one host: use a name or an address that follows the primary.";
+const HOSTS: &str = "servers.NAME.target says which of several hosts is meant.";
 const AUTH_QUERY: &str = "[directory.sql] reads logins and their tenants from a table of yours, \
                           and notices changes.";
+const BY_PASSWORD: &str = "pgtenant proves itself to a server by a password alone.";
 const PEERS: &str = "One process uses all cores (listen.workers) and needs no peers. Of several \
                      replicas a cancel request must reach the client's own: balance by the \
                      client's address.";
@@ -124,7 +125,11 @@ pub const KEYS: &[Key] = &[
         "listen.clients_per_tenant",
         "For each tenant.",
     ),
-    main("max_user_connections", "", TENANT_LIMITS),
+    main(
+        "max_user_connections",
+        "servers.NAME.max_connections",
+        "A server is used by one role: the limit is that of the server.",
+    ),
     main("max_user_client_connections", "", TENANT_LIMITS),
     main(
         "server_round_robin",
@@ -265,16 +270,8 @@ pub const KEYS: &[Key] = &[
         "servers.NAME.ca",
         "Where the certificate is verified.",
     ),
-    main(
-        "server_tls_key_file",
-        "",
-        "pgtenant proves itself to a server by a password, not by a certificate.",
-    ),
-    main(
-        "server_tls_cert_file",
-        "",
-        "pgtenant proves itself to a server by a password, not by a certificate.",
-    ),
+    main("server_tls_key_file", "", BY_PASSWORD),
+    main("server_tls_cert_file", "", BY_PASSWORD),
     main("server_tls_protocols", "", CIPHERS),
     main("server_tls_ciphers", "", CIPHERS),
     main("server_tls13_ciphers", "", CIPHERS),
@@ -300,7 +297,11 @@ pub const KEYS: &[Key] = &[
         "",
     ),
     main("transaction_timeout", "", TRANSACTION),
-    main("suspend_timeout", "", "There is no SUSPEND."),
+    main(
+        "suspend_timeout",
+        "",
+        "SUSPEND waits for transactions, as PAUSE does.",
+    ),
     main("pkt_buf", "", BUFFERS),
     main(
         "max_packet_size",
@@ -312,7 +313,7 @@ pub const KEYS: &[Key] = &[
     main(
         "so_reuseport",
         "listen.workers",
-        "One process uses all cores by itself.",
+        "One process uses all cores. For replacing it there is listen.reuse_port.",
     ),
     main("tcp_defer_accept", "", SYSTEM),
     main("tcp_socket_buffer", "", SYSTEM),
@@ -333,7 +334,7 @@ pub const KEYS: &[Key] = &[
     db(
         "host",
         "servers.NAME.host",
-        "One host: no list, no Unix-domain socket.",
+        "Or `hosts`, if there are several. No Unix-domain socket.",
     ),
     db("port", "servers.NAME.port", ""),
     db(
@@ -356,7 +357,7 @@ pub const KEYS: &[Key] = &[
     db("connect_query", "", IN_DATABASE),
     db("pool_mode", "pool.mode", "If all databases have the same."),
     db("query_wait_timeout", "", PER_DATABASE),
-    db("load_balance_hosts", "", ONE_HOST),
+    db("load_balance_hosts", "", HOSTS),
     db(
         "max_db_connections",
         "tenants.pool_size",

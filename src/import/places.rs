@@ -4,18 +4,21 @@ use super::entries::Entry;
 use super::values;
 use crate::problem::Problem;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// PostgreSQL cuts longer names.
 const MOST_NAME_BYTES: usize = 63;
 /// The console's database.
 const RESERVED: &str = "pgbouncer";
 
-/// A server: a host with its port, and the role that everybody is there.
+/// A server: a host with its port, or several, and the role that everybody is there.
 pub(super) struct Server<'a> {
     /// The name of its section.
     pub(super) name: String,
-    /// None stands for the Unix-domain socket.
-    pub(super) host: Option<&'a str>,
+    /// At least one.
+    pub(super) hosts: Vec<&'a str>,
+    /// Whether it was reached over a Unix-domain socket, and so is on this machine.
+    pub(super) is_socket: bool,
     pub(super) port: u16,
     /// None where clients log in under their own names.
     pub(super) user: Option<&'a str>,
@@ -46,7 +49,8 @@ pub(super) struct Places<'a> {
     pub(super) databases: Vec<Database<'a>>,
     /// The server of the entry `*`.
     pub(super) fallback: Option<(usize, &'a Entry<'a>)>,
-    /// Entries that lead to a database that is a tenant's already, under another role.
+    /// Entries that lead to a database that is a tenant's already, under another role or
+    /// by another address.
     pub(super) others: Vec<(&'a Entry<'a>, usize)>,
 }
 
@@ -72,21 +76,21 @@ impl<'a> Places<'a> {
     }
 
     fn server(&mut self, entry: &'a Entry<'a>, problems: &mut Vec<Problem>) -> usize {
-        let host = entry
-            .get("host")
-            .filter(|host| !host.starts_with(['/', '@']));
-        let host = host.and_then(|list| list.split(',').map(str::trim).find(|h| !h.is_empty()));
+        let (hosts, is_socket) = hosts(entry);
         let port = port(entry, problems);
         let user = entry.get("user");
         for (i, server) in self.servers.iter_mut().enumerate() {
-            if (server.host, server.port, server.user) == (host, port, user) {
+            let is_same = (server.port, server.user) == (port, user)
+                && (&server.hosts, server.is_socket) == (&hosts, is_socket);
+            if is_same {
                 server.entries.push(entry);
                 return i;
             }
         }
         self.servers.push(Server {
             name: String::new(),
-            host,
+            hosts,
+            is_socket,
             port,
             user,
             entries: vec![entry],
@@ -94,14 +98,21 @@ impl<'a> Places<'a> {
         self.servers.len() - 1
     }
 
+    /// Whether both are one server, or have a host in common.
+    fn meet(&self, one: usize, other: usize) -> bool {
+        let (Some(one), Some(other)) = (self.servers.get(one), self.servers.get(other)) else {
+            return false;
+        };
+        let is_there = |host: &&str| other.hosts.iter().any(|other| is_same_host(host, other));
+        one.port == other.port && one.hosts.iter().any(is_there)
+    }
+
     fn database(&mut self, server: usize, entry: &'a Entry<'a>) {
         let name = entry.get("dbname").unwrap_or(entry.name());
-        let address = |server: usize| self.servers.get(server).map(|one| (one.host, one.port));
-        let at = address(server);
         let found = self
             .databases
             .iter()
-            .position(|one| one.name == name && address(one.server) == at);
+            .position(|one| one.name == name && self.meet(one.server, server));
         match found.and_then(|i| Some((i, self.databases.get_mut(i)?))) {
             Some((_, database)) if database.server == server => database.entries.push(entry),
             Some((i, _)) => self.others.push((entry, i)),
@@ -118,8 +129,11 @@ impl<'a> Places<'a> {
         let is_alone = self.servers.len() == 1;
         let mut taken = BTreeSet::new();
         for server in &mut self.servers {
-            let host = if is_alone { Some("main") } else { server.host };
-            let base = plain(host.unwrap_or("local"));
+            let host = server.hosts.first().filter(|_| !server.is_socket);
+            let base = match is_alone {
+                true => "main".to_owned(),
+                false => plain(host.unwrap_or(&"local")),
+            };
             let with_port = format!("{base}_{}", server.port);
             let other_port = (server.port != 5432).then(|| with_port.clone());
             let user = server.user.map(plain);
@@ -133,6 +147,30 @@ impl<'a> Places<'a> {
                 server.name = name;
             }
         }
+    }
+}
+
+/// The hosts of an entry, and whether there is a Unix-domain socket instead.
+fn hosts<'a>(entry: &'a Entry<'_>) -> (Vec<&'a str>, bool) {
+    let mut hosts: Vec<&str> = Vec::new();
+    for host in entry.get("host").unwrap_or_default().split(',') {
+        let host = host.trim();
+        let is_known = hosts.iter().any(|known| is_same_host(known, host));
+        if !host.is_empty() && !host.starts_with(['/', '@']) && !is_known {
+            hosts.push(host);
+        }
+    }
+    match hosts.is_empty() {
+        true => (vec!["127.0.0.1"], true),
+        false => (hosts, false),
+    }
+}
+
+/// Whether both are written for the same host.
+fn is_same_host(one: &str, other: &str) -> bool {
+    match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one.eq_ignore_ascii_case(other),
     }
 }
 

@@ -7,7 +7,7 @@ use super::places::Server;
 use super::sections::on;
 use super::userlist::{Stored, User};
 use super::values;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// How PgBouncer secures its connections to servers (`sslmode_map`).
@@ -30,6 +30,9 @@ pub(super) const SSL_MODES: [(&str, SslMode); 6] = [
     ("verify-full", SslMode::VerifyFull),
 ];
 
+/// PostgreSQL takes no more (`max_connections`).
+const MOST_CONNECTIONS: i64 = 262_143;
+
 /// What all servers have alike.
 struct Common<'a> {
     mode: SslMode,
@@ -37,6 +40,7 @@ struct Common<'a> {
     ca: Option<&'a Setting>,
     connect_timeout: Option<(String, String)>,
     tcp_user_timeout: Option<(String, String)>,
+    most: Option<(String, String)>,
     shows_host: Option<String>,
 }
 
@@ -64,6 +68,9 @@ pub(super) fn write(document: &mut Document, source: &mut Source<'_>) {
                 document.text(key, value, from);
             }
         }
+        if let Some((most, from)) = &common.most {
+            document.key("max_connections", most, from);
+        }
         if let Some(from) = &common.shows_host {
             document.text("application_name", "{app} {login}", from);
         }
@@ -90,6 +97,8 @@ fn common<'a>(source: &mut Source<'a>) -> Common<'a> {
         let length = Duration::from_millis(millis);
         (values::duration(length), from(setting))
     });
+    let most = on(main, "max_user_connections", problems);
+    let most = most.map(|(n, setting)| (n.min(MOST_CONNECTIONS).to_string(), from(setting)));
     let host = on(main, "application_name_add_host", problems);
     Common {
         mode,
@@ -97,6 +106,7 @@ fn common<'a>(source: &mut Source<'a>) -> Common<'a> {
         ca: verifies.then(|| main.text("server_tls_ca_file")).flatten(),
         connect_timeout: connect,
         tcp_user_timeout: tcp,
+        most,
         shows_host: host.map(|(_, setting)| from(setting)),
     }
 }
@@ -107,42 +117,52 @@ pub(super) fn from(setting: &Setting) -> String {
 }
 
 fn address(document: &mut Document, server: &Server<'_>) {
-    let Some(host) = server.host else {
+    if server.is_socket {
         document.comment(
             "It was reached over a Unix-domain socket, which is not offered: PostgreSQL must \
              listen on 127.0.0.1, and pg_hba.conf must let the role in there by a password.",
         );
-        document.text("host", "127.0.0.1", "");
-        return port(document, server);
-    };
-    for entry in &server.entries {
-        if let Some(list) = entry.get("host").filter(|list| list.contains(',')) {
-            document.comment(&format!(
-                "{} had several hosts ({list}); a server has one, and the first was taken. Use a \
-                 name or an address that follows the primary.",
-                entry.name()
-            ));
+    }
+    let is_valid = |host: &str| rustls::pki_types::ServerName::try_from(host).is_ok();
+    let invalid = server.hosts.iter().find(|host| !is_valid(host));
+    let several = server.hosts.len() > 1;
+    if let Some(invalid) = invalid {
+        let key = if several { "hosts" } else { "host" };
+        let path = format!("servers.{}.{key}", server.name);
+        document.decide(&path, &format!("{invalid} is no valid host name."));
+    }
+    match server.hosts.as_slice() {
+        [one] => {
+            document.text("host", one, "");
+            if server.port != 5432 {
+                document.key("port", &server.port.to_string(), "");
+            }
+        }
+        all => {
+            let places: Vec<_> = all.iter().map(|host| place(host, server.port)).collect();
+            document.key("hosts", &values::texts(&places), "");
+            document.comment(
+                "Connections went to each host in turn, and go to whichever answers. If they are \
+                 a primary and its standbys, \"primary\" finds the one that takes writes.",
+            );
+            document.text("target", "any", "");
         }
     }
-    if rustls::pki_types::ServerName::try_from(host).is_err() {
-        let path = format!("servers.{}.host", server.name);
-        document.decide(&path, "this is no valid host name.");
-    }
-    document.text("host", host, "");
-    port(document, server);
 }
 
-fn port(document: &mut Document, server: &Server<'_>) {
-    if server.port != 5432 {
-        document.key("port", &server.port.to_string(), "");
+/// A host with its port.
+fn place(host: &str, port: u16) -> String {
+    match host.parse::<IpAddr>() {
+        Ok(ip) => SocketAddr::new(ip, port).to_string(),
+        Err(_) => format!("{host}:{port}"),
     }
 }
 
 fn tls(document: &mut Document, server: &Server<'_>, common: &Common<'_>) {
-    let is_local = server.host.is_none_or(is_local);
+    let is_local = server.hosts.iter().all(|host| is_local(host));
     let word = match common.mode {
         SslMode::Disable => "off",
-        _ if server.host.is_none() => "off",
+        _ if server.is_socket => "off",
         SslMode::Prefer | SslMode::Allow if is_local => "off",
         SslMode::Prefer | SslMode::Allow => {
             document.comment(

@@ -184,13 +184,12 @@ fn others(document: &mut Document, places: &Places<'_>) {
         let tenant = database.entries.first().map_or("", |entry| entry.name());
         document.line("");
         document.comment(&format!(
-            "{} ({}) was the same database as {tenant} under the role {}. A tenant has one role, \
-             and its clients' rights are that role's: the name has been left out, so that nobody \
-             gets other rights than before. If the tenant's role will do, add the name as an \
-             alias of {tenant}.",
+            "{} ({}) was the same database as {tenant} under another role, or by another address. \
+             A tenant has one role, and its clients' rights are that role's: the name has been \
+             left out, so that nobody gets other rights than before. If the tenant's role will \
+             do, add the name as an alias of {tenant}.",
             entry.name(),
             entry.setting.at.shown(),
-            entry.get("user").unwrap_or("of the client"),
         ));
     }
 }
