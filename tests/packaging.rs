@@ -31,9 +31,10 @@ fn missing(path: &str) -> BTreeSet<String> {
 fn a_pod_has_the_time_that_its_clients_have() {
     let pod = "deploy/kubernetes/base/deployment.yaml";
     let grace = number(pod, "terminationGracePeriodSeconds: ");
-    let before = number(pod, "sleep:\n                seconds: ");
-    let drain = number("deploy/kubernetes/base/pgtenant.toml", "drain_timeout = \"");
-    assert!(grace > before + drain, "{grace} {before} {drain}");
+    let config = "deploy/kubernetes/base/pgtenant.toml";
+    let delay = number(config, "drain_delay = \"");
+    let drain = number(config, "drain_timeout = \"");
+    assert!(grace > delay + drain, "{grace} {delay} {drain}");
 }
 
 #[test]
