@@ -15,6 +15,7 @@ pub mod console;
 pub mod directory;
 pub mod gateway;
 pub mod guard;
+pub mod import;
 pub mod jwt;
 pub mod login;
 pub mod metrics;
@@ -26,6 +27,7 @@ pub mod protocol;
 pub mod server;
 pub mod session;
 pub mod tenant;
+#[cfg(feature = "demo")]
 pub mod throwaway;
 pub mod transport;
 pub mod x509;

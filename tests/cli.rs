@@ -50,6 +50,59 @@ fn help_names_every_command_and_every_exit_code() {
     }
 }
 
+/// The commands that `--help` lists.
+fn commands() -> Vec<String> {
+    let help = stdout(&pgtenant(&["--help"], ""));
+    let (_, list) = help.split_once("Commands:\n").unwrap();
+    let (list, _) = list.split_once("\n\n").unwrap();
+    let names = list
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    let names = names.filter(|name| *name != "help").map(str::to_owned);
+    let names: Vec<_> = names.collect();
+    assert!(names.iter().any(|name| name == "run"), "{help}");
+    names
+}
+
+#[test]
+fn completions_know_every_command_in_every_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = pgtenant(&["completions", shell], "");
+        assert_eq!(output.status.code(), Some(0));
+        let script = stdout(&output);
+        for command in commands() {
+            assert!(script.contains(&command), "{shell} lacks {command}");
+        }
+    }
+    assert_eq!(pgtenant(&["completions", "csh"], "").status.code(), Some(2));
+}
+
+#[test]
+fn bash_completes_a_command() {
+    let script = stdout(&pgtenant(&["completions", "bash"], ""));
+    let ask = "COMP_WORDS=(pgtenant verif); COMP_CWORD=1\n\
+               _pgtenant pgtenant verif pgtenant; echo \"${COMPREPLY[@]}\"\n";
+    let mut bash = Command::new("bash");
+    let output = fed(&mut bash, &format!("{script}\n{ask}"));
+    assert_eq!(stdout(&output).trim(), "verifier", "{}", stderr(&output));
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("man1");
+    let output = pgtenant(&["man", folder.to_str().unwrap()], "");
+    assert_eq!(output.status.code(), Some(0));
+    for command in commands() {
+        let page = folder.join(format!("pgtenant-{command}.1"));
+        let page = std::fs::read_to_string(page).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{command}");
+    }
+    let main = std::fs::read_to_string(folder.join("pgtenant.1")).unwrap();
+    assert!(main.contains("Exit codes"));
+    assert!(!folder.join("pgtenant-help.1").exists());
+}
+
 #[test]
 fn the_version_is_the_packages() {
     let text = stdout(&pgtenant(&["--version"], ""));

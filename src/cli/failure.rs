@@ -14,6 +14,7 @@ pub(crate) struct Failure {
 enum Cause {
     Run,
     Configuration,
+    #[cfg(feature = "demo")]
     Missing,
 }
 
@@ -29,6 +30,7 @@ impl Failure {
     }
 
     /// A program that is needed is not installed: exit code 3.
+    #[cfg(feature = "demo")]
     pub(crate) fn missing(message: impl Display) -> Self {
         Self::new(Cause::Missing, &message)
     }
@@ -45,6 +47,7 @@ impl Failure {
         ExitCode::from(match self.cause {
             Cause::Run => 1,
             Cause::Configuration => 2,
+            #[cfg(feature = "demo")]
             Cause::Missing => 3,
         })
     }
@@ -55,7 +58,7 @@ impl Display for Failure {
         match self.cause {
             // Each line of it already says where the problem is.
             Cause::Configuration => f.write_str(&self.message),
-            Cause::Run | Cause::Missing => write!(f, "pgtenant: {}", self.message),
+            _ => write!(f, "pgtenant: {}", self.message),
         }
     }
 }

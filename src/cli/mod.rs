@@ -2,11 +2,15 @@
 
 mod audit;
 mod check;
+mod completions;
+#[cfg(feature = "demo")]
 mod demo;
 mod directory;
 mod failure;
 mod harden;
+mod import;
 mod journal;
+mod man;
 mod provision;
 mod reload;
 mod removal;
@@ -40,7 +44,21 @@ struct Arguments {
     command: Command,
 }
 
-const EXIT_CODES: &str = "\
+#[cfg(feature = "demo")]
+macro_rules! start_here {
+    () => {
+        "`pgtenant demo` is the place to start. "
+    };
+}
+#[cfg(not(feature = "demo"))]
+macro_rules! start_here {
+    () => {
+        ""
+    };
+}
+
+const EXIT_CODES: &str = concat!(
+    "\
 Exit codes:
   0  done, or stopped in good order (Ctrl-C, SIGTERM)
   1  failed while running
@@ -49,7 +67,10 @@ Exit codes:
   4  `check` found warnings
   5  `check` found errors
 
-`pgtenant demo` is the place to start. `pgtenant help COMMAND` tells more of a command.";
+",
+    start_here!(),
+    "`pgtenant help COMMAND` tells more of a command."
+);
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -72,6 +93,7 @@ enum Command {
     /// three layouts, starts the proxy before it, and prints connection strings
     /// to paste. Ctrl-C stops everything and removes it. Needs PostgreSQL's
     /// server programs on this machine, but no running server.
+    #[cfg(feature = "demo")]
     Demo(demo::Arguments),
     /// Look for gaps: in the configuration, and in the tenants' databases
     ///
@@ -111,6 +133,14 @@ enum Command {
     /// The role of a tenant gets the password that the proxy derives for it; the
     /// server is told its SCRAM verifier alone.
     Provision(provision::Arguments),
+    /// Make a configuration from that of PgBouncer
+    ///
+    /// Prints a `pgtenant.toml` for a `pgbouncer.ini` and its user list. What has a
+    /// counterpart is translated; what has none stands as a comment, with the reason.
+    /// What only you can know, above all whose login is which tenant's, is marked
+    /// DECIDE, with the key that `pgtenant check --offline` names. Plain passwords
+    /// become SCRAM verifiers and are not printed.
+    Import(import::Arguments),
     /// Make a key for the audit log, verify it, and export a tenant's records
     #[command(subcommand)]
     Audit(audit::Command),
@@ -133,19 +163,30 @@ enum Command {
     /// verifier, from which the password cannot be computed. PostgreSQL takes it
     /// as well: ALTER ROLE … PASSWORD '<verifier>'.
     Verifier,
+    /// Print the completion of this command line for a shell
+    ///
+    /// For bash: pgtenant completions bash > /etc/bash_completion.d/pgtenant
+    Completions(completions::Arguments),
+    /// Write the manual pages into a folder, for packages
+    #[command(hide = true)]
+    Man(man::Arguments),
 }
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run { config } => run::run(&config).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::run(&arguments),
         Command::Harden(arguments) => harden::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Provision(arguments) => provision::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Import(arguments) => import::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Audit(command) => audit::run(command),
         Command::Rules => rules::run().map(|()| ExitCode::SUCCESS),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Man(arguments) => man::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Verifier => verifier::run().map(|()| ExitCode::SUCCESS),
     };
     match result {

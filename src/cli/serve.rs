@@ -28,6 +28,7 @@ pub(super) enum Hangup {
     /// The configuration file has changed: go by it.
     Reload,
     /// The end of the terminal; the same as SIGINT.
+    #[cfg(feature = "demo")]
     Stop,
 }
 
@@ -37,6 +38,7 @@ pub(super) struct Listening {
     /// Where clients connect.
     pub(super) clients: Vec<SocketAddr>,
     /// Where there are metrics, health and the page.
+    #[cfg(feature = "demo")]
     pub(super) http: Vec<SocketAddr>,
     pub(super) tenants: usize,
     pub(super) logins: usize,
@@ -58,6 +60,7 @@ pub(super) fn serve(
         let drain = Drain::of(&settings.listen);
         let sources = match hangup {
             Hangup::Reload => Some(Sources::new(file.to_owned(), &mut settings).await),
+            #[cfg(feature = "demo")]
             Hangup::Stop => None,
         };
         let directory = &settings.directory;
@@ -68,6 +71,7 @@ pub(super) fn serve(
             .map_err(|error| Failure::run(format!("cannot listen on {error}")))?;
         ready(&Listening {
             clients: gateway.addresses(),
+            #[cfg(feature = "demo")]
             http: gateway.http_addresses(),
             tenants,
             logins,
