@@ -5,7 +5,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -28,7 +28,7 @@ fn with_address(options: &Options, address: SocketAddr) -> PathBuf {
     site().write_new(".toml", &text.replacen(before, &after, 1))
 }
 
-fn run(config: &PathBuf) -> Proxy {
+fn run(config: &Path) -> Proxy {
     let mut proxy = Proxy::run(config);
     proxy.password.clone_from(&site().login_password);
     proxy

@@ -102,8 +102,8 @@ impl Registry {
     }
 
     /// Ends the sessions that use a connection to one of these addresses, of a server
-    /// that has been superseded. Returns how many.
-    pub fn end_at(&self, addresses: &[SocketAddr]) -> usize {
+    /// that has been superseded.
+    pub fn end_at(&self, addresses: &[SocketAddr]) {
         let entries: Vec<_> = lock(&self.sessions).values().cloned().collect();
         let is_there = |entry: &&Arc<Entry>| match entry.activity() {
             Activity::Using(key) => key
@@ -111,8 +111,9 @@ impl Registry {
                 .is_some_and(|address| addresses.contains(&address.socket)),
             _ => false,
         };
-        let there = entries.iter().filter(is_there);
-        there.map(|entry| entry.end(Ending::Superseded)).count()
+        for entry in entries.iter().filter(is_there) {
+            entry.end(Ending::Superseded);
+        }
     }
 
     /// Ends the sessions that have done nothing for so long and are in no transaction.
