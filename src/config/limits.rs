@@ -85,7 +85,8 @@ fn duration(section: &mut Section<'_>, key: &str) -> Option<Option<Duration>> {
     }
 }
 
-fn networks(entry: &Entry<'_>) -> Option<Box<[IpNet]>> {
+/// Networks, or single addresses.
+pub(super) fn networks(entry: &Entry<'_>) -> Option<Box<[IpNet]>> {
     let parse = |text: &str| {
         let net = text
             .parse::<IpNet>()

@@ -56,12 +56,13 @@ use crate::tenant::{
     Attachment, IsolationName, LoginName, Seal, SealKey, ServerName, SharedTenant,
 };
 use aws_lc_rs::hmac;
+use ipnet::IpNet;
 use logins::Accepted;
 use rows::SectionReader;
 use rustls::pki_types::CertificateDer;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -290,6 +291,17 @@ pub struct Listen {
     pub workers: usize,
     /// The longest statement (the body of a Query or Parse message), in bytes.
     pub max_statement: usize,
+    /// Where balancers are: their connections begin with the PROXY protocol's header.
+    pub proxy_protocol: Box<[IpNet]>,
+}
+
+impl Listen {
+    /// Whether connections of this address must begin with the PROXY protocol's header.
+    #[must_use]
+    pub fn is_balancer(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.proxy_protocol.iter().any(|net| net.contains(&address))
+    }
 }
 
 /// `[tls]` towards clients.

@@ -227,6 +227,7 @@ impl Started {
             clients_per_tenant: _,
             login_timeout: _,
             max_statement: _,
+            proxy_protocol: _,
         } = &settings.listen;
         let differs = [
             self.listen.addresses != *addresses,

@@ -8,7 +8,6 @@ use super::balance::Runtimes;
 use super::places::Place;
 use super::watched::watched;
 use super::{Control, Shared, Stop};
-use crate::login::InProgress;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -21,7 +20,6 @@ use tokio::sync::{Notify, mpsc};
 /// The workers, as the listeners see them.
 #[derive(Debug, Clone)]
 pub(super) struct Workers {
-    shared: Arc<Shared>,
     inboxes: Arc<[Inbox]>,
     presence: Arc<Presence>,
 }
@@ -44,7 +42,7 @@ enum Delivery {
 #[derive(Debug)]
 pub(super) struct Stay {
     #[expect(dead_code, reason = "it is the client's until it is dropped")]
-    place: Option<Place>,
+    place: Place,
     here: Here,
 }
 
@@ -59,11 +57,8 @@ struct Presence {
 #[derive(Debug)]
 struct Newcomer {
     stream: Stream,
-    address: SocketAddr,
-    /// `None`: there are too many already.
-    place: Option<Place>,
-    /// `None`: too many from its address are logging in.
-    progress: Option<InProgress>,
+    /// The other end of its connection.
+    peer: SocketAddr,
     here: Here,
 }
 
@@ -101,7 +96,6 @@ impl Workers {
             });
         }
         let workers = Self {
-            shared: shared.clone(),
             inboxes: inboxes.into(),
             presence: Arc::default(),
         };
@@ -126,7 +120,7 @@ impl Workers {
     }
 
     /// Gives a new client to the worker with the fewest.
-    pub(super) fn assign(&self, stream: TcpStream, address: SocketAddr) {
+    pub(super) fn assign(&self, stream: TcpStream, peer: SocketAddr) {
         let fewest = self
             .inboxes
             .iter()
@@ -140,12 +134,9 @@ impl Workers {
         let (Some((_, inbox)), Ok(stream)) = (fewest, stream) else {
             return;
         };
-        let progress = self.shared.throttle.arrive(address.ip());
         let newcomer = Newcomer {
             stream,
-            address,
-            place: progress.as_ref().and_then(|_| self.shared.places.take()),
-            progress,
+            peer,
             here: Here::new(&self.presence, &inbox.clients),
         };
         // A worker that has ended serves nobody; dropping closes the socket.
@@ -211,13 +202,7 @@ impl Worker {
 
     /// Lets a client in, if it may, and serves it.
     async fn let_in(self: Arc<Self>, newcomer: Newcomer) {
-        let Newcomer {
-            stream,
-            address,
-            place,
-            progress,
-            here,
-        } = newcomer;
+        let Newcomer { stream, peer, here } = newcomer;
         let stream = match stream {
             Stream::Here(stream) => Ok(stream),
             Stream::Elsewhere(stream) => TcpStream::from_std(stream),
@@ -228,15 +213,13 @@ impl Worker {
         // Boxed once, here: what polls it need not have room for it.
         let client = Client {
             stream,
-            address,
-            has_place: place.is_some(),
-            progress,
+            peer,
             worker: self.number,
             control: self.control.clone(),
             draining: self.stop.flags().draining.clone(),
         };
         let client = Box::pin(admit(client, self.shared.clone()));
-        if let Some(Some(mut client)) = watched(&self.stop, client).await {
+        if let Some(Some((mut client, place))) = watched(&self.stop, client).await {
             client.stay = Some(Stay { place, here });
             // In a task of its own, which has no room for all that a login needs.
             tokio::spawn(self.serve(client, false));

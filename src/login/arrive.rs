@@ -18,8 +18,8 @@ const MAX_PACKETS: usize = 3;
 /// A client that has connected and said nothing yet.
 #[derive(Debug)]
 pub struct Arrived {
-    stream: TcpStream,
-    deadline: Instant,
+    pub(super) stream: TcpStream,
+    pub(super) deadline: Instant,
 }
 
 /// A client that has said who it wants to be.

@@ -1,0 +1,5 @@
+//! Several replicas behind a balancer.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod proxied;
