@@ -836,6 +836,101 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
 }
 
 #[test]
+fn balancers_are_networks_or_addresses() {
+    let folder = Folder::new();
+    let line = "proxy_protocol = [\"10.0.0.0/8\", \"2001:db8::7\"]";
+    let settings = folder.load(with(SMALL, "listen", line)).unwrap();
+    for (address, is_balancer) in [
+        ("10.1.2.3", true),
+        ("::ffff:10.1.2.3", true),
+        ("2001:db8::7", true),
+        ("2001:db8::8", false),
+        ("11.0.0.1", false),
+    ] {
+        let address = address.parse().unwrap();
+        assert_eq!(settings.listen.is_balancer(address), is_balancer);
+    }
+    let said = folder.problem(with(SMALL, "listen", "proxy_protocol = \"10.0.0.0/33\""));
+    assert!(said.contains("is not a network"), "{said}");
+}
+
+/// A replica with the number 2.
+fn replica(peers: &str) -> String {
+    let own = "peer_id = 2\npeer_address = \"127.0.0.1:6433\"\npeer_key_file = \"peers.key\"";
+    format!("[listen]\n{own}\n{SMALL}{peers}")
+}
+
+#[test]
+fn all_replicas_can_have_one_list_of_them() {
+    let folder = Folder::new();
+    folder.put("peers.key", "k".repeat(32));
+    let list = "[[peers]]\nid = 1\naddress = \"one.example.com:6433\"\n\
+                [[peers]]\nid = 2\naddress = \"127.0.0.1:6433\"\n\
+                [[peers]]\nid = 127\naddress = \"[::1]:6433\"\n";
+    let settings = folder.load(replica(list)).unwrap();
+    let peers = settings.peers.iter();
+    let peers: Vec<_> = peers.map(|(id, host)| format!("{id} {host}")).collect();
+    assert_eq!(peers, ["1 one.example.com:6433", "127 [::1]:6433"]);
+    assert_eq!(settings.listen.peer.unwrap().id, 2);
+}
+
+#[test]
+fn wrong_entries_for_replicas_are_named_with_what_would_be_right() {
+    let folder = Folder::new();
+    folder.put("peers.key", "k".repeat(32));
+    folder.put("short.key", "too short\n");
+    let list = "[[peers]]\nid = 1\naddress = \"one:6433\"\n";
+    let without = |key: &str| {
+        let text = replica(list);
+        let lines = text.lines().filter(|line| !line.starts_with(key));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    for (text, said) in [
+        (without("peer_address"), "listen.peer_address: is missing"),
+        (without("peer_key_file"), "listen.peer_key_file: is missing"),
+        (
+            format!("{SMALL}{list}"),
+            "peers[0]: needs listen.peer_id, the number of this replica",
+        ),
+        (
+            with(SMALL, "listen", "peer_key_file = \"peers.key\""),
+            "listen.peer_key_file: has no meaning without listen.peer_id",
+        ),
+        (
+            replica(list).replace("peers.key", "short.key"),
+            "a key needs at least 32",
+        ),
+        (
+            replica(list).replace("peer_id = 2", "peer_id = 128"),
+            "listen.peer_id = 128: must be a whole number from 1 to 127",
+        ),
+        (
+            replica(&list.replace("id = 1", "id = 0")),
+            "peers[0].id = 0: must be a whole number from 1 to 127",
+        ),
+        (
+            replica(&list.repeat(2)),
+            "peers[1].id = 1: is the number of another of [[peers]] already",
+        ),
+        (
+            replica(&list.replace("one:6433", "one")),
+            "peers[0].address = \"one\": must be a host name or an address with a port",
+        ),
+        (
+            replica(&list.replace("one:6433", "::1:6433")),
+            "peers[0].address = \"::1:6433\": must be a host name or an address with a port",
+        ),
+        (
+            replica(&list.replace("address", "host")),
+            "peers[0].address: is missing: where it is reached",
+        ),
+    ] {
+        let lines = folder.problems(&text).join("\n");
+        assert!(lines.contains(said), "{said}: {lines}");
+    }
+}
+
+#[test]
 fn every_missing_key_is_named_and_odd_names_are_quoted() {
     let text = format!("{SMALL}[servers.\"a b\"]\n[isolation.x]\n");
     let lines = Folder::new().problems(text);
@@ -1864,6 +1959,7 @@ fn the_example_s_comments_load_too() {
     folder.put_secret("seal.key", &"k".repeat(32));
     folder.put_secret("admin-token", &"t".repeat(32));
     folder.put_secret("audit.key", &"k".repeat(32));
+    folder.put_secret("peers.key", &"k".repeat(32));
     std::fs::create_dir(folder.path("tenants.d")).unwrap();
     folder.put(
         "issuer-ca.crt",
@@ -1946,10 +2042,14 @@ fn the_example_s_comments_load_too() {
         ..settings.pool.clone()
     };
     assert_eq!(pool, plain.pool);
-    assert_eq!(
-        format!("{:?}", settings.listen),
-        format!("{:?}", plain.listen)
-    );
+    // Examples.
+    let listen = pgtenant::config::Listen {
+        proxy_protocol: Box::default(),
+        peer: None,
+        ..settings.listen.clone()
+    };
+    assert_eq!(settings.peers.len(), 1);
+    assert_eq!(format!("{listen:?}"), format!("{:?}", plain.listen));
     assert_eq!(
         format!("{:?}", settings.guard),
         format!("{:?}", plain.guard)

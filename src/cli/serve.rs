@@ -75,6 +75,9 @@ pub(super) fn serve(
         for address in gateway.console_addresses() {
             tracing::info!(%address, "console");
         }
+        for address in gateway.peer_addresses() {
+            tracing::info!(%address, "peers");
+        }
         service::tell(Moment::Ready).await;
         tokio::spawn(log.report_dropped());
         let (handle, stop) = Stop::new();

@@ -204,7 +204,7 @@ fn list(entry: &Entry<'_>) -> Option<Hosts> {
 }
 
 /// `name`, `name:port`, `[address]:port` or a bare address.
-fn host(text: &str) -> Option<Host> {
+pub(super) fn host(text: &str) -> Option<Host> {
     let made = |name: &str, port: &str| {
         let port = port.parse().ok().filter(|port| *port > 0)?;
         let name = Arc::from(name);

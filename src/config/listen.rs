@@ -2,7 +2,7 @@
 
 use super::Listen;
 use super::reader::{Entry, Section};
-use super::{limits, size};
+use super::{limits, peers, size};
 use crate::problem::shown;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::ops::RangeInclusive;
@@ -59,6 +59,7 @@ pub(super) fn read(mut section: Section<'_>) -> Listen {
             .optional("proxy_protocol")
             .and_then(|entry| limits::networks(&entry))
             .unwrap_or_default(),
+        peer: peers::own(&mut section),
     };
     section.finish();
     listen

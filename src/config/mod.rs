@@ -18,6 +18,7 @@ mod limits;
 mod listen;
 mod log;
 mod logins;
+mod peers;
 mod pem;
 mod pool;
 mod problems;
@@ -41,6 +42,7 @@ pub use audit::Audit;
 pub use check::Ignored;
 pub use hosts::{Host, Hosts, TargetRole};
 pub use isolation::read_key_file;
+pub use peers::{OwnPeer, PeerKey};
 pub use problems::Problems;
 pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{DirectoryDatabase, EndSessions, Sources};
@@ -125,7 +127,10 @@ fn load_all(
 /// Reads every section; `None` only after a problem was noted.
 fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let mut root = reader.root(table);
-    let listen = listen::read(root.section("listen"));
+    let listen = root.section("listen");
+    let is_peer = listen.has("peer_id");
+    let listen = listen::read(listen);
+    let peers = peers::read(root.tables("peers"), listen.peer.as_ref(), is_peer);
     let tls = tls::read(root.section("tls"));
     let servers = servers::read(&mut root);
     let (mut pool, reserves) = pool::read(root.section("pool"));
@@ -187,6 +192,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     }
     Some(Settings {
         listen,
+        peers,
         tls: tls?,
         servers: servers.valid,
         pool,
@@ -235,6 +241,8 @@ fn all_tables<'a>(
 pub struct Settings {
     /// `[listen]`
     pub listen: Listen,
+    /// `[[peers]]`, the other replicas, by their numbers.
+    pub peers: BTreeMap<u8, Host>,
     /// `[tls]`
     pub tls: ClientTls,
     /// `[servers.NAME]`
@@ -293,6 +301,8 @@ pub struct Listen {
     pub max_statement: usize,
     /// Where balancers are: their connections begin with the PROXY protocol's header.
     pub proxy_protocol: Box<[IpNet]>,
+    /// This replica among others (keys `peer_…`).
+    pub peer: Option<OwnPeer>,
 }
 
 impl Listen {

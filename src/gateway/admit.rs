@@ -4,7 +4,7 @@ use super::admitted::Admitted;
 use super::door::Door;
 use super::known::{Known, refused};
 use super::places::Place;
-use super::{Control, Shared, console};
+use super::{Control, Shared, cancel, console};
 use crate::login::{Arrival, Arrived, Failed, InProgress, LoginError, Peer};
 use crate::protocol::ClientError;
 use crate::protocol::proxied::Source;
@@ -139,9 +139,7 @@ async fn log_in(
     let introduced = match introduced {
         Arrival::Client(introduced) => introduced,
         Arrival::Cancel(request, wire) => {
-            if shared.registry.cancel(&request).await {
-                shared.ledger.cancels();
-            }
+            cancel::deal_with(shared, &request).await;
             // Not before: from here on the client's next statement is safe.
             wire.close().await;
             return Ok(None);

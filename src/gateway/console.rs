@@ -1,6 +1,6 @@
 //! The console's listeners, its door, and what its commands do.
 
-use super::{Control, Shared};
+use super::{Control, Shared, cancel};
 use crate::admin::page::Checkup;
 use crate::audit::Event;
 use crate::config::AdminLogin;
@@ -178,7 +178,7 @@ async fn introduce(
     match arrived.introduce(&live.tls, None).await? {
         Arrival::Client(introduced) => log_in(introduced, address, shared).await.map(Some),
         Arrival::Cancel(request, wire) => {
-            shared.registry.cancel(&request).await;
+            cancel::deal_with(shared, &request).await;
             wire.close().await;
             Ok(None)
         }

@@ -3,6 +3,7 @@
 mod admit;
 mod admitted;
 mod balance;
+mod cancel;
 mod catalogs;
 mod changes;
 mod configured;
@@ -38,6 +39,7 @@ use crate::audit::Log;
 use crate::config::Settings;
 use crate::login::Throttle;
 use crate::metrics::{History, Ledger};
+use crate::peers::Receiver;
 use crate::pool::Pools;
 use crate::session::{Interner, Parsing, Registry};
 use crate::transport;
@@ -73,6 +75,8 @@ pub struct Gateway {
     http: Option<Http>,
     /// Of the console alone.
     consoles: Vec<TcpListener>,
+    /// Of other replicas.
+    peers: Vec<TcpListener>,
     shared: Arc<Shared>,
     control: Control,
     workers: usize,
@@ -117,6 +121,8 @@ impl Gateway {
     pub async fn bind(mut settings: Settings, audit: Log) -> io::Result<Self> {
         let listeners = listen_on(&settings.listen.addresses)?;
         let consoles = listen_on(&settings.admin.console)?;
+        let peers = settings.listen.peer.as_ref();
+        let peers = listen_on(peers.map_or(&[], |own| &own.addresses))?;
         let http = settings.admin.http.as_ref();
         let http = http.map_or(&[][..], |http| &http.addresses);
         let http: Vec<_> = http
@@ -131,6 +137,7 @@ impl Gateway {
             listeners,
             http,
             consoles,
+            peers,
             control: Control::new(shared.clone(), &settings),
             shared,
             workers,
@@ -151,6 +158,13 @@ impl Gateway {
     pub fn console_addresses(&self) -> Vec<SocketAddr> {
         let consoles = self.consoles.iter();
         consoles.filter_map(|l| l.local_addr().ok()).collect()
+    }
+
+    /// The addresses that are for other replicas.
+    #[must_use]
+    pub fn peer_addresses(&self) -> Vec<SocketAddr> {
+        let peers = self.peers.iter();
+        peers.filter_map(|l| l.local_addr().ok()).collect()
     }
 
     /// The addresses of `[admin]`: metrics, health and the page.
@@ -177,6 +191,7 @@ impl Gateway {
             listeners,
             http,
             consoles,
+            peers,
             shared,
             workers,
             control,
@@ -187,6 +202,16 @@ impl Gateway {
             .map(|listener| {
                 let control = control.clone();
                 let let_in = move |stream, address| console::let_in(stream, address, &control);
+                tokio::spawn(accept(listener, let_in))
+            })
+            .collect();
+        let receiver = Receiver::default();
+        let replicas: Vec<_> = peers
+            .into_iter()
+            .map(|listener| {
+                let (shared, receiver) = (shared.clone(), receiver.clone());
+                let let_in =
+                    move |stream, address| cancel::let_in(stream, address, &receiver, &shared);
                 tokio::spawn(accept(listener, let_in))
             })
             .collect();
@@ -240,6 +265,7 @@ impl Gateway {
             () = workers.left() => true,
         };
         administrators.iter().for_each(JoinHandle::abort);
+        replicas.iter().for_each(JoinHandle::abort);
         counting.abort();
         noting.inspect(JoinHandle::abort);
         sweeper.abort();
@@ -274,7 +300,10 @@ impl Shared {
                 live::pool_settings(settings),
                 settings.listen.workers,
             ),
-            registry: Registry::new(audit.clone()),
+            registry: Registry::new(
+                audit.clone(),
+                settings.listen.peer.as_ref().map(|own| own.id),
+            ),
             audit,
             interner: Arc::default(),
             parsing: Arc::default(),

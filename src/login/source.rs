@@ -17,7 +17,7 @@ impl Arrived {
     pub async fn source(&mut self) -> Result<Source, LoginError> {
         let header = timeout_at(self.deadline, self.header());
         let header = header.await.map_err(|_| LoginError::Timeout)??;
-        proxied::decode(&header).map_err(refused)
+        Ok(proxied::decode(&header)?)
     }
 
     async fn header(&mut self) -> Result<Vec<u8>, LoginError> {
@@ -30,7 +30,7 @@ impl Arrived {
             }
             let known = header.len();
             header.extend_from_slice(seen.get(..count).unwrap_or_default());
-            let len = proxied::header_len(&header).map_err(refused)?;
+            let len = proxied::header_len(&header)?;
             header.truncate(len.unwrap_or(header.len()));
             // Not more than belongs to the header: the rest is the client's.
             let taken = seen.get_mut(..header.len() - known).unwrap_or_default();
@@ -42,10 +42,12 @@ impl Arrived {
     }
 }
 
-fn refused(error: HeaderError) -> LoginError {
-    let told = ClientError::protocol(error.to_string()).hint(
-        "The address is in listen.proxy_protocol: its connections must begin with the header that \
-         a balancer sends (HAProxy: send-proxy-v2).",
-    );
-    LoginError::told(told)
+impl From<HeaderError> for LoginError {
+    fn from(error: HeaderError) -> Self {
+        let told = ClientError::protocol(error.to_string()).hint(
+            "The address is in listen.proxy_protocol: its connections must begin with the header \
+             that a balancer sends (HAProxy: send-proxy-v2).",
+        );
+        Self::told(told)
+    }
 }

@@ -6,6 +6,7 @@ mod awaited;
 mod delivery;
 mod entry;
 mod overdue;
+mod pid;
 mod running;
 mod shown;
 mod station;
@@ -14,6 +15,7 @@ mod view;
 
 pub(super) use delivery::{Aftermath, Settled};
 pub use overdue::Overdue;
+pub use pid::replica_of;
 pub use shown::Hold;
 pub use view::{SessionState, SessionView};
 
@@ -50,6 +52,8 @@ pub struct Registry {
     audit: Log,
     /// How many sessions waited for what was not to come.
     faults: AtomicU64,
+    /// The number of this replica, where there are several.
+    replica: Option<u8>,
 }
 
 /// What a session is entered with.
@@ -85,11 +89,13 @@ pub struct Member<'a> {
 }
 
 impl Registry {
-    /// One without sessions, which records what happens to them.
+    /// One without sessions, which records what happens to them. `replica`: the number
+    /// of this one, where there are several.
     #[must_use]
-    pub fn new(audit: Log) -> Arc<Self> {
+    pub fn new(audit: Log, replica: Option<u8>) -> Arc<Self> {
         Arc::new(Self {
             audit,
+            replica,
             ..Self::default()
         })
     }
@@ -120,8 +126,7 @@ impl Registry {
             principal, membership, visitor, worker, secret, lanes, clock,
         ));
         loop {
-            // Clients take it for a signed process id.
-            let pid = u32::from_be_bytes(bytes) >> 1;
+            let pid = pid::of(u32::from_be_bytes(bytes), self.replica);
             let mut sessions = lock(&self.sessions);
             if pid != 0 && !sessions.contains_key(&pid) {
                 sessions.insert(pid, entry.clone());
