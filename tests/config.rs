@@ -621,11 +621,6 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
         ),
         (
             "servers.main",
-            "host = \"/run/postgresql\"",
-            "Unix sockets are not supported",
-        ),
-        (
-            "servers.main",
             "host = \"\"",
             "servers.main.host = \"\": must not be empty",
         ),
@@ -833,6 +828,39 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             "[{section}] {line}: {said_of_it}"
         );
     }
+}
+
+#[test]
+fn a_server_on_this_machine_may_be_a_socket() {
+    let folder = Folder::new();
+    let local = with(SMALL, "servers.main", "host = \"/run/postgresql\"");
+    let settings = folder.load(&local).unwrap();
+    let server = &settings.servers[&ServerName::new("main")];
+    let socket = server.hosts.first().socket().unwrap();
+    assert_eq!(socket.to_str(), Some("/run/postgresql/.s.PGSQL.5432"));
+    let silent = local.replace("tls = \"off\"\nuser", "user");
+    let settings = folder.load(&silent).unwrap();
+    let server = &settings.servers[&ServerName::new("main")];
+    assert!(matches!(server.tls, ServerTls::Off));
+    for (line, said) in [
+        (
+            "tls = \"require\"",
+            "servers.main.tls = \"require\": must be one of \"off\"",
+        ),
+        (
+            "ca = \"server-ca.crt\"",
+            "servers.main.ca = \"server-ca.crt\": has no meaning on a Unix-domain socket",
+        ),
+    ] {
+        let lines = folder.problem(with(&local, "servers.main", line));
+        assert!(lines.contains(said), "{lines}");
+    }
+    let long = format!("host = \"/{}\"", "x".repeat(100));
+    let said = folder.problem(with(SMALL, "servers.main", &long));
+    assert!(
+        said.contains("is too long for a Unix-domain socket"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::wire::{LoginError, Wire};
 use crate::config::ClientTls;
 use crate::protocol::ClientError;
 use crate::protocol::startup::{self, CancelRequest, Packet, Startup};
-use crate::transport::{Buffer, Tcp, Transport};
+use crate::transport::{Buffer, Socket, Transport};
 use rustls::ServerConfig;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -76,7 +76,7 @@ impl Arrived {
             Ok(Err(error)) => return Err((None, LoginError::Lost(error))),
             Ok(Ok(_)) => {}
         }
-        let stream = Tcp::from(stream);
+        let stream = Socket::from(stream);
         // A TLS record of type handshake: no packet's length begins like that.
         if first == [0x16] {
             if let Some(error) = refused {
@@ -185,7 +185,7 @@ async fn upgrade(mut wire: Wire, config: &Arc<ServerConfig>) -> Result<Wire, Fai
 /// TLS from the first byte (protocol section "SSL Session Encryption"): the
 /// client must name the protocol by ALPN.
 async fn direct_tls(
-    stream: Tcp,
+    stream: Socket,
     config: &Arc<ServerConfig>,
     deadline: Instant,
 ) -> Result<Wire, Failed> {
@@ -204,7 +204,7 @@ async fn direct_tls(
 }
 
 async fn accept(
-    stream: Tcp,
+    stream: Socket,
     config: &Arc<ServerConfig>,
     deadline: Instant,
 ) -> Result<Wire, Failed> {
@@ -220,7 +220,7 @@ async fn accept(
     }
 }
 
-fn plain(stream: Tcp, deadline: Instant) -> Wire {
+fn plain(stream: Socket, deadline: Instant) -> Wire {
     Wire {
         transport: Transport::Plain(stream),
         input: Buffer::new(),
