@@ -882,6 +882,49 @@ fn balancers_are_networks_or_addresses() {
     assert!(said.contains("is not a network"), "{said}");
 }
 
+#[test]
+fn a_socket_for_clients_has_a_folder_its_rights_and_users_of_the_system() {
+    let folder = Folder::new();
+    let lines = "unix = \"/run/pgtenant\"\nunix_mode = \"0777\"\nunix_users = [\"root\", \"1001\"]";
+    let settings = folder.load(format!("[listen]\n{lines}\n{SMALL}")).unwrap();
+    let unix = settings.listen.unix.unwrap();
+    assert_eq!(
+        (unix.folder.to_str(), unix.mode),
+        (Some("/run/pgtenant"), 0o777)
+    );
+    assert!(unix.admits(0) && unix.admits(1001) && !unix.admits(1002));
+    let settings = folder
+        .load(with(SMALL, "listen", "unix = \"/run\""))
+        .unwrap();
+    let unix = settings.listen.unix.unwrap();
+    assert!(unix.mode == 0o770 && unix.admits(1002));
+    for (lines, said) in [
+        (
+            "unix_mode = \"0777\"".to_owned(),
+            "listen.unix_mode: has no meaning without listen.unix",
+        ),
+        (
+            "unix = \"/run\"\nunix_mode = \"0888\"".to_owned(),
+            "listen.unix_mode = \"0888\": must be the rights in octal digits",
+        ),
+        (
+            "unix = \"/run\"\nunix_mode = \"1777\"".to_owned(),
+            "listen.unix_mode = \"1777\": must be the rights in octal digits",
+        ),
+        (
+            "unix = \"/run\"\nunix_users = [\"no such user\"]".to_owned(),
+            "there is no user \"no such user\" on this machine",
+        ),
+        (
+            format!("unix = \"/{}\"", "x".repeat(100)),
+            "is too long for a socket",
+        ),
+    ] {
+        let said_of_it = folder.problem(format!("[listen]\n{lines}\n{SMALL}"));
+        assert!(said_of_it.contains(said), "{said_of_it}");
+    }
+}
+
 /// A replica with the number 2.
 fn replica(peers: &str) -> String {
     let own = "peer_id = 2\npeer_address = \"127.0.0.1:6433\"\npeer_key_file = \"peers.key\"";
@@ -2074,6 +2117,7 @@ fn the_example_s_comments_load_too() {
     let listen = pgtenant::config::Listen {
         proxy_protocol: Box::default(),
         peer: None,
+        unix: None,
         ..settings.listen.clone()
     };
     assert_eq!(settings.peers.len(), 1);

@@ -474,6 +474,7 @@ fn rows_are_tenants_and_logins() {
     let nets: Vec<_> = synergy
         .limits
         .allowed
+        .networks
         .iter()
         .map(ToString::to_string)
         .collect();
@@ -717,7 +718,7 @@ fn values_of_many_types_are_read() {
             .limits
             .allowed
             .clone();
-        assert_eq!(allowed[0].to_string(), "10.0.0.0/8");
+        assert_eq!(allowed.networks[0].to_string(), "10.0.0.0/8");
     }
 }
 

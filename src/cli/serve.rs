@@ -75,6 +75,9 @@ pub(super) fn serve(
         for address in gateway.console_addresses() {
             tracing::info!(%address, "console");
         }
+        if let Some(socket) = gateway.socket() {
+            tracing::info!(socket = %socket.display(), "listening");
+        }
         for address in gateway.peer_addresses() {
             tracing::info!(%address, "peers");
         }
@@ -138,7 +141,7 @@ async fn steer(control: Control) {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         control
             .audit()
-            .admin_command("signal", nowhere, command.tag(), outcome);
+            .admin_command("signal", nowhere.into(), command.tag(), outcome);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Listen;
 use super::reader::{Entry, Section};
-use super::{limits, peers, size};
+use super::{limits, peers, size, unix};
 use crate::problem::shown;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::ops::RangeInclusive;
@@ -60,6 +60,7 @@ pub(super) fn read(mut section: Section<'_>) -> Listen {
             .and_then(|entry| limits::networks(&entry))
             .unwrap_or_default(),
         peer: peers::own(&mut section),
+        unix: unix::read(&mut section),
     };
     section.finish();
     listen

@@ -34,6 +34,7 @@ mod template;
 mod tenants;
 mod throttle;
 mod tls;
+mod unix;
 mod values;
 
 pub use crate::problem::{Origin, Problem};
@@ -46,6 +47,7 @@ pub use peers::{OwnPeer, PeerKey};
 pub use problems::Problems;
 pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{DirectoryDatabase, EndSessions, Sources};
+pub use unix::UnixListen;
 pub use values::Values;
 
 use crate::audit::Statements;
@@ -303,6 +305,8 @@ pub struct Listen {
     pub proxy_protocol: Box<[IpNet]>,
     /// This replica among others (keys `peer_…`).
     pub peer: Option<OwnPeer>,
+    /// The Unix-domain socket (keys `unix…`), if there is to be one.
+    pub unix: Option<UnixListen>,
 }
 
 impl Listen {

@@ -8,19 +8,18 @@ use super::{Control, Shared, cancel, console};
 use crate::login::{Arrival, Arrived, Failed, InProgress, LoginError, Peer};
 use crate::protocol::ClientError;
 use crate::protocol::proxied::Source;
-use crate::transport;
+use crate::transport::{self, ClientAddress, Socket};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// A client that has connected.
 #[derive(Debug)]
 pub(super) struct Newcomer {
-    pub(super) stream: TcpStream,
+    pub(super) socket: Socket,
     /// The other end of its connection: the client, or a balancer.
-    pub(super) peer: SocketAddr,
+    pub(super) peer: ClientAddress,
     /// The worker that serves it.
     pub(super) worker: usize,
     /// What the console steers.
@@ -33,7 +32,7 @@ pub(super) struct Newcomer {
 struct Comer {
     arrived: Arrived,
     /// Where it comes from: all that goes by a client's address goes by this one.
-    address: SocketAddr,
+    address: ClientAddress,
     /// Where it has come to.
     local: Option<SocketAddr>,
     /// When it came.
@@ -50,14 +49,14 @@ pub(super) async fn admit(
     newcomer: Newcomer,
     shared: Arc<Shared>,
 ) -> Option<(Box<Admitted>, Place)> {
-    if !transport::INHERITS_OPTIONS && transport::tune(&newcomer.stream).is_err() {
+    if !transport::INHERITS_OPTIONS && newcomer.socket.tune().is_err() {
         return None;
     }
     let mut known = Known::default();
-    let local = newcomer.stream.local_addr().ok();
+    let local = newcomer.socket.local_addr();
     let began = Instant::now();
     let deadline = began + shared.live.load().listen.login_timeout;
-    let mut arrived = Arrived::new(newcomer.stream, deadline);
+    let mut arrived = Arrived::new(newcomer.socket, deadline);
     // Boxed, as what a login needs: it is gone once it is over.
     let found = Box::pin(origin(&mut arrived, newcomer.peer, &shared)).await;
     let (address, progress) = match found {
@@ -100,22 +99,25 @@ pub(super) async fn admit(
 /// balancer says there. It counts as a login of that address from then on.
 async fn origin(
     arrived: &mut Arrived,
-    peer: SocketAddr,
+    peer: ClientAddress,
     shared: &Shared,
-) -> Result<(SocketAddr, InProgress), (SocketAddr, LoginError)> {
-    let arrive = |address: SocketAddr| {
+) -> Result<(ClientAddress, InProgress), (ClientAddress, LoginError)> {
+    let arrive = |address: ClientAddress| {
         let progress = shared.throttle.arrive(address.ip());
         progress.ok_or_else(|| (address, LoginError::told(too_many_of_address())))
     };
     // Of the balancer's until it has said whose connection it is.
     let progress = arrive(peer)?;
-    if !shared.live.load().listen.is_balancer(peer.ip()) {
+    let live = shared.live.load_full();
+    let is_balancer = |ip| live.listen.is_balancer(ip);
+    if !peer.ip().is_some_and(is_balancer) {
         return Ok((peer, progress));
     }
     match arrived.source().await.map_err(|error| (peer, error))? {
         Source::Connection => Ok((peer, progress)),
         Source::Client(address) => {
             drop(progress);
+            let address = ClientAddress::from(address);
             Ok((address, arrive(address)?))
         }
     }
@@ -156,7 +158,7 @@ async fn log_in(
         return Ok(None);
     }
     let peer = Peer {
-        address: comer.address.ip(),
+        address: comer.address,
         throttle: &shared.throttle,
     };
     let authenticated = live

@@ -197,12 +197,14 @@ impl Control {
 }
 
 /// The keys that need a restart to change, or whose whole section does.
-const WAITING: [&str; 10] = [
+const WAITING: [&str; 12] = [
     "listen.address",
     "listen.workers",
     "listen.drain_timeout",
     "listen.peer_id",
     "listen.peer_address",
+    "listen.unix",
+    "listen.unix_mode",
     "pool.mode",
     "log",
     "admin.address",
@@ -248,13 +250,17 @@ impl Started {
             max_statement: _,
             proxy_protocol: _,
             peer,
+            unix,
         } = &settings.listen;
+        let (own, unix) = (self.listen.unix.as_ref(), unix.as_ref());
         let differs = [
             self.listen.addresses != *addresses,
             self.listen.workers != *workers,
             self.listen.drain_timeout != *drain_timeout,
             self.peer_id() != peer.as_ref().map(|own| own.id),
             self.peer_addresses() != peer.as_ref().map(|own| &*own.addresses),
+            own.map(|own| &own.folder) != unix.map(|unix| &unix.folder),
+            own.map(|own| own.mode) != unix.map(|unix| unix.mode),
             self.mode != settings.pool.mode,
             self.log != settings.log,
             addresses_of(&self.http) != addresses_of(&settings.admin.http),

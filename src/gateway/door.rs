@@ -17,7 +17,7 @@ use crate::protocol::startup::Startup;
 use crate::server::not_served;
 use crate::session::{Client, Membership, Parts, Registration, Session, Visitor, restricted};
 use crate::tenant::Tenant;
-use std::net::SocketAddr;
+use crate::transport::ClientAddress;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::time::Instant;
@@ -27,8 +27,8 @@ use tracing::info;
 pub(super) struct Door<'a> {
     pub(super) live: &'a Live,
     pub(super) shared: &'a Arc<Shared>,
-    pub(super) address: SocketAddr,
-    pub(super) local: Option<SocketAddr>,
+    pub(super) address: ClientAddress,
+    pub(super) local: Option<std::net::SocketAddr>,
     pub(super) worker: usize,
     pub(super) draining: Arc<AtomicBool>,
     /// When the client came.

@@ -6,7 +6,7 @@ use crate::login::{LoginError, parameter};
 use crate::metrics::{Ledger, Outcome};
 use crate::protocol::startup::Startup;
 use crate::tenant::SharedTenant;
-use std::net::SocketAddr;
+use crate::transport::ClientAddress;
 use tracing::{debug, info, warn};
 
 /// What is known of a client that is not in yet.
@@ -52,7 +52,7 @@ impl Known {
 
 /// A refusal is a warning. A client that has left by itself, such as a probe of the
 /// port or `pg_isready`, is none.
-pub(super) fn refused(address: SocketAddr, known: &Known, error: &LoginError, audit: &Log) {
+pub(super) fn refused(address: ClientAddress, known: &Known, error: &LoginError, audit: &Log) {
     let login = known.login.as_deref();
     let tenant = known.tenant.as_ref().map(|tenant| tenant.id.as_str());
     match error {

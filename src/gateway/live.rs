@@ -146,7 +146,7 @@ impl Live {
         if tenant.standing == Standing::Suspended {
             return end(Ending::Suspended);
         }
-        if !tenant.limits.allow(member.visitor.address.ip()) {
+        if !tenant.limits.allow(&member.visitor.address) {
             return end(Ending::Address);
         }
         if self.unfit(tenant).is_some() {

@@ -25,6 +25,7 @@ mod seats;
 mod shown;
 mod steer;
 mod stop;
+mod unix;
 mod watchdog;
 mod watched;
 mod worker;
@@ -42,7 +43,7 @@ use crate::metrics::{History, Ledger};
 use crate::peers::Receiver;
 use crate::pool::Pools;
 use crate::session::{Interner, Parsing, Registry};
-use crate::transport;
+use crate::transport::{self, ClientAddress};
 use arc_swap::ArcSwap;
 use catalogs::Catalogs;
 use console::Console;
@@ -54,17 +55,23 @@ use seats::Seats;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use unix::LocalListener;
 use worker::Workers;
 
 /// How often idle server connections are looked at.
 const SWEEP: Duration = Duration::from_millis(250);
 /// TLS handshakes at a time for clients beyond `listen.max_clients`.
 const SPARE_HANDSHAKES: usize = 16;
+/// How long nobody is accepted after one could not be.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The port in the name of the Unix-domain socket, where no address has one.
+const DEFAULT_PORT: u16 = 6432;
 /// Connections that the kernel may hold ready for us.
 const BACKLOG: i32 = 1024;
 
@@ -72,6 +79,7 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub struct Gateway {
     listeners: Vec<TcpListener>,
+    local: Option<LocalListener>,
     http: Option<Http>,
     /// Of the console alone.
     consoles: Vec<TcpListener>,
@@ -120,6 +128,10 @@ impl Gateway {
     /// If one of them cannot be listened on; the message names it.
     pub async fn bind(mut settings: Settings, audit: Log) -> io::Result<Self> {
         let listeners = listen_on(&settings.listen.addresses)?;
+        let port = listeners.first().and_then(|first| first.local_addr().ok());
+        let port = port.map_or(DEFAULT_PORT, |address| address.port());
+        let local = settings.listen.unix.as_ref();
+        let local = local.map(|unix| LocalListener::bind(unix, port));
         let consoles = listen_on(&settings.admin.console)?;
         let peers = settings.listen.peer.as_ref();
         let peers = listen_on(peers.map_or(&[], |own| &own.addresses))?;
@@ -135,6 +147,7 @@ impl Gateway {
         let http = access.map(|access| Http::new(http, access, shared.throttle.clone()));
         Ok(Self {
             listeners,
+            local: local.transpose()?,
             http,
             consoles,
             peers,
@@ -158,6 +171,12 @@ impl Gateway {
     pub fn console_addresses(&self) -> Vec<SocketAddr> {
         let consoles = self.consoles.iter();
         consoles.filter_map(|l| l.local_addr().ok()).collect()
+    }
+
+    /// The Unix-domain socket that is listened on.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        self.local.as_ref().map(LocalListener::path)
     }
 
     /// The addresses that are for other replicas.
@@ -189,6 +208,7 @@ impl Gateway {
         let addresses = self.addresses();
         let Self {
             listeners,
+            local,
             http,
             consoles,
             peers,
@@ -238,14 +258,21 @@ impl Gateway {
         let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
         let expiry = tokio::spawn(expiry::watch(shared.clone()));
         let reader = tokio::spawn(shared.catalogs.clone().follow());
-        let accepting: Vec<_> = listeners
+        let mut accepting: Vec<_> = listeners
             .into_iter()
             .map(|listener| {
                 let workers = workers.clone();
-                let assign = move |stream, address| workers.assign(stream, address);
+                let assign = move |stream: TcpStream, address: SocketAddr| {
+                    workers.assign(stream.into(), address.into());
+                };
                 tokio::spawn(accept(listener, assign))
             })
             .collect();
+        if let Some(local) = local {
+            let workers = workers.clone();
+            let assign = move |socket| workers.assign(socket, ClientAddress::Local);
+            accepting.push(tokio::spawn(local.accept(shared.clone(), assign)));
+        }
         stop.closing().await;
         // Dropping the listeners makes the kernel refuse new clients.
         for task in accepting {
@@ -329,7 +356,7 @@ async fn accept(listener: TcpListener, pass_on: impl Fn(TcpStream, SocketAddr)) 
             Err(error) => {
                 // Out of file descriptors, most often: others must leave first.
                 tracing::warn!(target: "pgtenant::gateway", %error, "cannot accept a client");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }

@@ -8,13 +8,12 @@ use super::balance::Runtimes;
 use super::places::Place;
 use super::watched::watched;
 use super::{Control, Shared, Stop};
+use crate::transport::{ClientAddress, Socket};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 
 /// The workers, as the listeners see them.
@@ -56,19 +55,12 @@ struct Presence {
 /// A client that has connected.
 #[derive(Debug)]
 struct Newcomer {
-    stream: Stream,
+    socket: Socket,
+    /// It was accepted on another worker's runtime.
+    from_elsewhere: bool,
     /// The other end of its connection.
-    peer: SocketAddr,
+    peer: ClientAddress,
     here: Here,
-}
-
-/// A client's connection on its way to a worker.
-#[derive(Debug)]
-enum Stream {
-    /// To the one on whose runtime it was accepted, where it is known already.
-    Here(TcpStream),
-    /// To another's runtime.
-    Elsewhere(std::net::TcpStream),
 }
 
 /// A client's presence; it ends when this is dropped.
@@ -120,22 +112,19 @@ impl Workers {
     }
 
     /// Gives a new client to the worker with the fewest.
-    pub(super) fn assign(&self, stream: TcpStream, peer: SocketAddr) {
+    pub(super) fn assign(&self, socket: Socket, peer: ClientAddress) {
         let fewest = self
             .inboxes
             .iter()
             .enumerate()
             .min_by_key(|(_, inbox)| inbox.clients.load(Ordering::Relaxed));
-        let stream = match fewest {
-            // It shares the listeners' runtime.
-            Some((0, _)) => Ok(Stream::Here(stream)),
-            _ => stream.into_std().map(Stream::Elsewhere),
-        };
-        let (Some((_, inbox)), Ok(stream)) = (fewest, stream) else {
+        let Some((worker, inbox)) = fewest else {
             return;
         };
         let newcomer = Newcomer {
-            stream,
+            socket,
+            // The first shares the listeners' runtime.
+            from_elsewhere: worker != 0,
             peer,
             here: Here::new(&self.presence, &inbox.clients),
         };
@@ -202,17 +191,18 @@ impl Worker {
 
     /// Lets a client in, if it may, and serves it.
     async fn let_in(self: Arc<Self>, newcomer: Newcomer) {
-        let Newcomer { stream, peer, here } = newcomer;
-        let stream = match stream {
-            Stream::Here(stream) => Ok(stream),
-            Stream::Elsewhere(stream) => TcpStream::from_std(stream),
-        };
-        let Ok(stream) = stream else {
+        let Newcomer {
+            mut socket,
+            from_elsewhere,
+            peer,
+            here,
+        } = newcomer;
+        if from_elsewhere && socket.move_here().is_err() {
             return;
-        };
+        }
         // Boxed once, here: what polls it need not have room for it.
         let client = Client {
-            stream,
+            socket,
             peer,
             worker: self.number,
             control: self.control.clone(),

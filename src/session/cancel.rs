@@ -26,6 +26,7 @@ use crate::pool::Pool;
 use crate::protocol::startup::CancelRequest;
 use crate::server::BackendKey;
 use crate::tenant::LoginName;
+use crate::transport::ClientAddress;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
 use delivery::Lanes;
@@ -62,7 +63,7 @@ pub struct Visitor {
     /// Whether the login stands in the directory by its name.
     pub listed: bool,
     /// Where the client comes from.
-    pub address: SocketAddr,
+    pub address: ClientAddress,
     /// Where it has come to.
     pub local: Option<SocketAddr>,
     /// The database that it asked for.

@@ -1,8 +1,10 @@
 //! Byte streams, in clear text or TLS, and the buffers that stand before them.
 
+mod address;
 mod buffer;
 mod socket;
 
+pub use address::ClientAddress;
 pub use buffer::Buffer;
 pub use socket::Socket;
 

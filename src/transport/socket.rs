@@ -1,6 +1,8 @@
 //! A connection that can pass from one worker to another.
 
+use rustix::net::{RecvFlags, recv};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -53,6 +55,47 @@ impl Socket {
             Some(Kind::Tcp(stream)) => stream.poll_read_ready(cx),
             Some(Kind::Unix(stream)) => stream.poll_read_ready(cx),
             None => Poll::Ready(Err(closed())),
+        }
+    }
+
+    /// What has arrived, which stays to be read; nothing at the end of the stream.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub async fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
+        match &self.0 {
+            Some(Kind::Tcp(stream)) => stream.peek(into).await,
+            Some(Kind::Unix(stream)) => {
+                let peek = || Ok(recv(stream, &mut *into, RecvFlags::PEEK)?.0);
+                stream.async_io(Interest::READABLE, peek).await
+            }
+            None => Err(closed()),
+        }
+    }
+
+    /// Whether it is a Unix-domain socket.
+    #[must_use]
+    pub fn is_unix(&self) -> bool {
+        matches!(self.0, Some(Kind::Unix(_)))
+    }
+
+    /// This end's address, over TCP.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Some(Kind::Tcp(stream)) => stream.local_addr().ok(),
+            _ => None,
+        }
+    }
+
+    /// Sets it up as [`tune`](super::tune) does, where there is something to set up.
+    ///
+    /// # Errors
+    /// As the socket has them.
+    pub fn tune(&self) -> io::Result<()> {
+        match &self.0 {
+            Some(Kind::Tcp(stream)) => super::tune(stream),
+            _ => Ok(()),
         }
     }
 

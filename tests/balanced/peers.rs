@@ -49,7 +49,7 @@ fn replica(id: usize, addresses: &[String], key: &str, options: Options) -> Prox
     })
 }
 
-fn two(options: Options) -> [Proxy; 2] {
+fn two(options: &Options) -> [Proxy; 2] {
     let (addresses, key) = ([free(), free()], key());
     [1, 2].map(|id| replica(id, &addresses, &key, options.clone()))
 }
@@ -90,7 +90,7 @@ fn client(proxy: &Proxy, version: u32) -> Raw {
 #[test]
 fn a_request_reaches_the_session_on_whichever_replica_it_is() {
     for tls in ["allow", "off"] {
-        let [one, two] = two(Options {
+        let [one, two] = two(&Options {
             tls,
             ..Options::default()
         });
@@ -119,7 +119,7 @@ fn a_request_reaches_the_session_on_whichever_replica_it_is() {
 
 #[test]
 fn a_client_that_waits_for_the_end_of_its_request_is_not_struck_afterwards() {
-    let [one, two] = two(Options::default());
+    let [one, two] = two(&Options::default());
     let mut client = client(&one, V3_0);
     for _ in 0..50 {
         client.run_ok("BEGIN");
@@ -134,7 +134,7 @@ fn a_client_that_waits_for_the_end_of_its_request_is_not_struck_afterwards() {
 
 #[test]
 fn psql_is_interrupted_behind_a_balancer() {
-    let [one, two] = two(Options {
+    let [one, two] = two(&Options {
         listen: "proxy_protocol = \"127.0.0.1\"".to_owned(),
         ..Options::default()
     });
@@ -169,7 +169,7 @@ fn psql_is_interrupted_behind_a_balancer() {
 
 #[test]
 fn a_wrong_key_strikes_nobody_and_is_counted() {
-    let [one, two] = two(Options::default());
+    let [one, two] = two(&Options::default());
     for version in [V3_0, V3_2] {
         let mut client = client(&one, version);
         sleep(&mut client, "wrong key");
