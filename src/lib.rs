@@ -5,7 +5,8 @@
 //! [`server`] → bytes. The directory knows whose a login is, and where that
 //! [`tenant`] has its data. Tokens that clients log in with are verified in
 //! [`jwt`], certificates in [`x509`]. Imports point downwards only. Queries of our
-//! own go through [`ops`], beside that stream.
+//! own go through [`ops`], requests to cancel to other replicas through [`peers`],
+//! beside that stream.
 
 pub mod admin;
 pub mod attach;
@@ -21,6 +22,7 @@ pub mod login;
 pub mod metrics;
 pub mod observe;
 pub mod ops;
+pub mod peers;
 pub mod pool;
 mod problem;
 pub mod protocol;

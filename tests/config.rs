@@ -621,11 +621,6 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
         ),
         (
             "servers.main",
-            "host = \"/run/postgresql\"",
-            "Unix sockets are not supported",
-        ),
-        (
-            "servers.main",
             "host = \"\"",
             "servers.main.host = \"\": must not be empty",
         ),
@@ -832,6 +827,177 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             said_of_it.contains(said),
             "[{section}] {line}: {said_of_it}"
         );
+    }
+}
+
+#[test]
+fn a_server_on_this_machine_may_be_a_socket() {
+    let folder = Folder::new();
+    let local = with(SMALL, "servers.main", "host = \"/run/postgresql\"");
+    let settings = folder.load(&local).unwrap();
+    let server = &settings.servers[&ServerName::new("main")];
+    let socket = server.hosts.first().socket().unwrap();
+    assert_eq!(socket.to_str(), Some("/run/postgresql/.s.PGSQL.5432"));
+    let silent = local.replace("tls = \"off\"\nuser", "user");
+    let settings = folder.load(&silent).unwrap();
+    let server = &settings.servers[&ServerName::new("main")];
+    assert!(matches!(server.tls, ServerTls::Off));
+    for (line, said) in [
+        (
+            "tls = \"require\"",
+            "servers.main.tls = \"require\": must be one of \"off\"",
+        ),
+        (
+            "ca = \"server-ca.crt\"",
+            "servers.main.ca = \"server-ca.crt\": has no meaning on a Unix-domain socket",
+        ),
+    ] {
+        let lines = folder.problem(with(&local, "servers.main", line));
+        assert!(lines.contains(said), "{lines}");
+    }
+    let long = format!("host = \"/{}\"", "x".repeat(100));
+    let said = folder.problem(with(SMALL, "servers.main", &long));
+    assert!(
+        said.contains("is too long for a Unix-domain socket"),
+        "{said}"
+    );
+}
+
+#[test]
+fn balancers_are_networks_or_addresses() {
+    let folder = Folder::new();
+    let line = "proxy_protocol = [\"10.0.0.0/8\", \"2001:db8::7\"]";
+    let settings = folder.load(with(SMALL, "listen", line)).unwrap();
+    for (address, is_balancer) in [
+        ("10.1.2.3", true),
+        ("::ffff:10.1.2.3", true),
+        ("2001:db8::7", true),
+        ("2001:db8::8", false),
+        ("11.0.0.1", false),
+    ] {
+        let address = address.parse().unwrap();
+        assert_eq!(settings.listen.is_balancer(address), is_balancer);
+    }
+    let said = folder.problem(with(SMALL, "listen", "proxy_protocol = \"10.0.0.0/33\""));
+    assert!(said.contains("is not a network"), "{said}");
+}
+
+#[test]
+fn a_socket_for_clients_has_a_folder_its_rights_and_users_of_the_system() {
+    let folder = Folder::new();
+    let lines = "unix = \"/run/pgtenant\"\nunix_mode = \"0777\"\nunix_users = [\"root\", \"1001\"]";
+    let settings = folder.load(format!("[listen]\n{lines}\n{SMALL}")).unwrap();
+    let unix = settings.listen.unix.unwrap();
+    assert_eq!(
+        (unix.folder.to_str(), unix.mode),
+        (Some("/run/pgtenant"), 0o777)
+    );
+    assert!(unix.admits(0) && unix.admits(1001) && !unix.admits(1002));
+    let settings = folder
+        .load(with(SMALL, "listen", "unix = \"/run\""))
+        .unwrap();
+    let unix = settings.listen.unix.unwrap();
+    assert!(unix.mode == 0o770 && unix.admits(1002));
+    for (lines, said) in [
+        (
+            "unix_mode = \"0777\"".to_owned(),
+            "listen.unix_mode: has no meaning without listen.unix",
+        ),
+        (
+            "unix = \"/run\"\nunix_mode = \"0888\"".to_owned(),
+            "listen.unix_mode = \"0888\": must be the rights in octal digits",
+        ),
+        (
+            "unix = \"/run\"\nunix_mode = \"1777\"".to_owned(),
+            "listen.unix_mode = \"1777\": must be the rights in octal digits",
+        ),
+        (
+            "unix = \"/run\"\nunix_users = [\"no such user\"]".to_owned(),
+            "there is no user \"no such user\" on this machine",
+        ),
+        (
+            format!("unix = \"/{}\"", "x".repeat(100)),
+            "is too long for a socket",
+        ),
+    ] {
+        let said_of_it = folder.problem(format!("[listen]\n{lines}\n{SMALL}"));
+        assert!(said_of_it.contains(said), "{said_of_it}");
+    }
+}
+
+/// A replica with the number 2.
+fn replica(peers: &str) -> String {
+    let own = "peer_id = 2\npeer_address = \"127.0.0.1:6433\"\npeer_key_file = \"peers.key\"";
+    format!("[listen]\n{own}\n{SMALL}{peers}")
+}
+
+#[test]
+fn all_replicas_can_have_one_list_of_them() {
+    let folder = Folder::new();
+    folder.put("peers.key", "k".repeat(32));
+    let list = "[[peers]]\nid = 1\naddress = \"one.example.com:6433\"\n\
+                [[peers]]\nid = 2\naddress = \"127.0.0.1:6433\"\n\
+                [[peers]]\nid = 127\naddress = \"[::1]:6433\"\n";
+    let settings = folder.load(replica(list)).unwrap();
+    let peers = settings.peers.iter();
+    let peers: Vec<_> = peers.map(|(id, host)| format!("{id} {host}")).collect();
+    assert_eq!(peers, ["1 one.example.com:6433", "127 [::1]:6433"]);
+    assert_eq!(settings.listen.peer.unwrap().id, 2);
+}
+
+#[test]
+fn wrong_entries_for_replicas_are_named_with_what_would_be_right() {
+    let folder = Folder::new();
+    folder.put("peers.key", "k".repeat(32));
+    folder.put("short.key", "too short\n");
+    let list = "[[peers]]\nid = 1\naddress = \"one:6433\"\n";
+    let without = |key: &str| {
+        let text = replica(list);
+        let lines = text.lines().filter(|line| !line.starts_with(key));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    for (text, said) in [
+        (without("peer_address"), "listen.peer_address: is missing"),
+        (without("peer_key_file"), "listen.peer_key_file: is missing"),
+        (
+            format!("{SMALL}{list}"),
+            "peers[0]: needs listen.peer_id, the number of this replica",
+        ),
+        (
+            with(SMALL, "listen", "peer_key_file = \"peers.key\""),
+            "listen.peer_key_file: has no meaning without listen.peer_id",
+        ),
+        (
+            replica(list).replace("peers.key", "short.key"),
+            "a key needs at least 32",
+        ),
+        (
+            replica(list).replace("peer_id = 2", "peer_id = 128"),
+            "listen.peer_id = 128: must be a whole number from 1 to 127",
+        ),
+        (
+            replica(&list.replace("id = 1", "id = 0")),
+            "peers[0].id = 0: must be a whole number from 1 to 127",
+        ),
+        (
+            replica(&list.repeat(2)),
+            "peers[1].id = 1: is the number of another of [[peers]] already",
+        ),
+        (
+            replica(&list.replace("one:6433", "one")),
+            "peers[0].address = \"one\": must be a host name or an address with a port",
+        ),
+        (
+            replica(&list.replace("one:6433", "::1:6433")),
+            "peers[0].address = \"::1:6433\": must be a host name or an address with a port",
+        ),
+        (
+            replica(&list.replace("address", "host")),
+            "peers[0].address: is missing: where it is reached",
+        ),
+    ] {
+        let lines = folder.problems(&text).join("\n");
+        assert!(lines.contains(said), "{said}: {lines}");
     }
 }
 
@@ -1864,6 +2030,7 @@ fn the_example_s_comments_load_too() {
     folder.put_secret("seal.key", &"k".repeat(32));
     folder.put_secret("admin-token", &"t".repeat(32));
     folder.put_secret("audit.key", &"k".repeat(32));
+    folder.put_secret("peers.key", &"k".repeat(32));
     std::fs::create_dir(folder.path("tenants.d")).unwrap();
     folder.put(
         "issuer-ca.crt",
@@ -1946,10 +2113,15 @@ fn the_example_s_comments_load_too() {
         ..settings.pool.clone()
     };
     assert_eq!(pool, plain.pool);
-    assert_eq!(
-        format!("{:?}", settings.listen),
-        format!("{:?}", plain.listen)
-    );
+    // Examples.
+    let listen = pgtenant::config::Listen {
+        proxy_protocol: Box::default(),
+        peer: None,
+        unix: None,
+        ..settings.listen.clone()
+    };
+    assert_eq!(settings.peers.len(), 1);
+    assert_eq!(format!("{listen:?}"), format!("{:?}", plain.listen));
     assert_eq!(
         format!("{:?}", settings.guard),
         format!("{:?}", plain.guard)

@@ -475,6 +475,7 @@ fn rows_are_tenants_and_logins() {
     let nets: Vec<_> = synergy
         .limits
         .allowed
+        .networks
         .iter()
         .map(ToString::to_string)
         .collect();
@@ -749,7 +750,7 @@ fn values_of_many_types_are_read() {
             .limits
             .allowed
             .clone();
-        assert_eq!(allowed[0].to_string(), "10.0.0.0/8");
+        assert_eq!(allowed.networks[0].to_string(), "10.0.0.0/8");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::json::Fields;
 use super::statement::Ran;
-use std::net::SocketAddr;
+use crate::transport::ClientAddress;
 use std::time::Duration;
 
 /// A client that is in: the fields that all its records have, written once.
@@ -14,7 +14,7 @@ impl Client {
     /// The client of a tenant, by its login, from this address. `session`: its session's
     /// number in this run of the proxy.
     #[must_use]
-    pub fn new(tenant: &str, login: &str, address: SocketAddr, session: u64) -> Self {
+    pub fn new(tenant: &str, login: &str, address: ClientAddress, session: u64) -> Self {
         let mut fields = Vec::new();
         Fields::behind(&mut fields)
             .text("tenant", tenant)
@@ -59,7 +59,7 @@ pub enum Event<'a> {
         /// The tenant of that name, or of what it has proved itself with.
         tenant: Option<&'a str>,
         /// Where it comes from.
-        address: SocketAddr,
+        address: ClientAddress,
         /// The error's SQLSTATE, where the client was told one.
         sqlstate: Option<&'a str>,
         /// Why.
@@ -162,14 +162,14 @@ pub enum Event<'a> {
         /// Who.
         user: &'a str,
         /// Where from.
-        address: SocketAddr,
+        address: ClientAddress,
         /// How it has proved itself.
         method: &'a str,
     },
     /// An administrator was not let in.
     AdminRefused {
         /// Where from.
-        address: SocketAddr,
+        address: ClientAddress,
         /// Why.
         reason: &'a str,
     },
@@ -178,7 +178,7 @@ pub enum Event<'a> {
         /// Who.
         user: &'a str,
         /// Where from.
-        address: SocketAddr,
+        address: ClientAddress,
         /// The command.
         command: &'a str,
         /// What came of it.

@@ -4,9 +4,9 @@
 use super::event::Event;
 use super::options::Options;
 use super::writer::Writer;
+use crate::transport::ClientAddress;
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -209,7 +209,7 @@ impl Log {
     }
 
     /// Records a command of an administrator, and what came of it.
-    pub fn admin_command(&self, user: &str, address: SocketAddr, command: &str, outcome: &str) {
+    pub fn admin_command(&self, user: &str, address: ClientAddress, command: &str, outcome: &str) {
         self.record(&Event::AdminCommand {
             user,
             address,

@@ -79,6 +79,12 @@ pub(super) fn serve(
         for address in gateway.console_addresses() {
             tracing::info!(%address, "console");
         }
+        if let Some(socket) = gateway.socket() {
+            tracing::info!(socket = %socket.display(), "listening");
+        }
+        for address in gateway.peer_addresses() {
+            tracing::info!(%address, "peers");
+        }
         service::tell(Moment::Ready).await;
         tokio::spawn(log.report_dropped());
         let (handle, stop) = Stop::new();
@@ -139,7 +145,7 @@ async fn steer(control: Control) {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         control
             .audit()
-            .admin_command("signal", nowhere, command.tag(), outcome);
+            .admin_command("signal", nowhere.into(), command.tag(), outcome);
     }
 }
 

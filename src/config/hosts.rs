@@ -1,35 +1,46 @@
 //! Where a server is: `host` and `port`, or `hosts` and `target`, of `[servers.NAME]`.
+//! A host that begins with a slash is the folder of a Unix-domain socket, as in libpq.
 
 use super::reader::{Entry, Section};
 use std::fmt;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A host and its TCP port.
+/// A host and its port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Host {
-    /// Host name or address.
+    /// Host name or address, or the folder of a Unix-domain socket.
     pub name: Arc<str>,
-    /// TCP port.
+    /// TCP port; it is part of a Unix-domain socket's name, too.
     pub port: u16,
 }
 
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name.contains(':') {
-            true => write!(f, "[{}]:{}", self.name, self.port),
-            false => write!(f, "{}:{}", self.name, self.port),
+        match self.socket() {
+            Some(socket) => write!(f, "{}", socket.display()),
+            None if self.name.contains(':') => write!(f, "[{}]:{}", self.name, self.port),
+            None => write!(f, "{}:{}", self.name, self.port),
         }
     }
 }
 
 impl Host {
+    /// The Unix-domain socket, where it is one.
+    #[must_use]
+    pub fn socket(&self) -> Option<PathBuf> {
+        let is_folder = self.name.starts_with('/');
+        is_folder.then(|| Path::new(&*self.name).join(format!(".s.PGSQL.{}", self.port)))
+    }
+
     /// Whether both are written for the same place.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let address = |host: &str| host.parse::<IpAddr>().ok();
         let name = match (address(&self.name), address(&other.name)) {
             (Some(one), Some(other)) => one == other,
+            _ if self.name.starts_with('/') => self.name == other.name,
             _ => self.name.eq_ignore_ascii_case(&other.name),
         };
         name && self.port == other.port
@@ -74,7 +85,8 @@ impl Hosts {
     /// Whether one of them is a name, which may lead to another address tomorrow.
     #[must_use]
     pub fn have_names(&self) -> bool {
-        self.iter().any(|one| one.name.parse::<IpAddr>().is_err())
+        self.iter()
+            .any(|one| one.socket().is_none() && one.name.parse::<IpAddr>().is_err())
     }
 
     /// The one of this number.
@@ -122,6 +134,8 @@ impl TargetRole {
 }
 
 const DEFAULT_PORT: u16 = 5432;
+/// Systems have room for some hundred bytes: macOS 103, Linux 107. Names are shorter.
+const LONGEST_FOLDER: usize = 103 - "/.s.PGSQL.65535".len();
 /// More are no standbys of one primary.
 const MOST: usize = 32;
 
@@ -155,11 +169,18 @@ fn one(section: &mut Section<'_>) -> Option<Hosts> {
     let host = section.required("host", "the host name or address of the server, or `hosts`");
     let host = host.and_then(|entry| {
         let host = entry.text()?;
-        if !is_host(host) {
+        if !is_host(host) && !host.starts_with('/') {
             entry.refuse(
-                "must be a host name or an address alone, such as \"db.example.com\" or \"10.0.0.5\"; \
-                 the port has a key of its own, and Unix sockets are not supported",
+                "must be a host name or an address alone, such as \"db.example.com\" or \"10.0.0.5\", \
+                 or the folder of a Unix-domain socket, such as \"/var/run/postgresql\"; the port \
+                 has a key of its own",
             );
+            return None;
+        }
+        if host.starts_with('/') && host.len() > LONGEST_FOLDER {
+            entry.refuse(format!(
+                "is too long for a Unix-domain socket: at most {LONGEST_FOLDER} bytes"
+            ));
             return None;
         }
         Some(host)
@@ -204,7 +225,7 @@ fn list(entry: &Entry<'_>) -> Option<Hosts> {
 }
 
 /// `name`, `name:port`, `[address]:port` or a bare address.
-fn host(text: &str) -> Option<Host> {
+pub(super) fn host(text: &str) -> Option<Host> {
     let made = |name: &str, port: &str| {
         let port = port.parse().ok().filter(|port| *port > 0)?;
         let name = Arc::from(name);

@@ -455,7 +455,7 @@ fn role(section: &mut Section<'_>) -> Result<Option<RolePlan>, ()> {
 }
 
 /// The content of a key file, without the ends of lines behind it.
-fn key(entry: &Entry<'_>) -> Option<Vec<u8>> {
+pub(super) fn key(entry: &Entry<'_>) -> Option<Vec<u8>> {
     let (path, bytes) = entry.file()?;
     let checked = key_bytes(bytes);
     let refuse = |reason| entry.refuse(format!("{} {reason}", path.display()));

@@ -4,7 +4,8 @@ use super::audit;
 use super::listen::MOST_CLIENTS;
 use super::reader::{Entry, Section};
 use crate::problem::shown;
-use crate::tenant::{Limits, Standing};
+use crate::tenant::{Allowed, Limits, Standing};
+use crate::transport::ClientAddress;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -57,8 +58,8 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Limits> {
     let statement_timeout = duration(section, "statement_timeout");
     let idle = duration(section, "idle_in_transaction_timeout");
     let allowed = match section.optional("allowed") {
-        Some(entry) => networks(&entry),
-        None => Some(Box::default()),
+        Some(entry) => allowed(&entry),
+        None => Some(Allowed::default()),
     };
     let audit = audit::statements(section, "audit");
     Some(Limits {
@@ -85,7 +86,22 @@ fn duration(section: &mut Section<'_>, key: &str) -> Option<Option<Duration>> {
     }
 }
 
-fn networks(entry: &Entry<'_>) -> Option<Box<[IpNet]>> {
+/// Networks, single addresses, and the Unix-domain socket.
+fn allowed(entry: &Entry<'_>) -> Option<Allowed> {
+    let is_local = |text: &&str| *text == ClientAddress::LOCAL;
+    let (local, others): (Vec<_>, Vec<_>) = entry.texts()?.into_iter().partition(is_local);
+    Some(Allowed {
+        networks: parsed(entry, others)?,
+        local: !local.is_empty(),
+    })
+}
+
+/// Networks, or single addresses.
+pub(super) fn networks(entry: &Entry<'_>) -> Option<Box<[IpNet]>> {
+    parsed(entry, entry.texts()?)
+}
+
+fn parsed(entry: &Entry<'_>, texts: Vec<&str>) -> Option<Box<[IpNet]>> {
     let parse = |text: &str| {
         let net = text
             .parse::<IpNet>()
@@ -99,6 +115,6 @@ fn networks(entry: &Entry<'_>) -> Option<Box<[IpNet]>> {
         }
         net
     };
-    let nets: Vec<_> = entry.texts()?.into_iter().map(parse).collect();
+    let nets: Vec<_> = texts.into_iter().map(parse).collect();
     nets.into_iter().collect()
 }

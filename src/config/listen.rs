@@ -2,7 +2,7 @@
 
 use super::Listen;
 use super::reader::{Entry, Section};
-use super::size;
+use super::{limits, peers, size, unix};
 use crate::problem::shown;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::ops::RangeInclusive;
@@ -78,6 +78,12 @@ pub(super) fn read(mut section: Section<'_>) -> Listen {
             .optional("max_statement")
             .and_then(|entry| size::read(&entry, STATEMENTS))
             .unwrap_or(MAX_STATEMENT),
+        proxy_protocol: section
+            .optional("proxy_protocol")
+            .and_then(|entry| limits::networks(&entry))
+            .unwrap_or_default(),
+        peer: peers::own(&mut section),
+        unix: unix::read(&mut section),
     };
     section.finish();
     listen

@@ -18,6 +18,7 @@ mod limits;
 mod listen;
 mod log;
 mod logins;
+mod peers;
 mod pem;
 mod pool;
 mod problems;
@@ -33,6 +34,7 @@ mod template;
 mod tenants;
 mod throttle;
 mod tls;
+mod unix;
 mod values;
 
 pub use crate::problem::{Origin, Problem};
@@ -41,9 +43,11 @@ pub use audit::Audit;
 pub use check::Ignored;
 pub use hosts::{Host, Hosts, TargetRole};
 pub use isolation::read_key_file;
+pub use peers::{OwnPeer, PeerKey};
 pub use problems::Problems;
 pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{DirectoryDatabase, EndSessions, Sources};
+pub use unix::UnixListen;
 pub use values::Values;
 
 use crate::audit::Statements;
@@ -56,12 +60,13 @@ use crate::tenant::{
     Attachment, IsolationName, LoginName, Seal, SealKey, ServerName, SharedTenant,
 };
 use aws_lc_rs::hmac;
+use ipnet::IpNet;
 use logins::Accepted;
 use rows::SectionReader;
 use rustls::pki_types::CertificateDer;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -124,7 +129,10 @@ fn load_all(
 /// Reads every section; `None` only after a problem was noted.
 fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let mut root = reader.root(table);
-    let listen = listen::read(root.section("listen"));
+    let listen = root.section("listen");
+    let is_peer = listen.has("peer_id");
+    let listen = listen::read(listen);
+    let peers = peers::read(root.tables("peers"), listen.peer.as_ref(), is_peer);
     let tls = tls::read(root.section("tls"));
     let servers = servers::read(&mut root);
     let (mut pool, reserves) = pool::read(root.section("pool"));
@@ -187,6 +195,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     }
     Some(Settings {
         listen,
+        peers,
         tls: tls?,
         servers: servers.valid,
         pool,
@@ -235,6 +244,8 @@ fn all_tables<'a>(
 pub struct Settings {
     /// `[listen]`
     pub listen: Listen,
+    /// `[[peers]]`, the other replicas, by their numbers.
+    pub peers: BTreeMap<u8, Host>,
     /// `[tls]`
     pub tls: ClientTls,
     /// `[servers.NAME]`
@@ -300,6 +311,21 @@ pub struct Listen {
     pub workers: usize,
     /// The longest statement (the body of a Query or Parse message), in bytes.
     pub max_statement: usize,
+    /// Where balancers are: their connections begin with the PROXY protocol's header.
+    pub proxy_protocol: Box<[IpNet]>,
+    /// This replica among others (keys `peer_…`).
+    pub peer: Option<OwnPeer>,
+    /// The Unix-domain socket (keys `unix…`), if there is to be one.
+    pub unix: Option<UnixListen>,
+}
+
+impl Listen {
+    /// Whether connections of this address must begin with the PROXY protocol's header.
+    #[must_use]
+    pub fn is_balancer(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.proxy_protocol.iter().any(|net| net.contains(&address))
+    }
 }
 
 /// `[tls]` towards clients.

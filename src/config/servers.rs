@@ -68,7 +68,13 @@ pub(super) fn read(root: &mut Section<'_>) -> Servers {
 
 fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
     let place = hosts::read(&mut section);
-    let tls = tls(&mut section);
+    let is_local = place
+        .as_ref()
+        .is_some_and(|(hosts, _)| hosts.first().socket().is_some());
+    let tls = match is_local {
+        true => no_tls(&mut section),
+        false => tls(&mut section),
+    };
     let user = section.required("user", "the role that the proxy logs in as");
     let user = user.and_then(|entry| entry.text());
     let password = password(&mut section);
@@ -102,6 +108,20 @@ fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
         application_name,
         reached: Reached::default(),
     })
+}
+
+/// PostgreSQL has no TLS on Unix-domain sockets.
+fn no_tls(section: &mut Section<'_>) -> Option<ServerTls> {
+    let reason = "has no meaning on a Unix-domain socket: remove it";
+    let ca = section.optional("ca");
+    if let Some(ca) = &ca {
+        ca.refuse(reason);
+    }
+    let tls = match section.optional("tls") {
+        Some(entry) => entry.choice(&[("off", ())]),
+        None => Some(()),
+    };
+    tls.filter(|()| ca.is_none()).map(|()| ServerTls::Off)
 }
 
 fn tls(section: &mut Section<'_>) -> Option<ServerTls> {

@@ -27,6 +27,7 @@ use crate::audit::Log;
 use crate::config::AdminRole;
 use crate::directory::Directory;
 use crate::metrics::Refused;
+use crate::peers::PeerView;
 use crate::pool::{PoolView, Scope};
 use crate::session::SessionView;
 use crate::tenant::LoginName;
@@ -67,6 +68,8 @@ pub trait Steered: Clone + Send + Sync + 'static {
     fn memory(&self) -> Vec<Memory>;
     /// How many workers there are.
     fn workers(&self) -> usize;
+    /// The other replicas.
+    fn peers(&self) -> Vec<PeerView>;
     /// Files and lifetimes of the proxy's own certificates.
     fn certificates(&self) -> Vec<(String, String)>;
     /// Carries a command out, or begins to: what it is done with, if that takes time.

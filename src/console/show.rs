@@ -50,10 +50,8 @@ pub(super) fn table(what: &str, steered: &impl Steered) -> Option<Table> {
         "state" => state(steered),
         "mem" => memory(steered),
         "help" => Table::new("help:t"),
-        "peers" => Table::new("peer_id:i host:t port:i pool_size:i"),
-        "peer_pools" => Table::new(
-            "peer_id:i cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active_cancel:i sv_login:i",
-        ),
+        "peers" => peers(steered),
+        "peer_pools" => peer_pools(steered),
         "dns_hosts" => Table::new("hostname:t ttl:q addrs:t"),
         "dns_zones" => Table::new("zonename:t serial:q count:i"),
         "client_encoding" => one("client_encoding:t", "UTF8".into()),
@@ -216,6 +214,35 @@ fn databases(steered: &impl Steered) -> Table {
     table
 }
 
+fn peers(steered: &impl Steered) -> Table {
+    let mut table = Table::new("peer_id:i host:t port:i pool_size:i");
+    for peer in steered.peers() {
+        table.row([
+            u16::from(peer.id).into(),
+            peer.host.name.to_string().into(),
+            peer.host.port.into(),
+            peer.lanes.into(),
+        ]);
+    }
+    table
+}
+
+fn peer_pools(steered: &impl Steered) -> Table {
+    let mut table = Table::new(
+        "peer_id:i cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active_cancel:i sv_login:i",
+    );
+    for peer in steered.peers() {
+        table.row([
+            u16::from(peer.id).into(),
+            peer.active.into(),
+            peer.waiting.into(),
+            peer.active.into(),
+            0_u16.into(),
+        ]);
+    }
+    table
+}
+
 /// How long ago.
 pub(super) fn since(time: SystemTime) -> Duration {
     SystemTime::now().duration_since(time).unwrap_or_default()
@@ -234,9 +261,9 @@ fn lists(steered: &impl Steered) -> Table {
     let items = [
         ("databases", names(&sessions, &pools).len()),
         ("users", steered.directory().len()),
-        ("peers", 0),
+        ("peers", steered.peers().len()),
         ("pools", pools.len()),
-        ("peer_pools", 0),
+        ("peer_pools", steered.peers().len()),
         ("free_clients", 0),
         ("used_clients", sessions.len()),
         ("login_clients", 0),

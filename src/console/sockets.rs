@@ -5,6 +5,7 @@ use super::show::{seconds, since};
 use super::table::{Table, Value};
 use crate::pool::{ConnectionState, ConnectionView};
 use crate::session::SessionState;
+use crate::transport::ClientAddress;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -26,6 +27,14 @@ pub(super) fn all(steered: &impl Steered) -> Table {
     let mut table = of_clients(SOCKETS, steered, MORE);
     table.rows.extend(of_servers(SOCKETS, steered, MORE).rows);
     table
+}
+
+/// PgBouncer's word for a Unix-domain socket.
+fn client(address: &ClientAddress) -> [Value; 2] {
+    match address {
+        ClientAddress::Tcp(address) => ip(Some(*address)),
+        ClientAddress::Local => ["unix".into(), 0_u16.into()],
+    }
 }
 
 fn ip(address: Option<SocketAddr>) -> [Value; 2] {
@@ -51,7 +60,7 @@ fn of_clients(columns: &'static str, steered: &impl Steered, more: usize) -> Tab
         };
         let backend = session.backend.map(|key| key.pid);
         let link = backend.map_or(String::new(), |pid| pid.to_string());
-        let [addr, port] = ip(Some(session.address));
+        let [addr, port] = client(&session.address);
         let [local_addr, local_port] = ip(session.local);
         let row = [
             "C".into(),

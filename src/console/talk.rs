@@ -8,10 +8,10 @@ use crate::protocol::ClientError;
 use crate::protocol::backend::{self, TransactionStatus, message};
 use crate::protocol::frontend::{self, Kind, Target};
 use crate::tenant::LoginName;
+use crate::transport::ClientAddress;
 use crate::transport::{Buffer, Transport};
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -48,7 +48,7 @@ pub struct Guest {
     /// Its name.
     pub user: LoginName,
     /// Where it comes from.
-    pub address: SocketAddr,
+    pub address: ClientAddress,
 }
 
 /// Serves an administrator until it leaves.

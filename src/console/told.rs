@@ -1,7 +1,7 @@
 //! What administrators do, for the log and the audit log.
 
 use super::Steered;
-use std::net::SocketAddr;
+use crate::transport::ClientAddress;
 
 /// Most characters of a command that are told.
 const MOST: usize = 200;
@@ -10,7 +10,7 @@ const MOST: usize = 200;
 pub fn tell(
     steered: &impl Steered,
     user: &str,
-    address: SocketAddr,
+    address: ClientAddress,
     text: &str,
     outcome: &Result<(), String>,
 ) {

@@ -1,44 +1,25 @@
 //! One client from its arrival until it is in.
 
 use super::admitted::Admitted;
-use super::greeting::{self, NoWelcome};
-use super::live::Live;
-use super::seats::Seat;
-use super::{Control, Shared, console};
-use crate::attach::SessionSettings;
-use crate::audit::{Event, Log};
-use crate::directory::{Directory, Principal};
-use crate::login::{
-    Arrival, Arrived, Authenticated, Failed, InProgress, LoginError, Peer, Proven, parameter,
-    settings_of,
-};
-use crate::metrics::{Ledger, Outcome};
-use crate::observe::ClientSpan;
-use crate::pool::{Handle, Welcome};
+use super::door::Door;
+use super::known::{Known, refused};
+use super::places::Place;
+use super::{Control, Shared, cancel, console};
+use crate::login::{Arrival, Arrived, Failed, InProgress, LoginError, Peer};
 use crate::protocol::ClientError;
-use crate::protocol::backend::{self, TransactionStatus};
-use crate::protocol::startup::Startup;
-use crate::server::not_served;
-use crate::session::{
-    Client, DrainLevel, Membership, Parts, Registration, Session, Visitor, restricted,
-};
-use crate::tenant::{SharedTenant, Tenant};
-use crate::transport;
+use crate::protocol::proxied::Source;
+use crate::session::DrainLevel;
+use crate::transport::{self, ClientAddress, Socket};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
 
 /// A client that has connected.
 #[derive(Debug)]
 pub(super) struct Newcomer {
-    pub(super) stream: TcpStream,
-    pub(super) address: SocketAddr,
-    /// There are not too many already.
-    pub(super) has_place: bool,
-    /// Its login in progress; `None`: there are too many of its address.
-    pub(super) progress: Option<InProgress>,
+    pub(super) socket: Socket,
+    /// The other end of its connection: the client, or a balancer.
+    pub(super) peer: ClientAddress,
     /// The worker that serves it.
     pub(super) worker: usize,
     /// What the console steers.
@@ -47,28 +28,61 @@ pub(super) struct Newcomer {
     pub(super) draining: Arc<DrainLevel>,
 }
 
+/// A client whose address is known.
+struct Comer {
+    arrived: Arrived,
+    /// Where it comes from: all that goes by a client's address goes by this one.
+    address: ClientAddress,
+    /// Where it has come to.
+    local: Option<SocketAddr>,
+    /// When it came.
+    began: Instant,
+    /// There are not too many already.
+    has_place: bool,
+    worker: usize,
+    control: Control,
+    draining: Arc<DrainLevel>,
+}
+
 /// Lets a client in, if it may.
-pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) -> Option<Box<Admitted>> {
-    let address = newcomer.address;
-    if !transport::INHERITS_OPTIONS && transport::tune(&newcomer.stream).is_err() {
+pub(super) async fn admit(
+    newcomer: Newcomer,
+    shared: Arc<Shared>,
+) -> Option<(Box<Admitted>, Place)> {
+    if !transport::INHERITS_OPTIONS && newcomer.socket.tune().is_err() {
         return None;
     }
     let mut known = Known::default();
-    let Some(progress) = newcomer.progress.take() else {
-        let deadline = shared.live.load().listen.login_timeout;
-        let arrived = Arrived::new(newcomer.stream, Instant::now() + deadline);
-        let error = LoginError::told(too_many_of_address());
-        refused(address, &known, &error, &shared.audit);
-        known.count(&shared.ledger, None, &error);
-        Box::pin(arrived.turn_away(&error)).await;
-        return None;
+    let local = newcomer.socket.local_addr();
+    let began = Instant::now();
+    let deadline = began + shared.live.load().listen.login_timeout;
+    let mut arrived = Arrived::new(newcomer.socket, deadline);
+    // Boxed, as what a login needs: it is gone once it is over.
+    let found = Box::pin(origin(&mut arrived, newcomer.peer, &shared)).await;
+    let (address, progress) = match found {
+        Ok(found) => found,
+        Err((address, error)) => {
+            refused(address, &known, &error, &shared.audit);
+            known.count(&shared.ledger, None, &error);
+            Box::pin(arrived.turn_away(&error)).await;
+            return None;
+        }
     };
-    // Boxed: what a login needs is gone once it is over.
-    let login = Box::pin(log_in(newcomer, &shared, &mut known));
-    let outcome = login.await;
+    let place = shared.places.take();
+    let comer = Comer {
+        arrived,
+        address,
+        local,
+        began,
+        has_place: place.is_some(),
+        worker: newcomer.worker,
+        control: newcomer.control,
+        draining: newcomer.draining,
+    };
+    let outcome = Box::pin(log_in(comer, &shared, &mut known)).await;
     drop(progress);
     match outcome {
-        Ok(admitted) => admitted,
+        Ok(admitted) => admitted.zip(place),
         Err((wire, error)) => {
             refused(address, &known, &error, &shared.audit);
             let method = wire.as_ref().and_then(|wire| wire.method());
@@ -81,100 +95,53 @@ pub(super) async fn admit(mut newcomer: Newcomer, shared: Arc<Shared>) -> Option
     }
 }
 
-/// What is known of a client that is not in yet.
-#[derive(Debug, Default)]
-struct Known {
-    /// The user name that it asks for, fit to be shown.
-    login: Option<String>,
-    /// The tenant of that login, or of what it has proved itself with.
-    tenant: Option<SharedTenant>,
-}
-
-impl Known {
-    /// The most letters of a name that a stranger sends.
-    const MOST: usize = 100;
-
-    fn introduce(&mut self, startup: &Startup, directory: &Directory) {
-        let Some(user) = parameter(startup, "user") else {
-            return;
-        };
-        let shown = user.chars().take(Self::MOST);
-        self.login = Some(shown.flat_map(char::escape_debug).collect());
-        let listed = directory.find(user);
-        self.tenant = listed.map(|login| login.principal.tenant.clone());
+/// The address that the client is known by: the other end of its connection, or what a
+/// balancer says there. It counts as a login of that address from then on.
+async fn origin(
+    arrived: &mut Arrived,
+    peer: ClientAddress,
+    shared: &Shared,
+) -> Result<(ClientAddress, InProgress), (ClientAddress, LoginError)> {
+    let arrive = |address: ClientAddress| {
+        let progress = shared.throttle.arrive(address.ip());
+        progress.ok_or_else(|| (address, LoginError::told(too_many_of_address())))
+    };
+    // Of the balancer's until it has said whose connection it is.
+    let progress = arrive(peer)?;
+    let live = shared.live.load_full();
+    let is_balancer = |ip| live.listen.is_balancer(ip);
+    if !peer.ip().is_some_and(is_balancer) {
+        return Ok((peer, progress));
     }
-
-    fn prove(&mut self, principal: &Principal) {
-        self.login = Some(principal.login.as_str().escape_debug().collect());
-        self.tenant = Some(principal.tenant.clone());
-    }
-
-    /// Counts that the client has not come in. `method`: what it was asked to prove
-    /// itself with.
-    fn count(&self, ledger: &Ledger, method: Option<&'static str>, error: &LoginError) {
-        let outcome = match error {
-            // A probe of the port.
-            LoginError::Lost(_) if self.login.is_none() => return,
-            LoginError::Lost(_) | LoginError::Left(_) => Outcome::Lost,
-            _ => Outcome::Refused,
-        };
-        ledger.not_accepted(self.tenant.as_deref(), method.unwrap_or("none"), outcome);
-    }
-}
-
-/// A refusal is a warning. A client that has left by itself, such as a probe of the
-/// port or `pg_isready`, is none.
-fn refused(address: SocketAddr, known: &Known, error: &LoginError, audit: &Log) {
-    let login = known.login.as_deref();
-    let tenant = known.tenant.as_ref().map(|tenant| tenant.id.as_str());
-    match error {
-        LoginError::Lost(_) if login.is_none() => {
-            debug!(target: "pgtenant::audit", event = "login_refused", client = %address, reason = %error);
-            return;
+    match arrived.source().await.map_err(|error| (peer, error))? {
+        Source::Connection => Ok((peer, progress)),
+        Source::Client(address) => {
+            drop(progress);
+            let address = ClientAddress::from(address);
+            Ok((address, arrive(address)?))
         }
-        LoginError::Lost(_) | LoginError::Left(_) => {
-            info!(target: "pgtenant::audit", event = "login_refused", login, tenant, client = %address, reason = %error);
-        }
-        _ => {
-            warn!(target: "pgtenant::audit", event = "login_refused", login, tenant, client = %address, reason = %error);
-        }
-    }
-    if audit.is_on() {
-        audit.record(&Event::LoginRefused {
-            login,
-            tenant,
-            address,
-            sqlstate: error.to_client().map(|error| error.sqlstate),
-            reason: &error.to_string(),
-        });
     }
 }
 
 async fn log_in(
-    newcomer: Newcomer,
+    comer: Comer,
     shared: &Arc<Shared>,
     known: &mut Known,
 ) -> Result<Option<Box<Admitted>>, Failed> {
     let live = shared.live.load_full();
-    let began = Instant::now();
-    let deadline = began + live.listen.login_timeout;
-    let local = newcomer.stream.local_addr().ok();
-    let arrived = Arrived::new(newcomer.stream, deadline);
     // A handshake costs more than all else: for those who will be refused there
     // are only so many, which leaves requests to cancel a way in.
-    let spare = match newcomer.has_place {
+    let spare = match comer.has_place {
         true => None,
         false => shared.spare_handshakes.try_acquire().ok(),
     };
-    let refused = (!newcomer.has_place && spare.is_none()).then(too_many_clients);
-    let introduced = arrived.introduce(&live.tls, refused).await?;
+    let refused = (!comer.has_place && spare.is_none()).then(too_many_clients);
+    let introduced = comer.arrived.introduce(&live.tls, refused).await?;
     drop(spare);
     let introduced = match introduced {
         Arrival::Client(introduced) => introduced,
         Arrival::Cancel(request, wire) => {
-            if shared.registry.cancel(&request).await {
-                shared.ledger.cancels();
-            }
+            cancel::deal_with(shared, &request).await;
             // Not before: from here on the client's next statement is safe.
             wire.close().await;
             return Ok(None);
@@ -182,16 +149,16 @@ async fn log_in(
     };
     known.introduce(&introduced.startup, &live.directory);
     let is_console = console::is_meant(&introduced, &live.admins, &live.directory);
-    if !newcomer.has_place {
+    if !comer.has_place {
         let error = LoginError::told(too_many_clients());
         return Err((Some(Box::new(introduced.wire)), error));
     }
     if is_console {
-        console::welcome(introduced, newcomer.address, newcomer.control).await?;
+        console::welcome(introduced, comer.address, comer.control).await?;
         return Ok(None);
     }
     let peer = Peer {
-        address: newcomer.address.ip(),
+        address: comer.address,
         throttle: &shared.throttle,
     };
     let authenticated = live
@@ -202,247 +169,13 @@ async fn log_in(
     let door = Door {
         live: &live,
         shared,
-        address: newcomer.address,
-        local,
-        worker: newcomer.worker,
-        draining: newcomer.draining,
-        began,
+        address: comer.address,
+        local: comer.local,
+        worker: comer.worker,
+        draining: comer.draining,
+        began: comer.began,
     };
     door.welcome(authenticated).await.map(Some)
-}
-
-/// Where an authenticated client comes in.
-struct Door<'a> {
-    live: &'a Live,
-    shared: &'a Arc<Shared>,
-    address: SocketAddr,
-    local: Option<SocketAddr>,
-    worker: usize,
-    draining: Arc<DrainLevel>,
-    /// When the client came.
-    began: Instant,
-}
-
-impl Door<'_> {
-    /// Tells an authenticated client that it is in, and what it needs to know.
-    async fn welcome(self, authenticated: Authenticated) -> Result<Box<Admitted>, Failed> {
-        let Authenticated {
-            mut wire,
-            startup,
-            proven,
-        } = authenticated;
-        let Proven {
-            principal,
-            answer,
-            listed,
-            expires,
-            method,
-        } = proven;
-        let tenant = principal.tenant.clone();
-        let span = Arc::new(ClientSpan::new(
-            &principal,
-            self.address,
-            self.shared.audit.clone(),
-            self.live.audit_rules(&principal),
-        ));
-        // The credential holds: whatever fails from here on follows that answer.
-        let entered = match self.seat(&principal.tenant) {
-            Ok(seat) => self
-                .prepare_session(&startup, &principal)
-                .await
-                .map(|prepared| (prepared, seat)),
-            Err(error) => Err(error),
-        };
-        let (prepared, seat) = match entered {
-            Ok(entered) => entered,
-            Err(error) => {
-                let error = LoginError::told(error);
-                return match wire.send(&answer).await {
-                    Ok(()) => Err((Some(Box::new(wire)), error)),
-                    Err(lost) => Err((None, lost)),
-                };
-            }
-        };
-        let visitor = Visitor {
-            listed,
-            address: self.address,
-            local: self.local,
-            database: asked_database(&startup, &principal).into(),
-            application: parameter(&startup, "application_name")
-                .unwrap_or_default()
-                .into(),
-            tls: wire.tls(),
-            expires,
-        };
-        let membership = prepared.membership.clone();
-        let registration = match self.register(&startup, &principal, membership, visitor) {
-            Ok(registration) => registration,
-            Err(error) => return Err((Some(Box::new(wire)), error)),
-        };
-        let database = &principal.tenant.placement.endpoint.database;
-        let login = Event::Login {
-            client: span.client(),
-            pid: registration.pid(),
-            method,
-            tls: wire.is_tls(),
-            database,
-        };
-        if self.shared.audit.settle(&login).await.is_err() {
-            return Err((Some(Box::new(wire)), LoginError::told(unrecorded())));
-        }
-        let mut out = answer;
-        prepared.welcome.write(&mut out);
-        backend::write_backend_key_data(&mut out, registration.pid(), registration.secret());
-        backend::ready_for_query(&mut out, TransactionStatus::Idle);
-        if let Err(lost) = wire.send(&out).await {
-            return Err((None, lost));
-        }
-        let (transport, input) = wire.into_parts();
-        info!(target: "pgtenant::audit", parent: span.get(), event = "login", method, tls = transport.is_tls());
-        let meter = self.shared.ledger.meter(&tenant, self.worker);
-        meter.accepted(method, self.began.elapsed());
-        let session = Session::new(Parts {
-            client: Client::new(transport, input),
-            principal,
-            pool: prepared.pool,
-            guard: prepared.membership.guard,
-            interner: self.shared.interner.clone(),
-            parsing: self.shared.parsing.clone(),
-            registration,
-            asked: prepared.asked,
-            startup: prepared.welcome.own.clone(),
-            told: prepared.welcome.parameters.clone(),
-            draining: self.draining,
-            span: span.clone(),
-            meter,
-        });
-        // Boxed: what holds it while it is passed on should be small.
-        Ok(Box::new(Admitted::new(session, span, seat)))
-    }
-
-    /// A place among the tenant's clients.
-    fn seat(&self, tenant: &Tenant) -> Result<Seat, ClientError> {
-        let most = tenant.limits.max_clients;
-        let most = most.unwrap_or(self.live.listen.clients_per_tenant);
-        let seat = self.shared.seats.take(&tenant.id, most);
-        seat.ok_or_else(too_many_of_tenant)
-    }
-
-    /// Enters the session into the registry.
-    fn register(
-        &self,
-        startup: &Startup,
-        principal: &Principal,
-        membership: Membership,
-        visitor: Visitor,
-    ) -> Result<Registration, LoginError> {
-        let secret_len = if startup.minor >= 2 {
-            LONG_SECRET
-        } else {
-            SHORT_SECRET
-        };
-        let registry = &self.shared.registry;
-        let registration = registry
-            .register(principal, membership, visitor, self.worker, secret_len)
-            .map_err(|error| LoginError::Refused {
-                reason: error.to_string(),
-                error: Box::new(ClientError::fatal(
-                    "XX000",
-                    "no randomness for a cancellation key",
-                )),
-            })?;
-        // What has changed since the client arrived was told to others only.
-        let shared = self.shared;
-        registration.review(|member| shared.live.load().order(member, &shared.pools));
-        Ok(registration)
-    }
-
-    async fn prepare_session(
-        &self,
-        startup: &Startup,
-        principal: &Principal,
-    ) -> Result<Prepared, ClientError> {
-        let tenant = &principal.tenant;
-        let asked = parameter(startup, "database");
-        if let Some(asked) = asked
-            && !asked.is_empty()
-            && !tenant.has_database(asked)
-        {
-            return Err(no_such_database(tenant, asked));
-        }
-        let asked = asked.filter(|asked| !asked.is_empty());
-        let asked = asked.unwrap_or(&tenant.placement.endpoint.database);
-        if self.shared.console.refuses(&tenant.id, asked) {
-            return Err(disabled(asked));
-        }
-        if let Some(unfit) = self.live.unfit(tenant) {
-            return Err(not_served(&unfit));
-        }
-        loop {
-            let membership = self
-                .live
-                .membership(tenant, principal.audit, self.worker, &self.shared.pools)
-                .ok_or_else(|| {
-                    ClientError::fatal("XX000", "the tenant's isolation is not configured")
-                })?;
-            let pool = Handle::new(membership.pool.clone(), self.worker);
-            let mut asked = settings_of(startup, tenant, &membership.guard)?;
-            if let Some(name) = &pool.pool().server().application_name {
-                let app = asked.get(APPLICATION_NAME).unwrap_or_default();
-                let name = name.fill(app, tenant.id.as_str(), principal.login.as_str());
-                asked.set(APPLICATION_NAME, Some(&name));
-            }
-            let own = restricted(&asked, &tenant.restrictions(), &membership.guard);
-            let welcome = match greeting::welcome(&pool, tenant, &own).await {
-                Ok(welcome) => welcome,
-                // Another pool is in its place by now.
-                Err(NoWelcome::Retired) => continue,
-                Err(NoWelcome::Told(error)) => return Err(error),
-            };
-            let asked = match asked == welcome.own {
-                true => welcome.own.clone(),
-                false => asked,
-            };
-            return Ok(Prepared {
-                membership,
-                pool,
-                asked,
-                welcome,
-            });
-        }
-    }
-}
-
-/// The database that the client asked for, or is given without a word.
-fn asked_database<'a>(startup: &'a Startup, principal: &'a Principal) -> &'a str {
-    let asked = parameter(startup, "database").filter(|asked| !asked.is_empty());
-    asked.unwrap_or(&principal.tenant.placement.endpoint.database)
-}
-
-fn no_such_database(tenant: &Tenant, asked: &str) -> ClientError {
-    let own = std::iter::once(&*tenant.placement.endpoint.database);
-    let names = own.chain(tenant.database_aliases.iter().map(|alias| &**alias));
-    let names: Vec<_> = names.map(|name| format!("\"{name}\"")).collect();
-    ClientError::fatal("3D000", format!("database \"{asked}\" does not exist")).hint(format!(
-        "This login is for the database {}. The administrator can name others in database_alias.",
-        names.join(" or ")
-    ))
-}
-
-fn disabled(database: &str) -> ClientError {
-    ClientError::fatal(
-        "57P03",
-        format!("database \"{database}\" does not allow connections"),
-    )
-    .hint("An administrator of the proxy has disabled it (DISABLE); try again later.")
-}
-
-fn unrecorded() -> ClientError {
-    ClientError::fatal(
-        "53100",
-        "the audit log cannot be written, and no login goes unrecorded",
-    )
-    .hint("The administrator must see to the audit log (audit.file); its disk may be full.")
 }
 
 fn too_many_clients() -> ClientError {
@@ -453,24 +186,4 @@ fn too_many_clients() -> ClientError {
 fn too_many_of_address() -> ClientError {
     ClientError::fatal("53300", "too many logins of this address are in progress")
         .hint("Try again; the administrator can raise throttle.per_address.")
-}
-
-fn too_many_of_tenant() -> ClientError {
-    ClientError::fatal("53300", "sorry, too many clients of this tenant already")
-        .hint("The administrator can raise listen.clients_per_tenant, or the tenant's max_clients.")
-}
-
-/// PostgreSQL's setting that its log shows as `%a`.
-const APPLICATION_NAME: &str = "application_name";
-/// Bytes of a cancellation key from protocol 3.2 on, as PostgreSQL 18 has it.
-const LONG_SECRET: usize = 32;
-/// Bytes of a cancellation key before.
-const SHORT_SECRET: usize = 4;
-
-struct Prepared {
-    membership: Membership,
-    pool: Arc<Handle>,
-    /// The settings that the client asked for.
-    asked: SessionSettings,
-    welcome: Arc<Welcome>,
 }

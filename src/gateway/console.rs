@@ -1,6 +1,6 @@
 //! The console's listeners, its door, and what its commands do.
 
-use super::{Control, Shared};
+use super::{Control, Shared, cancel};
 use crate::admin::page::Checkup;
 use crate::audit::Event;
 use crate::config::AdminLogin;
@@ -13,6 +13,7 @@ use crate::login::{
 use crate::pool::Scope;
 use crate::protocol::ClientError;
 use crate::tenant::{LoginName, TenantId};
+use crate::transport::ClientAddress;
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -132,13 +133,13 @@ pub(super) fn let_in(stream: TcpStream, address: SocketAddr, control: &Control) 
     let logging_in = control.shared.console.logging_in.clone();
     // Dropping the stream closes it.
     if let Ok(turn) = logging_in.try_acquire_owned() {
-        tokio::spawn(arrive(stream, address, control.clone(), turn));
+        tokio::spawn(arrive(stream, address.into(), control.clone(), turn));
     }
 }
 
 async fn arrive(
     stream: TcpStream,
-    address: SocketAddr,
+    address: ClientAddress,
     control: Control,
     turn: OwnedSemaphorePermit,
 ) {
@@ -168,7 +169,7 @@ type Entered = Option<(Guest, OwnedSemaphorePermit)>;
 
 async fn introduce(
     stream: TcpStream,
-    address: SocketAddr,
+    address: ClientAddress,
     shared: &Arc<Shared>,
     _progress: InProgress,
 ) -> Result<Entered, Failed> {
@@ -178,7 +179,7 @@ async fn introduce(
     match arrived.introduce(&live.tls, None).await? {
         Arrival::Client(introduced) => log_in(introduced, address, shared).await.map(Some),
         Arrival::Cancel(request, wire) => {
-            shared.registry.cancel(&request).await;
+            cancel::deal_with(shared, &request).await;
             wire.close().await;
             Ok(None)
         }
@@ -204,12 +205,12 @@ pub(super) fn is_meant(
 /// Lets an administrator in, who has said who it is.
 async fn log_in(
     introduced: Introduced,
-    address: SocketAddr,
+    address: ClientAddress,
     shared: &Arc<Shared>,
 ) -> Result<(Guest, OwnedSemaphorePermit), Failed> {
     let live = shared.live.load_full();
     let peer = Peer {
-        address: address.ip(),
+        address,
         throttle: &shared.throttle,
     };
     let usual = live.directory.usual_secret();
@@ -270,7 +271,7 @@ async fn serve(guest: Guest, place: OwnedSemaphorePermit, control: Control) {
 /// Lets somebody in who came to the tenants' listeners; it takes no client's place.
 pub(super) async fn welcome(
     introduced: Introduced,
-    address: SocketAddr,
+    address: ClientAddress,
     control: Control,
 ) -> Result<(), Failed> {
     let (guest, place) = log_in(introduced, address, &control.shared).await?;

@@ -5,7 +5,7 @@ use super::changes::Changes;
 use super::expiry;
 use super::live::{Live, pool_settings};
 use crate::admin::http::Access;
-use crate::config::{Admin, AdminHttp, Listen, Log, PoolMode, Settings, Values};
+use crate::config::{Admin, AdminHttp, Listen, Log, OwnPeer, PoolMode, Settings, Values};
 use crate::directory::Directory;
 use crate::pool::{PoolView, Scope};
 use crate::session::SessionView;
@@ -63,6 +63,14 @@ impl Control {
         let waiting = self.started.differing(&settings);
         settings.listen.workers = self.started.listen.workers;
         settings.pool.mode = self.started.mode;
+        // The keys of the sessions that there are name the replica.
+        settings.listen.peer = match (settings.listen.peer, self.started.peer_id()) {
+            (Some(peer), Some(id)) => Some(OwnPeer { id, ..peer }),
+            _ => self.started.listen.peer.clone(),
+        };
+        if let Some(id) = self.started.peer_id() {
+            settings.peers.remove(&id);
+        }
         let before = self.shared.live.load_full();
         let mut live = Live::new(&mut settings, Some(&before), &self.shared.catalogs)?;
         Arc::make_mut(&mut live.directory).keep_unchanged(&before.directory);
@@ -189,13 +197,17 @@ impl Control {
 }
 
 /// The keys that need a restart to change, or whose whole section does.
-const WAITING: [&str; 11] = [
+const WAITING: [&str; 15] = [
     "listen.address",
     "listen.workers",
     "listen.drain_timeout",
     "listen.drain_delay",
     "listen.drain_spread",
     "listen.reuse_port",
+    "listen.peer_id",
+    "listen.peer_address",
+    "listen.unix",
+    "listen.unix_mode",
     "pool.mode",
     "log",
     "admin.address",
@@ -219,6 +231,15 @@ fn addresses_of(http: &Option<AdminHttp>) -> &[SocketAddr] {
 }
 
 impl Started {
+    fn peer_id(&self) -> Option<u8> {
+        self.listen.peer.as_ref().map(|own| own.id)
+    }
+
+    fn peer_addresses(&self) -> Option<&[SocketAddr]> {
+        let own = self.listen.peer.as_ref();
+        own.map(|own| &*own.addresses)
+    }
+
     /// The keys that differ and cannot be changed.
     fn differing(&self, settings: &Settings) -> Vec<&'static str> {
         // What is not named here is read from the settings in force.
@@ -234,7 +255,11 @@ impl Started {
             login_timeout: _,
             max_statement: _,
             client_idle_timeout: _,
+            proxy_protocol: _,
+            peer,
+            unix,
         } = &settings.listen;
+        let (own, unix) = (self.listen.unix.as_ref(), unix.as_ref());
         let differs = [
             self.listen.addresses != *addresses,
             self.listen.workers != *workers,
@@ -242,6 +267,10 @@ impl Started {
             self.listen.drain_delay != *drain_delay,
             self.listen.drain_spread != *drain_spread,
             self.listen.reuse_port != *reuse_port,
+            self.peer_id() != peer.as_ref().map(|own| own.id),
+            self.peer_addresses() != peer.as_ref().map(|own| &*own.addresses),
+            own.map(|own| &own.folder) != unix.map(|unix| &unix.folder),
+            own.map(|own| own.mode) != unix.map(|unix| unix.mode),
             self.mode != settings.pool.mode,
             self.log != settings.log,
             addresses_of(&self.http) != addresses_of(&settings.admin.http),

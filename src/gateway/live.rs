@@ -9,6 +9,7 @@ use crate::config::{
 use crate::directory::{Directory, Principal};
 use crate::guard::{Own, Permission, Policy};
 use crate::login::Authenticator;
+use crate::peers::Peers;
 use crate::pool::Pools;
 use crate::session::{Ending, Member, Membership, Order, When};
 use crate::tenant::{
@@ -29,6 +30,8 @@ pub(super) struct Live {
     /// The server of each isolation.
     pub(super) isolations: Arc<[(IsolationName, ServerName)]>,
     pub(super) admins: Arc<BTreeMap<LoginName, AdminLogin>>,
+    /// The other replicas, if this is one of several.
+    pub(super) peers: Option<Arc<Peers>>,
     /// When sessions end that may not go on.
     end_sessions: When,
     /// How long they, and those that must follow a change, have time for it.
@@ -60,7 +63,11 @@ impl Live {
         };
         let previous = before.map(|before| &*before.authenticator);
         let authenticator = Authenticator::new(settings, previous).map_err(io::Error::other)?;
+        let own = settings.listen.peer.as_ref();
+        let known = before.and_then(|before| before.peers.as_deref());
+        let peers = own.map(|own| Peers::new(own, &settings.peers, &settings.tls, known));
         Ok(Self {
+            peers: peers.transpose()?.map(Arc::new),
             authenticator: Arc::new(authenticator),
             tls: settings.tls.clone(),
             listen: settings.listen.clone(),
@@ -143,7 +150,7 @@ impl Live {
         if tenant.standing == Standing::Suspended {
             return end(Ending::Suspended);
         }
-        if !tenant.limits.allow(member.visitor.address.ip()) {
+        if !tenant.limits.allow(&member.visitor.address) {
             return end(Ending::Address);
         }
         if self.unfit(tenant).is_some() {

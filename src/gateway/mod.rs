@@ -3,17 +3,20 @@
 mod admit;
 mod admitted;
 mod balance;
+mod cancel;
 mod catalogs;
 mod changes;
 mod configured;
 mod console;
 mod control;
+mod door;
 mod drain;
 mod expiry;
 mod greeting;
 mod guards;
 mod health;
 mod hosts;
+mod known;
 mod live;
 mod places;
 mod pulse;
@@ -24,6 +27,7 @@ mod shown;
 mod sockets;
 mod steer;
 mod stop;
+mod unix;
 mod watchdog;
 mod watched;
 mod worker;
@@ -38,8 +42,10 @@ use crate::audit::Log;
 use crate::config::Settings;
 use crate::login::Throttle;
 use crate::metrics::{History, Ledger};
+use crate::peers::Receiver;
 use crate::pool::Pools;
 use crate::session::{Interner, Parsing, Registry};
+use crate::transport::ClientAddress;
 use arc_swap::ArcSwap;
 use catalogs::Catalogs;
 use console::Console;
@@ -51,24 +57,32 @@ use seats::Seats;
 use sockets::{Listener, Sockets};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use unix::LocalListener;
 use worker::Workers;
 
 /// How often idle server connections are looked at.
 const SWEEP: Duration = Duration::from_millis(250);
 /// TLS handshakes at a time for clients beyond `listen.max_clients`.
 const SPARE_HANDSHAKES: usize = 16;
+/// The port in the name of the Unix-domain socket, where no address has one.
+const DEFAULT_PORT: u16 = 6432;
 
 /// A proxy that listens, and does not serve yet.
 #[derive(Debug)]
 pub struct Gateway {
     listeners: Vec<Listener>,
+    local: Option<LocalListener>,
     http: Option<Http>,
     /// Of the console alone.
     consoles: Vec<Listener>,
+    /// Of other replicas.
+    peers: Vec<Listener>,
     shared: Arc<Shared>,
     control: Control,
     workers: usize,
@@ -113,7 +127,14 @@ impl Gateway {
     pub async fn bind(mut settings: Settings, audit: Log) -> io::Result<Self> {
         let mut sockets = Sockets::new(settings.listen.reuse_port)?;
         let listeners = sockets.accept_on(&settings.listen.addresses)?;
+        let port = listeners.first();
+        let port = port.and_then(|first| first.socket.local_addr().ok());
+        let port = port.map_or(DEFAULT_PORT, |address| address.port());
+        let local = settings.listen.unix.as_ref();
+        let local = local.map(|unix| LocalListener::bind(unix, port));
         let consoles = sockets.accept_on(&settings.admin.console)?;
+        let peers = settings.listen.peer.as_ref();
+        let peers = sockets.accept_on(peers.map_or(&[], |own| &own.addresses))?;
         let http = settings.admin.http.as_ref();
         let http = http.map_or(&[][..], |http| &http.addresses);
         let http = sockets.listen_on(http)?;
@@ -124,8 +145,10 @@ impl Gateway {
         let http = access.map(|access| Http::new(http, access, shared.throttle.clone()));
         Ok(Self {
             listeners,
+            local: local.transpose()?,
             http,
             consoles,
+            peers,
             control: Control::new(shared.clone(), &settings),
             shared,
             workers,
@@ -150,6 +173,19 @@ impl Gateway {
             .collect()
     }
 
+    /// The Unix-domain socket that is listened on.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        self.local.as_ref().map(LocalListener::path)
+    }
+
+    /// The addresses that are for other replicas.
+    #[must_use]
+    pub fn peer_addresses(&self) -> Vec<SocketAddr> {
+        let peers = self.peers.iter();
+        peers.filter_map(|l| l.socket.local_addr().ok()).collect()
+    }
+
     /// The addresses of `[admin]`: metrics, health and the page.
     #[must_use]
     pub fn http_addresses(&self) -> Vec<SocketAddr> {
@@ -172,8 +208,10 @@ impl Gateway {
         let addresses = self.addresses();
         let Self {
             listeners,
+            local,
             http,
             consoles,
+            peers,
             shared,
             workers,
             control,
@@ -184,6 +222,16 @@ impl Gateway {
             .map(|listener| {
                 let control = control.clone();
                 let let_in = move |stream, address| console::let_in(stream, address, &control);
+                tokio::spawn(listener.accept(std::future::pending(), let_in))
+            })
+            .collect();
+        let receiver = Receiver::default();
+        let replicas: Vec<_> = peers
+            .into_iter()
+            .map(|listener| {
+                let (shared, receiver) = (shared.clone(), receiver.clone());
+                let let_in =
+                    move |stream, address| cancel::let_in(stream, address, &receiver, &shared);
                 tokio::spawn(listener.accept(std::future::pending(), let_in))
             })
             .collect();
@@ -210,15 +258,28 @@ impl Gateway {
         let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
         let expiry = tokio::spawn(expiry::watch(shared.clone()));
         let reader = tokio::spawn(shared.catalogs.clone().follow());
-        let accepting: Vec<_> = listeners
+        let mut accepting: Vec<_> = listeners
             .into_iter()
             .map(|listener| {
                 let workers = workers.clone();
-                let assign = move |stream, address| workers.assign(stream, address);
+                let assign = move |stream: TcpStream, address: SocketAddr| {
+                    workers.assign(stream.into(), address.into());
+                };
                 let stop = stop.clone();
                 tokio::spawn(async move { listener.accept(stop.closing(), assign).await })
             })
             .collect();
+        if let Some(local) = local {
+            let workers = workers.clone();
+            let assign = move |socket| workers.assign(socket, ClientAddress::Local);
+            let (shared, stop) = (shared.clone(), stop.clone());
+            accepting.push(tokio::spawn(async move {
+                tokio::select! {
+                    () = stop.closing() => {}
+                    () = local.accept(shared, assign) => {}
+                }
+            }));
+        }
         stop.closing().await;
         // Dropping the listeners makes the kernel refuse new clients.
         for task in accepting {
@@ -238,6 +299,7 @@ impl Gateway {
         };
         telling.abort();
         administrators.iter().for_each(JoinHandle::abort);
+        replicas.iter().for_each(JoinHandle::abort);
         counting.abort();
         noting.inspect(JoinHandle::abort);
         sweeper.abort();
@@ -272,7 +334,10 @@ impl Shared {
                 live::pool_settings(settings),
                 settings.listen.workers,
             ),
-            registry: Registry::new(audit.clone()),
+            registry: Registry::new(
+                audit.clone(),
+                settings.listen.peer.as_ref().map(|own| own.id),
+            ),
             audit,
             interner: Arc::default(),
             parsing: Arc::default(),

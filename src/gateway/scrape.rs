@@ -240,7 +240,20 @@ fn credentials(shared: &Shared) -> [Gauge; 2] {
     ]
 }
 
-fn faults(shared: &Shared) -> [Gauge; 3] {
+fn passed_on(shared: &Shared) -> Tally {
+    let live = shared.live.load();
+    let peers = live.peers.iter().flat_map(|peers| peers.views());
+    let counts = peers.flat_map(|peer| {
+        peer.counts.map(|(outcome, count)| {
+            let peer = ("peer", peer.id.to_string());
+            let outcome = ("outcome", outcome.name().to_owned());
+            (vec![peer, outcome], number(count))
+        })
+    });
+    counts.collect()
+}
+
+fn faults(shared: &Shared) -> [Gauge; 4] {
     let (_, bytes) = shared.interner.size();
     let kind = |kind: &str, bytes| (vec![("kind", kind.to_owned())], count(bytes));
     let mut memory = Tally::from([kind("statements", bytes)]);
@@ -251,6 +264,11 @@ fn faults(shared: &Shared) -> [Gauge; 3] {
             "pgtenant_cancels",
             "Requests to cancel that had a right key",
             one(number(shared.ledger.cancelled())),
+        ),
+        counter(
+            "pgtenant_peer_cancels",
+            "Requests to cancel that were passed on to another replica, by what came of them",
+            passed_on(shared),
         ),
         counter(
             "pgtenant_watchdog",

@@ -15,6 +15,8 @@ use tokio::time::timeout;
 /// Connections that the kernel may hold ready for us.
 pub(super) const BACKLOG: i32 = 1024;
 
+/// How long nobody is accepted after one could not be.
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// So long nobody may have come, until a socket counts as empty.
 const QUIET: Duration = Duration::from_millis(20);
 /// Most time for those who have come already.
@@ -66,7 +68,7 @@ pub(super) async fn accept(listener: &TcpListener, pass_on: &impl Fn(TcpStream, 
             Err(error) => {
                 // Out of file descriptors, most often: others must leave first.
                 tracing::warn!(target: "pgtenant::gateway", %error, "cannot accept a client");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }

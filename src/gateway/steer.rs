@@ -12,6 +12,7 @@ use crate::console::{
 };
 use crate::directory::{Directory, Login};
 use crate::metrics::Refused;
+use crate::peers::PeerView;
 use crate::pool::{PoolView, Scope};
 use crate::session::SessionView;
 use crate::tenant::{LoginName, Tenant, TenantId};
@@ -165,6 +166,13 @@ impl Steered for Control {
 
     fn audit(&self) -> &Log {
         Self::audit(self)
+    }
+
+    fn peers(&self) -> Vec<PeerView> {
+        let live = self.shared.live.load();
+        live.peers
+            .as_ref()
+            .map_or_else(Vec::new, |peers| peers.views())
     }
 
     fn paused(&self) -> HashSet<Scope> {

@@ -8,20 +8,17 @@ use super::balance::Runtimes;
 use super::places::Place;
 use super::watched::watched;
 use super::{Control, Shared, Stop};
-use crate::login::InProgress;
+use crate::transport::{ClientAddress, Socket};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 
 /// The workers, as the listeners see them.
 #[derive(Debug, Clone)]
 pub(super) struct Workers {
-    shared: Arc<Shared>,
     inboxes: Arc<[Inbox]>,
     presence: Arc<Presence>,
 }
@@ -44,7 +41,7 @@ enum Delivery {
 #[derive(Debug)]
 pub(super) struct Stay {
     #[expect(dead_code, reason = "it is the client's until it is dropped")]
-    place: Option<Place>,
+    place: Place,
     here: Here,
 }
 
@@ -58,22 +55,12 @@ struct Presence {
 /// A client that has connected.
 #[derive(Debug)]
 struct Newcomer {
-    stream: Stream,
-    address: SocketAddr,
-    /// `None`: there are too many already.
-    place: Option<Place>,
-    /// `None`: too many from its address are logging in.
-    progress: Option<InProgress>,
+    socket: Socket,
+    /// It was accepted on another worker's runtime.
+    from_elsewhere: bool,
+    /// The other end of its connection.
+    peer: ClientAddress,
     here: Here,
-}
-
-/// A client's connection on its way to a worker.
-#[derive(Debug)]
-enum Stream {
-    /// To the one on whose runtime it was accepted, where it is known already.
-    Here(TcpStream),
-    /// To another's runtime.
-    Elsewhere(std::net::TcpStream),
 }
 
 /// A client's presence; it ends when this is dropped.
@@ -101,7 +88,6 @@ impl Workers {
             });
         }
         let workers = Self {
-            shared: shared.clone(),
             inboxes: inboxes.into(),
             presence: Arc::default(),
         };
@@ -126,26 +112,20 @@ impl Workers {
     }
 
     /// Gives a new client to the worker with the fewest.
-    pub(super) fn assign(&self, stream: TcpStream, address: SocketAddr) {
+    pub(super) fn assign(&self, socket: Socket, peer: ClientAddress) {
         let fewest = self
             .inboxes
             .iter()
             .enumerate()
             .min_by_key(|(_, inbox)| inbox.clients.load(Ordering::Relaxed));
-        let stream = match fewest {
-            // It shares the listeners' runtime.
-            Some((0, _)) => Ok(Stream::Here(stream)),
-            _ => stream.into_std().map(Stream::Elsewhere),
-        };
-        let (Some((_, inbox)), Ok(stream)) = (fewest, stream) else {
+        let Some((worker, inbox)) = fewest else {
             return;
         };
-        let progress = self.shared.throttle.arrive(address.ip());
         let newcomer = Newcomer {
-            stream,
-            address,
-            place: progress.as_ref().and_then(|_| self.shared.places.take()),
-            progress,
+            socket,
+            // The first shares the listeners' runtime.
+            from_elsewhere: worker != 0,
+            peer,
             here: Here::new(&self.presence, &inbox.clients),
         };
         // A worker that has ended serves nobody; dropping closes the socket.
@@ -212,31 +192,24 @@ impl Worker {
     /// Lets a client in, if it may, and serves it.
     async fn let_in(self: Arc<Self>, newcomer: Newcomer) {
         let Newcomer {
-            stream,
-            address,
-            place,
-            progress,
+            mut socket,
+            from_elsewhere,
+            peer,
             here,
         } = newcomer;
-        let stream = match stream {
-            Stream::Here(stream) => Ok(stream),
-            Stream::Elsewhere(stream) => TcpStream::from_std(stream),
-        };
-        let Ok(stream) = stream else {
+        if from_elsewhere && socket.move_here().is_err() {
             return;
-        };
+        }
         // Boxed once, here: what polls it need not have room for it.
         let client = Client {
-            stream,
-            address,
-            has_place: place.is_some(),
-            progress,
+            socket,
+            peer,
             worker: self.number,
             control: self.control.clone(),
             draining: self.stop.flags().draining.clone(),
         };
         let client = Box::pin(admit(client, self.shared.clone()));
-        if let Some(Some(mut client)) = watched(&self.stop, client).await {
+        if let Some(Some((mut client, place))) = watched(&self.stop, client).await {
             client.stay = Some(Stay { place, here });
             // In a task of its own, which has no room for all that a login needs.
             tokio::spawn(self.serve(client, false));

@@ -47,7 +47,7 @@ impl Authenticator {
         let Introduced { mut wire, startup } = introduced;
         let user = parameter(&startup, "user").unwrap_or_default().to_owned();
         let admin = admins.get(user.as_str());
-        let who = Who::admin(peer.address, &user, admin.is_some());
+        let who = Who::admin(peer.address.ip(), &user, admin.is_some());
         let guess = Guess::new(&user, who, peer);
         let mut out = Vec::new();
         negotiate(&startup, &mut out);

@@ -4,10 +4,9 @@ use super::wire::{LoginError, Wire};
 use crate::config::ClientTls;
 use crate::protocol::ClientError;
 use crate::protocol::startup::{self, CancelRequest, Packet, Startup};
-use crate::transport::{Buffer, Tcp, Transport};
+use crate::transport::{Buffer, Socket, Transport};
 use rustls::ServerConfig;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
@@ -18,8 +17,8 @@ const MAX_PACKETS: usize = 3;
 /// A client that has connected and said nothing yet.
 #[derive(Debug)]
 pub struct Arrived {
-    stream: TcpStream,
-    deadline: Instant,
+    pub(super) stream: Socket,
+    pub(super) deadline: Instant,
 }
 
 /// A client that has said who it wants to be.
@@ -47,7 +46,8 @@ pub type Failed = (Option<Box<Wire>>, LoginError);
 impl Arrived {
     /// A new connection, whose login must be over by `deadline`.
     #[must_use]
-    pub fn new(stream: TcpStream, deadline: Instant) -> Self {
+    pub fn new(stream: impl Into<Socket>, deadline: Instant) -> Self {
+        let stream = stream.into();
         Self { stream, deadline }
     }
 
@@ -55,10 +55,10 @@ impl Arrived {
     /// the connection. An ErrorResponse may come in place of the answer to an
     /// SSLRequest (protocol section "SSL Session Encryption").
     pub async fn turn_away(self, error: &LoginError) {
-        plain(self.stream.into(), self.deadline).refuse(error).await;
+        plain(self.stream, self.deadline).refuse(error).await;
     }
 
-    /// Establishes TLS and reads the startup packet. With `refused`, there is no
+    /// Establishes TLS, but on a Unix-domain socket, and reads the startup packet. With `refused`, there is no
     /// TLS: who asks for it gets this error.
     ///
     /// # Errors
@@ -70,13 +70,17 @@ impl Arrived {
         refused: Option<ClientError>,
     ) -> Result<Arrival, Failed> {
         let Self { stream, deadline } = self;
+        // Nobody is between: PostgreSQL has no TLS there either.
+        let tls = match stream.is_unix() {
+            true => &ClientTls::Off,
+            false => tls,
+        };
         let mut first = [0];
         match timeout_at(deadline, stream.peek(&mut first)).await {
             Err(_) => return Err((None, LoginError::Timeout)),
             Ok(Err(error)) => return Err((None, LoginError::Lost(error))),
             Ok(Ok(_)) => {}
         }
-        let stream = Tcp::from(stream);
         // A TLS record of type handshake: no packet's length begins like that.
         if first == [0x16] {
             if let Some(error) = refused {
@@ -185,7 +189,7 @@ async fn upgrade(mut wire: Wire, config: &Arc<ServerConfig>) -> Result<Wire, Fai
 /// TLS from the first byte (protocol section "SSL Session Encryption"): the
 /// client must name the protocol by ALPN.
 async fn direct_tls(
-    stream: Tcp,
+    stream: Socket,
     config: &Arc<ServerConfig>,
     deadline: Instant,
 ) -> Result<Wire, Failed> {
@@ -204,7 +208,7 @@ async fn direct_tls(
 }
 
 async fn accept(
-    stream: Tcp,
+    stream: Socket,
     config: &Arc<ServerConfig>,
     deadline: Instant,
 ) -> Result<Wire, Failed> {
@@ -220,7 +224,7 @@ async fn accept(
     }
 }
 
-fn plain(stream: Tcp, deadline: Instant) -> Wire {
+fn plain(stream: Socket, deadline: Instant) -> Wire {
     Wire {
         transport: Transport::Plain(stream),
         input: Buffer::new(),

@@ -16,7 +16,7 @@ use crate::protocol::ClientError;
 use crate::protocol::backend::{self, Authentication};
 use crate::protocol::startup::Startup;
 use crate::tenant::{LoginName, Standing, TenantId};
-use std::net::IpAddr;
+use crate::transport::ClientAddress;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
@@ -36,7 +36,7 @@ pub struct Authenticator {
 #[derive(Debug, Clone, Copy)]
 pub struct Peer<'a> {
     /// Its address.
-    pub address: IpAddr,
+    pub address: ClientAddress,
     /// What slows guessing down.
     pub throttle: &'a Throttle,
 }
@@ -138,7 +138,7 @@ impl Authenticator {
                 ))
             })?;
         let login = directory.find(user);
-        let who = Who::new(peer.address, user, login.is_some());
+        let who = Who::new(peer.address.ip(), user, login.is_some());
         let client = Client {
             user,
             login,
@@ -151,7 +151,7 @@ impl Authenticator {
         let mut out = Vec::new();
         negotiate(startup, &mut out);
         let proven = self.prove(wire, &client, out).await;
-        let proven = proven.and_then(|proven| allowed(proven, user, peer.address));
+        let proven = proven.and_then(|proven| allowed(proven, user, &peer.address));
         match &proven {
             Ok(_) => peer.throttle.succeeded(who),
             // A right password from a wrong address counts too, or the delay
@@ -426,7 +426,7 @@ impl<'a> Guess<'a> {
 }
 
 /// Whether the tenant's clients may come from this address.
-fn allowed(proven: Proven, user: &str, address: IpAddr) -> Result<Proven, LoginError> {
+fn allowed(proven: Proven, user: &str, address: &ClientAddress) -> Result<Proven, LoginError> {
     if proven.principal.tenant.limits.allow(address) {
         return Ok(proven);
     }

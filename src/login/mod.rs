@@ -15,6 +15,7 @@ mod parameters;
 mod request;
 mod sasl;
 mod scram;
+mod source;
 mod throttle;
 mod tokens;
 mod wire;

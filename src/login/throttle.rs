@@ -76,10 +76,10 @@ impl Throttle {
         self.lock().options = options;
     }
 
-    /// A login from this address begins. `None`: there are too many already.
+    /// A login from this address begins; without one, on the Unix-domain socket. `None`: there are too many already.
     #[must_use]
-    pub fn arrive(self: &Arc<Self>, address: IpAddr) -> Option<InProgress> {
-        let network = self.lock().arrive(address)?;
+    pub fn arrive(self: &Arc<Self>, address: impl Into<Option<IpAddr>>) -> Option<InProgress> {
+        let network = self.lock().arrive(address.into())?;
         Some(InProgress {
             throttle: self.clone(),
             network,
@@ -124,14 +124,14 @@ impl Drop for InProgress {
 impl Who {
     /// Somebody who asks to be the administrator `user`, who is a `listed` one or not:
     /// apart from a tenant's login of that name.
-    pub(crate) fn admin(address: IpAddr, user: &str, listed: bool) -> Self {
+    pub(crate) fn admin(address: impl Into<Option<IpAddr>>, user: &str, listed: bool) -> Self {
         Self::new(address, &format!("admin\0{user}"), listed)
     }
 
     /// A client that asks to be `login`, which is a `listed` one or not.
-    pub(crate) fn new(address: IpAddr, login: &str, listed: bool) -> Self {
+    pub(crate) fn new(address: impl Into<Option<IpAddr>>, login: &str, listed: bool) -> Self {
         Self {
-            network: Network::of(address),
+            network: Network::of(address.into()),
             login: LoginKey::of(login),
             listed,
         }
@@ -151,10 +151,11 @@ impl State {
     }
 
     /// The network that the login is counted for, if it is.
-    fn arrive(&mut self, address: IpAddr) -> Option<Option<Network>> {
+    fn arrive(&mut self, address: Option<IpAddr>) -> Option<Option<Network>> {
+        let is_own = address.is_none_or(|address| address.to_canonical().is_loopback());
         let most = match self.options.per_address {
             _ if !self.options.enabled => return Some(None),
-            PerAddress::OfOthers(_) if address.to_canonical().is_loopback() => return Some(None),
+            PerAddress::OfOthers(_) if is_own => return Some(None),
             PerAddress::OfOthers(most) | PerAddress::OfAll(most) => most,
         };
         let network = Network::of(address);
@@ -216,19 +217,20 @@ impl State {
 }
 
 /// An address as far as it tells one client from another: of IPv6 the first 64
-/// bits, since a client has all the addresses behind.
+/// bits, since a client has all the addresses behind. All clients on the Unix-domain
+/// socket are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Network(IpAddr);
+struct Network(Option<IpAddr>);
 
 impl Network {
-    fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
+    fn of(address: Option<IpAddr>) -> Self {
+        Self(address.map(|address| match address.to_canonical() {
             IpAddr::V6(v6) => {
                 let prefix = u128::from(v6) & (u128::MAX << 64);
                 IpAddr::V6(Ipv6Addr::from(prefix))
             }
             v4 @ IpAddr::V4(_) => v4,
-        })
+        }))
     }
 }
 
@@ -337,7 +339,7 @@ mod tests {
     }
 
     fn who(address: &str, login: &str) -> Who {
-        Who::new(address.parse().unwrap(), login, true)
+        Who::new(address.parse::<IpAddr>().unwrap(), login, true)
     }
 
     fn ms(n: u64) -> Duration {
@@ -357,9 +359,9 @@ mod tests {
     #[test]
     fn failures_of_an_administrator_do_not_slow_the_login_of_that_name() {
         let (mut state, now) = (state(), Instant::now());
-        let admin = Who::admin("192.0.2.1".parse().unwrap(), "app", true);
+        let admin = Who::admin("192.0.2.1".parse::<IpAddr>().unwrap(), "app", true);
         assert_eq!(fail_all(&mut state, admin, now), 3);
-        let elsewhere = "198.51.100.1".parse().unwrap();
+        let elsewhere = "198.51.100.1".parse::<IpAddr>().unwrap();
         assert!(
             state
                 .check(Who::admin(elsewhere, "app", true), now)
@@ -445,7 +447,7 @@ mod tests {
             state.failed(Who::new(address(n + 10), "nobody", false), now);
         }
         assert!(state.check(who("192.0.2.1", "app"), now).is_err());
-        let nobody = Who::new("192.0.2.1".parse().unwrap(), "nobody", false);
+        let nobody = Who::new("192.0.2.1".parse::<IpAddr>().unwrap(), "nobody", false);
         assert!(state.check(nobody, now).is_err());
         for n in 0..10_000 {
             let later = now + ms(1);
@@ -461,7 +463,7 @@ mod tests {
     #[test]
     fn a_success_of_no_listed_login_makes_no_address_known() {
         let (mut state, now) = (state(), Instant::now());
-        let stranger = Who::new("192.0.2.1".parse().unwrap(), "x", false);
+        let stranger = Who::new("192.0.2.1".parse::<IpAddr>().unwrap(), "x", false);
         state.succeeded(stranger, now);
         assert!(state.known.entries.is_empty());
     }
@@ -469,7 +471,7 @@ mod tests {
     #[test]
     fn logins_in_progress_are_limited_for_each_address() {
         let throttle = Arc::new(Throttle(Mutex::new(state())));
-        let arrive = |address: &str| throttle.arrive(address.parse().unwrap());
+        let arrive = |address: &str| throttle.arrive(address.parse::<IpAddr>().unwrap());
         let first = arrive("192.0.2.1").unwrap();
         let _second = arrive("192.0.2.1").unwrap();
         assert!(arrive("192.0.2.1").is_none());

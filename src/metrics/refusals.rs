@@ -1,8 +1,8 @@
 //! The statements that were refused last.
 
 use crate::tenant::{LoginName, TenantId};
+use crate::transport::ClientAddress;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -21,7 +21,7 @@ pub struct Refused {
     /// The login.
     pub login: LoginName,
     /// The client's address.
-    pub client: SocketAddr,
+    pub client: ClientAddress,
     /// The rule that refuses it.
     pub rule: &'static str,
     /// What the client was told.
@@ -78,7 +78,7 @@ mod tests {
                 time: SystemTime::UNIX_EPOCH,
                 tenant: TenantId::parse("t"),
                 login: LoginName::new("l"),
-                client: SocketAddr::from(([127, 0, 0, 1], 1)),
+                client: ClientAddress::Local,
                 rule: "role",
                 message: "ä".repeat(1 << 20),
                 enforced: true,

@@ -3,7 +3,7 @@
 use crate::audit::{self, Event, Log, Rules};
 use crate::directory::Principal;
 use crate::tenant::{LoginName, TenantId};
-use std::net::SocketAddr;
+use crate::transport::ClientAddress;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -15,7 +15,7 @@ use tracing::{Span, error_span};
 pub struct ClientSpan {
     login: LoginName,
     tenant: TenantId,
-    address: SocketAddr,
+    address: ClientAddress,
     span: OnceLock<Span>,
     log: Log,
     client: OnceLock<audit::Client>,
@@ -29,7 +29,7 @@ pub struct ClientSpan {
 impl ClientSpan {
     /// That of a client that has logged in from `address`, recorded by `rules`.
     #[must_use]
-    pub fn new(principal: &Principal, address: SocketAddr, log: Log, rules: Rules) -> Self {
+    pub fn new(principal: &Principal, address: ClientAddress, log: Log, rules: Rules) -> Self {
         Self {
             login: principal.login.clone(),
             tenant: principal.tenant.id.clone(),
@@ -47,7 +47,7 @@ impl ClientSpan {
 
     /// Its login, its tenant and its address.
     #[must_use]
-    pub fn who(&self) -> (&LoginName, &TenantId, SocketAddr) {
+    pub fn who(&self) -> (&LoginName, &TenantId, ClientAddress) {
         (&self.login, &self.tenant, self.address)
     }
 

@@ -11,6 +11,7 @@ pub mod error;
 mod explain;
 pub mod frontend;
 pub mod options;
+pub mod proxied;
 pub mod startup;
 
 pub use error::{ClientError, Severity};

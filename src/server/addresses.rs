@@ -2,7 +2,7 @@
 
 use crate::config::{Host, Server};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 /// An address of one of a server's hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address {
-    /// The address and the port.
+    /// The address and the port; of a Unix-domain socket this machine's, 127.0.0.1.
     pub socket: SocketAddr,
     /// The number of the host in the configuration: its certificate names it.
     pub host: usize,
@@ -54,6 +54,9 @@ pub(crate) async fn addresses(server: &Server) -> io::Result<Vec<Address>> {
 }
 
 async fn lookup(host: &Host) -> io::Result<Vec<SocketAddr>> {
+    if host.socket().is_some() {
+        return Ok(vec![(Ipv4Addr::LOCALHOST, host.port).into()]);
+    }
     Ok(lookup_host((&*host.name, host.port)).await?.collect())
 }
 

@@ -5,16 +5,16 @@ use super::authenticate::authenticate;
 use super::connection::BackendKey;
 use super::secure::secure;
 use super::{Connection, Unbound};
-use crate::config::{Contact, Server};
+use crate::config::{Contact, Host, Server};
 use crate::protocol::ClientError;
 use crate::protocol::backend::{FrameError, Report};
 use crate::tenant::{Unfit, Vetting};
-use crate::transport::{self, Tcp, Transport};
+use crate::transport::{self, Socket, Transport};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use std::io;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 /// What to connect to, and as whom.
 #[derive(Debug, Clone, Copy)]
@@ -206,8 +206,12 @@ async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> 
     .await
 }
 
-/// Opens the TCP connection.
-pub(crate) async fn dial_at(server: &Server, address: Address) -> io::Result<Tcp> {
+/// Opens the connection, over TCP or a Unix-domain socket.
+pub(crate) async fn dial_at(server: &Server, address: Address) -> io::Result<Socket> {
+    let host = server.hosts.get(address.host);
+    if let Some(path) = host.and_then(Host::socket) {
+        return Ok(UnixStream::connect(path).await?.into());
+    }
     let stream = TcpStream::connect(address.socket).await?;
     transport::tune(&stream)?;
     transport::bound_silence(&stream, server.tcp_user_timeout)?;

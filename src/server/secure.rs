@@ -2,7 +2,7 @@
 
 use super::ConnectError;
 use crate::config::{Server, ServerTls};
-use crate::transport::{Tcp, Transport};
+use crate::transport::{Socket, Transport};
 use crate::x509::server_end_point;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
@@ -21,7 +21,7 @@ pub(crate) struct Secured {
 /// Secures the connection to the host of this number as the settings ask (protocol
 /// section "SSL Session Encryption").
 pub(crate) async fn secure(
-    mut stream: Tcp,
+    mut stream: Socket,
     server: &Server,
     host: usize,
 ) -> Result<Secured, ConnectError> {

@@ -6,6 +6,7 @@ mod awaited;
 mod delivery;
 mod entry;
 mod overdue;
+mod pid;
 mod running;
 mod shown;
 mod station;
@@ -14,6 +15,7 @@ mod view;
 
 pub(super) use delivery::{Aftermath, Settled};
 pub use overdue::Overdue;
+pub use pid::replica_of;
 pub use shown::Hold;
 pub use view::{SessionGlance, SessionState, SessionView};
 
@@ -24,6 +26,7 @@ use crate::pool::Pool;
 use crate::protocol::startup::CancelRequest;
 use crate::server::BackendKey;
 use crate::tenant::LoginName;
+use crate::transport::ClientAddress;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
 use delivery::Lanes;
@@ -50,6 +53,8 @@ pub struct Registry {
     audit: Log,
     /// How many sessions waited for what was not to come.
     faults: AtomicU64,
+    /// The number of this replica, where there are several.
+    replica: Option<u8>,
 }
 
 /// What a session is entered with.
@@ -58,7 +63,7 @@ pub struct Visitor {
     /// Whether the login stands in the directory by its name.
     pub listed: bool,
     /// Where the client comes from.
-    pub address: SocketAddr,
+    pub address: ClientAddress,
     /// Where it has come to.
     pub local: Option<SocketAddr>,
     /// The database that it asked for.
@@ -85,11 +90,13 @@ pub struct Member<'a> {
 }
 
 impl Registry {
-    /// One without sessions, which records what happens to them.
+    /// One without sessions, which records what happens to them. `replica`: the number
+    /// of this one, where there are several.
     #[must_use]
-    pub fn new(audit: Log) -> Arc<Self> {
+    pub fn new(audit: Log, replica: Option<u8>) -> Arc<Self> {
         Arc::new(Self {
             audit,
+            replica,
             ..Self::default()
         })
     }
@@ -120,8 +127,7 @@ impl Registry {
             principal, membership, visitor, worker, secret, lanes, clock,
         ));
         loop {
-            // Clients take it for a signed process id.
-            let pid = u32::from_be_bytes(bytes) >> 1;
+            let pid = pid::of(u32::from_be_bytes(bytes), self.replica);
             let mut sessions = lock(&self.sessions);
             if pid != 0 && !sessions.contains_key(&pid) {
                 sessions.insert(pid, entry.clone());

@@ -23,7 +23,7 @@ mod scan;
 mod settings;
 mod statements;
 
-pub use cancel::{Hold, Member, Mover, Overdue, Registration, Registry};
+pub use cancel::{Hold, Member, Mover, Overdue, Registration, Registry, replica_of};
 pub use cancel::{SessionGlance, SessionState, SessionView, Visitor};
 pub use client::Client;
 pub use drain::DrainLevel;

@@ -1,8 +1,8 @@
 //! What a tenant may do, as far as the directory says so for it alone.
 
 use crate::audit::Statements;
+use crate::transport::ClientAddress;
 use ipnet::IpNet;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// What the clients of a tenant may do.
@@ -28,8 +28,8 @@ pub struct Limits {
     pub statement_timeout: Option<Duration>,
     /// Most time that a client may do nothing in an open transaction.
     pub idle_in_transaction_timeout: Option<Duration>,
-    /// Where its clients may come from; empty: from anywhere.
-    pub allowed: Box<[IpNet]>,
+    /// Where its clients may come from (key `allowed`).
+    pub allowed: Allowed,
     /// Which statements of its clients are recorded (`audit.statements`).
     pub audit: Option<Statements>,
 }
@@ -37,11 +37,28 @@ pub struct Limits {
 impl Limits {
     /// Whether a client of this address may log in.
     #[must_use]
-    pub fn allow(&self, address: IpAddr) -> bool {
-        // An IPv4 client of a socket that takes both.
-        let address = address.to_canonical();
-        self.allowed.is_empty() || self.allowed.iter().any(|net| net.contains(&address))
+    pub fn allow(&self, address: &ClientAddress) -> bool {
+        let Allowed { networks, local } = &self.allowed;
+        let anywhere = networks.is_empty() && !local;
+        let is_named = match address.ip() {
+            // It may be an IPv4 client of a socket that takes both.
+            Some(ip) => {
+                let ip = ip.to_canonical();
+                networks.iter().any(|net| net.contains(&ip))
+            }
+            None => *local,
+        };
+        anywhere || is_named
     }
+}
+
+/// Where clients may come from; with nothing in it, from anywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Allowed {
+    /// From these networks.
+    pub networks: Box<[IpNet]>,
+    /// Over the Unix-domain socket.
+    pub local: bool,
 }
 
 /// What holds for every statement of a tenant's clients, and what they cannot

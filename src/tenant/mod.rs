@@ -10,7 +10,7 @@ mod placement;
 mod seal;
 mod vetting;
 
-pub use limits::{Limits, Restrictions, Standing};
+pub use limits::{Allowed, Limits, Restrictions, Standing};
 pub use name::{IsolationName, LoginName, ServerName, TenantId};
 pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
 pub use seal::{Claim, Seal, SealKey};

@@ -1,10 +1,12 @@
 //! Byte streams, in clear text or TLS, and the buffers that stand before them.
 
+mod address;
 mod buffer;
-mod tcp;
+mod socket;
 
+pub use address::ClientAddress;
 pub use buffer::Buffer;
-pub use tcp::Tcp;
+pub use socket::Socket;
 
 use bytes::{Buf as _, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
@@ -85,13 +87,13 @@ pub fn poll_send(
 /// sending two slices.
 const SHORT: usize = 2048;
 
-/// A TCP connection, in clear text or TLS.
+/// A connection, in clear text or TLS.
 #[derive(Debug)]
 pub enum Transport {
     /// Clear text.
-    Plain(Tcp),
+    Plain(Socket),
     /// TLS, of either side.
-    Tls(Box<TlsStream<Tcp>>),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 impl Transport {
@@ -147,12 +149,12 @@ impl Transport {
     /// as the reactor knows: no system call is made.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        self.tcp().is_readable()
+        self.socket().is_readable()
     }
 
     /// Waits until something has arrived; nothing is read.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.tcp().poll_read_ready(cx)
+        self.socket().poll_read_ready(cx)
     }
 
     /// Moves the connection to the reactor of the runtime that this is called in.
@@ -222,7 +224,7 @@ impl Transport {
         matches!(self, Self::Tls(_))
     }
 
-    fn tcp(&self) -> &Tcp {
+    fn socket(&self) -> &Socket {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => stream.get_ref().0,

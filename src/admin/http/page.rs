@@ -235,7 +235,7 @@ impl<O: Observed> Visit<O> {
         // Ending sessions takes a while where there are many.
         let work = move || {
             let shown = server.observed.shown();
-            deed.carry_out(shown, &server.errands, name.as_str(), address)
+            deed.carry_out(shown, &server.errands, name.as_str(), address.into())
         };
         let outcome = tokio::task::spawn_blocking(work).await;
         // It shows what was before.

@@ -219,7 +219,7 @@ impl<O: Observed> Visit<O> {
                 .shown()
                 .audit()
                 .record(&Event::AdminRefused {
-                    address: self.peer,
+                    address: self.peer.into(),
                     reason,
                 });
         }
@@ -235,7 +235,7 @@ impl<O: Observed> Visit<O> {
             .audit()
             .record(&Event::AdminLogin {
                 user: user.as_str(),
-                address: self.peer,
+                address: self.peer.into(),
                 method: "form",
             });
     }

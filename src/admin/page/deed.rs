@@ -3,7 +3,7 @@
 use super::{Errands, Shown};
 use crate::config::AdminRole;
 use crate::console::{self, Statement};
-use std::net::SocketAddr;
+use crate::transport::ClientAddress;
 
 /// What an administrator asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Deed {
         shown: &impl Shown,
         errands: &Errands,
         user: &str,
-        address: SocketAddr,
+        address: ClientAddress,
     ) -> Result<(), String> {
         let (text, outcome) = match self {
             Self::Command(text) => (text.as_str(), command(text, shown, user)),

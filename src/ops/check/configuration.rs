@@ -160,5 +160,7 @@ fn too_few_files(_: &Settings) -> Option<(String, String)> {
 
 fn is_this_machine(host: &str) -> bool {
     let address = host.parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    host.starts_with('/')
+        || host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.is_loopback())
 }

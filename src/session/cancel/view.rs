@@ -8,6 +8,7 @@ use super::{Ending, lock};
 use crate::config::PoolMode;
 use crate::server::BackendKey;
 use crate::tenant::{Endpoint, LoginName, SharedTenant, TenantId};
+use crate::transport::ClientAddress;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -35,7 +36,7 @@ pub struct SessionView {
     /// Its login.
     pub login: LoginName,
     /// Where the client comes from.
-    pub address: SocketAddr,
+    pub address: ClientAddress,
     /// Where it has come to.
     pub local: Option<SocketAddr>,
     /// The database that it asked for.

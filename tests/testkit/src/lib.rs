@@ -12,6 +12,7 @@
 #![allow(clippy::print_stderr)]
 
 mod answer;
+mod balancer;
 mod between;
 mod log;
 mod login;
@@ -32,6 +33,7 @@ mod site;
 mod tls;
 
 pub use answer::Answer;
+pub use balancer::Balancer;
 pub use between::{Between, Passed};
 pub use message::{Fields, Message, texts};
 pub use names::{change_names, pass_on, with_names};
