@@ -916,6 +916,10 @@ fn a_socket_for_clients_has_a_folder_its_rights_and_users_of_the_system() {
             "there is no user \"no such user\" on this machine",
         ),
         (
+            "unix = \"/run\"\nreuse_port = true".to_owned(),
+            "listen.unix: cannot be used with listen.reuse_port",
+        ),
+        (
             format!("unix = \"/{}\"", "x".repeat(100)),
             "is too long for a socket",
         ),

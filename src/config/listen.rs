@@ -85,6 +85,12 @@ pub(super) fn read(mut section: Section<'_>) -> Listen {
         peer: peers::own(&mut section),
         unix: unix::read(&mut section),
     };
+    if listen.reuse_port && listen.unix.is_some() {
+        section.refuse(
+            "unix",
+            "cannot be used with listen.reuse_port: one process alone can listen on the socket",
+        );
+    }
     section.finish();
     listen
 }

@@ -135,7 +135,7 @@ impl Sockets {
             None => Ok(()),
             Some((address, _)) => Err(io::Error::other(format!(
                 "{address}: the service manager has passed a socket with this address, which is \
-                 none of listen.address, admin.address and admin.console"
+                 none of listen.address, listen.peer_address, admin.address and admin.console"
             ))),
         }
     }

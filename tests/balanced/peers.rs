@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use testkit::{
-    Balancer, CANCEL_REQUEST, Options, Proxy, Raw, Tls, V3_0, V3_2, packet, site, wait_until,
+    Balancer, CANCEL_REQUEST, Options, Proxy, Raw, Tls, V3_0, V3_2, configuration, packet, site,
+    wait_until,
 };
 
 const INNOVATE: &[(&str, &str)] = &[("user", "innovate"), ("database", "wellness_corp_db")];
@@ -164,7 +165,7 @@ fn psql_is_interrupted_behind_a_balancer() {
         assert!(error.contains("57014"), "{error}");
     }
     let passed_on = |proxy: &Proxy| proxy.log().matches("passed a cancel request on").count();
-    assert_eq!(passed_on(&one) + passed_on(&two), 2);
+    wait_until("both are logged", || passed_on(&one) + passed_on(&two) == 2);
 }
 
 #[test]
@@ -340,4 +341,40 @@ fn one_that_is_called_by_another_s_number_says_so() {
     assert!(conn.ends_well());
     let line = one.wait_for_log("it asks for the replica 3");
     assert!(line.contains("listen.peer_id here is 1"), "{line}");
+}
+
+#[test]
+fn a_request_reaches_the_process_that_drains_through_the_one_that_takes_its_place() {
+    let (addresses, key) = ([free(), free()], key());
+    let shared = free();
+    let port = shared.rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
+    // The same address for clients, and another number for each.
+    let start = |id: usize| {
+        let options = Options {
+            listen: format!(
+                "reuse_port = true\npeer_id = {id}\npeer_address = {:?}\npeer_key_file = {key}",
+                addresses[id - 1]
+            ),
+            more: list(&addresses),
+            ..Options::default()
+        };
+        let text = configuration(site(), &options);
+        let text = text.replacen("127.0.0.1:0", &shared, 1);
+        let mut proxy = Proxy::run(&site().write_new(".toml", &text));
+        proxy.password.clone_from(&site().login_password);
+        assert_eq!(proxy.port, port);
+        proxy
+    };
+    let mut one = start(1);
+    let mut client = client(&one, V3_0);
+    sleep(&mut client, "draining");
+    let two = start(2);
+    one.terminate();
+    one.wait_for_log("draining");
+    let mut conn = Raw::open(port);
+    ask(&mut conn, client.pid, &client.secret);
+    assert!(conn.ends_well());
+    assert_eq!(client.until_ready().error().code(), "57014");
+    two.wait_for_log("outcome=\"delivered\"");
+    assert!(one.wait().success());
 }

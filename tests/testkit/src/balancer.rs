@@ -23,7 +23,7 @@ impl Balancer {
         let port = free.local_addr().unwrap().port();
         drop(free);
         let mut text = format!(
-            "global\n  maxconn 1000\n\
+            "global\n  maxconn 1000\n  nbthread 1\n\
              defaults\n  mode tcp\n  timeout connect 10s\n  timeout client 120s\n  timeout server 120s\n\
              listen proxies\n  bind 127.0.0.1:{port}\n  balance roundrobin\n"
         );
