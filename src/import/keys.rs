@@ -63,8 +63,7 @@ const KEEPALIVE: &str = "servers.NAME.tcp_user_timeout and pool.check_after find
 const BUFFERS: &str = "Buffers are sized by themselves.";
 const RESET: &str = "A connection is cleaned with DISCARD ALL before another tenant gets it, and \
                      the answer is awaited (pool.share).";
-const IDLE_CLIENTS: &str =
-    "Idle clients are not ended: one costs a few KiB of memory and no connection.";
+const IDLE: &str = "listen.client_idle_timeout holds for all users.";
 const TRANSACTION: &str = "Set it in PostgreSQL 17 or newer: ALTER ROLE … SET transaction_timeout.";
 const COUNTERS: &str =
     "Nothing has to be freed: databases without clients and connections cost nothing.";
@@ -290,7 +289,7 @@ pub const KEYS: &[Key] = &[
         "",
         "A cancel request is passed on at once.",
     ),
-    main("client_idle_timeout", "", IDLE_CLIENTS),
+    main("client_idle_timeout", "listen.client_idle_timeout", ""),
     main(
         "idle_transaction_timeout",
         "tenants.idle_in_transaction_timeout",
@@ -385,7 +384,7 @@ pub const KEYS: &[Key] = &[
     user("query_wait_timeout", "", USER_WAIT),
     user("idle_transaction_timeout", "", TENANT_LIMITS),
     user("transaction_timeout", "", TRANSACTION),
-    user("client_idle_timeout", "", IDLE_CLIENTS),
+    user("client_idle_timeout", "", IDLE),
     user("max_user_client_connections", "", TENANT_LIMITS),
     key("peers", "host", "", PEERS),
     key("peers", "port", "", PEERS),

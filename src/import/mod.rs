@@ -13,6 +13,7 @@ mod keys;
 mod logins;
 mod main_section;
 mod places;
+mod pool;
 mod remarks;
 mod sections;
 mod servers;
@@ -64,7 +65,7 @@ pub fn pgbouncer(ini: &Path, users: Option<&Path>) -> Result<Imported, Vec<Probl
     sections::listen(&mut document, &mut source);
     sections::tls(&mut document, &mut source);
     servers::write(&mut document, &mut source);
-    sections::pool(&mut document, &mut source);
+    pool::write(&mut document, &mut source);
     tenants::isolations(&mut document, &mut source);
     tenants::write(&mut document, &mut source);
     logins::logins(&mut document, &mut source);

@@ -4,7 +4,7 @@ use super::Source;
 use super::document::Document;
 use super::ini::Setting;
 use super::places::{Database, Places};
-use super::sections::usual_size;
+use super::pool::usual_size;
 use super::servers::from;
 use super::values;
 use crate::problem::Problem;

@@ -38,7 +38,10 @@ pub(super) fn duration(length: Duration) -> String {
         (1000, "s"),
     ];
     let millis = length.as_millis();
-    let whole = |(unit, _): &&(u128, &str)| millis > 0 && millis.is_multiple_of(*unit);
+    if millis == 0 {
+        return "0s".to_owned();
+    }
+    let whole = |(unit, _): &&(u128, &str)| millis.is_multiple_of(*unit);
     match UNITS.iter().find(whole) {
         Some((unit, name)) => format!("{}{name}", millis / unit),
         None => format!("{millis}ms"),
