@@ -21,7 +21,7 @@ pub use setting::Setting;
 pub use stats::{ByDatabase, PERIOD, Periods, counted};
 pub use table::{Formats, Table, Type, Value};
 pub use talk::{Guest, serve};
-pub use told::tell;
+pub use told::{room, tell};
 
 use crate::audit::Log;
 use crate::config::AdminRole;

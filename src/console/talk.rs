@@ -2,7 +2,7 @@
 
 use super::grammar::{Command, Statement, parse};
 use super::table::{Formats, Table};
-use super::{Steered, show, tell};
+use super::{Steered, room, show, tell};
 use crate::config::AdminRole;
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, TransactionStatus, message};
@@ -280,9 +280,11 @@ impl<S: Steered> Talk<'_, S> {
                 backend::command_complete(&mut self.out, "SHOW");
             }
             Statement::Command(command) => {
+                let room = room(self.steered);
+                let room = room.map_err(|text| ClientError::error("53100", text))?;
                 let done = self.carry_out(&command).await;
                 let (user, address) = (self.guest.user.as_str(), self.guest.address);
-                tell(self.steered, user, address, text, &done);
+                tell(self.steered, user, address, text, &done, room);
                 done.map_err(|text| ClientError::error(command.failure(), text))?;
                 backend::command_complete(&mut self.out, command.tag());
             }

@@ -1,10 +1,21 @@
 //! What administrators do, for the log and the audit log.
 
 use super::Steered;
+use crate::audit::{Event, Room};
 use crate::transport::ClientAddress;
 
 /// Most characters of a command that are told.
 const MOST: usize = 200;
+
+/// Room in the audit log for a command that is to be carried out.
+///
+/// # Errors
+/// What the administrator is told, if it would go unrecorded.
+pub fn room(steered: &impl Steered) -> Result<Option<Room>, String> {
+    // Each character may be written as six.
+    let room = steered.audit().room(8 * MOST);
+    room.map_err(|_| "the audit log cannot be written, and no command goes unrecorded".to_owned())
+}
 
 /// Tells of a command, done or not.
 pub fn tell(
@@ -13,6 +24,7 @@ pub fn tell(
     address: ClientAddress,
     text: &str,
     outcome: &Result<(), String>,
+    room: Option<Room>,
 ) {
     let shown = text.trim().chars().take(MOST);
     let command: String = shown.flat_map(char::escape_debug).collect();
@@ -25,6 +37,11 @@ pub fn tell(
         command,
         outcome,
     );
-    let audit = steered.audit();
-    audit.admin_command(user, address, &command, outcome);
+    let event = Event::AdminCommand {
+        user,
+        address,
+        command: &command,
+        outcome,
+    };
+    steered.audit().record_in(room, &event);
 }

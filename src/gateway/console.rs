@@ -1,5 +1,6 @@
 //! The console's listeners, its door, and what its commands do.
 
+use super::door::unrecorded;
 use super::{Control, Shared, cancel};
 use crate::admin::page::Checkup;
 use crate::audit::Event;
@@ -245,11 +246,14 @@ async fn log_in(
         }
     };
     info!(target: "pgtenant::audit", event = "admin_login", user = %user, client = %address, method, tls = wire.tls().is_some());
-    shared.audit.record(&Event::AdminLogin {
+    let login = Event::AdminLogin {
         user: user.as_str(),
         address,
         method,
-    });
+    };
+    if shared.audit.settle(&login).await.is_err() {
+        return Err((Some(Box::new(wire)), LoginError::told(unrecorded())));
+    }
     let (transport, input) = wire.into_parts();
     let guest = Guest {
         transport,

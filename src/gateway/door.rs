@@ -253,7 +253,7 @@ fn disabled(database: &str) -> ClientError {
     .hint("An administrator of the proxy has disabled it (DISABLE); try again later.")
 }
 
-fn unrecorded() -> ClientError {
+pub(super) fn unrecorded() -> ClientError {
     ClientError::fatal(
         "53100",
         "the audit log cannot be written, and no login goes unrecorded",

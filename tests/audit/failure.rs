@@ -1,8 +1,9 @@
 //! A log that cannot be written.
 
 use super::{Audited, options, verify};
+use pgtenant::directory::Verifier;
 use std::process::Command;
-use testkit::{Proxy, site, wait_until};
+use testkit::{Proxy, Raw, site, wait_until};
 
 /// A proxy that can write files of so many KiB.
 fn limited(kib: usize, lines: &str) -> Audited {
@@ -30,8 +31,16 @@ fn free(audited: &Audited) {
 
 #[test]
 fn with_stop_no_login_and_no_audited_statement_goes_unrecorded() {
-    let mut audited = limited(64, "statements = \"all\"\nbuffer = \"64KiB\"");
+    let verifier = Verifier::derive("a password");
+    let admins = format!("[[admins]]\nuser = \"ops\"\nrole = \"operator\"\nscram = {verifier:?}\n");
+    let mut audited = limited(
+        64,
+        &format!("statements = \"all\"\nbuffer = \"64KiB\"\n{admins}"),
+    );
     let password = audited.proxy.password.clone();
+    let console = [("user", "ops"), ("database", "pgtenant")];
+    let administrator = |audited: &Audited| Raw::log_in(audited.proxy.port, "a password", &console);
+    let mut admin = administrator(&audited).unwrap();
     let mut client = audited.log_in("innovate", &password).unwrap();
     let mut run = 0;
     let error = loop {
@@ -50,11 +59,17 @@ fn with_stop_no_login_and_no_audited_statement_goes_unrecorded() {
         audited.log_in("synergy", &password).unwrap_err().code(),
         "53100"
     );
+    // Nor does an administrator do anything; what is shown changes nothing.
+    assert_eq!(administrator(&audited).unwrap_err().code(), "53100");
+    assert_eq!(admin.error("PAUSE").code(), "53100");
+    admin.run_ok("SHOW AUDIT");
     free(&audited);
     wait_until("statements run again", || {
         client.query("SELECT 1").errors().is_empty()
     });
     drop(client);
+    admin.run_ok("PAUSE");
+    admin.run_ok("RESUME");
     audited
         .log_in("synergy", &password)
         .unwrap()

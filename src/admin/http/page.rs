@@ -180,6 +180,10 @@ impl<O: Observed> Visit<O> {
                 return html(status, page::login(Some(line)));
             }
         };
+        if !self.tell_of_login(&name).await {
+            let line = "The audit log cannot be written, and no login goes unrecorded.";
+            return html(StatusCode::SERVICE_UNAVAILABLE, page::login(Some(line)));
+        }
         let verifier = access.verifier(name.as_str(), certificate).cloned();
         let browsers = &self.server.browsers;
         let cookie = verifier.and_then(|verifier| browsers.log_in(name.clone(), verifier));
@@ -189,7 +193,6 @@ impl<O: Observed> Visit<O> {
                 "the system has no randomness",
             );
         };
-        self.tell_of_login(&name);
         with_cookie(see_other("/"), &cookie.header(access.tls().is_some()))
     }
 

@@ -43,6 +43,7 @@ impl Deed {
         user: &str,
         address: ClientAddress,
     ) -> Result<(), String> {
+        let room = console::room(shown)?;
         let (text, outcome) = match self {
             Self::Command(text) => (text.as_str(), command(text, shown, user)),
             Self::Check => {
@@ -58,7 +59,7 @@ impl Deed {
                 ("audit verify", begun)
             }
         };
-        console::tell(shown, user, address, text, &outcome);
+        console::tell(shown, user, address, text, &outcome, room);
         outcome
     }
 }
