@@ -281,14 +281,14 @@ impl Session {
             {
                 return Err(Outcome::End(End::misread(setting)));
             }
-            if self.ends_after && is_last(link, &self.engine.client) {
+            let out = !self.engine.client.output.is_empty() || link.scan.has_approved();
+            if out && self.ends_after && is_last(link, &self.engine.client) {
                 // The goodbye goes out with the end of the answer: a client that has seen
                 // the one has seen the other before it sends anything else.
                 let output = &mut self.engine.client.output;
                 link.scan.stage(connection.input_mut(), output);
                 return Ok(true);
             }
-            let out = !self.engine.client.output.is_empty() || link.scan.has_approved();
             if out || before != connection.input().len() {
                 moved = true;
                 continue;
