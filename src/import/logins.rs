@@ -42,6 +42,7 @@ enum Proof {
 
 pub(super) fn logins(document: &mut Document, source: &mut Source<'_>) {
     let proof = proof(document, source);
+    let verifies = asks_for_certificates(&source.main);
     let console = console_users(&source.main);
     let users = source.users;
     let named = source.main.text("auth_file").map(from);
@@ -62,7 +63,7 @@ pub(super) fn logins(document: &mut Document, source: &mut Source<'_>) {
         } else if console.contains_key(user.name.as_str()) {
             Some("It is an administrator, below. If it uses databases too:")
         } else {
-            reason_against(user, proof)
+            reason_against(user, proof, verifies)
         };
         let login = Login {
             user,
@@ -122,9 +123,12 @@ fn proof(document: &mut Document, source: &mut Source<'_>) -> Proof {
 }
 
 /// Why the user cannot log in as it is.
-fn reason_against(user: &User, proof: Proof) -> Option<&'static str> {
+fn reason_against(user: &User, proof: Proof, verifies: bool) -> Option<&'static str> {
     if proof == Proof::Certificate {
-        return None;
+        return (!verifies).then_some(
+            "A certificate is shown only where [tls] has a `client_ca` (client_tls_sslmode = \
+             verify-full asked for one). Set it, or give the login a `scram`.",
+        );
     }
     match user.secret {
         Stored::Scram(_) | Stored::Derived(_) => None,
@@ -274,7 +278,7 @@ pub(super) fn admins(document: &mut Document, source: &mut Source<'_>) {
     }
     for (name, (role, key)) in console {
         let listed = source.users.users().iter().find(|user| user.name == name);
-        let proven = listed.filter(|user| reason_against(user, Proof::Password).is_none());
+        let proven = listed.filter(|user| reason_against(user, Proof::Password, false).is_none());
         let mut admin = Document::default();
         admin.text("user", name, "");
         admin.text("role", role, key);
