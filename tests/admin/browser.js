@@ -86,7 +86,7 @@ const wide = (page) =>
   });
 
 const main = async () => {
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
   const seen = [];
   try {
     const page = await open(browser, { viewport: { width: 1280, height: 900 } }, "olga", seen);
