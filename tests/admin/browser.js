@@ -35,10 +35,14 @@ const open = async (browser, options, user, seen) => {
   watch(page, seen);
   await page.goto(url);
   // By the keyboard alone: the first field has the focus.
+  await page.waitForFunction(() => document.activeElement?.name === "user");
   await page.keyboard.type(user);
   await page.keyboard.press("Tab");
   await page.keyboard.type(password);
   await page.keyboard.press("Enter");
+  await page.waitForURL(url).catch(async (error) => {
+    throw new Error(`${error.message}: ${page.url()} ${await page.locator("body").innerText()}`);
+  });
   await page.waitForFunction(() => document.getElementById("live")?.textContent.startsWith("Refreshed"));
   return page;
 };
