@@ -22,6 +22,7 @@ mod peers;
 mod pem;
 mod pool;
 mod problems;
+mod reached;
 mod reader;
 mod rows;
 mod rules;
@@ -45,6 +46,7 @@ pub use hosts::{Host, Hosts, TargetRole};
 pub use isolation::read_key_file;
 pub use peers::{OwnPeer, PeerKey};
 pub use problems::Problems;
+pub use reached::{Contact, Reached};
 pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{DirectoryDatabase, EndSessions, Sources};
 pub use unix::UnixListen;
@@ -68,7 +70,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Loads the configuration file with the process's environment over it.
@@ -432,83 +434,6 @@ pub struct Server {
     /// Which of the host's addresses was reached last.
     pub reached: Reached,
 }
-
-/// What is known of a server by trying to reach it. It is no part of the configuration,
-/// and equal to every other.
-#[derive(Debug, Clone, Default)]
-pub struct Reached(Arc<Mutex<Known>>);
-
-#[derive(Debug, Default)]
-struct Known {
-    /// Where it was reached last: that is tried first.
-    address: Option<SocketAddr>,
-    contact: Contact,
-    /// The highest timeline of a primary that was reached.
-    timeline: u32,
-}
-
-/// What came of the last attempt to connect to a server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Contact {
-    /// There was none yet.
-    #[default]
-    Untried,
-    /// The server has answered, if only to refuse a login.
-    Answered,
-    /// There was no answer, or none that is PostgreSQL's; why.
-    Failed(Arc<str>),
-}
-
-impl Reached {
-    /// The address at which it was reached last.
-    #[must_use]
-    pub fn get(&self) -> Option<SocketAddr> {
-        self.lock().address
-    }
-
-    /// It was reached at this one.
-    pub fn set(&self, address: SocketAddr) {
-        self.lock().address = Some(address);
-    }
-
-    /// A primary with this timeline was reached. `false`: another one has a higher
-    /// timeline; it was promoted after this one, which must not be written to.
-    #[must_use]
-    pub fn leads(&self, timeline: u32) -> bool {
-        let mut known = self.lock();
-        known.timeline = known.timeline.max(timeline);
-        known.timeline == timeline
-    }
-
-    /// The highest timeline of a primary that was reached; 0: none was asked for it.
-    #[must_use]
-    pub fn timeline(&self) -> u32 {
-        self.lock().timeline
-    }
-
-    /// What came of the last attempt.
-    #[must_use]
-    pub fn contact(&self) -> Contact {
-        self.lock().contact.clone()
-    }
-
-    /// This has come of an attempt.
-    pub fn tried(&self, contact: Contact) {
-        self.lock().contact = contact;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl PartialEq for Reached {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Reached {}
 
 /// How a connection to a server is secured.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 //! now, and a primary that was replaced by another one and does not know it.
 
 use super::Shared;
-use crate::config::{Server, TargetRole};
+use crate::config::{Secret, Server, TargetRole};
 use crate::pool::Pool;
 use crate::server::{Address, Target, addresses, probe};
 use crate::tenant::{ServerName, Vetting};
@@ -13,7 +13,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often it is looked.
@@ -29,26 +30,37 @@ struct Known {
     seen: HashMap<SocketAddr, Instant>,
     /// Those that are being left.
     left: Arc<[SocketAddr]>,
-    /// Those of them whose server was superseded: nothing may be written there.
-    superseded: HashSet<SocketAddr>,
+    /// Those that are being asked who they are.
+    probes: HashMap<SocketAddr, JoinHandle<()>>,
 }
 
-/// Looks again and again, without an end.
+/// Looks again and again, without an end. A name server or a host that is silent holds up
+/// nothing but the answer about itself.
 pub(super) async fn watch(shared: Arc<Shared>) {
-    let mut known: HashMap<ServerName, Known> = HashMap::new();
+    let mut known: HashMap<ServerName, Arc<Mutex<Known>>> = HashMap::new();
+    let mut looks = JoinSet::new();
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let mut looks = JoinSet::new();
-        for (server, pool) in shared.pools.servers() {
-            if let Some(pool) = pool.filter(|_| may_move(&server)) {
-                let own = known.remove(&server.name).unwrap_or_default();
+        while looks.try_join_next().is_some() {}
+        let servers = shared.pools.servers();
+        if servers
+            .iter()
+            .any(|(server, _)| has_rivals(server) && shared.pools.has_superseded(server))
+        {
+            shared.registry.end_superseded();
+        }
+        known.retain(|name, _| servers.iter().any(|(server, _)| server.name == *name));
+        for (server, pool) in servers {
+            let Some(pool) = pool.filter(|_| may_move(&server)) else {
+                continue;
+            };
+            let own = known.entry(server.name.clone()).or_default().clone();
+            // Otherwise the look before goes on.
+            if let Ok(own) = own.try_lock_owned() {
                 looks.spawn(look(server, pool, own, shared.clone()));
             }
-        }
-        while let Some(look) = looks.join_next().await {
-            known.extend(look.ok());
         }
     }
 }
@@ -65,76 +77,57 @@ fn has_rivals(server: &Server) -> bool {
 async fn look(
     server: Arc<Server>,
     pool: Arc<Pool>,
-    mut known: Known,
+    mut known: OwnedMutexGuard<Known>,
     shared: Arc<Shared>,
-) -> (ServerName, Known) {
+) {
+    let Ok(found) = addresses(&server).await else {
+        return;
+    };
     let used = shared.pools.addresses(&server);
-    if let Ok(found) = addresses(&server).await {
-        if has_rivals(&server) && !used.is_empty() {
-            supersede(&server, &pool, &found, &used, &mut known).await;
-        }
-        let now = Instant::now();
-        known.saw(found.iter().map(|address| address.socket), now);
-        let left = known.to_leave(&used, now);
-        if *left != *known.left {
-            tracing::info!(
-                target: "pgtenant::server",
-                server = %server.name,
-                addresses = ?left,
-                "leaving addresses at which the server is no longer"
-            );
-            known.left = left.into();
-            shared.pools.leave(&server, &known.left);
-        }
+    if has_rivals(&server) && !used.is_empty() {
+        let unused = found
+            .iter()
+            .filter(|address| !used.contains(&address.socket));
+        known.ask(&server, &pool, unused);
     }
-    // Also those who got a connection just before.
-    if !known.superseded.is_empty() {
-        let superseded: Vec<_> = known.superseded.iter().copied().collect();
-        shared.registry.end_at(&superseded);
+    let now = Instant::now();
+    known.saw(found.iter().map(|address| address.socket), now);
+    let left = known.to_leave(&used, now);
+    if *left != *known.left {
+        tracing::info!(
+            target: "pgtenant::server",
+            server = %server.name,
+            addresses = ?left,
+            "leaving addresses at which the server is no longer"
+        );
+        known.left = left.into();
+        shared.pools.leave(&server, &known.left);
     }
-    (server.name.clone(), known)
 }
 
-/// Asks the hosts that are not used whether one was promoted after the one that is.
-async fn supersede(
-    server: &Arc<Server>,
-    pool: &Arc<Pool>,
-    found: &[Address],
-    used: &HashSet<SocketAddr>,
-    known: &mut Known,
-) {
+/// Asks a host that is not used whether it was promoted after the one that is. If so, it
+/// is the one to go to from then on: connections to its predecessors know it by their
+/// timeline.
+async fn ask(server: Arc<Server>, pool: Arc<Pool>, address: Address) {
+    let target = Target {
+        server: &server,
+        database: pool.database(),
+        user: &server.user,
+        password: server.password.as_ref().map(Secret::reveal),
+        base: &[],
+        vetting: &Vetting::none(),
+    };
     let before = server.reached.timeline();
-    let mut probes = JoinSet::new();
-    for address in found {
-        if !used.contains(&address.socket) {
-            let (server, pool, address) = (server.clone(), pool.clone(), *address);
-            probes.spawn(async move {
-                let target = Target {
-                    server: &server,
-                    database: pool.database(),
-                    user: &server.user,
-                    password: server.password.as_ref().map(crate::config::Secret::reveal),
-                    base: &[],
-                    vetting: &Vetting::none(),
-                };
-                (address.socket, probe(&target, address).await)
-            });
-        }
-    }
-    while let Some(probed) = probes.join_next().await {
-        if let Ok((address, Ok(()))) = probed
-            && server.reached.timeline() > before
-        {
-            tracing::warn!(
-                target: "pgtenant::server",
-                server = %server.name,
-                %address,
-                "another host was promoted: its predecessors are left"
-            );
-            server.reached.set(address);
-            known.superseded.extend(used);
-            known.superseded.remove(&address);
-        }
+    if let Ok(key) = probe(&target, address).await
+        && key.timeline > before
+    {
+        tracing::warn!(
+            target: "pgtenant::server",
+            server = %server.name,
+            address = %address.socket,
+            "another host was promoted: its predecessors are left"
+        );
+        server.reached.set(address.socket);
     }
 }
 
@@ -145,18 +138,32 @@ impl Known {
             .retain(|_, seen| now.duration_since(*seen) < FORGOTTEN);
     }
 
-    /// Those of the addresses that are used at which the server is no longer, and those
-    /// that were superseded; in order.
+    /// Asks these, each once at a time.
+    fn ask<'a>(
+        &mut self,
+        server: &Arc<Server>,
+        pool: &Arc<Pool>,
+        addresses: impl Iterator<Item = &'a Address>,
+    ) {
+        self.probes.retain(|_, probe| !probe.is_finished());
+        for address in addresses {
+            let asking = ask(server.clone(), pool.clone(), *address);
+            self.probes
+                .entry(address.socket)
+                .or_insert_with(|| tokio::spawn(asking));
+        }
+    }
+
+    /// Those of the addresses that are used at which the server is no longer; in order.
     fn to_leave(&self, used: &HashSet<SocketAddr>, now: Instant) -> Vec<SocketAddr> {
         let is_seen = |address: &&SocketAddr| {
             let seen = self.seen.get(*address);
             seen.is_some_and(|seen| now.duration_since(*seen) < FORGOTTEN)
         };
         let unseen = used.iter().filter(|address| !is_seen(address));
-        let all: HashSet<_> = unseen.chain(&self.superseded).copied().collect();
-        let mut all: Vec<_> = all.into_iter().collect();
-        all.sort_unstable();
-        all
+        let mut unseen: Vec<_> = unseen.copied().collect();
+        unseen.sort_unstable();
+        unseen
     }
 }
 
@@ -182,7 +189,5 @@ mod tests {
         // It leads there again.
         known.saw([at(1)].into_iter(), late);
         assert_eq!(known.to_leave(&used, late), []);
-        known.superseded.insert(at(2));
-        assert_eq!(known.to_leave(&used, late), [at(2)]);
     }
 }

@@ -1,5 +1,6 @@
 //! How old connections may become.
 
+use crate::config::Reached;
 use crate::server::Connection;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,16 +22,19 @@ pub(super) struct Age {
     since: Option<Instant>,
     /// Connections to these addresses are replaced: they lead to the server no longer.
     left: Option<Arc<[SocketAddr]>>,
+    /// Connections to a primary that it supersedes are replaced.
+    reached: Reached,
 }
 
 impl Age {
-    pub(super) fn new(lifetime: Duration) -> Self {
+    pub(super) fn new(lifetime: Duration, reached: &Reached) -> Self {
         Self {
             lifetime,
             least: lifetime - lifetime / SPREAD,
             now: Instant::now(),
             since: None,
             left: None,
+            reached: reached.clone(),
         }
     }
 
@@ -65,6 +69,9 @@ impl Age {
             && let Some(address) = connection.key().address
             && left.contains(&address.socket)
         {
+            return true;
+        }
+        if self.reached.supersedes(connection.key().timeline) {
             return true;
         }
         // Most are not: nothing is multiplied for them.

@@ -131,7 +131,7 @@ impl Pool {
         budget: Arc<Budget>,
     ) -> Self {
         let queue = Queue::new(&settings);
-        let age = Age::new(settings.connection_lifetime);
+        let age = Age::new(settings.connection_lifetime, &server.reached);
         Self {
             endpoint,
             server,

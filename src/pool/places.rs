@@ -30,6 +30,19 @@ impl Pools {
         cards.filter_map(|card| card.address).collect()
     }
 
+    /// Whether there are connections to a primary of the server's after which another one
+    /// was promoted.
+    #[must_use]
+    pub fn has_superseded(&self, server: &Server) -> bool {
+        let pools = self.of(server);
+        pools.iter().any(|pool| {
+            let cards = pool.roll.cards();
+            cards
+                .iter()
+                .any(|card| pool.server.reached.supersedes(card.timeline))
+        })
+    }
+
     /// Replaces the server's connections to these addresses, and no others: idle ones are
     /// closed now, the others once they are given back.
     pub fn leave(&self, server: &Server, addresses: &Arc<[SocketAddr]>) {

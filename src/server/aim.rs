@@ -17,16 +17,16 @@ const QUERY: &str = "SELECT pg_catalog.pg_is_in_recovery(), CASE WHEN NOT \
 impl Login {
     /// Refuses a host that is not meant, before anybody is given the connection. Of
     /// several that say that they are the primary, the one is meant that was promoted
-    /// last.
+    /// last. Returns its timeline; 0: it was not asked for it.
     pub(super) async fn aim(
         &mut self,
         target: &Target<'_>,
         parameters: &mut Parameters,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<u32, ConnectError> {
         let server = target.server;
         let wanted = server.target;
         if wanted == TargetRole::Any {
-            return Ok(());
+            return Ok(0);
         }
         // Since PostgreSQL 14, unless something is between.
         let reported = parameters.get("in_hot_standby").map(|value| value == "on");
@@ -35,20 +35,21 @@ impl Login {
         }
         let has_rivals = wanted == TargetRole::Primary && server.hosts.are_several();
         if reported.is_some() && !has_rivals {
-            return Ok(());
+            return Ok(0);
         }
         let mut row = match self.row(QUERY, parameters).await? {
             Ok(row) => row.into_iter(),
             // Somebody has taken the right to these functions away.
             Err(report) if reported.is_none() => return Err(ConnectError::Refused(report)),
-            Err(_) => return Ok(()),
+            Err(_) => return Ok(0),
         };
         judge(wanted, row.next().flatten().as_deref() == Some("t"))?;
         match row.next().flatten().as_deref().and_then(timeline) {
-            Some(timeline) if has_rivals && !server.reached.leads(timeline) => {
-                Err(ConnectError::Target(SUPERSEDED))
-            }
-            _ => Ok(()),
+            Some(timeline) if has_rivals => match server.reached.leads(timeline) {
+                true => Ok(timeline),
+                false => Err(ConnectError::Target(SUPERSEDED)),
+            },
+            _ => Ok(0),
         }
     }
 }

@@ -159,10 +159,11 @@ impl Login {
             pid: 0,
             secret: [0; 4],
             address: None,
+            timeline: 0,
         };
         loop {
             if is_ready && !is_vetted && self.input.is_empty() {
-                self.aim(target, &mut parameters).await?;
+                key.timeline = self.aim(target, &mut parameters).await?;
                 self.vet(target, &mut parameters).await?;
                 is_vetted = true;
                 continue;
@@ -176,11 +177,8 @@ impl Login {
                 b'S' => parameters.update(&body)?,
                 b'K' if !is_ready => {
                     let (pid, secret) = backend::backend_key_data(&body).ok_or(FrameError)?;
-                    key = BackendKey {
-                        pid,
-                        secret: secret.try_into().map_err(|_| FrameError)?,
-                        address: None,
-                    };
+                    key.pid = pid;
+                    key.secret = secret.try_into().map_err(|_| FrameError)?;
                 }
                 b'Z' if body == b"I" && !is_ready => is_ready = true,
                 _ => return Err(FrameError.into()),

@@ -158,16 +158,21 @@ pub async fn connect(target: &Target<'_>) -> Result<Connection<Unbound>, Connect
 }
 
 /// Asks one host of the server whether it is what `target` asks for, by a connection that
-/// serves nobody. Of a primary the timeline is known afterwards.
+/// serves nobody. Returns what it said of itself.
 ///
 /// # Errors
 /// As [`connect`], also where the host is something else.
-pub(crate) async fn probe(target: &Target<'_>, address: Address) -> Result<(), ConnectError> {
+pub(crate) async fn probe(
+    target: &Target<'_>,
+    address: Address,
+) -> Result<BackendKey, ConnectError> {
     let limit = target.server.connect_timeout;
     let opened = tokio::time::timeout(limit, open_at(target, address)).await;
     let opened = opened.unwrap_or(Err(ConnectError::Timeout(limit)));
-    opened?.close().await;
-    Ok(())
+    let connection = opened?;
+    let key = connection.key();
+    connection.close().await;
+    Ok(key)
 }
 
 async fn open_at(

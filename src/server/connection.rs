@@ -360,10 +360,8 @@ impl Connection<Unbound> {
     pub fn enrol(&mut self, roll: &Arc<Roll>, role: Arc<str>, held: Option<Held>) {
         let inner = &mut *self.inner;
         let (id, server) = (inner.id, inner.server.clone());
-        let BackendKey { pid, address, .. } = inner.key;
         let tls = inner.transport.tls();
-        let address = address.map(|address| address.socket);
-        let card = Card::new(id, server, address, pid, role, inner.opened, tls);
+        let card = Card::new(id, server, inner.key, role, inner.opened, tls);
         inner.enrolled = Some(roll.enrol(card, held));
     }
 
@@ -399,7 +397,8 @@ impl Connection<Unbound> {
     }
 }
 
-/// What cancels the statement that runs on a connection (BackendKeyData).
+/// What cancels the statement that runs on a connection (BackendKeyData), and what of the
+/// server it was given by.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BackendKey {
     /// The server's process.
@@ -407,6 +406,8 @@ pub struct BackendKey {
     pub(super) secret: [u8; 4],
     /// Where the server was reached, which its name may lead elsewhere from.
     pub address: Option<Address>,
+    /// The timeline that it told of at login; 0: it was not asked for it.
+    pub timeline: u32,
 }
 
 impl fmt::Debug for BackendKey {

@@ -1,6 +1,6 @@
 //! The connections there are, for those who look on.
 
-use super::ConnectionId;
+use super::{BackendKey, ConnectionId};
 use crate::tenant::ServerName;
 use std::any::Any;
 use std::collections::HashMap;
@@ -25,6 +25,8 @@ pub struct Card {
     pub address: Option<SocketAddr>,
     /// The server's process.
     pub pid: u32,
+    /// The timeline that the server told of; 0: it was not asked for it.
+    pub timeline: u32,
     /// The role that it is logged in as.
     pub role: Arc<str>,
     /// When it was opened.
@@ -86,8 +88,7 @@ impl Card {
     pub(super) fn new(
         id: ConnectionId,
         server: ServerName,
-        address: Option<SocketAddr>,
-        pid: u32,
+        key: BackendKey,
         role: Arc<str>,
         opened: Instant,
         tls: Option<Box<str>>,
@@ -95,8 +96,9 @@ impl Card {
         Self {
             id,
             server,
-            address,
-            pid,
+            address: key.address.map(|address| address.socket),
+            pid: key.pid,
+            timeline: key.timeline,
             role,
             connected: SystemTime::now(),
             opened,

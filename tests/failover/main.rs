@@ -7,7 +7,7 @@ use pgtenant::throwaway::Cluster;
 use pgtenant::throwaway::wellness::SETTING_DATABASE;
 use std::collections::HashSet;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use testkit::{Plain, Programs, Proxy, Raw, change_names, pass_on, wait_until, with_names};
@@ -203,6 +203,50 @@ fn a_primary_that_was_replaced_and_does_not_know_it_is_left() {
         assert_eq!(port_of(&mut pair.client(&proxy)), standby);
     }
     assert_eq!(count(&pair.plain.cluster), 0);
+}
+
+/// It takes connections and says nothing.
+#[test]
+fn a_silent_host_holds_up_no_look_at_the_others() {
+    let pair = Pair::start();
+    let [primary, standby] = pair.ports();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let proxy = pair.proxy(&[primary, standby, port], "connect_timeout = \"10min\"");
+    let mut client = pair.client(&proxy);
+    client.run_ok("BEGIN; INSERT INTO ledger VALUES (1)");
+    // It has been asked.
+    let _asked = silent.accept().unwrap();
+    pair.standby.promote().unwrap();
+    assert_eq!(client.refusal().code(), "57P01");
+    assert_eq!(port_of(&mut pair.client(&proxy)), standby);
+}
+
+/// An address is not judged by who was there once.
+#[test]
+fn an_address_where_the_primary_is_again_serves_like_any() {
+    let mut pair = Pair::start();
+    let [primary, standby] = pair.ports();
+    let proxy = pair.proxy(&[primary, standby], "");
+    let mut client = pair.client(&proxy);
+    assert_eq!(port_of(&mut client), primary);
+    pair.standby.promote().unwrap();
+    proxy.wait_for_log("another host was promoted");
+    wait_until("the client is at the new one", || {
+        port_of(&mut client) == standby
+    });
+    // One that follows the new primary takes the address of the old one, and its place.
+    pair.plain.cluster.stop_fast().unwrap();
+    let third = pair.standby.standby().unwrap();
+    pass_on(SocketAddr::from(([127, 0, 0, 1], primary)), third.port());
+    pair.standby.stop_fast().unwrap();
+    third.promote().unwrap();
+    assert_eq!(port_of(&mut client), third.port());
+    let backend = client.value("SELECT pg_backend_pid()");
+    // Longer than it takes to look at the addresses twice.
+    client.run_ok("BEGIN; SELECT pg_sleep(3); INSERT INTO ledger VALUES (1); COMMIT");
+    assert_eq!(client.value("SELECT pg_backend_pid()"), backend);
+    assert_eq!(count(&third), 1);
 }
 
 const NAME: &str = "db.test";

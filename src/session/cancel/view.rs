@@ -84,8 +84,7 @@ impl Registry {
     /// The same as [`Self::sessions`], with less of each.
     #[must_use]
     pub fn glances(&self) -> Vec<SessionGlance> {
-        let entries: Vec<_> = lock(&self.sessions).values().cloned().collect();
-        entries.iter().map(|entry| glance(entry)).collect()
+        self.all().iter().map(|entry| glance(entry)).collect()
     }
 
     /// All sessions. The registry is locked only while they are listed, not while each
@@ -102,25 +101,21 @@ impl Registry {
             .collect()
     }
 
-    /// Ends the sessions that use a connection to one of these addresses, of a server
-    /// that has been superseded.
-    pub fn end_at(&self, addresses: &[SocketAddr]) {
-        let entries: Vec<_> = lock(&self.sessions).values().cloned().collect();
-        let is_there = |entry: &&Arc<Entry>| match entry.activity() {
-            Activity::Using(key) => key
-                .address
-                .is_some_and(|address| addresses.contains(&address.socket)),
+    /// Ends the sessions that use a connection to a primary after which another one was
+    /// promoted.
+    pub fn end_superseded(&self) {
+        let is_superseded = |entry: &&Arc<Entry>| match entry.activity() {
+            Activity::Using(key) => entry.pool().server().reached.supersedes(key.timeline),
             _ => false,
         };
-        for entry in entries.iter().filter(is_there) {
+        for entry in self.all().iter().filter(is_superseded) {
             entry.end(Ending::Superseded);
         }
     }
 
     /// Ends the sessions that have done nothing for so long and are in no transaction.
     pub fn end_idle(&self, limit: Duration) {
-        let entries: Vec<_> = lock(&self.sessions).values().cloned().collect();
-        for entry in entries {
+        for entry in self.all() {
             let is_idle = match entry.activity() {
                 Activity::Idle => true,
                 Activity::Using(_) => !matches!(entry.shown.hold(), Hold::No | Hold::Transaction),

@@ -1,0 +1,92 @@
+//! What came of reaching a server.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is known of a server by trying to reach it. It is no part of the configuration,
+/// and equal to every other.
+#[derive(Debug, Clone, Default)]
+pub struct Reached(Arc<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    last: Mutex<Last>,
+    /// The highest timeline of a primary that was reached; 0: none was asked for it.
+    timeline: AtomicU32,
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    /// Where it was reached: that is tried first.
+    address: Option<SocketAddr>,
+    contact: Contact,
+}
+
+/// What came of the last attempt to connect to a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Contact {
+    /// There was none yet.
+    #[default]
+    Untried,
+    /// The server has answered, if only to refuse a login.
+    Answered,
+    /// There was no answer, or none that is PostgreSQL's; why.
+    Failed(Arc<str>),
+}
+
+impl Reached {
+    /// The address at which it was reached last.
+    #[must_use]
+    pub fn get(&self) -> Option<SocketAddr> {
+        self.lock().address
+    }
+
+    /// It was reached at this one.
+    pub fn set(&self, address: SocketAddr) {
+        self.lock().address = Some(address);
+    }
+
+    /// A primary with this timeline was reached. `false`: another one has a higher
+    /// timeline; it was promoted after this one, which must not be written to.
+    #[must_use]
+    pub fn leads(&self, timeline: u32) -> bool {
+        self.0.timeline.fetch_max(timeline, Ordering::Relaxed) <= timeline
+    }
+
+    /// The highest timeline of a primary that was reached; 0: none was asked for it.
+    #[must_use]
+    pub fn timeline(&self) -> u32 {
+        self.0.timeline.load(Ordering::Relaxed)
+    }
+
+    /// Whether another primary was promoted after one that had this timeline; 0: it was
+    /// not asked for it.
+    #[must_use]
+    pub fn supersedes(&self, timeline: u32) -> bool {
+        timeline != 0 && timeline < self.timeline()
+    }
+
+    /// What came of the last attempt.
+    #[must_use]
+    pub fn contact(&self) -> Contact {
+        self.lock().contact.clone()
+    }
+
+    /// This has come of an attempt.
+    pub fn tried(&self, contact: Contact) {
+        self.lock().contact = contact;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Last> {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PartialEq for Reached {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Reached {}
