@@ -304,6 +304,24 @@ fn a_client_that_does_nothing_for_too_long_is_told_so() {
     within.run_ok("COMMIT");
 }
 
+#[test]
+fn a_client_that_keeps_its_connection_is_not_idle_while_it_works() {
+    let proxy = Proxy::start(&Options {
+        listen: "client_idle_timeout = \"1s\"\n".to_owned(),
+        ..Options::default()
+    });
+    let mut client = proxy.raw("innovate");
+    client.run_ok("CREATE TEMP TABLE mine (n integer)");
+    // By one statement that is longer, and by many.
+    client.run_ok("SELECT pg_sleep(2.5)");
+    for _ in 0..8 {
+        client.run_ok("SELECT pg_sleep(0.25)");
+    }
+    assert_eq!(client.value("SELECT count(*) FROM mine"), "0");
+    let error = client.until_closed().error();
+    assert_eq!((error.code(), error.severity()), ("57P05", "FATAL"));
+}
+
 // The proxy goes.
 
 #[test]

@@ -376,8 +376,9 @@ impl Registration {
     }
 
     /// The client does not need its connection now, and keeps it for this reason.
-    pub(super) fn holds(&self, hold: Hold) {
-        self.entry.shown.holds(hold);
+    /// `served`: it has sent or been sent something since this was said last.
+    pub(super) fn holds(&self, hold: Hold, served: bool) {
+        self.entry.shown.holds(hold, served);
     }
 
     /// How many statements the client has prepared.

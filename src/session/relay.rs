@@ -147,7 +147,8 @@ impl Session {
         if clients_turn {
             exchange.watch.pause();
         }
-        if std::mem::take(&mut self.progress) {
+        let progress = std::mem::take(&mut self.progress);
+        if progress {
             exchange.lease.busy();
         }
         // In session mode the connection is the client's all the time.
@@ -157,7 +158,8 @@ impl Session {
             }
             let sends = self.engine.client.scan.is_within();
             let within = reads || sends || !exchange.link.is_idle();
-            self.engine.registration.holds(hold(&exchange.link));
+            let hold = hold(&exchange.link);
+            self.engine.registration.holds(hold, progress);
             exchange.lease.rest(within, cx.waker());
         } else {
             exchange.lease.busy();

@@ -39,6 +39,11 @@ impl Awaited {
         }
     }
 
+    /// Whether the session waits for its server.
+    pub(super) fn is_any(&self) -> bool {
+        self.count.load(Ordering::Relaxed) & 1 == 1
+    }
+
     /// The waiting that has gone on since the last look.
     pub(super) fn look(&self) -> Option<Wait> {
         let count = self.count.load(Ordering::Relaxed);

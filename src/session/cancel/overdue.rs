@@ -3,7 +3,7 @@
 
 use super::awaited::Wait;
 use super::entry::Entry;
-use super::{Registry, lock};
+use super::Registry;
 use crate::pool::Pool;
 use crate::session::orders::Ending;
 use crate::tenant::SharedTenant;
@@ -50,8 +50,7 @@ impl Registry {
     /// last.
     #[must_use]
     pub fn overdue(&self) -> Vec<Overdue> {
-        let all: Vec<_> = lock(&self.sessions).values().cloned().collect();
-        let overdue = all.into_iter().filter_map(|entry| {
+        let overdue = self.all().into_iter().filter_map(|entry| {
             let wait = entry.awaited.look()?;
             let pid = entry.backend()?.pid;
             Some(Overdue { entry, wait, pid })

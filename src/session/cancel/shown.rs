@@ -65,6 +65,8 @@ pub(super) struct Shown {
     /// When its state changed last, in milliseconds of the clock.
     since: AtomicU64,
     hold: AtomicU8,
+    /// When the client was served last that keeps its connection, in the same.
+    served: AtomicU64,
     prepared: AtomicU32,
     /// Its `application_name`, once that has changed.
     called: Mutex<Option<Box<str>>>,
@@ -77,6 +79,7 @@ impl Shown {
             since: AtomicU64::new(clock.now()),
             clock,
             hold: AtomicU8::new(0),
+            served: AtomicU64::new(0),
             prepared: AtomicU32::new(0),
             called: Mutex::default(),
         }
@@ -99,7 +102,12 @@ impl Shown {
         self.clock.now().saturating_sub(since) >= REST
     }
 
-    pub(super) fn holds(&self, hold: Hold) {
+    /// It is the client's turn, who keeps the connection for this reason. `served`: it has
+    /// sent or been sent something since this was said last.
+    pub(super) fn holds(&self, hold: Hold, served: bool) {
+        if served {
+            self.served.store(self.clock.now(), Ordering::Relaxed);
+        }
         let code = match hold {
             Hold::No => 0,
             Hold::Transaction => 1,
@@ -117,6 +125,15 @@ impl Shown {
             3 => Hold::Locks,
             4 => Hold::Session,
             _ => Hold::No,
+        }
+    }
+
+    /// Since when the client has done nothing with a connection that it keeps outside of
+    /// a transaction, if it is its turn.
+    pub(super) fn kept_since(&self) -> Option<SystemTime> {
+        match self.hold() {
+            Hold::No | Hold::Transaction => None,
+            _ => Some(self.clock.time(self.served.load(Ordering::Relaxed))),
         }
     }
 

@@ -113,16 +113,17 @@ impl Registry {
         }
     }
 
-    /// Ends the sessions that have done nothing for so long and are in no transaction.
+    /// Ends the sessions that have done nothing for so long and are in no transaction. In
+    /// session mode a client that has a connection is not idle, as with PgBouncer.
     pub fn end_idle(&self, limit: Duration) {
         for entry in self.all() {
-            let is_idle = match entry.activity() {
-                Activity::Idle => true,
-                Activity::Using(_) => !matches!(entry.shown.hold(), Hold::No | Hold::Transaction),
-                _ => false,
+            let since = match entry.activity() {
+                Activity::Idle => Some(entry.shown.since()),
+                Activity::Using(_) if !entry.awaited.is_any() => entry.shown.kept_since(),
+                _ => None,
             };
-            let since = entry.shown.since().elapsed().unwrap_or_default();
-            if is_idle && since >= limit {
+            let idle = since.and_then(|since| since.elapsed().ok());
+            if idle.is_some_and(|idle| idle >= limit) {
                 // A transaction may begin meanwhile: it is let end.
                 entry.end_at_boundary(Ending::Idle);
             }
