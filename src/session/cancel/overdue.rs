@@ -1,9 +1,9 @@
 //! Sessions that wait for an answer for long: their servers are to be asked whether
 //! one is to come.
 
+use super::Registry;
 use super::awaited::Wait;
 use super::entry::Entry;
-use super::Registry;
 use crate::pool::Pool;
 use crate::session::orders::Ending;
 use crate::tenant::SharedTenant;
