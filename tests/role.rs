@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use testkit::{INNOVATE, Options, Proxy, Raw, Site, wait_until};
+use pgtenant::throwaway::wellness::SETTING_DATABASE;
+use std::thread;
+use testkit::{INNOVATE, Options, Plain, Programs, Proxy, Raw, Site, wait_until};
 
 const WHOSE: &str = "SELECT DISTINCT organization_id FROM users";
 
@@ -138,6 +140,28 @@ fn the_log_tells_of_the_isolations_alone_that_have_tenants_over_the_role() {
     });
     let error = log_in(&proxy, "innovate").err().unwrap();
     assert!(error.starts_with("28000 "), "{error}");
+}
+
+#[test]
+fn what_a_server_says_that_ends_the_session_meanwhile_is_told() {
+    let plain = Plain::start(&Programs::find(15).unwrap(), &[]);
+    let (mut owner, mut other) = (plain.superuser(), plain.superuser());
+    owner.run_ok("BEGIN; LOCK pg_policy IN ACCESS EXCLUSIVE MODE");
+    let text = plain.configuration(SETTING_DATABASE, plain.cluster.port(), "", "");
+    let proxy = plain.proxy_by(&text);
+    thread::scope(|scope| {
+        let client = scope.spawn(|| plain.client(&proxy, "innovate"));
+        wait_until("the role is looked at and the session is ended", || {
+            let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                       WHERE query LIKE 'SET LOCAL %; SELECT r.rolsuper%' \
+                       AND wait_event_type = 'Lock'";
+            other.value(sql) != "0"
+        });
+        let line = proxy.wait_for_log("cannot open a server connection");
+        assert!(line.contains("57P01"), "{line}");
+        owner.run_ok("COMMIT");
+        assert_eq!(client.join().unwrap().value("SELECT 1"), "1");
+    });
 }
 
 #[test]

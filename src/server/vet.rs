@@ -57,13 +57,19 @@ impl Login {
         self.transport.write_all(&packet).await?;
         let mut outcome = None;
         loop {
-            let (tag, body) = match self.message().await {
+            let (tag, body) = match (self.message().await, outcome) {
+                (Ok(message), before) => {
+                    outcome = before;
+                    message
+                }
                 // ReadyForQuery comes behind it, unless the session has ended.
-                Err(ConnectError::Refused(report)) => {
+                (Err(ConnectError::Refused(report)), _) => {
                     outcome = Some(Err(report));
                     continue;
                 }
-                message => message?,
+                // It has, and said why.
+                (Err(_), Some(Err(report))) => return Err(ConnectError::Refused(report)),
+                (Err(error), _) => return Err(error),
             };
             match tag {
                 b'S' => parameters.update(&body)?,
