@@ -37,8 +37,9 @@ const PASSWORDS: usize = 2;
 const WRITTEN: usize = 4;
 /// Pages that are refreshed at a time.
 const FEEDS: usize = 32;
-/// Threads for what takes a while. One takes the picture, or does what a form asks for.
-const THREADS: usize = PASSWORDS + WRITTEN + 1;
+/// Threads for what takes a while. Two take the picture, draw the page, or do what a form
+/// asks for.
+const THREADS: usize = PASSWORDS + WRITTEN + 2;
 
 /// What there is to be seen of the process.
 pub trait Observed: Send + Sync + 'static {

@@ -7,7 +7,7 @@ use super::content::Content;
 use super::form::Form;
 use super::routes::Visit;
 use super::{Access, Observed, Server};
-use crate::admin::page::{self, Deed, Outcome, Query, Scene, Viewer};
+use crate::admin::page::{self, Deed, Outcome, Query, Scene, Shown as _, Viewer};
 use crate::tenant::LoginName;
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -59,7 +59,7 @@ impl<O: Observed> Visit<O> {
     /// The page.
     pub(super) async fn page(&self, access: &Access, visitor: &Visitor, uri: &Uri) -> Answer {
         let outcome = uri.query().and_then(done);
-        self.shown(access, visitor, uri, outcome.as_ref()).await
+        self.shown(access, visitor, uri, outcome).await
     }
 
     async fn shown(
@@ -67,26 +67,21 @@ impl<O: Observed> Visit<O> {
         access: &Access,
         visitor: &Visitor,
         uri: &Uri,
-        outcome: Option<&Outcome>,
+        outcome: Option<Outcome>,
     ) -> Answer {
         let Some((_, viewer)) = self.viewer(access, visitor) else {
             return for_administrators();
-        };
-        let Some(picture) = self.server.picture(AGE).await else {
-            return text(StatusCode::SERVICE_UNAVAILABLE, "the process is ending");
-        };
-        let scene = Scene {
-            picture: &picture,
-            history: self.server.history(),
-            errands: &self.server.errands,
-            viewer: &viewer,
-            query: &Query::parse(uri.query().unwrap_or_default()),
         };
         let status = match outcome {
             Some(Outcome::Refused(_)) => StatusCode::CONFLICT,
             _ => StatusCode::OK,
         };
-        html(status, page::page(&scene, outcome))
+        let query = Query::parse(uri.query().unwrap_or_default());
+        let draw = move |scene: &Scene<'_>| page::page(scene, outcome.as_ref());
+        match self.server.draw(viewer, query, draw).await {
+            Some(page) => html(status, page),
+            None => text(StatusCode::SERVICE_UNAVAILABLE, "the process is ending"),
+        }
     }
 
     /// The sections of the page, each as often as it changes.
@@ -114,18 +109,13 @@ impl<O: Observed> Visit<O> {
             let Some((_, viewer)) = self.viewer(&access, &visitor) else {
                 return;
             };
-            let Some(picture) = self.server.picture(AGE).await else {
+            let sections = self.server.draw(viewer, query.clone(), page::sections);
+            let Some(sections) = sections.await else {
                 return;
             };
-            let scene = Scene {
-                picture: &picture,
-                history: self.server.history(),
-                errands: &self.server.errands,
-                viewer: &viewer,
-                query: &query,
-            };
-            for (id, content) in page::sections(&scene) {
-                if shown.insert(id, hash(&content)) != Some(hash(&content)) {
+            for (id, content) in sections {
+                let hash = hash(&content);
+                if shown.insert(id, hash) != Some(hash) {
                     events.push_str(&event(id, &content));
                 }
             }
@@ -247,7 +237,7 @@ impl<O: Observed> Visit<O> {
             Ok(Ok(())) => see_other(&after(word, form.get("section"), uri)),
             Ok(Err(error)) => {
                 let refused = Outcome::Refused(error);
-                self.shown(access, visitor, uri, Some(&refused)).await
+                self.shown(access, visitor, uri, Some(refused)).await
             }
             Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the process is ending"),
         }
@@ -277,9 +267,26 @@ impl<O: Observed> Visit<O> {
 }
 
 impl<O: Observed> Server<O> {
-    fn history(&self) -> &crate::metrics::History {
-        use crate::admin::page::Shown as _;
-        self.observed.shown().history()
+    /// Draws what somebody sees. With many tenants it takes a while, and health is told
+    /// meanwhile. `None`: the process is ending.
+    async fn draw<T: Send + 'static>(
+        self: &Arc<Self>,
+        viewer: Viewer,
+        query: Query,
+        draw: impl FnOnce(&Scene<'_>) -> T + Send + 'static,
+    ) -> Option<T> {
+        let picture = self.picture(AGE).await?;
+        let server = self.clone();
+        let work = move || {
+            draw(&Scene {
+                picture: &picture,
+                history: server.observed.shown().history(),
+                errands: &server.errands,
+                viewer: &viewer,
+                query: &query,
+            })
+        };
+        tokio::task::spawn_blocking(work).await.ok()
     }
 }
 
