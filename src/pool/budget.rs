@@ -98,7 +98,7 @@ impl Budget {
         let pools: Vec<_> = lock(&self.pools).iter().filter_map(Weak::upgrade).collect();
         let idle = pools
             .iter()
-            .filter_map(|pool| Some((pool.longest_idle()?, pool)));
+            .filter_map(|pool| Some((pool.idle.longest()?, pool)));
         let Some((_, pool)) = idle.max_by_key(|(idle, _)| *idle) else {
             return false;
         };
@@ -129,19 +129,8 @@ impl<'b> Waits<'b> {
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-        // It may have been told of one that it does not take.
+        // It may have been told of one that it does not take. Another is told then, which
+        // looks for itself; a notification that nobody needs is kept for the next.
         self.0.freed.notify_one();
-    }
-}
-
-impl Pool {
-    /// For how long its longest idle connection has been that.
-    fn longest_idle(&self) -> Option<Duration> {
-        let mut longest = None;
-        self.idle.each(|idle| {
-            let time = idle.since.map_or(Duration::ZERO, |since| since.elapsed());
-            longest = longest.max(Some(time));
-        });
-        longest
     }
 }

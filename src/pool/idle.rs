@@ -195,6 +195,16 @@ impl IdleSet {
         Some(&self.links.get(self.newest?)?.idle)
     }
 
+    /// The one that has been idle for longest, as far as the sweep can tell.
+    pub(super) fn longest(&self) -> Option<&Idle> {
+        Some(&self.links.get(self.oldest?)?.idle)
+    }
+
+    /// The same, taken out.
+    pub(super) fn take_longest(&mut self) -> Option<Idle> {
+        self.take(self.oldest?)
+    }
+
     /// How many of the tenant's there are.
     pub(super) fn count_of(&self, account: AccountId) -> usize {
         self.by_account.get(&account).map_or(0, Vec::len)

@@ -9,7 +9,7 @@ use crate::tenant::SharedTenant;
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A set for each worker. A connection lies in that of the worker whose reactor tells
 /// of what arrives on it.
@@ -86,6 +86,26 @@ impl IdleSets {
                 return taken;
             }
         }
+    }
+
+    /// For how long the one that has been idle for longest has been that, as far as the
+    /// sweep can tell.
+    pub(in crate::pool) fn longest(&self) -> Option<Duration> {
+        Some(self.with_longest()?.0)
+    }
+
+    /// The same connection, taken out.
+    pub(in crate::pool) fn take_longest(&self) -> Option<Idle> {
+        let (_, at) = self.with_longest()?;
+        self.0.of(at)?.take_longest()
+    }
+
+    fn with_longest(&self) -> Option<(Duration, usize)> {
+        let longest = (0..self.0.len()).filter_map(|at| {
+            let since = self.0.of(at)?.longest()?.since;
+            Some((since.map_or(Duration::ZERO, |since| since.elapsed()), at))
+        });
+        longest.max()
     }
 
     /// Takes out those that are wanted.

@@ -4,7 +4,6 @@ use super::{Evicted, Outcomes, Queue};
 use crate::pool::age::Age;
 use crate::pool::idle::Idle;
 use crate::pool::{CheckoutError, Pool};
-use crate::server::ConnectionId;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -98,21 +97,7 @@ impl Queue {
     /// Takes out the connection that has been idle for the longest time, to make room for
     /// another database's. Returns what others get in its place, too.
     pub(in crate::pool) fn evict_longest_idle(&mut self, pool: &Arc<Pool>) -> (Evicted, Outcomes) {
-        let mut longest: Option<(Option<Instant>, ConnectionId)> = None;
-        pool.idle.each(|idle| {
-            let is_longer = match (&longest, idle.since) {
-                (None, _) | (Some((None, _)), Some(_)) => true,
-                (Some((Some(before), _)), Some(since)) => since < *before,
-                (Some(_), None) => false,
-            };
-            if is_longer {
-                longest = Some((idle.since, idle.connection.id()));
-            }
-        });
-        let Some((_, id)) = longest else {
-            return (Evicted::default(), Outcomes::new());
-        };
-        let evicted = pool.idle.take_all(|idle, _| idle.connection.id() == id);
+        let evicted = pool.idle.take_longest().into_iter().collect();
         let evicted = self.forget_all(evicted);
         (evicted, self.serve(pool, None, None))
     }
