@@ -1,11 +1,9 @@
 //! Verifying the log of the running process, while it is written.
 
-use super::checkpoint::{Checkpoint, Signed};
 use super::file::checkpoint_path;
 use super::key::VerifyingKey;
 use super::options::Options;
-use super::reading::{Unreadable, all_of, follow, lines};
-use super::record::Record;
+use super::reading::{Unreadable, all_of, checkpoints, follow};
 use super::verify::{Finding, Seen, Verifier};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -70,7 +68,10 @@ fn once(
     progress: &mut impl FnMut(u64, u64),
 ) -> Result<Examination, Unreadable> {
     // First: the log has the records before it is told how many there are.
-    let kept = last_checkpoints(path, key)?;
+    let kept = match checkpoint_path(path) {
+        path if path.exists() => checkpoints(&path, key, |_| Ok::<_, Unreadable>(()))?,
+        _ => Vec::new(),
+    };
     let files = all_of(path);
     let bytes = files.iter().map(length).sum();
     let mut examination = Examination {
@@ -98,24 +99,4 @@ fn once(
 
 fn length(file: &PathBuf) -> u64 {
     std::fs::metadata(file).map_or(0, |file| file.len())
-}
-
-fn last_checkpoints(
-    path: &Path,
-    key: Option<&VerifyingKey>,
-) -> Result<Vec<Checkpoint>, Unreadable> {
-    let path = checkpoint_path(path);
-    let mut kept = Vec::new();
-    if path.exists() {
-        lines(&path, |_, line| {
-            let record = line.strip_suffix(b"\n").map(Record::read);
-            let checkpoint = match record {
-                Some(Ok(record)) => Checkpoint::read(&record, key),
-                _ => None,
-            };
-            kept.extend(checkpoint.filter(|one| key.is_none() || one.signed == Signed::ByKey));
-            Ok::<_, Unreadable>(())
-        })?;
-    }
-    Ok(kept)
 }

@@ -35,7 +35,7 @@ pub use ledger::{Ledger, Tip};
 pub use log::{Log, OnFailure, Room, RunningLog, Status, Unwritten};
 pub use merkle::{Frontier, Tree, root_by_proof};
 pub use options::{Fsync, Options};
-pub use reading::{Unreadable, follow, in_order, lines};
+pub use reading::{Unreadable, checkpoints, follow, in_order, lines};
 pub use record::{Chain, Record, Unread};
 pub use redact::{redact, redact_front};
 pub use rules::Rules;

@@ -1,6 +1,8 @@
 //! Reading the files of a log.
 
+use super::checkpoint::{Checkpoint, Signed};
 use super::file::{first_record, siblings};
+use super::key::VerifyingKey;
 use super::record::Record;
 use super::verify::{Finding, Verifier};
 use std::fs::File;
@@ -45,6 +47,32 @@ pub fn lines<E: From<Unreadable>>(
         each(number, &line)?;
     }
     Ok(())
+}
+
+/// The checkpoints of a file that has one a line, as far as the key has signed them, or
+/// all without a key. Calls `tell` with the number of each other line.
+///
+/// # Errors
+/// If the file cannot be read, or `tell` fails.
+pub fn checkpoints<E: From<Unreadable>>(
+    path: &Path,
+    key: Option<&VerifyingKey>,
+    mut tell: impl FnMut(usize) -> Result<(), E>,
+) -> Result<Vec<Checkpoint>, E> {
+    let mut found = Vec::new();
+    lines(path, |number, line| {
+        let record = line.strip_suffix(b"\n").map(Record::read);
+        let checkpoint = match record {
+            Some(Ok(record)) => Checkpoint::read(&record, key),
+            _ => None,
+        };
+        match checkpoint.filter(|one| key.is_none() || one.signed == Signed::ByKey) {
+            Some(checkpoint) => found.push(checkpoint),
+            None => tell(number)?,
+        }
+        Ok::<_, E>(())
+    })?;
+    Ok(found)
 }
 
 /// The files of a log, the oldest first. Those of one log stay together; files that are

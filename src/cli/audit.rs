@@ -4,7 +4,8 @@ use super::{Failure, print};
 use clap::{Args, Subcommand};
 use pgtenant::audit::{
     Checkpoint, ExportVerifier, Finding, NewKey, Record, Signed, Tree, Unreadable, Verifier,
-    VerifyingKey, checkpoint_path, follow, in_order, is_of, lines, write_head, write_record,
+    VerifyingKey, checkpoint_path, checkpoints, follow, in_order, is_of, lines, write_head,
+    write_record,
 };
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
@@ -101,11 +102,11 @@ impl Verify {
         }
         let mut kept = Vec::new();
         for path in &self.checkpoint {
-            kept.extend(checkpoints(path, key.as_ref())?);
+            kept.extend(trusted(path, key.as_ref())?);
         }
         for path in of_log.iter().map(|file| checkpoint_path(file)) {
             if path.exists() {
-                kept.extend(checkpoints(&path, key.as_ref())?);
+                kept.extend(trusted(&path, key.as_ref())?);
             }
         }
         let (mut report, mut verifier) = (Report::default(), Verifier::new(key.as_ref(), kept));
@@ -275,25 +276,13 @@ fn read_key(path: &Path) -> Result<VerifyingKey, Failure> {
         .map_err(|error| Failure::configuration(format!("{} {error}", path.display())))
 }
 
-fn checkpoints(path: &Path, key: Option<&VerifyingKey>) -> Result<Vec<Checkpoint>, Failure> {
-    let mut found = Vec::new();
-    lines(path, |number, line| {
-        let record = line.strip_suffix(b"\n").map(Record::read);
-        let checkpoint = match record {
-            Some(Ok(record)) => Checkpoint::read(&record, key),
-            _ => None,
-        };
-        let trusted = |one: &Checkpoint| key.is_none() || one.signed == Signed::ByKey;
-        match checkpoint.filter(trusted) {
-            Some(checkpoint) => found.push(checkpoint),
-            None => print(format_args!(
-                "{}:{number}: this is no checkpoint that can be trusted; it is ignored",
-                path.display()
-            ))?,
-        }
-        Ok::<_, Failure>(())
-    })?;
-    Ok(found)
+fn trusted(path: &Path, key: Option<&VerifyingKey>) -> Result<Vec<Checkpoint>, Failure> {
+    checkpoints(path, key, |number| {
+        print(format_args!(
+            "{}:{number}: this is no checkpoint that can be trusted; it is ignored",
+            path.display()
+        ))
+    })
 }
 
 /// Files that a running proxy keeps beside its log.
