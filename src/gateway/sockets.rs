@@ -6,8 +6,10 @@
 use crate::transport;
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -16,7 +18,7 @@ use tokio::time::timeout;
 pub(super) const BACKLOG: i32 = 1024;
 
 /// How long nobody is accepted after one could not be.
-pub(super) const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(100);
 /// So long nobody may have come, until a socket counts as empty.
 const QUIET: Duration = Duration::from_millis(20);
 /// Most time for those who have come already.
@@ -39,9 +41,10 @@ impl Listener {
         closing: impl Future<Output = ()>,
         pass_on: impl Fn(TcpStream, SocketAddr),
     ) {
+        let next = |context: &mut Context<'_>| self.socket.poll_accept(context);
         tokio::select! {
             () = closing => {}
-            () = accept(&self.socket, &pass_on) => {}
+            () = accept(next, |(stream, address)| pass_on(stream, address)) => {}
         }
         if self.outlives {
             return;
@@ -61,10 +64,13 @@ impl Listener {
 }
 
 /// Accepts for ever, and passes on whoever comes.
-pub(super) async fn accept(listener: &TcpListener, pass_on: &impl Fn(TcpStream, SocketAddr)) {
+pub(super) async fn accept<C>(
+    next: impl Fn(&mut Context<'_>) -> Poll<io::Result<C>>,
+    pass_on: impl Fn(C),
+) {
     loop {
-        match listener.accept().await {
-            Ok((stream, address)) => pass_on(stream, address),
+        match poll_fn(&next).await {
+            Ok(client) => pass_on(client),
             Err(error) => {
                 // Out of file descriptors, most often: others must leave first.
                 tracing::warn!(target: "pgtenant::gateway", %error, "cannot accept a client");

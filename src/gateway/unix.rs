@@ -1,7 +1,7 @@
 //! The Unix-domain socket that clients on this machine connect to.
 
 use super::Shared;
-use super::sockets::{BACKLOG, PAUSE};
+use super::sockets::{BACKLOG, accept};
 use crate::config::UnixListen;
 use crate::login::{Arrived, LoginError};
 use crate::protocol::ClientError;
@@ -13,8 +13,9 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::Context;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 /// A socket that is listened on. Dropping it removes it.
 #[derive(Debug)]
@@ -50,19 +51,12 @@ impl LocalListener {
 
     /// Accepts for ever, and passes on whoever may come.
     pub(super) async fn accept(self, shared: Arc<Shared>, pass_on: impl Fn(Socket)) {
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => match refusal(&stream, &shared) {
-                    None => pass_on(stream.into()),
-                    Some(error) => turn_away(stream, error, &shared),
-                },
-                Err(error) => {
-                    // Out of file descriptors, most often: others must leave first.
-                    tracing::warn!(target: "pgtenant::gateway", %error, "cannot accept a client");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
+        let next = |context: &mut Context<'_>| self.listener.poll_accept(context);
+        let greet = |(stream, _)| match refusal(&stream, &shared) {
+            None => pass_on(stream.into()),
+            Some(error) => turn_away(stream, error, &shared),
+        };
+        accept(next, greet).await;
     }
 }
 
