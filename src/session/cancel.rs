@@ -7,6 +7,7 @@ mod delivery;
 mod entry;
 mod overdue;
 mod pid;
+mod registration;
 mod running;
 mod shown;
 mod station;
@@ -16,15 +17,15 @@ mod view;
 pub(super) use delivery::{Aftermath, Settled};
 pub use overdue::Overdue;
 pub use pid::replica_of;
+pub(super) use registration::Peer;
+pub use registration::Registration;
 pub use shown::Hold;
 pub use view::{SessionGlance, SessionState, SessionView};
 
 use super::orders::{Ending, Membership, Order};
 use crate::audit::{Event, Log};
 use crate::directory::Principal;
-use crate::pool::Pool;
 use crate::protocol::startup::CancelRequest;
-use crate::server::BackendKey;
 use crate::tenant::LoginName;
 use crate::transport::ClientAddress;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -36,7 +37,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
 use std::time::{Duration, SystemTime};
 
 /// All sessions that can be cancelled, by the process id that they were given.
@@ -234,190 +234,6 @@ impl Mover {
     /// Tells it to go on with another worker, once it holds no server connection.
     pub fn send_to(&self, worker: usize) {
         self.0.station.send_to(worker);
-    }
-}
-
-/// A session of the same login, found by the process id that its client was
-/// given.
-#[derive(Debug)]
-pub(super) struct Peer(Arc<Entry>);
-
-impl Peer {
-    /// Cancels what it runs. Returns once the server has taken the request, as
-    /// for [`Registry::cancel`].
-    pub(super) async fn cancel(self) {
-        self.0.cancel().await;
-    }
-
-    /// Ends it. The client is told at once; what it runs on the server is
-    /// cancelled. Returns once the server has taken that request.
-    pub(super) async fn end(self) {
-        if let Some((deliveries, number)) = self.0.end(Ending::Peer) {
-            deliveries.over(number).await;
-        }
-    }
-}
-
-/// A session's entry; it is taken out when this is dropped.
-#[derive(Debug)]
-pub struct Registration {
-    registry: Arc<Registry>,
-    entry: Arc<Entry>,
-    pid: u32,
-}
-
-impl Registration {
-    /// The process id that the client is given.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    /// The secret key that the client is given.
-    #[must_use]
-    pub fn secret(&self) -> &[u8] {
-        &self.entry.secret
-    }
-
-    /// A session of the same login and tenant, perhaps this one; not one that
-    /// has been ended.
-    pub(super) fn find(&self, pid: u32) -> Option<Peer> {
-        let entry = lock(&self.registry.sessions).get(&pid).cloned()?;
-        let own = &self.entry;
-        let is_peer = entry.login == own.login && entry.tenant == own.tenant;
-        let is_there = !entry.inbox.is_closed();
-        (is_peer && is_there).then_some(Peer(entry))
-    }
-
-    /// The session's task, which orders and cancel requests are to wake. It must
-    /// not change.
-    pub(super) fn listen(&self, waker: &Waker) {
-        self.entry.inbox.listen(waker);
-    }
-
-    /// The worker that the session is to go on with, if it is to move.
-    pub(super) fn next_worker(&self) -> Option<usize> {
-        self.entry.station.next()
-    }
-
-    /// The session has come to a worker.
-    pub(super) fn arrived(&self, worker: usize) {
-        self.entry.station.arrived(worker);
-    }
-
-    /// Whether there is an order. Costs nothing to ask.
-    pub(super) fn is_told(&self) -> bool {
-        self.entry.inbox.is_told()
-    }
-
-    /// Asks what the session is to be told, and tells it.
-    pub fn review(&self, decide: impl Fn(&Member<'_>) -> Option<Order>) {
-        if self.entry.review(decide) {
-            lock(&self.registry.watched).push(self.entry.clone());
-        }
-    }
-
-    /// Takes the order.
-    pub(super) fn take_order(&self) -> Option<Order> {
-        self.entry.inbox.take()
-    }
-
-    /// Whether the session is to end at once, and why. Costs nothing to ask.
-    pub(super) fn ending_at_once(&self) -> Option<Ending> {
-        self.entry.inbox.ending_at_once()
-    }
-
-    /// The session takes its connections from this pool from now on.
-    pub(super) fn follow(&self, pool: &Arc<Pool>) {
-        self.entry.follow(pool);
-    }
-
-    /// The session waits for a server connection, for the statement for which it
-    /// waited before or, after [`idle`](Self::idle), for another.
-    pub(super) fn waiting(&self) {
-        self.entry.waiting();
-    }
-
-    /// Whether the waiting is cancelled: that wakes the session's task.
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.entry.is_cancelled()
-    }
-
-    /// Whether the session has done nothing for a moment.
-    pub(super) fn rests(&self) -> bool {
-        self.entry.shown.rests()
-    }
-
-    /// The session does nothing that could be cancelled.
-    pub(super) fn idle(&self) {
-        self.entry.idle();
-    }
-
-    /// The session's connection runs statements of the proxy's own, until
-    /// [`using`](Self::using) or [`done`](Self::done): requests wait for that.
-    pub(super) fn attaching(&self) {
-        self.entry.attaching();
-    }
-
-    /// The session uses a connection from now on, until [`done`](Self::done).
-    pub(super) fn using(&self, key: BackendKey) {
-        self.entry.station.begin();
-        self.entry.using(key);
-    }
-
-    /// The session waits for its server's answer. `moved`: something has gone to the
-    /// server or come from it since the session said so last.
-    pub(super) fn awaits(&self, moved: bool) {
-        if moved {
-            self.entry.awaited.begin();
-        } else {
-            self.entry.awaited.go_on();
-        }
-    }
-
-    /// The client does not need its connection now, and keeps it for this reason.
-    /// `served`: it has sent or been sent something since this was said last.
-    pub(super) fn holds(&self, hold: Hold, served: bool) {
-        self.entry.shown.holds(hold, served);
-    }
-
-    /// How many statements the client has prepared.
-    pub(super) fn has_prepared(&self, count: usize) {
-        self.entry.shown.has_prepared(count);
-    }
-
-    /// The client calls itself otherwise now.
-    pub(super) fn is_called(&self, application: &str) {
-        self.entry.shown.is_called(application);
-    }
-
-    /// It is not the server's turn.
-    pub(super) fn awaits_nothing(&self) {
-        self.entry.awaited.end();
-    }
-
-    /// The session gives the connection up: from here on no request is sent to
-    /// it, and those that wait are for nothing any more.
-    pub(super) fn done(&self) -> Aftermath {
-        self.entry.done()
-    }
-
-    /// What waits until no request is under way any more to the connection that
-    /// was given up last ([`done`](Self::done)), before this was called.
-    pub(super) fn settled(&self) -> impl Future<Output = Settled> + Send + use<> {
-        self.entry.settled()
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        lock(&self.registry.sessions).remove(&self.pid);
-        if let Some(expires) = self.entry.visitor.expires {
-            lock(&self.registry.expiries).remove(&(expires, self.pid));
-        }
-        // Nobody takes it any more.
-        self.entry.inbox.take();
-        self.done();
     }
 }
 
