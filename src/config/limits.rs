@@ -34,11 +34,10 @@ pub(super) const RESERVED: [&str; 12] = [
 /// What the tenant's clients may do.
 pub(super) fn standing(section: &mut Section<'_>) -> Option<Standing> {
     let state = match section.optional("state") {
-        Some(entry) => entry.choice(&[
-            ("active", Standing::Active),
-            ("read-only", Standing::ReadOnly),
-            ("suspended", Standing::Suspended),
-        ]),
+        Some(entry) => entry.choice(
+            &[Standing::Active, Standing::ReadOnly, Standing::Suspended]
+                .map(|standing| (standing.name(), standing)),
+        ),
         None => Some(Standing::Active),
     };
     let read_only = match section.optional("read_only") {

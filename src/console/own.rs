@@ -4,7 +4,7 @@ use super::Steered;
 use super::table::{Table, Value};
 use crate::directory::Method;
 use crate::session::{Hold, SessionState};
-use crate::tenant::{Standing, TenantId};
+use crate::tenant::TenantId;
 use std::collections::BTreeMap;
 
 /// What `SHOW what` shows; `None` if there is no such word.
@@ -60,7 +60,7 @@ fn tenants(steered: &impl Steered) -> Table {
             id.as_str().into(),
             text(|tenant| tenant.name.clone()),
             text(|tenant| tenant.isolation.to_string()),
-            text(|tenant| standing(tenant.standing).to_owned()),
+            text(|tenant| tenant.standing.name().to_owned()),
             text(|tenant| tenant.placement.endpoint.server.to_string()),
             text(|tenant| tenant.placement.endpoint.database.to_string()),
             one.clients.into(),
@@ -71,14 +71,6 @@ fn tenants(steered: &impl Steered) -> Table {
         ]);
     }
     table
-}
-
-fn standing(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Active => "active",
-        Standing::ReadOnly => "read-only",
-        Standing::Suspended => "suspended",
-    }
 }
 
 /// Those that have a client.

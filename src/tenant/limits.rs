@@ -17,6 +17,18 @@ pub enum Standing {
     Suspended,
 }
 
+impl Standing {
+    /// Its name in the configuration and wherever it is shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::ReadOnly => "read-only",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
 /// A tenant's own limits; `None` where that of the configuration holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limits {

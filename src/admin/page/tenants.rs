@@ -171,14 +171,14 @@ fn state(row: &Row<'_>, picture: &Picture) -> Markup {
     let Some(tenant) = row.tenant else {
         return shown::state("removed", Mood::Bad);
     };
-    let (word, mood) = match tenant.standing {
-        Standing::Active => ("active", Mood::Good),
-        Standing::ReadOnly => ("read-only", Mood::Odd),
-        Standing::Suspended => ("suspended", Mood::Bad),
+    let mood = match tenant.standing {
+        Standing::Active => Mood::Good,
+        Standing::ReadOnly => Mood::Odd,
+        Standing::Suspended => Mood::Bad,
     };
     let is_disabled = picture.disabled.contains(&Scope::Tenant(row.id.clone()));
     html! {
-        (shown::state(word, mood))
+        (shown::state(tenant.standing.name(), mood))
         @if picture.is_paused(row.id) { " " (shown::state("paused", Mood::Odd)) }
         @if is_disabled { " " (shown::state("disabled", Mood::Odd)) }
     }
