@@ -1,14 +1,24 @@
 //! What commands do.
 
-use super::{cell, operator, proxy};
+use super::{cell, operator, proxy, proxy_before};
+use pgtenant::throwaway::wellness::APP_ROLE;
 use std::process::Command;
-use testkit::{INNOVATE, Options, Proxy, Raw, SYNERGY, site, stdout, succeeds, wait_until};
+use testkit::{
+    Fields, INNOVATE, Options, Proxy, Raw, SYNERGY, Site, site, stdout, succeeds, wait_until,
+};
 
 /// A login of another database.
 const OTHER: &str = "globex";
 
 fn ended(client: &mut Raw) -> String {
     client.until_closed().error().code().to_owned()
+}
+
+/// What a login is refused with.
+fn refused(proxy: &Proxy, login: &str) -> Fields {
+    let database = proxy.database(login);
+    let parameters = [("user", login), ("database", &*database)];
+    Raw::log_in(proxy.port, &proxy.password, &parameters).unwrap_err()
 }
 
 /// How many clients wait.
@@ -166,10 +176,7 @@ fn a_disabled_tenant_s_clients_go_on_and_no_new_ones_come() {
     let mut admin = operator(&proxy);
     let mut client = proxy.raw("innovate");
     admin.run_ok(&format!("DISABLE TENANT {INNOVATE}"));
-    let database = proxy.database("innovate");
-    let parameters = [("user", "innovate"), ("database", &*database)];
-    let refused = Raw::log_in(proxy.port, &proxy.password, &parameters).unwrap_err();
-    assert_eq!(refused.code(), "57P03");
+    assert_eq!(refused(&proxy, "innovate").code(), "57P03");
     assert_eq!(client.value("SELECT 1"), "1");
     assert_eq!(proxy.raw("synergy").value("SELECT 1"), "1");
     admin.run_ok(&format!("ENABLE TENANT {INNOVATE}"));
@@ -201,6 +208,36 @@ fn server_connections_are_replaced_and_the_configuration_is_read_again() {
     admin.run_ok("RELOAD");
     let so = [("key", "max_client_conn")];
     assert_eq!(cell(&mut admin, "SHOW CONFIG", "value", &so), "999");
+}
+
+#[test]
+fn a_server_s_password_that_changes_refuses_new_connections_until_a_reload() {
+    let site = Site::start();
+    let proxy = proxy_before(&site, Options::default());
+    let mut admin = operator(&proxy);
+    let mut client = proxy.raw("innovate");
+    let before = client.backend();
+    let alter = format!("ALTER ROLE {APP_ROLE} PASSWORD 'another'");
+    site.sql("postgres", &alter);
+    // The connection that is there goes on.
+    client.run_ok("BEGIN");
+    assert_eq!(client.backend(), before);
+    // Nobody gets a new one.
+    let mut other = proxy.raw("synergy");
+    assert_eq!(other.error("SELECT 1").code(), "08001");
+    client.run_ok("COMMIT");
+    assert_eq!(client.backend(), before);
+    admin.run_ok("RECONNECT");
+    assert_eq!(client.error("SELECT 1").code(), "08001");
+    assert_eq!(refused(&proxy, "innovate").code(), "08001");
+    // The configuration is the same: the file that it names is not.
+    std::fs::write(site.file("app.password"), "another").unwrap();
+    admin.run_ok("RELOAD");
+    let after = client.backend();
+    assert_ne!(after, before);
+    admin.run_ok("RECONNECT");
+    assert_ne!(client.backend(), after);
+    assert_eq!(proxy.raw("synergy").value("SELECT 1"), "1");
 }
 
 #[test]

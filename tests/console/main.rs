@@ -9,20 +9,24 @@ mod refusals;
 mod shapes;
 mod tools;
 
-use testkit::{Fields, Options, Proxy, Raw, site};
+use testkit::{Fields, Options, Proxy, Raw, Site, site};
 
 /// A proxy with an operator, `ops`, and a viewer, `eyes`, and a console of its own.
 fn proxy(options: Options) -> Proxy {
-    Proxy::start(&Options {
+    proxy_before(site(), options)
+}
+
+fn proxy_before(site: &Site, options: Options) -> Proxy {
+    let options = Options {
         more: format!(
             "[admin]\nconsole = \"127.0.0.1:0\"\n\
              [[admins]]\nuser = \"ops\"\nscram = {0:?}\nrole = \"operator\"\n\
              [[admins]]\nuser = \"eyes\"\nscram = {0:?}\n{1}",
-            site().login_verifier,
-            options.more,
+            site.login_verifier, options.more,
         ),
         ..options
-    })
+    };
+    Proxy::start_before(site, &options)
 }
 
 /// The port of the console's own address.
