@@ -657,6 +657,33 @@ fn a_changed_pool_takes_over_between_transactions() {
 }
 
 #[test]
+fn reloads_make_nobody_wait_for_longer() {
+    let proxy = Proxy::start(&Options {
+        size: 1,
+        wait_timeout: "2s",
+        database: site().fresh_database(),
+        ..Options::default()
+    });
+    let before = original(&proxy);
+    let mut holder = proxy.raw("innovate");
+    holder.run_ok("BEGIN");
+    let mut waiting = proxy.raw("innovate");
+    waiting.send_query(WHOSE);
+    let mut reloads = 0;
+    // Each has it wait anew, of a changed tenant or in another pool.
+    wait_until("its time is over", || {
+        reloads += 1;
+        let limit = format!("max_clients = {}", 100 + reloads);
+        let idle = format!("idle_timeout = \"{}min\"", 10 + reloads % 2);
+        let text = with(&before, INNOVATE, &limit);
+        proxy.reload(|_| text.replace("idle_timeout = \"10min\"", &idle));
+        waiting.has_answer()
+    });
+    assert!(reloads > 1);
+    assert_eq!(waiting.until_ready().error().code(), "53300");
+}
+
+#[test]
 fn a_changed_pool_has_no_more_connections_than_its_size() {
     let site = Site::start();
     let proxy = Proxy::start_before(

@@ -1,7 +1,7 @@
 //! A pool, as the clients of one worker see it.
 
 use super::lease::{Asked, Grant, Lease, Place, Waiting};
-use super::queue::{AccountId, NotYet};
+use super::queue::{AccountId, NotYet, Patience};
 use super::welcome::Reported;
 use super::{CheckoutError, Pool, WelcomeKey, lock};
 use crate::attach::{Parked, SessionSettings};
@@ -61,7 +61,8 @@ impl Handle {
     }
 
     /// What the tenant can have now: a connection, or a place in the queue for
-    /// one, where tenants are served in turn.
+    /// one, where tenants are served in turn. `patience`: of a client that has waited
+    /// already.
     ///
     /// # Errors
     /// If too many of the tenant wait already, or the pool has been replaced.
@@ -69,10 +70,11 @@ impl Handle {
         self: &Arc<Self>,
         tenant: &SharedTenant,
         settings: &SessionSettings,
+        patience: Option<Patience>,
     ) -> Result<Asked, CheckoutError> {
         let pool = &self.pool;
         let dedicated = pool.is_dedicated(&tenant.placement);
-        let taken = lock(&pool.queue).take(self, tenant, settings, dedicated);
+        let taken = lock(&pool.queue).take(self, tenant, settings, dedicated, patience);
         match taken {
             Ok((grant, evicted)) => {
                 pool.close(evicted);
@@ -94,7 +96,7 @@ impl Handle {
         tenant: &SharedTenant,
         settings: &SessionSettings,
     ) -> Result<Lease<Parked>, CheckoutError> {
-        let grant = match self.ask(tenant, settings)? {
+        let grant = match self.ask(tenant, settings, None)? {
             Asked::Granted(grant) => grant,
             Asked::Queued(waiting) => waiting.await?,
         };

@@ -2,7 +2,7 @@
 
 use super::handle::Handle;
 use super::idle::{Booking, Idle};
-use super::queue::{self, Outcome, SETTLE_LIMIT, Ticket};
+use super::queue::{self, Outcome, Patience, SETTLE_LIMIT, Ticket};
 use super::reclaim::Holding;
 use super::{CheckoutError, Pool, closing, lock};
 use crate::attach::{AttachError, Attaching, Bound, Cleanup, Parked, Random, SessionSettings};
@@ -55,14 +55,24 @@ impl Grant {
 pub struct Waiting {
     handle: Arc<Handle>,
     ticket: Option<Ticket>,
+    patience: Patience,
 }
 
 impl Waiting {
     pub(super) fn new(handle: Arc<Handle>, ticket: Ticket) -> Self {
         Self {
             handle,
+            patience: ticket.patience,
             ticket: Some(ticket),
         }
+    }
+
+    /// What is left of the client's patience: it goes on with it where it waits next.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        let ticket = self.ticket.as_ref();
+        let now = ticket.and_then(|ticket| lock(&self.handle.pool().queue).patience(ticket));
+        now.unwrap_or(self.patience)
     }
 }
 
@@ -73,10 +83,10 @@ impl Future for Waiting {
         let Some(ticket) = &mut self.ticket else {
             return Poll::Ready(Err(CheckoutError::Retired));
         };
-        // Without a word the pool has been retired.
-        let outcome = ready!(Pin::new(&mut ticket.outcome).poll(cx));
+        let told = ready!(Pin::new(&mut ticket.outcome).poll(cx));
         self.ticket = None;
-        let outcome = outcome.unwrap_or(Err(CheckoutError::Retired));
+        let (outcome, patience) = told.unwrap_or((Err(CheckoutError::Retired), self.patience));
+        self.patience = patience;
         Poll::Ready(outcome.map(Grant::moved_here))
     }
 }
@@ -90,7 +100,7 @@ impl Drop for Waiting {
         lock(&pool.queue).leave(&ticket);
         // It may have been granted meanwhile.
         ticket.outcome.close();
-        if let Ok(Ok(Grant::Idle(lease))) = ticket.outcome.try_recv() {
+        if let Ok((Ok(Grant::Idle(lease)), _)) = ticket.outcome.try_recv() {
             lease.give_back();
         }
     }

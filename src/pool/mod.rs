@@ -37,7 +37,7 @@ pub use halt::Scope;
 pub use handle::Handle;
 pub use lease::{Asked, Grant, Lease, Place, Waiting};
 pub use pools::Pools;
-pub use queue::SETTLE_LIMIT;
+pub use queue::{Patience, SETTLE_LIMIT};
 pub use view::{ConnectionState, ConnectionView, PoolView, TenantView};
 pub use welcome::{Key as WelcomeKey, Welcome};
 
@@ -270,10 +270,9 @@ impl Pool {
     /// Gives out no connection from now on: those who wait are told so, idle
     /// connections are closed, and the others once they are given back.
     pub fn retire(&self) {
-        let (idle, waiters) = lock(&self.queue).retire(self);
+        let (idle, outcomes) = lock(&self.queue).retire(self);
         self.close(idle);
-        // Outside of the lock: who waited may look at the pool at once.
-        drop(waiters);
+        queue::hand_out(outcomes);
         self.pass_on();
     }
 

@@ -6,14 +6,15 @@ mod source;
 mod sweep;
 mod waiting;
 
-pub(super) use waiting::{Claim, NotYet, Outcome, Outcomes, Ticket, Waiter, hand_out};
+pub use waiting::Patience;
+pub(super) use waiting::{Claim, NotYet, Outcome, Outcomes, Ticket, hand_out};
 
-use super::Pool;
 use super::TenantView;
 use super::halt::Halt;
 use super::handle::Handle;
 use super::idle::{Booking, Idle};
 use super::lease::{Grant, Lease, Place};
+use super::{CheckoutError, Pool};
 use crate::attach::{Parked, SessionSettings};
 use crate::config;
 use crate::server::Connection;
@@ -116,6 +117,7 @@ impl Queue {
         tenant: &SharedTenant,
         settings: &SessionSettings,
         dedicated: bool,
+        patience: Option<Patience>,
     ) -> Result<(Grant, Evicted), NotYet> {
         if self.retired {
             return Err(NotYet::Retired);
@@ -124,7 +126,7 @@ impl Queue {
         let mut evicted = Evicted::new();
         // Whoever waits already comes first.
         if self.has_waiting(id) {
-            return Err(self.queue_up(handle, id, tenant, settings, dedicated));
+            return Err(self.queue_up(handle, id, tenant, settings, dedicated, patience));
         }
         let (pool, worker) = (handle.pool(), handle.worker());
         if let Ok(source) = self.source(pool, worker, id, tenant, dedicated, &mut evicted) {
@@ -139,7 +141,7 @@ impl Queue {
             Ok(source) => Ok((self.grant(handle, id, tenant, dedicated, source), evicted)),
             Err(_) => {
                 pool.close(evicted);
-                Err(self.queue_up(handle, id, tenant, settings, dedicated))
+                Err(self.queue_up(handle, id, tenant, settings, dedicated, patience))
             }
         };
         self.tell_waits(id, self.has_waiting(id));
@@ -153,9 +155,9 @@ impl Queue {
         self.serve(pool, None, Some(account))
     }
 
-    /// Gives nothing out any more. Returns the idle connections, and those who
-    /// waited: dropping them tells them.
-    pub(super) fn retire(&mut self, pool: &Pool) -> (Evicted, Vec<Waiter>) {
+    /// Gives nothing out any more. Returns the idle connections, and what those get who
+    /// waited.
+    pub(super) fn retire(&mut self, pool: &Pool) -> (Evicted, Outcomes) {
         self.retired = true;
         let idle = pool.idle.retire();
         for idle in &idle {
@@ -163,14 +165,12 @@ impl Queue {
         }
         self.waiters = 0;
         let accounts = self.accounts.iter_mut();
-        let waiters: Vec<_> = accounts
+        let told = accounts
             .flat_map(|(_, account)| account.line.drain())
+            .map(|waiter| (waiter, Err(CheckoutError::Retired)))
             .collect();
         self.drop_turns(pool);
-        (
-            idle.into_iter().map(|idle| idle.connection).collect(),
-            waiters,
-        )
+        (idle.into_iter().map(|idle| idle.connection).collect(), told)
     }
 
     /// How many connections there are.

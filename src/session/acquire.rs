@@ -6,7 +6,7 @@ use super::leaving::Leaving;
 use super::{Exchange, Session};
 use crate::attach::{self, AttachError, Attaching, Parked, Reuse};
 use crate::metrics::Stopwatch;
-use crate::pool::{Asked, CheckoutError, Grant, Lease};
+use crate::pool::{Asked, CheckoutError, Grant, Lease, Patience};
 use crate::protocol::backend::TransactionStatus;
 use crate::protocol::{ClientError, Severity};
 use crate::server::Connection;
@@ -28,11 +28,12 @@ impl Session {
     /// A server connection that is the tenant's. `None` if the client was told of
     /// an error instead.
     pub(super) async fn begin(&mut self) -> Result<Option<Exchange>, End> {
+        let mut patience = None;
         let (granted, asked) = match self.pool.take_idle(&self.engine.tenant) {
             Some(lease) => (Some(Grant::Idle(lease)), None),
             None => {
                 let asked = Instant::now();
-                (self.grant().await?, Some(asked))
+                (self.grant(&mut patience).await?, Some(asked))
             }
         };
         match granted {
@@ -51,10 +52,10 @@ impl Session {
                         Ok(Some(Exchange { lease, link, watch }))
                     }
                     // What is rare is boxed: a waiting session should be small.
-                    Err(lease) => Box::pin(self.attach(Grant::Idle(lease), asked)).await,
+                    Err(lease) => Box::pin(self.attach(Grant::Idle(lease), asked, patience)).await,
                 }
             }
-            Some(grant) => Box::pin(self.attach(grant, asked)).await,
+            Some(grant) => Box::pin(self.attach(grant, asked, patience)).await,
         }
     }
 
@@ -64,8 +65,9 @@ impl Session {
         &mut self,
         grant: Grant,
         asked: Option<Instant>,
+        patience: Option<Patience>,
     ) -> Result<Option<Exchange>, End> {
-        let Some((mut lease, reuse)) = self.attachable(grant).await? else {
+        let Some((mut lease, reuse)) = self.attachable(grant, patience).await? else {
             return Ok(None);
         };
         let began = Instant::now();
@@ -132,10 +134,14 @@ impl Session {
     /// A connection on which the attachment is queued: what another client has
     /// left is gone, and the server has said so. Another connection is asked for
     /// where it does not.
-    async fn attachable(&mut self, grant: Grant) -> Result<Option<(Lease<Attaching>, Reuse)>, End> {
+    async fn attachable(
+        &mut self,
+        grant: Grant,
+        mut patience: Option<Patience>,
+    ) -> Result<Option<(Lease<Attaching>, Reuse)>, End> {
         let mut granted = Some(grant);
         loop {
-            let Some(lease) = self.checkout(granted.take()).await? else {
+            let Some(lease) = self.checkout(granted.take(), &mut patience).await? else {
                 return Ok(None);
             };
             self.engine.registration.idle();
@@ -168,11 +174,15 @@ impl Session {
 
     /// A connection: the one that was granted, or another. `None` if the client
     /// was told of an error instead.
-    async fn checkout(&mut self, mut granted: Option<Grant>) -> Result<Option<Lease<Parked>>, End> {
+    async fn checkout(
+        &mut self,
+        mut granted: Option<Grant>,
+        patience: &mut Option<Patience>,
+    ) -> Result<Option<Lease<Parked>>, End> {
         loop {
             let grant = match granted.take() {
                 Some(grant) => grant,
-                None => match self.grant().await? {
+                None => match self.grant(patience).await? {
                     Some(grant) => grant,
                     None => return Ok(None),
                 },
@@ -193,18 +203,19 @@ impl Session {
         }
     }
 
-    /// A connection, or the right to open one, once it is the client's turn.
+    /// A connection, or the right to open one, once it is the client's turn: that
+    /// does not come later because it has to ask again, and it does not wait longer.
     /// `None` if the client was told of an error instead.
-    async fn grant(&mut self) -> Result<Option<Grant>, End> {
+    async fn grant(&mut self, patience: &mut Option<Patience>) -> Result<Option<Grant>, End> {
         loop {
-            let none = match self
-                .pool
-                .ask(&self.engine.tenant, &self.engine.settings.own)
-            {
+            let (tenant, own) = (&self.engine.tenant, &self.engine.settings.own);
+            let none = match self.pool.ask(tenant, own, *patience) {
                 Ok(Asked::Granted(grant)) => return Ok(Some(grant)),
-                Ok(Asked::Queued(waiting)) => {
+                Ok(Asked::Queued(mut waiting)) => {
                     self.engine.client.input.shrink();
-                    match self.unless_interrupted(waiting).await {
+                    let outcome = self.unless_interrupted(&mut waiting).await;
+                    *patience = Some(waiting.patience());
+                    match outcome {
                         Ok(grant) => return Ok(Some(grant)),
                         Err(none) => none,
                     }

@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Why a client gets nothing at once.
@@ -66,7 +66,35 @@ pub(in crate::pool) struct Ticket {
     account: AccountId,
     worker: usize,
     number: u64,
-    pub(in crate::pool) outcome: oneshot::Receiver<Outcome>,
+    pub(in crate::pool) patience: Patience,
+    pub(in crate::pool) outcome: oneshot::Receiver<(Outcome, Patience)>,
+}
+
+/// Since when a client waits for a connection, and until when. It outlasts a place in
+/// one queue: the client may have to wait in another, or once more.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    since: Instant,
+    /// When it has waited for too long.
+    deadline: Instant,
+}
+
+impl Patience {
+    /// Who has waited `before` goes on with it, for no longer than a newcomer.
+    fn new(before: Option<Self>, limit: Duration) -> Self {
+        let now = Instant::now();
+        let latest = now + limit;
+        match before {
+            Some(before) => Self {
+                deadline: before.deadline.min(latest),
+                ..before
+            },
+            None => Self {
+                since: now,
+                deadline: latest,
+            },
+        }
+    }
 }
 
 /// What comes of waiting.
@@ -87,10 +115,8 @@ pub(in crate::pool) struct Waiter {
     /// Its own, for a connection of another tenant's.
     settings: SessionSettings,
     dedicated: bool,
-    since: Instant,
-    /// When it has waited for too long.
-    deadline: Instant,
-    outcome: oneshot::Sender<Outcome>,
+    patience: Patience,
+    outcome: oneshot::Sender<(Outcome, Patience)>,
 }
 
 /// Hands outcomes to those who waited; what a client that has gone does not take
@@ -101,7 +127,8 @@ pub(in crate::pool) fn hand_out(outcomes: Outcomes) {
             // While the next client's task is woken.
             lease.begin_cleaning(&waiter.settings);
         }
-        if let Err(Ok(Grant::Idle(lease))) = waiter.outcome.send(outcome) {
+        let told = waiter.outcome.send((outcome, waiter.patience));
+        if let Err((Ok(Grant::Idle(lease)), _)) = told {
             lease.give_back();
         }
     }
@@ -135,7 +162,8 @@ impl Queue {
         self.connections_of(id).saturating_sub(idle)
     }
 
-    /// Gives the client the last place in its tenant's queue, if there is one.
+    /// Gives the client a place in its tenant's queue, if there is one: the last, or
+    /// before those who have not waited for as long.
     pub(super) fn queue_up(
         &mut self,
         handle: &Arc<Handle>,
@@ -143,6 +171,7 @@ impl Queue {
         tenant: &SharedTenant,
         settings: &SessionSettings,
         dedicated: bool,
+        patience: Option<Patience>,
     ) -> NotYet {
         let Some(account) = self.accounts.get_mut(id.0) else {
             return NotYet::Retired;
@@ -150,7 +179,7 @@ impl Queue {
         if account.line.len() >= self.waiting_per_tenant {
             return NotYet::Crowded;
         }
-        let now = Instant::now();
+        let patience = Patience::new(patience, self.wait_timeout);
         self.tickets += 1;
         let number = self.tickets;
         let (sender, outcome) = oneshot::channel();
@@ -160,8 +189,7 @@ impl Queue {
             tenant: tenant.clone(),
             settings: settings.clone(),
             dedicated,
-            since: now,
-            deadline: now + self.wait_timeout,
+            patience,
             outcome: sender,
         });
         self.waiters += 1;
@@ -171,8 +199,15 @@ impl Queue {
             account: id,
             worker: handle.worker(),
             number,
+            patience,
             outcome,
         })
+    }
+
+    /// Until when the client may wait by now; `None` if it is not in the queue any more.
+    pub(in crate::pool) fn patience(&self, ticket: &Ticket) -> Option<Patience> {
+        let line = &self.accounts.get(ticket.account.0)?.line;
+        Some(line.get(ticket.worker, ticket.number)?.patience)
     }
 
     /// Takes a client out of the queue.

@@ -38,15 +38,21 @@ impl Line {
         self.len == 0
     }
 
-    /// Gives it the last place.
+    /// Gives it a place behind those who have waited for longer.
     pub(super) fn push(&mut self, waiter: Waiter) {
         let worker = waiter.handle.worker();
         if self.by_worker.len() <= worker {
             self.by_worker.resize_with(worker + 1, VecDeque::new);
         }
-        let due = self.served + self.len as u64;
+        let last = self.served + self.len as u64;
         if let Some(queue) = self.by_worker.get_mut(worker) {
-            queue.push_back(Waiting { waiter, due });
+            let since = waiter.patience.since;
+            // Most often at the end.
+            let later = |waiting: &Waiting| waiting.waiter.patience.since > since;
+            let newer = queue.iter().rev().take_while(|w| later(w)).count();
+            let at = queue.len() - newer;
+            let due = queue.get(at).map_or(last, |next| next.due);
+            queue.insert(at, Waiting { waiter, due });
             self.len += 1;
         }
     }
@@ -59,7 +65,7 @@ impl Line {
     /// How long the one who came first has waited.
     pub(in crate::pool::queue) fn longest_wait(&self) -> Duration {
         let first = self.first();
-        first.map_or(Duration::ZERO, |first| first.since.elapsed())
+        first.map_or(Duration::ZERO, |first| first.patience.since.elapsed())
     }
 
     /// The one who is next where a worker has given a connection back. Who that is
@@ -78,6 +84,11 @@ impl Line {
         Some(next.waiter)
     }
 
+    pub(super) fn get(&self, worker: usize, number: u64) -> Option<&Waiter> {
+        let mut waiters = self.by_worker.get(worker)?.iter().map(|w| &w.waiter);
+        waiters.find(|waiter| waiter.number == number)
+    }
+
     /// Takes one out.
     pub(super) fn remove(&mut self, worker: usize, number: u64) -> Option<Waiter> {
         let queue = self.by_worker.get_mut(worker)?;
@@ -87,11 +98,12 @@ impl Line {
         Some(removed.waiter)
     }
 
-    /// Those whose time is over. Each queue is in the order of its deadlines.
+    /// Those whose time is over. Each queue is in the order of its deadlines, but for
+    /// those who have waited elsewhere, by a little.
     pub(in crate::pool::queue) fn take_late(&mut self, now: Instant) -> std::vec::IntoIter<Waiter> {
         let mut late = Vec::new();
         for queue in &mut self.by_worker {
-            let is_late = |waiting: &mut Waiting| waiting.waiter.deadline <= now;
+            let is_late = |waiting: &mut Waiting| waiting.waiter.patience.deadline <= now;
             while let Some(waiting) = queue.pop_front_if(is_late) {
                 late.push(waiting.waiter);
             }
@@ -103,7 +115,8 @@ impl Line {
     /// Nobody's time is over before `deadline`.
     pub(in crate::pool::queue) fn put_off(&mut self, deadline: Instant) {
         for waiting in self.by_worker.iter_mut().flatten() {
-            waiting.waiter.deadline = waiting.waiter.deadline.max(deadline);
+            let patience = &mut waiting.waiter.patience;
+            patience.deadline = patience.deadline.max(deadline);
         }
     }
 
@@ -122,7 +135,8 @@ impl Line {
     fn longest(&self) -> Option<usize> {
         let fronts = self.by_worker.iter().enumerate();
         let fronts = fronts.filter_map(|(worker, queue)| Some((worker, queue.front()?)));
-        let first = fronts.min_by_key(|(_, front)| front.waiter.number);
+        let first =
+            fronts.min_by_key(|(_, front)| (front.waiter.patience.since, front.waiter.number));
         first.map(|(worker, _)| worker)
     }
 
@@ -134,7 +148,7 @@ impl Line {
             Some(worker) if worker != longest && self.front(worker).is_some() => {
                 let overtaken = self.served.saturating_sub(first.due);
                 let is_patient = overtaken < PATIENCE + self.len as u64
-                    && first.waiter.since.elapsed() < PATIENT_FOR;
+                    && first.waiter.patience.since.elapsed() < PATIENT_FOR;
                 Some(if is_patient { worker } else { longest })
             }
             _ => Some(longest),
