@@ -457,15 +457,24 @@ fn transactions_that_do_not_end_are_not_waited_for_any_longer() {
             scope.spawn(move || {
                 let mut proxy = Proxy::start(&Options {
                     drain_timeout,
+                    size: 2,
                     ..Options::default()
                 });
-                let mut client = proxy.raw("innovate");
-                client.run_ok("BEGIN");
+                let mut clients = ["innovate", "synergy", "innovate"].map(|login| proxy.raw(login));
+                let [idle, running, waiting] = &mut clients;
+                idle.run_ok("BEGIN");
+                running.run_ok("BEGIN");
+                running.send_query("SELECT pg_sleep(600)");
+                waiting.send_query("SELECT 1");
                 for signal in signals {
                     proxy.signal(signal);
                     proxy.wait_for_log("draining");
                 }
-                assert!(client.until_closed().commands().is_empty());
+                for client in &mut clients {
+                    let answer = client.until_closed();
+                    assert!(answer.commands().is_empty());
+                    assert_eq!(answer.error().code(), "57P01", "{signals:?}");
+                }
                 assert_eq!(proxy.wait().code(), Some(0), "{signals:?}");
                 proxy.wait_for_log("drained=false");
             });

@@ -63,9 +63,12 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use unix::LocalListener;
 use worker::Workers;
 
+/// So long at most it takes that clients who are not waited for any more are told so.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How often idle server connections are looked at.
 const SWEEP: Duration = Duration::from_millis(250);
 /// TLS handshakes at a time for clients beyond `listen.max_clients`.
@@ -314,6 +317,8 @@ impl Gateway {
             shared.pools.close().await;
         } else {
             shared.registry.wake();
+            // Each tells its client.
+            let _ = timeout(LAST_WORDS, workers.left()).await;
         }
         tracing::info!(target: "pgtenant::gateway", drained, "stopped");
         Ok(())

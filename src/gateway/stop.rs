@@ -124,6 +124,7 @@ impl StopHandle {
     /// Nobody is waited for.
     pub fn now(&self) {
         self.drain(Duration::ZERO);
+        self.flags.draining.end();
         self.flags.immediate.store(true, Ordering::Relaxed);
         self.raise(Level::Immediate);
     }

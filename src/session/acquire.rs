@@ -106,8 +106,8 @@ impl Session {
     /// A wait that ends if the session is to end at once.
     pub(super) async fn unless_ended<T>(&self, wait: impl Future<Output = T>) -> Result<T, End> {
         let mut wait = std::pin::pin!(wait);
-        std::future::poll_fn(|cx| match self.engine.registration.ending_at_once() {
-            Some(ending) => Poll::Ready(Err(End::Ordered(ending))),
+        std::future::poll_fn(|cx| match self.ends_at_once() {
+            Some(end) => Poll::Ready(Err(end)),
             None => wait.as_mut().poll(cx).map(Ok),
         })
         .await

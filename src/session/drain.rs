@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// The parts that sessions are divided into.
 pub(crate) const PARTS: u16 = 1000;
 
-/// All of them, whatever they do.
+/// All of them, also those that have just been used.
 const FORCED: u16 = PARTS + 1;
+
+/// All of them at once, in the midst of whatever they do.
+const OVER: u16 = PARTS + 2;
 
 /// How many of the parts are to leave. Whoever changes it wakes the sessions.
 #[derive(Debug, Default)]
@@ -19,14 +22,24 @@ impl DrainLevel {
         self.0.fetch_max(parts, Ordering::Relaxed);
     }
 
-    /// All are to leave, whatever they do.
+    /// All are to leave, also those that have just been used.
     pub(crate) fn force(&self) {
         self.raise(FORCED);
     }
 
-    /// Whether they are to leave whatever they do.
+    /// All are to leave, in the midst of whatever they do.
+    pub(crate) fn end(&self) {
+        self.raise(OVER);
+    }
+
+    /// Whether they are to leave though they have just been used.
     pub(super) fn is_forced(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == FORCED
+        self.0.load(Ordering::Relaxed) >= FORCED
+    }
+
+    /// Whether nothing that they do is waited for any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= OVER
     }
 
     /// Whether the session with this number is to leave.
@@ -96,7 +109,10 @@ mod tests {
         assert_eq!(reached(&level), 5000);
         assert!(!level.is_forced());
         level.force();
-        assert!(level.is_forced());
+        assert!(level.is_forced() && !level.is_over());
+        assert_eq!(reached(&level), 5000);
+        level.end();
+        assert!(level.is_forced() && level.is_over());
         assert_eq!(reached(&level), 5000);
     }
 }

@@ -150,8 +150,8 @@ impl Session {
             if let Poll::Ready(turn) = turn.as_mut().poll(cx) {
                 return Poll::Ready(Ok(turn));
             }
-            if let Some(ending) = self.engine.registration.ending_at_once() {
-                return Poll::Ready(Err(End::Ordered(ending)));
+            if let Some(end) = self.ends_at_once() {
+                return Poll::Ready(Err(end));
             }
             self.poll_left(ahead, cx).map(Err)
         })

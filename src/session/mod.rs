@@ -149,6 +149,15 @@ impl Session {
         self.draining.has_reached(self.engine.registration.pid())
     }
 
+    /// Why it is to end in the midst of whatever it does, if it is.
+    fn ends_at_once(&self) -> Option<End> {
+        if self.draining.is_over() {
+            return Some(End::Stopped);
+        }
+        let ending = self.engine.registration.ending_at_once();
+        ending.map(End::Ordered)
+    }
+
     fn has_left(&self) -> bool {
         matches!(self.leaving, Leaving::Terminated)
     }

@@ -77,8 +77,8 @@ impl Session {
         exchange: &mut Exchange,
         cx: &mut Context<'_>,
     ) -> Poll<Outcome> {
-        if let Some(ending) = self.engine.registration.ending_at_once() {
-            return Poll::Ready(Outcome::End(End::Ordered(ending)));
+        if let Some(end) = self.ends_at_once() {
+            return Poll::Ready(Outcome::End(end));
         }
         if !exchange.link.owes_nothing() {
             // Most often the rest of the answer has come, and all is over.
