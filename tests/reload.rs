@@ -684,6 +684,46 @@ fn reloads_make_nobody_wait_for_longer() {
 }
 
 #[test]
+fn a_reload_leaves_clients_that_wait_in_their_order() {
+    let scram = &site().login_verifier;
+    let proxy = Proxy::start(&Options {
+        size: 1,
+        workers: 1,
+        database: site().fresh_database(),
+        more: format!("[[admins]]\nuser = \"eyes\"\nscram = {scram:?}\n"),
+        ..Options::default()
+    });
+    let before = original(&proxy);
+    let parameters = [("user", "eyes"), ("database", "pgtenant")];
+    let mut admin = Raw::log_in(proxy.port, &proxy.password, &parameters).unwrap();
+    let mut wait_for_waiting = |clients: usize| {
+        wait_until("they wait", || {
+            let rows = admin.run_ok("SHOW CLIENTS").rows();
+            let waiting = rows
+                .iter()
+                .filter(|row| row[4].as_deref() == Some("waiting"));
+            waiting.count() == clients
+        });
+    };
+    let mut holder = proxy.raw("innovate");
+    holder.run_ok("BEGIN");
+    let mut clients: Vec<_> = (0..6).map(|_| proxy.raw("innovate")).collect();
+    // Not in the order in which they have connected.
+    clients.reverse();
+    clients.swap(1, 4);
+    for (before, client) in clients.iter_mut().enumerate() {
+        client.send_query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
+        wait_for_waiting(before + 1);
+    }
+    change(&proxy, &before, INNOVATE, "max_clients = 100");
+    wait_for_waiting(6);
+    holder.run_ok("COMMIT");
+    let served = |client: &mut Raw| client.until_ready().ok().value().parse().unwrap();
+    let times: Vec<u64> = clients.iter_mut().map(served).collect();
+    assert!(times.is_sorted(), "{times:?}");
+}
+
+#[test]
 fn a_changed_pool_has_no_more_connections_than_its_size() {
     let site = Site::start();
     let proxy = Proxy::start_before(
