@@ -469,7 +469,7 @@ fn rows_are_tenants_and_logins() {
     assert_eq!(synergy.limits.max_clients, Some(5));
     assert_eq!(synergy.limits.pool_size, Some(2));
     assert_eq!(
-        synergy.limits.statement_timeout,
+        synergy.limits.timeouts.statement_timeout,
         Some(std::time::Duration::from_secs(3))
     );
     let nets: Vec<_> = synergy
@@ -703,7 +703,7 @@ fn logins_of_every_source_say_what_is_recorded_of_them() {
     let problems = read(&mut settings).unwrap();
     let of = |user: &str| {
         let login = settings.directory.find(user);
-        login.map(|login| login.principal.audit)
+        login.map(|login| login.principal.limits.audit)
     };
     assert_eq!(of("row"), Some(Some(Statements::Write)));
     assert_eq!(of("plain"), Some(None));

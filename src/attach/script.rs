@@ -88,7 +88,7 @@ impl<'a> Script<'a> {
     /// The tenant. Its value travels as an argument or a parameter: in a
     /// statement's text it would show in pg_stat_activity to other tenants.
     pub(super) fn attach(&mut self, tenant: &Tenant) {
-        let read_only = tenant.restrictions().read_only;
+        let read_only = tenant.is_read_only();
         let placement = &tenant.placement;
         let (name, value, seal) = match &placement.attachment {
             Attachment::Setting { name, value, seal } => (&**name, value, seal),

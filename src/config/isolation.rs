@@ -4,12 +4,12 @@ use super::audit;
 use super::reader::{Entry, Section};
 use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema};
-use super::{Isolation, IsolationKind, Naming, rules};
+use super::{Isolation, IsolationKind, Naming, limits, rules};
 use crate::audit::Statements;
 use crate::directory::CommonSchemas;
 use crate::guard::{Options, Permission};
 use crate::problem::shown;
-use crate::tenant::{IsolationName, Seal, SealKey, ServerName};
+use crate::tenant::{IsolationName, Seal, SealKey, ServerName, Timeouts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -103,6 +103,8 @@ pub(super) struct Plan {
     /// Which statements are recorded, where they are not those of `[audit]`.
     pub(super) audit: Option<Statements>,
     pub(super) channels: Option<Permission>,
+    /// Most time that sessions have: of `[listen]` and of this section the shorter.
+    pub(super) timeouts: Timeouts,
     /// Other names by which clients may ask for the database.
     pub(super) aliases: Vec<Template>,
     pub(super) allow_unprotected_role: bool,
@@ -195,10 +197,11 @@ pub(super) fn own_schema(search_path: &[Template]) -> usize {
     own.unwrap_or(0)
 }
 
-pub(super) fn read(root: &mut Section<'_>, servers: &Servers) -> Isolations {
+/// `timeouts`: those that hold for all.
+pub(super) fn read(root: &mut Section<'_>, servers: &Servers, timeouts: Timeouts) -> Isolations {
     let mut isolations = Isolations::default();
     for (name, section) in root.sections("isolation") {
-        if let Some(plan) = section.and_then(|section| plan(section, servers)) {
+        if let Some(plan) = section.and_then(|section| plan(section, servers, timeouts)) {
             isolations.valid.insert(name.clone(), plan);
         }
         isolations.declared.insert(name);
@@ -230,7 +233,7 @@ const KEYS_OF_ONE_KIND: [(&str, Word); 7] = [
     ("role_key_file", Word::Schema),
 ];
 
-fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
+fn plan(mut section: Section<'_>, servers: &Servers, timeouts: Timeouts) -> Option<Plan> {
     let word = section
         .required("kind", "one of \"setting\", \"schema\", \"database\"")
         .and_then(|entry| entry.choice(&KINDS));
@@ -286,6 +289,7 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
     let audit = audit::statements(&mut section, "audit");
     let opaque = rules::opaque(&mut section, kind.as_ref());
     let aliases = aliases(&mut section);
+    let own = limits::timeouts(&mut section);
     section.finish();
     Some(Plan {
         server: server?,
@@ -293,6 +297,7 @@ fn plan(mut section: Section<'_>, servers: &Servers) -> Option<Plan> {
         opaque,
         audit,
         channels,
+        timeouts: timeouts.stricter(own?),
         aliases: aliases?,
         allow_unprotected_role: allow_unprotected_role?,
     })

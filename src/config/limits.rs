@@ -4,19 +4,19 @@ use super::audit;
 use super::listen::MOST_CLIENTS;
 use super::reader::{Entry, Section};
 use crate::problem::shown;
-use crate::tenant::{Allowed, Limits, Standing};
+use crate::tenant::{Allowed, Limits, Standing, Timeouts};
 use crate::transport::ClientAddress;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 const MOST_CONNECTIONS: u32 = 100_000;
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Timeouts are looked at several times a second.
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The keys of `[[tenants]]` that no template can name.
-pub(super) const RESERVED: [&str; 12] = [
+pub(super) const RESERVED: [&str; 14] = [
     "id",
     "name",
     "isolation",
@@ -27,6 +27,8 @@ pub(super) const RESERVED: [&str; 12] = [
     "max_clients",
     "statement_timeout",
     "idle_in_transaction_timeout",
+    "transaction_timeout",
+    "client_idle_timeout",
     "allowed",
     "audit",
 ];
@@ -54,8 +56,7 @@ pub(super) fn standing(section: &mut Section<'_>) -> Option<Standing> {
 pub(super) fn read(section: &mut Section<'_>) -> Option<Limits> {
     let pool_size = number(section, "pool_size", MOST_CONNECTIONS);
     let max_clients = number(section, "max_clients", MOST_CLIENTS);
-    let statement_timeout = duration(section, "statement_timeout");
-    let idle = duration(section, "idle_in_transaction_timeout");
+    let timeouts = timeouts(section);
     let allowed = match section.optional("allowed") {
         Some(entry) => allowed(&entry),
         None => Some(Allowed::default()),
@@ -64,8 +65,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Limits> {
     Some(Limits {
         pool_size: pool_size?,
         max_clients: max_clients?,
-        statement_timeout: statement_timeout?,
-        idle_in_transaction_timeout: idle?,
+        timeouts: timeouts?,
         allowed: allowed?,
         audit,
     })
@@ -78,11 +78,38 @@ fn number(section: &mut Section<'_>, key: &str, most: u32) -> Option<Option<usiz
     }
 }
 
-fn duration(section: &mut Section<'_>, key: &str) -> Option<Option<Duration>> {
-    match section.optional(key) {
-        Some(entry) => entry.duration(SHORTEST..=LONGEST).map(Some),
+/// Most time that sessions have, as far as this section says.
+pub(super) fn timeouts(section: &mut Section<'_>) -> Option<Timeouts> {
+    read_timeouts(section, SHORTEST)
+}
+
+/// The same where "0s" may stand for no limit.
+pub(super) fn timeouts_for_all(section: &mut Section<'_>) -> Option<Timeouts> {
+    read_timeouts(section, Duration::ZERO)
+}
+
+fn read_timeouts(section: &mut Section<'_>, least: Duration) -> Option<Timeouts> {
+    let mut read = |key, most| match section.optional(key) {
+        Some(entry) => {
+            let limit = entry.duration(least..=most)?;
+            if !limit.is_zero() && limit < SHORTEST {
+                entry.refuse("must be \"0s\", which is no limit, or at least \"100ms\"");
+                return None;
+            }
+            Some((!limit.is_zero()).then_some(limit))
+        }
         None => Some(None),
-    }
+    };
+    let statement_timeout = read("statement_timeout", DAY);
+    let idle_in_transaction_timeout = read("idle_in_transaction_timeout", DAY);
+    let transaction_timeout = read("transaction_timeout", DAY);
+    let client_idle_timeout = read("client_idle_timeout", 30 * DAY);
+    Some(Timeouts {
+        statement_timeout: statement_timeout?,
+        idle_in_transaction_timeout: idle_in_transaction_timeout?,
+        transaction_timeout: transaction_timeout?,
+        client_idle_timeout: client_idle_timeout?,
+    })
 }
 
 /// Networks, single addresses, and the Unix-domain socket.

@@ -61,10 +61,7 @@ pub(super) fn read(mut section: Section<'_>) -> Listen {
             .and_then(|entry| entry.duration(Duration::ZERO..=HOUR))
             .unwrap_or_default(),
         drain_spread: drain_spread.unwrap_or_else(|| SPREAD.min(drain_timeout / 2)),
-        client_idle_timeout: section
-            .optional("client_idle_timeout")
-            .and_then(|entry| entry.duration(Duration::ZERO..=30 * 24 * HOUR))
-            .filter(|limit| !limit.is_zero()),
+        timeouts: limits::timeouts_for_all(&mut section).unwrap_or_default(),
         reuse_port: section
             .optional("reuse_port")
             .and_then(|entry| entry.boolean())

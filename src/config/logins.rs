@@ -1,11 +1,11 @@
 //! `[[logins]]`
 
-use super::audit;
 use super::reader::{Entry, Section};
 use super::tenants::Tenants;
+use super::{audit, limits};
 use crate::directory::{CertificateName, DeclaredLogin, Method, NameKind, Verifier};
 use crate::problem::{Place, shown, suggestion};
-use crate::tenant::{LoginName, TenantId};
+use crate::tenant::{LoginLimits, LoginName, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -56,13 +56,17 @@ fn login(
     let tenant = tenant.and_then(|entry| read_tenant(&entry));
     let methods = methods(&mut section, user.as_ref().map(LoginName::as_str), accepted);
     let audit = audit::statements(&mut section, "audit");
+    let timeouts = limits::timeouts(&mut section);
     section.finish();
     Some(DeclaredLogin {
         place: section.place(),
         user: user?,
         tenant: tenant?,
         methods: Arc::from(methods?),
-        audit,
+        limits: LoginLimits {
+            audit,
+            timeouts: timeouts?,
+        },
     })
 }
 
@@ -89,7 +93,18 @@ const METHODS: [(&str, Word); 5] = [
 ];
 
 /// The keys of `[[logins]]`.
-pub(super) const KEYS: [&str; 6] = ["user", "tenant", "methods", "scram", "certificate", "audit"];
+pub(super) const KEYS: [&str; 10] = [
+    "user",
+    "tenant",
+    "methods",
+    "scram",
+    "certificate",
+    "audit",
+    "statement_timeout",
+    "idle_in_transaction_timeout",
+    "transaction_timeout",
+    "client_idle_timeout",
+];
 
 /// What the login accepts; by default what its other keys are for.
 pub(super) fn methods(

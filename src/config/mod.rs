@@ -59,7 +59,7 @@ use crate::directory::{
 use crate::guard;
 use crate::jwt::{Keys, Rules};
 use crate::tenant::{
-    Attachment, IsolationName, LoginName, Seal, SealKey, ServerName, SharedTenant,
+    Attachment, IsolationName, LoginName, Seal, SealKey, ServerName, SharedTenant, Timeouts,
 };
 use aws_lc_rs::hmac;
 use ipnet::IpNet;
@@ -138,7 +138,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let tls = tls::read(root.section("tls"));
     let servers = servers::read(&mut root);
     let (mut pool, reserves) = pool::read(root.section("pool"));
-    let isolations = isolation::read(&mut root, &servers);
+    let isolations = isolation::read(&mut root, &servers, listen.timeouts);
     let guard = rules::read(root.section("guard"));
     let sources = sources::read(root.section("directory"), &servers);
     let folder = sources
@@ -174,7 +174,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let admin = admin::read(root.section("admin"), admins, tls.as_ref());
     let list = tenants.list();
     let of_tenants = list.iter().filter_map(|tenant| tenant.limits.audit).max();
-    let of_logins = logins.iter().filter_map(|login| login.audit).max();
+    let of_logins = logins.iter().filter_map(|login| login.limits.audit).max();
     let most = isolations.audited().max(of_tenants).max(of_logins);
     let audit = audit::read(root.section("audit"), most);
     let log = log::read(root.section("log"));
@@ -305,8 +305,9 @@ pub struct Listen {
     pub drain_delay: Duration,
     /// Over how long clients are told to leave then.
     pub drain_spread: Duration,
-    /// How long a client may do nothing outside of a transaction; `None`: for ever.
-    pub client_idle_timeout: Option<Duration>,
+    /// Most time that sessions have for what they do. It is a part of each tenant's
+    /// limits already.
+    pub timeouts: Timeouts,
     /// Whether another process may listen on the same addresses.
     pub reuse_port: bool,
     /// Worker threads; each serves its share of the clients.

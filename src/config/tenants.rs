@@ -8,8 +8,8 @@ use super::template::{Template, check_identifier, check_role, check_schema, quot
 use crate::directory::{DeclaredTenant, Hosts, conflicts};
 use crate::problem::{Place, shown, suggestion};
 use crate::tenant::{
-    Attachment, Endpoint, Identity, IsolationName, Placement, ServerName, SharedTenant, Tenant,
-    TenantId, TenantRole,
+    Attachment, Endpoint, Identity, IsolationName, Limits, Placement, ServerName, SharedTenant,
+    Tenant, TenantId, TenantRole,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -127,6 +127,10 @@ fn place<'a>(
     };
     let values = values(&mut section, isolation, plan);
     let (standing, limits) = (limits::standing(&mut section), limits::read(&mut section));
+    let limits = limits.map(|own| Limits {
+        timeouts: own.timeouts.stricter(plan.timeouts),
+        ..own
+    });
     section.finish();
     let filled = Filled {
         isolation,

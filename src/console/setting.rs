@@ -21,7 +21,7 @@ enum Kind {
     Bytes,
 }
 
-const SETTINGS: [Setting; 10] = [
+const SETTINGS: [Setting; 14] = [
     Setting::new("max_client_conn", "listen.max_clients", Kind::Number),
     Setting::new(
         "max_user_client_connections",
@@ -34,6 +34,22 @@ const SETTINGS: [Setting; 10] = [
         Kind::Seconds,
     ),
     Setting::new("max_packet_size", "listen.max_statement", Kind::Bytes),
+    Setting::new(
+        "client_idle_timeout",
+        "listen.client_idle_timeout",
+        Kind::Seconds,
+    ),
+    Setting::new("query_timeout", "listen.statement_timeout", Kind::Seconds),
+    Setting::new(
+        "idle_transaction_timeout",
+        "listen.idle_in_transaction_timeout",
+        Kind::Seconds,
+    ),
+    Setting::new(
+        "transaction_timeout",
+        "listen.transaction_timeout",
+        Kind::Seconds,
+    ),
     Setting::new("default_pool_size", "pool.size", Kind::Number),
     Setting::new("max_user_connections", "pool.size_per_tenant", Kind::Number),
     Setting::new("query_wait_timeout", "pool.wait_timeout", Kind::Seconds),

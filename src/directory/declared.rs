@@ -3,9 +3,8 @@
 //! is built.
 
 use super::{Login, Method, Principal};
-use crate::audit::Statements;
 use crate::problem::{Place, shown};
-use crate::tenant::{LoginName, SharedTenant, TenantId};
+use crate::tenant::{LoginLimits, LoginName, SharedTenant, TenantId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,8 +31,8 @@ pub(crate) struct DeclaredLogin {
     pub(crate) user: LoginName,
     pub(crate) tenant: TenantId,
     pub(crate) methods: Arc<[Method]>,
-    /// Which statements of its clients are recorded.
-    pub(crate) audit: Option<Statements>,
+    /// What it says of its clients.
+    pub(crate) limits: LoginLimits,
 }
 
 impl DeclaredLogin {
@@ -43,7 +42,7 @@ impl DeclaredLogin {
             principal: Principal {
                 login: self.user.clone(),
                 tenant,
-                audit: self.audit,
+                limits: self.limits,
             },
             methods: self.methods.clone(),
         }

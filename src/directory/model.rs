@@ -2,8 +2,7 @@
 
 use super::sources::sql::Freshness;
 use super::{CertificateName, Verifier};
-use crate::audit::Statements;
-use crate::tenant::{LoginName, SharedTenant, TenantId};
+use crate::tenant::{LoginLimits, LoginName, SharedTenant, TenantId, Timeouts};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -17,8 +16,8 @@ pub struct Principal {
     pub login: LoginName,
     /// Its tenant.
     pub tenant: SharedTenant,
-    /// Which statements of its clients are recorded, where the login says so.
-    pub audit: Option<Statements>,
+    /// What the login says of its own.
+    pub limits: LoginLimits,
 }
 
 /// One login: whose it is, and what it may prove itself with.
@@ -146,6 +145,14 @@ impl Directory {
             let most = counts.into_iter().max_by_key(|(shape, n)| (*n, *shape));
             most.map_or(Verifier::USUAL_SHAPE, |(shape, _)| shape)
         })
+    }
+
+    /// Whether the proxy ends sessions of some by a limit of time.
+    #[must_use]
+    pub fn times_out(&self) -> bool {
+        let tenants = self.tenants().map(|tenant| &tenant.limits.timeouts);
+        let logins = self.logins().map(|login| &login.principal.limits.timeouts);
+        tenants.chain(logins).any(Timeouts::end_sessions)
     }
 
     /// How many logins there are.

@@ -80,7 +80,7 @@ impl Changes {
                 None => changes.logins.added.push(name.to_owned()),
                 Some(old)
                     if old.principal.tenant.id != login.principal.tenant.id
-                        || old.principal.audit != login.principal.audit
+                        || old.principal.limits != login.principal.limits
                         || old.methods != login.methods =>
                 {
                     changes.logins.changed.push(name.to_owned());

@@ -21,6 +21,7 @@ impl Control {
     fn of_listeners(&self, rows: &mut Vec<Configured>) {
         let live = self.shared.live.load();
         let listen = &live.listen;
+        let timeouts = listen.timeouts;
         let addresses = self.addresses_started();
         let hosts = list(addresses.iter().map(SocketAddr::ip));
         let port = addresses.first().map_or(0, SocketAddr::port);
@@ -43,6 +44,22 @@ impl Control {
                 "10000",
             ),
             row("client_login_timeout", seconds(listen.login_timeout), "10"),
+            row("query_timeout", limit(timeouts.statement_timeout), "0"),
+            row(
+                "idle_transaction_timeout",
+                limit(timeouts.idle_in_transaction_timeout),
+                "0",
+            ),
+            row(
+                "transaction_timeout",
+                limit(timeouts.transaction_timeout),
+                "0",
+            ),
+            row(
+                "client_idle_timeout",
+                limit(timeouts.client_idle_timeout),
+                "0",
+            ),
             row("max_packet_size", listen.max_statement, "1048576"),
             row("client_tls_sslmode", sslmode, "require"),
             row("client_tls_cert_file", list(certificate), ""),
@@ -94,6 +111,11 @@ fn row(key: &'static str, value: impl Display, default: &'static str) -> Configu
 
 fn seconds(time: Duration) -> f64 {
     time.as_secs_f64()
+}
+
+/// A limit; none is 0.
+fn limit(time: Option<Duration>) -> f64 {
+    seconds(time.unwrap_or_default())
 }
 
 fn list(all: impl IntoIterator<Item = impl Display>) -> String {

@@ -164,6 +164,7 @@ impl Control {
         let mut live = Live::clone(&self.shared.live.load());
         directory.keep_unchanged(&live.directory);
         let changes = Changes::of_directory(&live.directory, &directory);
+        live.times_out |= directory.times_out();
         live.directory = Arc::new(directory);
         self.go_by(live);
         changes
@@ -254,7 +255,7 @@ impl Started {
             clients_per_tenant: _,
             login_timeout: _,
             max_statement: _,
-            client_idle_timeout: _,
+            timeouts: _,
             proxy_protocol: _,
             peer,
             unix,

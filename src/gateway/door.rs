@@ -197,7 +197,7 @@ impl Door<'_> {
         loop {
             let membership = self
                 .live
-                .membership(tenant, principal.audit, self.worker, &self.shared.pools)
+                .membership(tenant, principal.limits, self.worker, &self.shared.pools)
                 .ok_or_else(|| {
                     ClientError::fatal("XX000", "the tenant's isolation is not configured")
                 })?;
@@ -208,7 +208,7 @@ impl Door<'_> {
                 let name = name.fill(app, tenant.id.as_str(), principal.login.as_str());
                 asked.set(APPLICATION_NAME, Some(&name));
             }
-            let own = restricted(&asked, &tenant.restrictions(), &membership.guard);
+            let own = restricted(&asked, &membership.restrictions(), &membership.guard);
             let welcome = match greeting::welcome(&pool, tenant, &own).await {
                 Ok(welcome) => welcome,
                 // Another pool is in its place by now.

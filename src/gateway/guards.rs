@@ -1,9 +1,8 @@
 //! The guards of one worker.
 
 use super::catalogs::Catalogs;
-use crate::audit::Statements;
 use crate::guard::{Guard, Policy};
-use crate::tenant::{Endpoint, IsolationName, Restrictions, Tenant, Unfit};
+use crate::tenant::{Endpoint, IsolationName, LoginLimits, Restrictions, Tenant, Unfit};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -60,8 +59,8 @@ impl Guards {
     }
 
     /// The guard for a tenant's clients; `None` if its isolation or its server is
-    /// not configured. `audit`: what their login says is recorded.
-    pub(super) fn get(&self, tenant: &Tenant, audit: Option<Statements>) -> Option<Arc<Guard>> {
+    /// not configured.
+    pub(super) fn get(&self, tenant: &Tenant, login: &LoginLimits) -> Option<Arc<Guard>> {
         let judging = self.policies.get(&tenant.isolation)?;
         let (endpoint, relations) = match judging.by_relations {
             true => {
@@ -72,8 +71,7 @@ impl Guards {
             false => (None, None),
         };
         let key = (tenant.isolation.clone(), endpoint);
-        let mut restrictions = tenant.restrictions();
-        restrictions.audited |= audit > Some(Statements::Refused);
+        let restrictions = tenant.restrictions(login);
         let mut made = self.made();
         if let Some(guard) = made.find(&key, restrictions)
             // The server of this name may be another one now.

@@ -13,7 +13,7 @@ use crate::peers::Peers;
 use crate::pool::Pools;
 use crate::session::{Ending, Member, Membership, Order, When};
 use crate::tenant::{
-    IsolationName, LoginName, Seal, ServerName, SharedTenant, Standing, Tenant, Unfit,
+    IsolationName, LoginLimits, LoginName, Seal, ServerName, SharedTenant, Standing, Tenant, Unfit,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -36,6 +36,8 @@ pub(super) struct Live {
     end_sessions: When,
     /// How long they, and those that must follow a change, have time for it.
     pub(super) end_within: Duration,
+    /// Whether there are sessions, or were, that end by a limit of time.
+    pub(super) times_out: bool,
     /// What is recorded of statements, where nothing says otherwise.
     rules: Rules,
     /// What isolations say otherwise.
@@ -77,6 +79,8 @@ impl Live {
                 EndSessions::AtOnce => When::Now,
             },
             end_within: settings.sources.end_sessions_within,
+            times_out: before.is_some_and(|before| before.times_out)
+                || settings.directory.times_out(),
             directory: Arc::new(std::mem::take(&mut settings.directory)),
             admins: Arc::new(settings.admin.logins.clone()),
             audited: settings
@@ -97,17 +101,18 @@ impl Live {
     }
 
     /// What a session of the tenant goes by on this worker; `None` if its isolation or
-    /// its server is not configured. `audit`: what its login says is recorded.
+    /// its server is not configured. `login`: what its login says.
     pub(super) fn membership(
         &self,
         tenant: &SharedTenant,
-        audit: Option<Statements>,
+        login: LoginLimits,
         worker: usize,
         pools: &Pools,
     ) -> Option<Membership> {
         Some(Membership {
             tenant: tenant.clone(),
-            guard: self.guards.get(worker)?.get(tenant, audit)?,
+            login,
+            guard: self.guards.get(worker)?.get(tenant, &login)?,
             pool: pools.get(&tenant.placement.endpoint)?,
         })
     }
@@ -116,7 +121,7 @@ impl Live {
     pub(super) fn audit_rules(&self, principal: &Principal) -> Rules {
         let tenant = &principal.tenant;
         let isolation = || self.audited.get(&tenant.isolation).copied();
-        let own = principal.audit.or(tenant.limits.audit);
+        let own = principal.limits.audit.or(tenant.limits.audit);
         let own = own.or_else(isolation);
         Rules {
             statements: own.unwrap_or(self.rules.statements),
@@ -133,18 +138,20 @@ impl Live {
     pub(super) fn order(&self, member: &Member<'_>, pools: &Pools) -> Option<Order> {
         let end = |ending| Some(Order::End(ending, self.end_sessions));
         let id = &member.membership.tenant.id;
-        let (tenant, audit) = if member.visitor.listed {
+        let (tenant, limits) = if member.visitor.listed {
             let login = self.directory.find(member.login.as_str());
             let principal = login.map(|login| &login.principal);
-            let audit = principal.and_then(|principal| principal.audit);
-            (principal.map(|principal| &principal.tenant), audit)
+            let limits = principal.map(|principal| principal.limits);
+            (principal.map(|principal| &principal.tenant), limits)
         } else {
             (self.directory.tenant(id), None)
         };
-        let tenant = match tenant.filter(|tenant| tenant.id == *id) {
-            Some(tenant) => tenant,
+        let (tenant, limits) = match tenant.filter(|tenant| tenant.id == *id) {
+            Some(tenant) => (tenant, limits.unwrap_or_default()),
             // Nothing says that it is gone: it stays as it was.
-            None if !self.directory.is_complete() => &member.membership.tenant,
+            None if !self.directory.is_complete() => {
+                (&member.membership.tenant, member.membership.login)
+            }
             None => return end(Ending::Removed),
         };
         if tenant.standing == Standing::Suspended {
@@ -156,7 +163,7 @@ impl Live {
         if self.unfit(tenant).is_some() {
             return Some(Order::End(Ending::Unfit, When::Now));
         }
-        match self.membership(tenant, audit, member.worker, pools) {
+        match self.membership(tenant, limits, member.worker, pools) {
             Some(membership) if membership.is(member.membership) => None,
             Some(membership) => Some(Order::Follow(membership)),
             None => end(Ending::Removed),

@@ -367,8 +367,8 @@ async fn sweep(shared: Arc<Shared>) {
         shared.pools.sweep();
         let live = shared.live.load();
         shared.registry.expire(live.end_within);
-        if let Some(limit) = live.listen.client_idle_timeout {
-            shared.registry.end_idle(limit);
+        if live.times_out {
+            shared.registry.end_late();
         }
     }
 }

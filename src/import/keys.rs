@@ -63,8 +63,7 @@ const KEEPALIVE: &str = "servers.NAME.tcp_user_timeout and pool.check_after find
 const BUFFERS: &str = "Buffers are sized by themselves.";
 const RESET: &str = "A connection is cleaned with DISCARD ALL before another tenant gets it, and \
                      the answer is awaited (pool.share).";
-const IDLE: &str = "listen.client_idle_timeout holds for all users.";
-const TRANSACTION: &str = "Set it in PostgreSQL 17 or newer: ALTER ROLE … SET transaction_timeout.";
+const SHORTEST: &str = "Of the login's, its tenant's and that of [listen] the shortest holds.";
 const COUNTERS: &str =
     "Nothing has to be freed: databases without clients and connections cost nothing.";
 const USER_WAIT: &str = "pool.wait_timeout holds for all users.";
@@ -276,7 +275,7 @@ pub const KEYS: &[Key] = &[
     main("server_tls13_ciphers", "", CIPHERS),
     main(
         "query_timeout",
-        "tenants.statement_timeout",
+        "listen.statement_timeout",
         "The statement is cancelled.",
     ),
     main(
@@ -292,10 +291,10 @@ pub const KEYS: &[Key] = &[
     main("client_idle_timeout", "listen.client_idle_timeout", ""),
     main(
         "idle_transaction_timeout",
-        "tenants.idle_in_transaction_timeout",
+        "listen.idle_in_transaction_timeout",
         "",
     ),
-    main("transaction_timeout", "", TRANSACTION),
+    main("transaction_timeout", "listen.transaction_timeout", ""),
     main(
         "suspend_timeout",
         "",
@@ -380,11 +379,23 @@ pub const KEYS: &[Key] = &[
     user("reserve_pool_size", "", RESERVE),
     user("pool_mode", "", "pool.mode holds for all users."),
     user("max_user_connections", "", TENANT_LIMITS),
-    user("query_timeout", "", TENANT_LIMITS),
+    user("query_timeout", "logins.statement_timeout", SHORTEST),
     user("query_wait_timeout", "", USER_WAIT),
-    user("idle_transaction_timeout", "", TENANT_LIMITS),
-    user("transaction_timeout", "", TRANSACTION),
-    user("client_idle_timeout", "", IDLE),
+    user(
+        "idle_transaction_timeout",
+        "logins.idle_in_transaction_timeout",
+        SHORTEST,
+    ),
+    user(
+        "transaction_timeout",
+        "logins.transaction_timeout",
+        SHORTEST,
+    ),
+    user(
+        "client_idle_timeout",
+        "logins.client_idle_timeout",
+        SHORTEST,
+    ),
     user("max_user_client_connections", "", TENANT_LIMITS),
     key("peers", "host", "", PEERS),
     key("peers", "port", "", PEERS),

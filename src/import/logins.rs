@@ -1,13 +1,16 @@
 //! `[[logins]]` and `[[admins]]`
 
 use super::document::Document;
+use super::entries::Entry;
 use super::main_section::Main;
 use super::places::Places;
-use super::sections::asks_for_certificates;
+use super::sections::{asks_for_certificates, timeouts};
 use super::servers::from;
 use super::userlist::{Stored, User};
-use super::{Source, UserList};
+use super::{Source, UserList, values};
+use crate::problem::Problem;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How PgBouncer has clients prove themselves.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,10 +68,15 @@ pub(super) fn logins(document: &mut Document, source: &mut Source<'_>) {
         } else {
             reason_against(user, proof, verifies)
         };
+        let settings = source.user_settings.iter();
         let login = Login {
             user,
             proof,
             reason,
+            timeouts: settings
+                .filter(|entry| entry.name() == user.name)
+                .flat_map(|entry| own_timeouts(entry, source.problems))
+                .collect(),
         };
         login.write(document, source.places, number);
         number += usize::from(reason.is_none());
@@ -151,6 +159,8 @@ struct Login<'a> {
     proof: Proof,
     /// Why it is a comment.
     reason: Option<&'static str>,
+    /// Its limits of time, with where they come from.
+    timeouts: Vec<(&'static str, String, String)>,
 }
 
 impl Login<'_> {
@@ -178,12 +188,38 @@ impl Login<'_> {
         if self.proof != Proof::Certificate {
             scram(&mut login, self.user);
         }
+        for (key, value, from) in &self.timeouts {
+            login.text(key, value, from);
+        }
         document.line("");
         if let Some(reason) = self.reason {
             document.comment(reason);
         }
         document.block("[[logins]]", login, self.reason.is_some());
     }
+}
+
+/// The limits of time that a line of `[users]` has. One of 0 is none.
+fn own_timeouts(
+    entry: &Entry<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<(&'static str, String, String)> {
+    let mut own = Vec::new();
+    for (old, key, most) in timeouts() {
+        let Some(given) = entry.get(old) else {
+            continue;
+        };
+        match values::seconds(given) {
+            None => problems.push(entry.problem(old, "must be a number of seconds")),
+            Some(length) if length.is_zero() => {}
+            Some(length) => {
+                let length = length.clamp(Duration::from_millis(100), most);
+                let from = format!("{old}, {}", entry.setting.at.shown());
+                own.push((key, values::duration(length), from));
+            }
+        }
+    }
+    own
 }
 
 /// The verifier of the user's password.

@@ -60,6 +60,7 @@ pub fn pgbouncer(ini: &Path, users: Option<&Path>) -> Result<Imported, Vec<Probl
         databases: &databases,
         places: &places,
         users: &users,
+        user_settings: &user_settings,
         problems: &mut problems,
     };
     sections::listen(&mut document, &mut source);
@@ -71,8 +72,7 @@ pub fn pgbouncer(ini: &Path, users: Option<&Path>) -> Result<Imported, Vec<Probl
     logins::logins(&mut document, &mut source);
     logins::admins(&mut document, &mut source);
     sections::log(&mut document, &mut source);
-    let others = [&user_settings, &peers];
-    remarks::write(&mut document, &source.main, &settings, &databases, &others);
+    remarks::write(&mut document, &source, &settings, &peers);
     if problems.is_empty() {
         return Ok(document.finish(&name(ini), &users));
     }
@@ -88,6 +88,8 @@ struct Source<'a> {
     databases: &'a [entries::Entry<'a>],
     places: &'a places::Places<'a>,
     users: &'a UserList,
+    /// `[users]`
+    user_settings: &'a [entries::Entry<'a>],
     problems: &'a mut Vec<Problem>,
 }
 

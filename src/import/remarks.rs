@@ -1,10 +1,12 @@
 //! What has no counterpart, with its reason, in the order of the file.
 
+use super::Source;
 use super::document::Document;
 use super::entries::Entry;
 use super::ini::{Section, Setting};
 use super::keys;
-use super::main_section::Main;
+use super::sections::timeouts;
+use super::values;
 
 /// Parameters of `[databases]` that have been translated with their entry.
 const TRANSLATED: [&str; 8] = [
@@ -20,10 +22,9 @@ const TRANSLATED: [&str; 8] = [
 
 pub(super) fn write(
     document: &mut Document,
-    main: &Main<'_>,
+    source: &Source<'_>,
     settings: &[Setting],
-    databases: &[Entry<'_>],
-    others: &[&Vec<Entry<'_>>],
+    peers: &[Entry<'_>],
 ) {
     let mut remarks = Document::default();
     for setting in settings {
@@ -33,16 +34,30 @@ pub(super) fn write(
                 setting,
                 "It stands twice, and the later line holds.",
             );
-        } else if setting.section == Section::Main && !main.is_translated(&setting.key) {
+        } else if setting.section == Section::Main && !source.main.is_translated(&setting.key) {
             let note = untranslated(setting);
             remark(&mut remarks, setting, &note);
         }
     }
-    for entry in databases {
+    for entry in source.databases {
         let left = |key: &str| !TRANSLATED.contains(&key);
         parameters(&mut remarks, entry, left);
     }
-    for entry in others.iter().flat_map(|entries| entries.iter()) {
+    for entry in source.user_settings {
+        let is_login = source
+            .users
+            .users()
+            .iter()
+            .any(|one| one.name == entry.name());
+        let is_limit = |key: &str| {
+            let length = entry.get(key).and_then(values::seconds);
+            length.is_some_and(|length| !length.is_zero())
+        };
+        let is_translated =
+            |key: &str| timeouts().iter().any(|(old, ..)| *old == key) && is_limit(key);
+        parameters(&mut remarks, entry, |key| !is_login || !is_translated(key));
+    }
+    for entry in peers {
         parameters(&mut remarks, entry, |_| true);
     }
     if !remarks.is_empty() {

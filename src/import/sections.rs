@@ -42,13 +42,9 @@ pub(super) fn listen(document: &mut Document, source: &mut Source<'_>) {
         &login,
         problems,
     );
-    let idle = Range {
-        least: SECOND,
-        most: 30 * DAY,
-        zero: Duration::ZERO,
-    };
-    let key = "client_idle_timeout";
-    length(document, main, key, key, &idle, problems);
+    for (old, key, most) in timeouts() {
+        length(document, main, old, key, &up_to(most), problems);
+    }
     if let Some((bytes, setting)) = on(main, "max_packet_size", problems) {
         // The default of PgBouncer bounds nothing.
         if bytes > MOST_STATEMENT {
@@ -62,6 +58,29 @@ pub(super) fn listen(document: &mut Document, source: &mut Source<'_>) {
     if let Some((_, setting)) = on(main, "so_reuseport", problems) {
         document.comment("One process takes the place of several that shared the port.");
         document.text("workers", "auto", &from(setting));
+    }
+}
+
+/// Limits of time of sessions: PgBouncer's names, pgtenant's, and the longest.
+pub(super) fn timeouts() -> [(&'static str, &'static str, Duration); 4] {
+    [
+        ("query_timeout", "statement_timeout", DAY),
+        (
+            "idle_transaction_timeout",
+            "idle_in_transaction_timeout",
+            DAY,
+        ),
+        ("transaction_timeout", "transaction_timeout", DAY),
+        ("client_idle_timeout", "client_idle_timeout", 30 * DAY),
+    ]
+}
+
+/// What such a limit may be.
+fn up_to(most: Duration) -> Range {
+    Range {
+        least: Duration::from_millis(100),
+        most,
+        zero: Duration::ZERO,
     }
 }
 

@@ -5,11 +5,9 @@ use super::document::Document;
 use super::ini::Setting;
 use super::places::{Database, Places};
 use super::pool::usual_size;
-use super::servers::from;
 use super::values;
 use crate::problem::Problem;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 /// The name of the isolation of a server's databases that have so many aliases.
 fn isolation_name(places: &Places<'_>, server: usize, aliases: usize) -> Option<String> {
@@ -101,30 +99,11 @@ pub(super) fn own_size(database: &Database<'_>, problems: &mut Vec<Problem>) -> 
     u32::try_from(size.min(10_000)).ok()
 }
 
-/// What every tenant gets.
-struct Common {
-    size: u32,
-    /// Keys, values and where they come from.
-    limits: Vec<(&'static str, String, String)>,
-}
-
 pub(super) fn write(document: &mut Document, source: &mut Source<'_>) {
     let Source { main, problems, .. } = source;
-    let mut limits = Vec::new();
-    for (old, key) in [
-        ("query_timeout", "statement_timeout"),
-        ("idle_transaction_timeout", "idle_in_transaction_timeout"),
-    ] {
-        match main.seconds(old, problems) {
-            Some((length, setting)) if length.is_zero() => main.leave(setting),
-            Some((length, setting)) => limits.push((key, timeout(length), from(setting))),
-            None => {}
-        }
-    }
-    let (size, _) = usual_size(main, problems);
-    let common = Common { size, limits };
+    let (usual, _) = usual_size(main, problems);
     for database in &source.places.databases {
-        tenant(document, source.places, database, &common, source.problems);
+        tenant(document, source.places, database, usual, source.problems);
     }
     others(document, source.places);
     if let Some((server, entry)) = source.places.fallback {
@@ -132,16 +111,11 @@ pub(super) fn write(document: &mut Document, source: &mut Source<'_>) {
     }
 }
 
-fn timeout(length: Duration) -> String {
-    let most = Duration::from_secs(24 * 3600);
-    values::duration(length.clamp(Duration::from_millis(100), most))
-}
-
 fn tenant(
     document: &mut Document,
     places: &Places<'_>,
     database: &Database<'_>,
-    common: &Common,
+    usual_size: u32,
     problems: &mut Vec<Problem>,
 ) {
     let Some(first) = database.entries.first() else {
@@ -162,16 +136,13 @@ fn tenant(
     let largest = sizes.flatten().max().unwrap_or_default();
     match own {
         Some(size) => document.key("pool_size", &size.to_string(), ""),
-        None if largest > common.size => document.key("pool_size", &common.size.to_string(), ""),
+        None if largest > usual_size => document.key("pool_size", &usual_size.to_string(), ""),
         None => {}
     }
     let entries = database.entries.iter();
     let clients = entries.filter_map(|one| one.number("max_db_client_connections", problems));
     if let Some(most) = clients.max().filter(|most| *most > 0) {
         document.key("max_clients", &most.min(1_000_000).to_string(), "");
-    }
-    for (key, value, from) in &common.limits {
-        document.text(key, value, from);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::jwt::Refusal;
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, Authentication};
 use crate::protocol::startup::Startup;
-use crate::tenant::{LoginName, Standing, TenantId};
+use crate::tenant::{LoginLimits, LoginName, Standing, TenantId};
 use crate::transport::ClientAddress;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -400,7 +400,7 @@ impl Client<'_> {
         Ok(Principal {
             login: LoginName::new(&claims.user),
             tenant: tenant.clone(),
-            audit: None,
+            limits: LoginLimits::default(),
         })
     }
 }

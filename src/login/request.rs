@@ -4,7 +4,7 @@ use super::certificate::{Certificate, spelled};
 use super::scram::Against;
 use crate::config::Ask;
 use crate::directory::{CertificateMap, Directory, Login, Method, Principal, Verifier};
-use crate::tenant::LoginName;
+use crate::tenant::{LoginLimits, LoginName};
 
 /// What a client is asked for.
 pub(super) enum Request<'d> {
@@ -111,7 +111,7 @@ impl Asked<'_> {
             Some(tenant) => Ok(Principal {
                 login: LoginName::new(&holder.login),
                 tenant: tenant.clone(),
-                audit: None,
+                limits: LoginLimits::default(),
             }),
             None => Err(format!(
                 "the client certificate is for tenant {:?}, which does not exist",

@@ -5,6 +5,7 @@
 mod awaited;
 mod delivery;
 mod entry;
+mod open;
 mod overdue;
 mod pid;
 mod registration;

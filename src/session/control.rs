@@ -31,6 +31,7 @@ impl Session {
     fn membership(&self) -> Membership {
         Membership {
             tenant: self.engine.tenant.clone(),
+            login: self.engine.login,
             pool: self.pool.pool().clone(),
             guard: self.engine.guard.clone(),
         }
@@ -40,21 +41,23 @@ impl Session {
     fn follow(&mut self, membership: Membership) {
         let Membership {
             tenant,
+            login,
             pool,
             guard,
         } = membership;
+        let now = tenant.restrictions(&login);
         let engine = &mut self.engine;
         engine.registration.follow(&pool);
         // Each worker has guards of its own, which judge alike.
         let judged_alike = Arc::ptr_eq(&engine.guard, &guard) || guard.replaces(&engine.guard);
-        let before = engine.tenant.restrictions();
+        let before = engine.tenant.restrictions(&engine.login);
         let attachment = engine.tenant.placement.attachment.clone();
         engine.meter.follow(&tenant, self.pool.worker());
         engine.tenant = tenant;
+        engine.login = login;
         engine.pin = pool.settings().pin;
         self.pool = Handle::new(pool, self.pool.worker());
         engine.guard = guard;
-        let now = engine.tenant.restrictions();
         if before != now {
             engine.settings.restrict(&before, &now, &engine.guard);
         }

@@ -124,6 +124,7 @@ impl Session {
             span: parts.span,
             interner: parts.interner,
             tenant: parts.principal.tenant,
+            login: parts.principal.limits,
             asked: parts.asked,
             startup: parts.startup,
             told: parts.told,

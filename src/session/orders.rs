@@ -4,7 +4,7 @@
 use crate::guard::Guard;
 use crate::pool::Pool;
 use crate::protocol::ClientError;
-use crate::tenant::{Restrictions, SharedTenant};
+use crate::tenant::{LoginLimits, Restrictions, SharedTenant, Timeouts};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,8 @@ pub enum Order {
 pub struct Membership {
     /// The tenant, as the directory has it now.
     pub tenant: SharedTenant,
+    /// What the login says beside it.
+    pub login: LoginLimits,
     /// Where its server connections come from.
     pub pool: Arc<Pool>,
     /// What judges its statements.
@@ -35,7 +37,21 @@ impl Membership {
     /// Whether all is the same.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.tenant, &other.tenant) && self.serves_like(other)
+        Arc::ptr_eq(&self.tenant, &other.tenant)
+            && self.login == other.login
+            && self.serves_like(other)
+    }
+
+    /// What the client cannot lift.
+    #[must_use]
+    pub fn restrictions(&self) -> Restrictions {
+        self.tenant.restrictions(&self.login)
+    }
+
+    /// Most time that the session has for what it does.
+    #[must_use]
+    pub fn timeouts(&self) -> Timeouts {
+        self.tenant.timeouts(&self.login)
     }
 
     /// Whether the same connections, judged by the same guard, do for both.
@@ -48,14 +64,14 @@ impl Membership {
         let (old, new) = (&self.tenant, &other.tenant);
         self.serves_like(other)
             && old.placement == new.placement
-            && old.restrictions() == new.restrictions()
+            && self.restrictions() == other.restrictions()
     }
 
     /// Whether `before` lets a session do or reach something that this does not.
     /// Where its connections come from is no such thing.
     pub(super) fn takes_from(&self, before: &Self) -> bool {
         let (old, new) = (&before.tenant, &self.tenant);
-        let (may, may_now) = (old.restrictions(), new.restrictions());
+        let (may, may_now) = (before.restrictions(), self.restrictions());
         let judged_otherwise = if may == may_now {
             !self.guard.judges_like(&before.guard)
         } else {
@@ -111,6 +127,8 @@ pub enum Ending {
     Superseded,
     /// Its client has done nothing for too long.
     Idle,
+    /// Its transaction has taken too long.
+    Transaction,
     /// Its tenant is not served any more: nothing would keep it from others' rows, or
     /// it would see none.
     Unfit,
@@ -128,6 +146,7 @@ impl fmt::Display for Ending {
             Self::Killed => "an administrator has ended it",
             Self::Unanswered => "it waits for an answer that its server does not owe",
             Self::Idle => "the client has done nothing for too long",
+            Self::Transaction => "the transaction has taken too long",
             Self::Superseded => "its server is no longer the primary",
             Self::Unfit => "the role or the seal of its database is not one to serve tenants with",
         })
@@ -168,7 +187,11 @@ impl Ending {
             ),
             Self::Idle => (
                 "terminating connection due to client_idle_timeout",
-                "Connect again. The administrator sets the time by listen.client_idle_timeout.",
+                "Connect again. The administrator sets the time by client_idle_timeout (of [listen], the isolation, the tenant or the login).",
+            ),
+            Self::Transaction => (
+                "terminating connection due to transaction timeout",
+                "Connect again. What the transaction has done is lost. The administrator sets the time by transaction_timeout (of [listen], the isolation, the tenant or the login).",
             ),
             Self::Superseded => (
                 "terminating connection: its server is no longer the primary",
@@ -186,6 +209,7 @@ impl Ending {
         let sqlstate = match self {
             Self::Unanswered => "XX000",
             Self::Idle => "57P05",
+            Self::Transaction => "25P04",
             _ => "57P01",
         };
         ClientError::fatal(sqlstate, message).hint(hint)

@@ -36,10 +36,9 @@ pub struct Limits {
     pub pool_size: Option<usize>,
     /// Most clients at once (`listen.clients_per_tenant`).
     pub max_clients: Option<usize>,
-    /// Most time that one statement may run. No client can raise it.
-    pub statement_timeout: Option<Duration>,
-    /// Most time that a client may do nothing in an open transaction.
-    pub idle_in_transaction_timeout: Option<Duration>,
+    /// Most time that its sessions have for what they do: the strictest of the
+    /// configuration's, its isolation's and its own.
+    pub timeouts: Timeouts,
     /// Where its clients may come from (key `allowed`).
     pub allowed: Allowed,
     /// Which statements of its clients are recorded (`audit.statements`).
@@ -71,6 +70,54 @@ pub struct Allowed {
     pub networks: Box<[IpNet]>,
     /// Over the Unix-domain socket.
     pub local: bool,
+}
+
+/// Most time that sessions have for what they do; `None`: any. No client can raise it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Timeouts {
+    /// A statement.
+    pub statement_timeout: Option<Duration>,
+    /// Doing nothing in an open transaction.
+    pub idle_in_transaction_timeout: Option<Duration>,
+    /// A transaction.
+    pub transaction_timeout: Option<Duration>,
+    /// Doing nothing outside of a transaction.
+    pub client_idle_timeout: Option<Duration>,
+}
+
+impl Timeouts {
+    /// Of each the shorter one.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        let least = |one: Option<Duration>, other: Option<Duration>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Self {
+            statement_timeout: least(self.statement_timeout, other.statement_timeout),
+            idle_in_transaction_timeout: least(
+                self.idle_in_transaction_timeout,
+                other.idle_in_transaction_timeout,
+            ),
+            transaction_timeout: least(self.transaction_timeout, other.transaction_timeout),
+            client_idle_timeout: least(self.client_idle_timeout, other.client_idle_timeout),
+        }
+    }
+
+    /// Whether the proxy itself ends sessions by them, and not PostgreSQL.
+    #[must_use]
+    pub fn end_sessions(&self) -> bool {
+        self.transaction_timeout.is_some() || self.client_idle_timeout.is_some()
+    }
+}
+
+/// What a login says of its clients, beside what its tenant says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoginLimits {
+    /// Which statements of its clients are recorded, if it says so.
+    pub audit: Option<Statements>,
+    /// Where it is stricter than its tenant.
+    pub timeouts: Timeouts,
 }
 
 /// What holds for every statement of a tenant's clients, and what they cannot

@@ -10,7 +10,7 @@ mod placement;
 mod seal;
 mod vetting;
 
-pub use limits::{Allowed, Limits, Restrictions, Standing};
+pub use limits::{Allowed, Limits, LoginLimits, Restrictions, Standing, Timeouts};
 pub use name::{IsolationName, LoginName, ServerName, TenantId};
 pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
 pub use seal::{Claim, Seal, SealKey};
@@ -49,14 +49,30 @@ impl Tenant {
             || self.database_aliases.iter().any(|alias| **alias == *name)
     }
 
-    /// What its clients cannot lift.
+    /// Whether its clients may only read.
     #[must_use]
-    pub fn restrictions(&self) -> Restrictions {
+    pub fn is_read_only(&self) -> bool {
+        self.standing == Standing::ReadOnly
+    }
+
+    /// Most time that the sessions of a login have.
+    #[must_use]
+    pub fn timeouts(&self, login: &LoginLimits) -> Timeouts {
+        self.limits.timeouts.stricter(login.timeouts)
+    }
+
+    /// What the clients of a login cannot lift.
+    #[must_use]
+    pub fn restrictions(&self, login: &LoginLimits) -> Restrictions {
+        let timeouts = self.timeouts(login);
+        let recorded = [self.limits.audit, login.audit];
         Restrictions {
-            read_only: self.standing == Standing::ReadOnly,
-            statement_timeout: self.limits.statement_timeout,
-            idle_in_transaction_timeout: self.limits.idle_in_transaction_timeout,
-            audited: self.limits.audit > Some(Statements::Refused),
+            read_only: self.is_read_only(),
+            statement_timeout: timeouts.statement_timeout,
+            idle_in_transaction_timeout: timeouts.idle_in_transaction_timeout,
+            audited: recorded
+                .into_iter()
+                .any(|one| one > Some(Statements::Refused)),
         }
     }
 }

@@ -99,6 +99,18 @@ fn settings_take_pgbouncer_s_values_and_what_is_wrong_is_told() {
         ("SET server_idle_timeout = 5", "server_idle_timeout", "5"),
         ("SET client_login_timeout = 9", "client_login_timeout", "9"),
         ("SET server_check_delay = 3", "server_check_delay", "3"),
+        ("SET query_timeout = 30", "query_timeout", "30"),
+        (
+            "SET idle_transaction_timeout = 60",
+            "idle_transaction_timeout",
+            "60",
+        ),
+        ("SET transaction_timeout = 90", "transaction_timeout", "90"),
+        (
+            "SET client_idle_timeout = 600",
+            "client_idle_timeout",
+            "600",
+        ),
         ("SET max_packet_size = 131072", "max_packet_size", "131072"),
         ("SET max_client_conn = 99", "max_client_conn", "99"),
         (

@@ -2,6 +2,7 @@
 
 use super::awaited::Awaited;
 use super::delivery::{Aftermath, Deliveries, Lanes, Settled};
+use super::open::Open;
 use super::running::{Activity, Begun, Running};
 use super::shown::{Clock, Shown};
 use super::station::Station;
@@ -25,6 +26,8 @@ pub(super) struct Entry {
     pub(super) secret: Box<[u8]>,
     pub(super) inbox: Inbox,
     pub(super) awaited: Awaited,
+    /// Its transaction.
+    pub(super) open: Open,
     pub(super) shown: Shown,
     told: Mutex<Told>,
     /// Where the connection that it uses comes from.
@@ -61,6 +64,7 @@ impl Entry {
             secret,
             inbox: Inbox::default(),
             awaited: Awaited::default(),
+            open: Open::new(),
             shown: Shown::new(clock),
             pool: Mutex::new(membership.pool.clone()),
             told: Mutex::new(Told::new(membership)),
@@ -183,12 +187,14 @@ impl Entry {
 
     pub(super) fn using(&self, key: BackendKey) {
         self.shown.changes();
+        self.open.begin();
         let awaited = self.running().using(key);
         self.go_on(awaited);
     }
 
     pub(super) fn done(&self) -> Aftermath {
         self.awaited.end();
+        self.open.end();
         self.shown.changes();
         let (awaited, aftermath) = self.running().done();
         self.go_on(awaited);
@@ -223,6 +229,27 @@ impl Entry {
 
     pub(super) fn pool(&self) -> Arc<Pool> {
         lock(&self.pool).clone()
+    }
+
+    /// Why its time is over, if it is: for a transaction, or for doing nothing outside
+    /// of one. In session mode a client that has a connection is not idle, as with
+    /// PgBouncer.
+    pub(super) fn is_late(&self) -> Option<Ending> {
+        let open = self.open.look();
+        let timeouts = lock(&self.told).membership().timeouts();
+        if let (Some(limit), Some(open)) = (timeouts.transaction_timeout, open)
+            && open >= limit
+        {
+            return Some(Ending::Transaction);
+        }
+        let limit = timeouts.client_idle_timeout?;
+        let since = match self.activity() {
+            Activity::Idle => self.shown.since(),
+            Activity::Using(_) if !self.awaited.is_any() => self.shown.kept_since()?,
+            _ => return None,
+        };
+        let idle = since.elapsed().ok()?;
+        (idle >= limit).then_some(Ending::Idle)
     }
 
     /// The tenant as the session was told last.

@@ -154,6 +154,16 @@ impl Registration {
         self.entry.shown.holds(hold, served);
     }
 
+    /// The session is in a transaction, from now on if it was not.
+    pub(in crate::session) fn begins_transaction(&self) {
+        self.entry.open.begin();
+    }
+
+    /// The session's transaction has ended; another may begin without a word.
+    pub(in crate::session) fn ends_transaction(&self) {
+        self.entry.open.end();
+    }
+
     /// How many statements the client has prepared.
     pub(in crate::session) fn has_prepared(&self, count: usize) {
         self.entry.shown.has_prepared(count);

@@ -11,7 +11,7 @@ use crate::tenant::{Endpoint, LoginName, SharedTenant, TenantId};
 use crate::transport::ClientAddress;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// What a session does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,19 +113,15 @@ impl Registry {
         }
     }
 
-    /// Ends the sessions that have done nothing for so long and are in no transaction. In
-    /// session mode a client that has a connection is not idle, as with PgBouncer.
-    pub fn end_idle(&self, limit: Duration) {
-        for entry in self.all() {
-            let since = match entry.activity() {
-                Activity::Idle => Some(entry.shown.since()),
-                Activity::Using(_) if !entry.awaited.is_any() => entry.shown.kept_since(),
-                _ => None,
-            };
-            let idle = since.and_then(|since| since.elapsed().ok());
-            if idle.is_some_and(|idle| idle >= limit) {
+    /// Ends the sessions whose time is over. To be called several times a second, by one
+    /// task.
+    pub fn end_late(&self) {
+        for entry in self.all().iter().filter(|entry| !entry.inbox.is_closed()) {
+            match entry.is_late() {
                 // A transaction may begin meanwhile: it is let end.
-                entry.end_at_boundary(Ending::Idle);
+                Some(ending @ Ending::Idle) => drop(entry.end_at_boundary(ending)),
+                Some(ending) => drop(entry.end(ending)),
+                None => {}
             }
         }
     }

@@ -60,7 +60,7 @@ use crate::protocol::ClientError;
 use crate::protocol::backend;
 use crate::protocol::frontend::FrameError;
 use crate::server::Parameters;
-use crate::tenant::SharedTenant;
+use crate::tenant::{LoginLimits, SharedTenant};
 use answers::{Interrupt, OwnPortal};
 use lost::Lost;
 use std::sync::Arc;
@@ -85,6 +85,8 @@ pub(super) struct Engine {
     as_of: u64,
     /// Whose connections are attached to.
     pub(super) tenant: SharedTenant,
+    /// What its login says beside it.
+    pub(super) login: LoginLimits,
     interner: Arc<Interner>,
     /// Portals over what the proxy answers itself.
     portals: Vec<OwnPortal>,
@@ -115,6 +117,7 @@ pub(super) struct Parts {
     pub(super) span: Arc<ClientSpan>,
     pub(super) interner: Arc<Interner>,
     pub(super) tenant: SharedTenant,
+    pub(super) login: LoginLimits,
     /// The settings that it made at startup.
     pub(super) asked: SessionSettings,
     /// The same, restricted as its tenant is.
@@ -186,6 +189,7 @@ impl Engine {
             judged: None,
             as_of: 0,
             tenant: parts.tenant,
+            login: parts.login,
             interner: parts.interner,
             portals: Vec::new(),
             interrupt: None,

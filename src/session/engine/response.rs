@@ -131,6 +131,9 @@ impl Engine {
                         self.statements.remove(b"");
                     }
                     link.count(status);
+                    if status == TransactionStatus::Idle {
+                        self.registration.ends_transaction();
+                    }
                     become_ready(link, status);
                 }
                 _ => break,
@@ -301,6 +304,9 @@ impl Engine {
             _ => return Err(UNEXPECTED),
         }
         link.count(status);
+        if status == TransactionStatus::Idle && !(link.unsure && is_query) {
+            self.registration.ends_transaction();
+        }
         if is_query
             && link.unsure
             && status == TransactionStatus::Open

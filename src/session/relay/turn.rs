@@ -28,6 +28,9 @@ impl Session {
                 }
             }
         }
+        if !exchange.link.is_idle() {
+            self.engine.registration.begins_transaction();
+        }
         // The client has more to send, or to read.
         let reads = !self.engine.client.output.is_empty() || exchange.link.scan.has_approved();
         let all_sent = exchange.lease.connection_mut().output().is_empty()
