@@ -491,6 +491,8 @@ pub struct Pool {
     pub size_per_tenant: usize,
     /// The same for a tenant whose database is its own.
     pub size_alone: usize,
+    /// How many are kept open, those in use included, while the pool has clients.
+    pub min_idle: usize,
     /// Most clients of one tenant that wait for one.
     pub waiting_per_tenant: usize,
     /// Whether tenants share server connections.

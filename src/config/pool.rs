@@ -58,6 +58,15 @@ pub(super) fn read(mut section: Section<'_>) -> (Pool, bool) {
         }
         Some(most)
     });
+    let min_idle = section.optional("min_idle").and_then(|entry| {
+        let least = entry.integer(0..=MOST_CONNECTIONS)?;
+        if let Some(size) = size
+            && least > size
+        {
+            entry.refuse(format!("must be at most pool.size, which is {size}"));
+        }
+        Some(least)
+    });
     let is_given = size_per_tenant.is_some();
     let size = size.unwrap_or(1);
     let reclaim_after = section
@@ -79,6 +88,7 @@ pub(super) fn read(mut section: Section<'_>) -> (Pool, bool) {
         size: size as usize,
         size_per_tenant: size_per_tenant.unwrap_or(size) as usize,
         size_alone: size_per_tenant.unwrap_or(size) as usize,
+        min_idle: min_idle.unwrap_or(0) as usize,
         waiting_per_tenant: section
             .optional("waiting_per_tenant")
             .and_then(|entry| entry.integer(0..=1_000_000))

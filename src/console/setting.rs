@@ -21,7 +21,7 @@ enum Kind {
     Bytes,
 }
 
-const SETTINGS: [Setting; 14] = [
+const SETTINGS: [Setting; 15] = [
     Setting::new("max_client_conn", "listen.max_clients", Kind::Number),
     Setting::new(
         "max_user_client_connections",
@@ -51,6 +51,7 @@ const SETTINGS: [Setting; 14] = [
         Kind::Seconds,
     ),
     Setting::new("default_pool_size", "pool.size", Kind::Number),
+    Setting::new("min_pool_size", "pool.min_idle", Kind::Number),
     Setting::new("max_user_connections", "pool.size_per_tenant", Kind::Number),
     Setting::new("query_wait_timeout", "pool.wait_timeout", Kind::Seconds),
     Setting::new("server_idle_timeout", "pool.idle_timeout", Kind::Seconds),

@@ -78,7 +78,7 @@ impl Control {
             row("default_pool_size", pool.size, "20"),
             row("max_db_connections", pool.size, "20"),
             row("max_user_connections", pool.size_per_tenant, "20"),
-            row("min_pool_size", 0, "0"),
+            row("min_pool_size", pool.min_idle, "0"),
             row("reserve_pool_size", 0, "0"),
             row("query_wait_timeout", seconds(pool.wait_timeout), "30"),
             row("server_idle_timeout", seconds(pool.idle_timeout), "600"),

@@ -256,6 +256,7 @@ impl Gateway {
         let ending = tokio::spawn(control.end_unfit());
         let reach = tokio::spawn(reach::watch(shared.clone()));
         let hosts = tokio::spawn(hosts::watch(shared.clone()));
+        let filler = tokio::spawn(fill(shared.clone(), runtimes.clone()));
         let balancer = tokio::spawn(balance::watch(shared.clone(), runtimes));
         let sweeper = tokio::spawn(sweep(shared.clone()));
         let watchdog = tokio::spawn(watchdog::watch(shared.clone()));
@@ -284,6 +285,7 @@ impl Gateway {
             }));
         }
         stop.closing().await;
+        filler.abort();
         // Dropping the listeners makes the kernel refuse new clients.
         for task in accepting {
             let _ = task.await;
@@ -357,6 +359,15 @@ impl Shared {
             history: History::default(),
             begun: Instant::now(),
         })
+    }
+}
+
+/// Keeps connections ready for clients.
+async fn fill(shared: Arc<Shared>, runtimes: balance::Runtimes) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        shared.pools.fill(&runtimes);
     }
 }
 

@@ -47,7 +47,6 @@ const CIPHERS: &str = "TLS 1.2 and 1.3 with the suites of rustls; there is nothi
 const LDAP: &str = "Use tokens of an identity provider ([jwt.NAME]), certificates or passwords.";
 const RESERVE: &str =
     "There is no reserve: pool.size_per_tenant keeps a quarter of a shared database for others.";
-const ON_DEMAND: &str = "Connections are opened when they are needed.";
 const TENANT_LIMITS: &str = "Limits are a tenant's, not a user's: see [[tenants]].";
 const PER_DATABASE: &str = "The key holds for all databases: it is not offered for one alone.";
 const IN_DATABASE: &str = "Set it in PostgreSQL: ALTER DATABASE … SET, or ALTER ROLE … SET.";
@@ -110,7 +109,11 @@ pub const KEYS: &[Key] = &[
         "pool.size",
         "It was for each user of a database, and is for a database of a server.",
     ),
-    main("min_pool_size", "", ON_DEMAND),
+    main(
+        "min_pool_size",
+        "pool.min_idle",
+        "For a database that has clients; a forced user alone is no reason.",
+    ),
     main("reserve_pool_size", "", RESERVE),
     main("reserve_pool_timeout", "", RESERVE),
     main(
@@ -349,7 +352,11 @@ pub const KEYS: &[Key] = &[
     db("auth_query", "directory.sql.logins", AUTH_QUERY),
     db("auth_dbname", "directory.sql.database", AUTH_QUERY),
     db("pool_size", "tenants.pool_size", ""),
-    db("min_pool_size", "", ON_DEMAND),
+    db(
+        "min_pool_size",
+        "",
+        "pool.min_idle holds for all databases.",
+    ),
     db("reserve_pool_size", "", RESERVE),
     db("reserve_pool", "", RESERVE),
     db("connect_query", "", IN_DATABASE),

@@ -17,7 +17,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(super) fn write(document: &mut Document, source: &mut Source<'_>) {
     document.section("[pool]");
     mode(document, source);
-    size(document, source);
+    let size = size(document, source);
+    min_idle(document, source, size);
     let Source { main, problems, .. } = source;
     let wait = time(MILLISECOND, HOUR);
     length(
@@ -136,7 +137,18 @@ pub(super) fn usual_size(main: &mut Main<'_>, problems: &mut Vec<Problem>) -> (u
     found.map_or((20, String::new()), |(n, setting)| (n, from(setting)))
 }
 
-fn size(document: &mut Document, source: &mut Source<'_>) {
+/// What is kept ready: no more than there may be.
+fn min_idle(document: &mut Document, source: &mut Source<'_>, size: u32) {
+    let Source { main, problems, .. } = source;
+    match number(main, "min_pool_size", 0..=10_000, problems) {
+        Some((0, setting)) => main.leave(setting),
+        Some((n, setting)) => document.key("min_idle", &n.min(size).to_string(), &from(setting)),
+        None => {}
+    }
+}
+
+/// The size of the pools.
+fn size(document: &mut Document, source: &mut Source<'_>) -> u32 {
     let (usual, origin) = usual_size(&mut source.main, source.problems);
     let most = source.places.databases.iter();
     let most = most
@@ -160,8 +172,13 @@ fn size(document: &mut Document, source: &mut Source<'_>) {
                 "The largest of all databases; each tenant has its own `pool_size` ({usually})."
             ));
             document.key("size", &most.to_string(), "");
+            most
         }
-        None if origin.is_empty() => {}
-        None => document.key("size", &usual.to_string(), &origin),
+        None => {
+            if !origin.is_empty() {
+                document.key("size", &usual.to_string(), &origin);
+            }
+            usual
+        }
     }
 }

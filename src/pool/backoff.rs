@@ -82,6 +82,12 @@ impl Backoff {
         Advice::Try(Duration::ZERO)
     }
 
+    /// Whether nobody should try now who can do without.
+    pub(super) fn rests(&self, role: &str) -> bool {
+        let failing = self.failing.get(role);
+        failing.is_some_and(|failing| Instant::now() < failing.until)
+    }
+
     /// An attempt succeeded.
     pub(super) fn succeeded(&mut self, role: &str) {
         if !self.failing.is_empty() {

@@ -4,6 +4,7 @@
 //! A connection of one database makes room for one of another: the one goes that nobody
 //! has used for the longest time.
 
+use super::ready::Ahead;
 use super::{Pool, lock, queue};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -19,6 +20,8 @@ pub(super) struct Budget {
     /// Openings that wait for another connection to end.
     waiting: AtomicUsize,
     freed: Notify,
+    /// What is opened before somebody needs it.
+    pub(super) ahead: Ahead,
     pools: Mutex<Vec<Weak<Pool>>>,
 }
 
@@ -34,6 +37,7 @@ impl Budget {
             open: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             freed: Notify::new(),
+            ahead: Ahead::default(),
             pools: Mutex::default(),
         })
     }
@@ -70,6 +74,14 @@ impl Budget {
             }
         };
         timeout(limit, waited).await.ok()
+    }
+
+    /// The right to one more connection, if there is one and nobody waits for it.
+    pub(super) fn spare(self: &Arc<Self>) -> Option<Permit> {
+        match self.waiting.load(Ordering::Relaxed) {
+            0 => self.try_take(),
+            _ => None,
+        }
     }
 
     fn try_take(self: &Arc<Self>) -> Option<Permit> {

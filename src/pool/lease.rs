@@ -7,7 +7,7 @@ use super::reclaim::Holding;
 use super::{CheckoutError, Pool, closing, lock};
 use crate::attach::{AttachError, Attaching, Bound, Cleanup, Parked, Random, SessionSettings};
 use crate::protocol::backend::TransactionStatus;
-use crate::server::Connection;
+use crate::server::{ConnectError, Connection};
 use crate::tenant::SharedTenant;
 use std::io;
 use std::pin::Pin;
@@ -137,6 +137,21 @@ impl Place {
         let mut connection = opened.map_err(CheckoutError::Connect)?;
         connection.set_worker(self.handle.worker());
         Ok(Lease::new(connection.parked(), self))
+    }
+
+    /// The same, for nobody yet: only where nothing has to make room for it.
+    ///
+    /// # Errors
+    /// If it cannot be opened, at the first attempt.
+    pub(super) async fn open_ahead(self) -> Result<Option<Lease<Parked>>, Arc<ConnectError>> {
+        let Some(booking) = &self.booking else {
+            return Ok(None);
+        };
+        let opened = self.pool().open_ahead(&booking.tenant.placement).await?;
+        Ok(opened.map(|mut connection| {
+            connection.set_worker(self.handle.worker());
+            Lease::new(connection.parked(), self)
+        }))
     }
 
     fn pool(&self) -> &Arc<Pool> {

@@ -19,20 +19,24 @@ mod backoff;
 mod budget;
 mod closing;
 mod customs;
+mod guests;
 mod halt;
 mod handle;
 mod idle;
 mod lease;
+mod opening;
 mod per_worker;
 mod places;
 mod pools;
 mod queue;
+mod ready;
 mod reclaim;
 mod trial;
 mod view;
 mod waiting_count;
 mod welcome;
 
+pub use guests::Guest;
 pub use halt::Scope;
 pub use handle::Handle;
 pub use lease::{Asked, Grant, Lease, Place, Waiting};
@@ -41,23 +45,24 @@ pub use queue::{Patience, SETTLE_LIMIT};
 pub use view::{ConnectionState, ConnectionView, PoolView, TenantView};
 pub use welcome::{Key as WelcomeKey, Welcome};
 
-use crate::attach::{SessionSettings, base};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
-use crate::server::{ConnectError, Connection, Held, Origin, Roll, Target, Unbound, connect};
-use crate::tenant::{Attachment, Endpoint, Identity, Placement, Vetting};
+use crate::server::{ConnectError, Roll};
+use crate::tenant::{Attachment, Endpoint, Identity, Placement};
 use age::Age;
-use backoff::{Advice, Backoff, Failed};
+use backoff::Backoff;
 use budget::Budget;
 use customs::KnownCustoms;
+use guests::Guests;
 use idle::{Idle, IdleSets};
 use queue::{Claim, Evicted, Queue};
 use reclaim::{Holder, Holders};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use trial::Trials;
 use waiting_count::WaitingCount;
-use welcome::{Reported, Welcomes};
+use welcome::Welcomes;
 
 /// The connections to one database.
 #[derive(Debug)]
@@ -75,6 +80,9 @@ pub struct Pool {
     trials: Mutex<Trials>,
     /// Clients that hold a connection between their messages.
     holders: Holders,
+    guests: Guests,
+    /// Connections are being opened before somebody needs them.
+    filling: AtomicBool,
     welcomes: Mutex<Welcomes>,
     /// The connections there are.
     roll: Arc<Roll>,
@@ -143,6 +151,8 @@ impl Pool {
             backoff: Mutex::default(),
             trials: Mutex::default(),
             holders: Holders::new(workers),
+            guests: Guests::default(),
+            filling: AtomicBool::new(false),
             welcomes: Mutex::default(),
             roll: Arc::default(),
             budget,
@@ -192,79 +202,6 @@ impl Pool {
             queue::hand_out(outcomes);
         }
         Ok(())
-    }
-
-    /// Opens a connection; tries again for as long as `wait_timeout` while the failure is
-    /// a passing one: nothing of the client's has been sent yet.
-    async fn open(&self, placement: &Placement) -> Result<Connection<Unbound>, Arc<ConnectError>> {
-        let flavor = self.flavor(placement);
-        let base = base(&placement.attachment, flavor.dedicated);
-        let vetting = Vetting::of(placement);
-        let target = Target {
-            server: &self.server,
-            database: &self.endpoint.database,
-            user: &flavor.user,
-            password: flavor.password.as_ref().map(Secret::reveal),
-            base: &base,
-            vetting: &vetting,
-        };
-        let deadline = Instant::now() + self.settings.wait_timeout;
-        let Some(permit) = self.budget.take(self.settings.wait_timeout).await else {
-            return Err(Arc::new(ConnectError::Full));
-        };
-        let mut permit = Some(permit);
-        loop {
-            let _turn = trial::turn(&self.trials, &flavor.user).await;
-            let advice = lock(&self.backoff).advise(&flavor.user);
-            match advice {
-                Advice::Try(pause) => tokio::time::sleep(pause).await,
-                Advice::Fail(error) => return Err(error),
-            }
-            match connect(&target).await {
-                Ok(mut connection) => {
-                    let held = permit.take().map(|permit| Arc::new(permit) as Held);
-                    connection.enrol(&self.roll, flavor.user.clone(), held);
-                    self.logged_in(&flavor.user);
-                    let parameters = connection.parameters();
-                    let new = Reported::new(placement, parameters, SessionSettings::default());
-                    lock(&self.welcomes).meet(&new);
-                    return Ok(connection);
-                }
-                // Its login has succeeded, and the next may be of another isolation.
-                Err(error @ ConnectError::Unfit(_)) => {
-                    self.logged_in(&flavor.user);
-                    let failed = Failed::once(error);
-                    self.report(&flavor.user, &failed);
-                    return Err(failed.error);
-                }
-                Err(error) => {
-                    let failed = lock(&self.backoff).failed(&flavor.user, error);
-                    self.report(&flavor.user, &failed);
-                    let late = Instant::now() + failed.pause > deadline;
-                    if late || !failed.error.is_passing() {
-                        return Err(failed.error);
-                    }
-                }
-            }
-        }
-    }
-
-    fn logged_in(&self, role: &Arc<str>) {
-        lock(&self.trials).succeeded(role);
-        lock(&self.backoff).succeeded(role);
-    }
-
-    fn report(&self, user: &str, failed: &Failed) {
-        tracing::warn!(
-            target: "pgtenant::server",
-            server = %self.endpoint.server,
-            database = %self.endpoint.database,
-            user,
-            error = %failed.error,
-            hint = failed.error.hint(&self.server, Origin::of(user, &self.server)),
-            clients_told = failed.told,
-            "cannot open a server connection"
-        );
     }
 
     /// Gives out no connection from now on: those who wait are told so, idle

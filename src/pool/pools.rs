@@ -159,7 +159,7 @@ impl Pools {
     /// precise to.
     pub fn sweep(&self) {
         for pool in self.all() {
-            let swept = lock(&pool.queue).sweep(&pool, pool.settings.idle_timeout);
+            let swept = lock(&pool.queue).sweep(&pool, pool.settings.idle_timeout, pool.least());
             pool.close(swept.evicted);
             for spoilt in swept.spoilt {
                 tracing::warn!(target: "pgtenant::server", "dropped a server connection whose cleanup failed");
@@ -191,13 +191,18 @@ impl Pools {
     /// Closes every idle connection.
     pub async fn close(&self) {
         for pool in self.all() {
-            let swept = lock(&pool.queue).sweep(&pool, Duration::ZERO);
+            let swept = lock(&pool.queue).sweep(&pool, Duration::ZERO, 0);
             queue::hand_out(swept.late);
             drop(swept.spoilt);
             for connection in swept.evicted {
                 connection.close().await;
             }
         }
+    }
+
+    /// Those that give connections out.
+    pub(super) fn in_use(&self) -> Vec<Arc<Pool>> {
+        lock(&self.state).open.values().cloned().collect()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Pool>> {

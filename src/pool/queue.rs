@@ -46,6 +46,8 @@ pub(super) struct Queue {
     check_after: Duration,
     /// Connections that exist or are being opened.
     open: usize,
+    /// Those of them that nobody has used yet, and that any tenant can get.
+    nobodys: usize,
     /// One for each tenant that has or awaits a connection; the others are taken out
     /// in the sweep.
     accounts: Slab<Account>,
@@ -68,6 +70,9 @@ pub(super) struct Queue {
 pub(super) struct AccountId(usize);
 
 impl AccountId {
+    /// That of connections which nobody has used yet.
+    pub(super) const NOBODY: Self = Self(usize::MAX - 1);
+
     pub(super) fn number(self) -> usize {
         self.0
     }
@@ -99,6 +104,7 @@ impl Queue {
             wait_timeout: settings.wait_timeout,
             check_after: settings.check_after,
             open: 0,
+            nobodys: 0,
             accounts: Slab::new(),
             by_tenant: HashMap::default(),
             turns: VecDeque::new(),
@@ -236,6 +242,9 @@ impl Queue {
 
     /// One of the connections is the account's from now on.
     fn credit(&mut self, id: AccountId) {
+        if id == AccountId::NOBODY {
+            self.nobodys += 1;
+        }
         if let Some(account) = self.accounts.get_mut(id.0) {
             account.connections += 1;
         }
@@ -243,6 +252,9 @@ impl Queue {
 
     /// The same, no longer.
     fn debit(&mut self, id: AccountId) {
+        if id == AccountId::NOBODY {
+            self.nobodys -= 1;
+        }
         if let Some(account) = self.accounts.get_mut(id.0) {
             account.connections -= 1;
         }
@@ -263,6 +275,18 @@ impl Queue {
         gone.collect()
     }
 
+    /// What a connection in this account is booked by.
+    fn booking(&self, account: AccountId, tenant: &SharedTenant, dedicated: bool) -> Booking {
+        let waits = self.accounts.get(account.0).map(|a| a.waits.clone());
+        Booking {
+            account,
+            tenant: tenant.clone(),
+            dedicated,
+            customs_known: 0,
+            waits: waits.unwrap_or_default(),
+        }
+    }
+
     fn grant(
         &self,
         handle: &Arc<Handle>,
@@ -271,14 +295,7 @@ impl Queue {
         dedicated: bool,
         source: Source,
     ) -> Grant {
-        let waits = self.accounts.get(account.0).map(|a| a.waits.clone());
-        let booking = Booking {
-            account,
-            tenant: tenant.clone(),
-            dedicated,
-            customs_known: 0,
-            waits: waits.unwrap_or_default(),
-        };
+        let booking = self.booking(account, tenant, dedicated);
         handle.remember(account);
         let place = Place::new(handle.clone(), booking);
         match source {

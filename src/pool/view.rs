@@ -1,5 +1,6 @@
 //! Pools and their connections, for those who look on.
 
+use super::queue::AccountId;
 use super::{Pool, Pools, lock};
 use crate::config::Server;
 use crate::server::{Card, ConnectionId};
@@ -28,7 +29,7 @@ pub struct ConnectionView {
     pub card: Arc<Card>,
     /// What it does. Whose session uses it is known by [`Card::pid`].
     pub state: ConnectionState,
-    /// The tenant that used it last, while nobody uses it.
+    /// The tenant that used it last, if any has, while nobody uses it.
     pub tenant: Option<TenantId>,
     /// For how long nobody has used it, to a quarter of a second.
     pub idle: Option<Duration>,
@@ -80,7 +81,7 @@ impl Pools {
 impl Pool {
     fn view(&self) -> PoolView {
         let cards = self.roll.cards();
-        let mut idle: HashMap<ConnectionId, (ConnectionState, TenantId, Option<Duration>)> =
+        let mut idle: HashMap<ConnectionId, (ConnectionState, Option<TenantId>, Option<Duration>)> =
             HashMap::new();
         self.idle.each(|one| {
             let state = match one.connection.is_settled() {
@@ -89,6 +90,7 @@ impl Pool {
             };
             let since = one.since.map(|since| since.elapsed());
             let tenant = one.booking.tenant.id.clone();
+            let tenant = (one.booking.account != AccountId::NOBODY).then_some(tenant);
             idle.insert(one.connection.id(), (state, tenant, since));
         });
         let (open, tenants, retired) = lock(&self.queue).view();
@@ -97,7 +99,7 @@ impl Pool {
             Some((state, tenant, since)) => ConnectionView {
                 card,
                 state,
-                tenant: Some(tenant),
+                tenant,
                 idle: Some(since.unwrap_or_default()),
             },
             None => ConnectionView {

@@ -47,7 +47,7 @@ impl Session {
         } = membership;
         let now = tenant.restrictions(&login);
         let engine = &mut self.engine;
-        engine.registration.follow(&pool);
+        engine.registration.follow(&pool, &tenant);
         // Each worker has guards of its own, which judge alike.
         let judged_alike = Arc::ptr_eq(&engine.guard, &guard) || guard.replaces(&engine.guard);
         let before = engine.tenant.restrictions(&engine.login);

@@ -119,6 +119,7 @@ fn settings_take_pgbouncer_s_values_and_what_is_wrong_is_told() {
             "9",
         ),
         ("SET default_pool_size = 11", "default_pool_size", "11"),
+        ("SET min_pool_size = 3", "min_pool_size", "3"),
     ] {
         let so = [("key", key)];
         assert_eq!(cell(&mut admin, "SHOW CONFIG", "changeable", &so), "yes");

@@ -3,7 +3,7 @@
 use super::{AccountId, Evicted, Queue};
 use crate::attach::Parked;
 use crate::pool::Pool;
-use crate::pool::idle::Idle;
+use crate::pool::idle::{Booking, Idle};
 use crate::server::Connection;
 use crate::tenant::SharedTenant;
 
@@ -54,6 +54,10 @@ impl Queue {
         if self.connections_of(id) >= most {
             return Err(NoSource::Full);
         }
+        if let Some(ready) = self.nobodys(pool, worker, tenant, dedicated, evicted) {
+            self.credit(id);
+            return Ok(Source::Idle(ready));
+        }
         if self.open + pool.open_before() < self.size {
             self.open += 1;
             self.credit(id);
@@ -82,5 +86,65 @@ impl Queue {
         }
         evicted.push(idle.connection);
         Ok(Source::Room)
+    }
+
+    /// One that nobody has used yet, if it can be the tenant's.
+    fn nobodys(
+        &mut self,
+        pool: &Pool,
+        worker: usize,
+        tenant: &SharedTenant,
+        dedicated: bool,
+        evicted: &mut Evicted,
+    ) -> Option<Connection<Parked>> {
+        if dedicated || self.nobodys == 0 {
+            return None;
+        }
+        while let Some(idle) = pool.idle.take_own(worker, AccountId::NOBODY) {
+            if idle.has_base_of(tenant) && !idle.is_disturbed() {
+                self.debit(AccountId::NOBODY);
+                return Some(idle.into_parts(self.check_after).0);
+            }
+            self.forget(AccountId::NOBODY);
+            evicted.push(idle.connection);
+        }
+        None
+    }
+
+    /// A booking for one more connection, where there are fewer than `least`: one that any
+    /// of the tenants whose clients are there can use, if there is such, else one of the
+    /// tenant that has the fewest. It counts as there from now on.
+    pub(in crate::pool) fn vacancy(
+        &mut self,
+        pool: &Pool,
+        least: usize,
+        guests: &mut dyn Iterator<Item = &SharedTenant>,
+    ) -> Option<Booking> {
+        let open = self.open + pool.open_before();
+        if self.retired || self.halt.whole || open >= least.min(self.size) {
+            return None;
+        }
+        let mut poorest: Option<(usize, &SharedTenant)> = None;
+        let mut any = None;
+        for tenant in guests {
+            if !pool.is_dedicated(&tenant.placement) {
+                any = Some(tenant);
+                break;
+            }
+            let account = self.by_tenant.get(&tenant.id);
+            let has = account.map_or(0, |id| self.connections_of(*id));
+            let may_have = has < self.most_of(tenant) && !self.is_halted(&tenant.id);
+            if may_have && poorest.is_none_or(|(fewest, _)| has < fewest) {
+                poorest = Some((has, tenant));
+            }
+        }
+        let (account, tenant) = match (any, poorest) {
+            (Some(tenant), _) => (AccountId::NOBODY, tenant),
+            (None, Some((_, tenant))) => (self.account(tenant), tenant),
+            (None, None) => return None,
+        };
+        self.open += 1;
+        self.credit(account);
+        Some(self.booking(account, tenant, any.is_none()))
     }
 }

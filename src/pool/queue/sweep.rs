@@ -22,16 +22,28 @@ pub(in crate::pool) struct Swept {
 impl Queue {
     /// Takes out connections that have been idle for longer than `limit` or are too
     /// old, or that their server has closed, and those who have waited for too long.
-    pub(in crate::pool) fn sweep(&mut self, pool: &Arc<Pool>, limit: Duration) -> Swept {
+    /// `least`: so many are kept, however long they have been idle.
+    pub(in crate::pool) fn sweep(
+        &mut self,
+        pool: &Arc<Pool>,
+        limit: Duration,
+        least: usize,
+    ) -> Swept {
         let now = Instant::now();
         pool.idle.tick(now);
         let spoilt = pool.idle.take_all(|idle, _| {
             idle.since.get_or_insert(now);
             idle.is_spoilt(now)
         });
+        let mut spare = self.open.saturating_sub(spoilt.len() + least);
         let stale = pool.idle.take_all(|idle, age| {
             let since = idle.since.unwrap_or(now);
-            now.duration_since(since) >= limit || age.is_over(&idle.connection)
+            let is_idle = now.duration_since(since) >= limit && spare > 0;
+            let goes = is_idle || age.is_over(&idle.connection);
+            if goes {
+                spare = spare.saturating_sub(1);
+            }
+            goes
         });
         let evicted = self.forget_all(stale);
         let late = self.late(pool, now);

@@ -10,7 +10,7 @@ use super::told::{Look, Told};
 use super::{Member, Visitor, lock};
 use crate::audit::{Event, Log};
 use crate::directory::Principal;
-use crate::pool::Pool;
+use crate::pool::{Guest, Pool};
 use crate::server::BackendKey;
 use crate::session::orders::{Ending, Inbox, Membership, Order, When};
 use crate::tenant::{LoginName, SharedTenant, TenantId};
@@ -31,7 +31,7 @@ pub(super) struct Entry {
     pub(super) shown: Shown,
     told: Mutex<Told>,
     /// Where the connection that it uses comes from.
-    pool: Mutex<Arc<Pool>>,
+    pool: Mutex<Guest>,
     running: Mutex<Running>,
     /// A request that waits may go on.
     changed: Notify,
@@ -66,7 +66,7 @@ impl Entry {
             awaited: Awaited::default(),
             open: Open::new(),
             shown: Shown::new(clock),
-            pool: Mutex::new(membership.pool.clone()),
+            pool: Mutex::new(Guest::new(&membership.pool, &membership.tenant)),
             told: Mutex::new(Told::new(membership)),
             running: Mutex::default(),
             changed: Notify::new(),
@@ -163,8 +163,9 @@ impl Entry {
         Deliveries::new(server, key, &self.lanes)
     }
 
-    pub(super) fn follow(&self, pool: &Arc<Pool>) {
-        lock(&self.pool).clone_from(pool);
+    pub(super) fn follow(&self, pool: &Arc<Pool>, tenant: &SharedTenant) {
+        let guest = Guest::new(pool, tenant);
+        *lock(&self.pool) = guest;
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -228,7 +229,7 @@ impl Entry {
     }
 
     pub(super) fn pool(&self) -> Arc<Pool> {
-        lock(&self.pool).clone()
+        (*lock(&self.pool)).clone()
     }
 
     /// Why its time is over, if it is: for a transaction, or for doing nothing outside

@@ -7,6 +7,7 @@ use super::{Member, Registry, lock};
 use crate::pool::Pool;
 use crate::server::BackendKey;
 use crate::session::orders::{Ending, Order};
+use crate::tenant::SharedTenant;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -100,9 +101,9 @@ impl Registration {
         self.entry.inbox.ending_at_once()
     }
 
-    /// The session takes its connections from this pool from now on.
-    pub(in crate::session) fn follow(&self, pool: &Arc<Pool>) {
-        self.entry.follow(pool);
+    /// The session takes its connections from this pool from now on, as this tenant.
+    pub(in crate::session) fn follow(&self, pool: &Arc<Pool>, tenant: &SharedTenant) {
+        self.entry.follow(pool, tenant);
     }
 
     /// The session waits for a server connection, for the statement for which it
