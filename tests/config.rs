@@ -830,6 +830,106 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
     }
 }
 
+/// `SMALL` with a tenant and a login for the server `replica`, whose section has these lines.
+fn reading(lines: &str) -> String {
+    let scram = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2E=$\
+                 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\
+                 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    format!(
+        "{SMALL}\n[servers.replica]\ntls = \"off\"\nuser = \"wellness_app\"\n{lines}\n\
+         [[tenants]]\nid = \"a\"\n\
+         [[logins]]\nuser = \"bi\"\ntenant = \"a\"\nserver = \"replica\"\nscram = {scram:?}\n"
+    )
+}
+
+#[test]
+fn a_login_is_for_its_tenant_s_server_or_a_replica_of_it() {
+    let folder = Folder::new();
+    for lines in [
+        "host = \"db2\"\nreplica_of = \"main\"",
+        "host = \"db2\"\nreplica_of = \"main\"\ntarget = \"replica\"",
+        "host = \"127.0.0.1\"\ntarget = \"replica\"",
+    ] {
+        let settings = folder.load(reading(lines)).unwrap();
+        let login = settings.directory.find("bi").unwrap();
+        let endpoint = &login.principal.tenant.placement.endpoint;
+        assert_eq!(endpoint.server, ServerName::new("replica"), "{lines}");
+        // The tenant itself is where it was.
+        let tenant = settings
+            .directory
+            .tenant(&login.principal.tenant.id)
+            .unwrap();
+        let endpoint = &tenant.placement.endpoint;
+        assert_eq!(endpoint.server, ServerName::new("main"), "{lines}");
+    }
+    let not_known = "logins[0].server = \"replica\": the server \"replica\" is not known to be a \
+                     replica of \"main\", where the tenant's data is";
+    for (lines, said) in [
+        ("host = \"db2\"", not_known),
+        ("host = \"db2\"\ntarget = \"replica\"", not_known),
+        ("host = \"127.0.0.1\"", not_known),
+        (
+            "hosts = [\"127.0.0.1\", \"db2\"]\ntarget = \"replica\"",
+            not_known,
+        ),
+    ] {
+        let problem = folder.problem(reading(lines));
+        assert!(problem.contains(said), "{lines}: {problem}");
+    }
+    for (lines, said) in [
+        (
+            "replica_of = \"replica\"",
+            "servers.replica.replica_of = \"replica\": is the section itself",
+        ),
+        (
+            "replica_of = \"mian\"",
+            "servers.replica.replica_of = \"mian\": no section [servers.NAME] has this name; did \
+             you mean `main`?",
+        ),
+        (
+            "replica_of = \"main\"\ntarget = \"any\"",
+            "servers.replica.replica_of = \"main\": has no meaning without target = \"replica\"",
+        ),
+    ] {
+        let problems = folder.problems(reading(&format!("host = \"db2\"\n{lines}")));
+        let is_said = problems.iter().any(|problem| problem.contains(said));
+        assert!(is_said, "{lines}: {problems:#?}");
+    }
+    let unknown = reading("host = \"db2\"\nreplica_of = \"main\"")
+        .replace("server = \"replica\"", "server = \"replicas\"");
+    let problem = folder.problem(unknown);
+    let said = "logins[0].server = \"replicas\": no section [servers.NAME] has this name; did you \
+                mean `replica`?";
+    assert!(problem.contains(said), "{problem}");
+    // One that follows a replica follows its primary.
+    let chain = reading("host = \"db2\"\nreplica_of = \"main\"")
+        + "[servers.third]\nhost = \"db3\"\ntls = \"off\"\nuser = \"wellness_app\"\n\
+           replica_of = \"replica\"\n";
+    let problems = folder.problems(chain);
+    let said = "servers.replica.replica_of = \"main\": has no meaning in a section that is the";
+    let is_said = problems.iter().any(|problem| problem.contains(said));
+    assert!(is_said, "{problems:#?}");
+}
+
+/// Two tenants of kind `database` are one where a section is a replica of the other.
+#[test]
+fn a_replica_has_the_databases_of_its_primary() {
+    let folder = Folder::new();
+    let silo = "[isolation.silo]\nkind = \"database\"\nserver = \"main\"\n\
+                database = \"{database}\"\n";
+    let text = |lines: &str| {
+        reading(lines).replace(
+            "[[tenants]]\nid = \"a\"\n",
+            "[[tenants]]\nid = \"a\"\nisolation = \"wellness\"\n",
+        ) + silo
+            + "[[tenants]]\nid = \"b\"\nisolation = \"silo\"\ndatabase = \"b\"\n\
+               [[tenants]]\nid = \"c\"\nisolation = \"silo\"\ndatabase = \"b\"\n\
+               server = \"replica\"\n"
+    };
+    let problem = folder.problem(text("host = \"db2\"\nreplica_of = \"main\""));
+    assert!(problem.contains("it is the one of tenant"), "{problem}");
+}
+
 #[test]
 fn a_server_on_this_machine_may_be_a_socket() {
     let folder = Folder::new();
@@ -1383,7 +1483,7 @@ fn wrong_isolations_tenants_and_logins_are_named_with_what_would_be_right() {
             login(&format!(
                 "user = \"u\"; tenant = \"first\"; password = \"x\"; scram = \"{SCRAM}\""
             )),
-            "logins[0].password: unknown key; there are: `user`, `tenant`, `methods`, `scram`",
+            "logins[0].password: unknown key; there are: `user`, `tenant`, `server`, `methods`, `scram`",
         ),
         (
             setting(
@@ -2077,7 +2177,11 @@ fn the_example_s_comments_load_too() {
     assert_eq!(sql.queries.most, 100_000);
     assert_eq!(settings.tenants.len(), 4);
     assert_eq!(settings.isolations.len(), 3);
-    assert_eq!(settings.servers.len(), 3);
+    assert_eq!(settings.servers.len(), 4);
+    let replica = &settings.servers[&ServerName::new("replica")];
+    assert_eq!(replica.target, TargetRole::Replica);
+    let elsewhere: Vec<_> = settings.directory.elsewhere().collect();
+    assert!(matches!(&*elsewhere, [one] if one.placement.endpoint.server == replica.name));
     assert_eq!(settings.tokens.issuers.len(), 1);
     assert!(settings.tls.verifies_clients());
     assert_eq!(settings.directory.len(), 3);

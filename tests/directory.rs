@@ -716,6 +716,53 @@ fn logins_of_every_source_say_what_is_recorded_of_them() {
 }
 
 #[test]
+fn logins_of_every_source_may_be_for_a_replica() {
+    let source = Source::new(site());
+    let row = |user: &str, server: &str| format!("('{user}', '{INNOVATE}', '{SCRAM}', {server})");
+    let rows = [
+        row("row", "'replica'"),
+        row("plain", "NULL"),
+        row("misspelt", "'replicas'"),
+        row("astray", "'stranger'"),
+    ];
+    let rows = rows.join(", ");
+    let logins = format!("SELECT * FROM (VALUES {rows}) AS t (\"user\", tenant, scram, server)");
+    let keys = format!(
+        "tenants = \"SELECT id, name FROM tenant_directory.tenants\"\nlogins = {logins:?}\n"
+    );
+    let server = |name: &str, lines: &str| {
+        format!(
+            "[servers.{name}]\nhost = {name:?}\ntls = \"off\"\nuser = \"wellness_app\"\n{lines}\n"
+        )
+    };
+    let more = login("file", SYNERGY)
+        + "server = \"replica\"\n"
+        + &login("strange_file", SYNERGY)
+        + "server = \"stranger\"\n"
+        + &server("replica", "replica_of = \"main\"")
+        + &server("stranger", "target = \"replica\"");
+    let mut settings = source.settings(&keys, &more);
+    let problems = read(&mut settings).unwrap();
+    let of = |user: &str| {
+        let login = settings.directory.find(user)?;
+        Some(login.principal.tenant.placement.endpoint.server.as_str())
+    };
+    assert_eq!(of("row"), Some("replica"));
+    assert_eq!(of("plain"), Some("main"));
+    assert_eq!(of("file"), Some("replica"));
+    for (user, said) in [
+        ("misspelt", "no section [servers.NAME] has this name"),
+        ("astray", "is not known to be a replica of \"main\""),
+        ("strange_file", "is not known to be a replica of \"main\""),
+    ] {
+        assert_eq!(of(user), None, "{user}");
+        let told = problems.iter().filter(|problem| problem.contains(said));
+        assert!(told.count() > 0, "{user}: {problems:#?}");
+    }
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+}
+
+#[test]
 fn values_of_many_types_are_read() {
     let source = Source::new(site());
     source.sql("CREATE TYPE state AS ENUM ('active', 'read-only'); CREATE DOMAIN id AS uuid");

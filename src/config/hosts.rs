@@ -95,6 +95,13 @@ impl Hosts {
         self.iter().nth(number)
     }
 
+    /// Whether each of them is one of the others.
+    #[must_use]
+    pub fn are_among(&self, others: &Self) -> bool {
+        self.iter()
+            .all(|one| others.iter().any(|other| one.is_same(other)))
+    }
+
     /// Whether one of them is one of the others: then it is the same server.
     #[must_use]
     pub fn meet(&self, other: &Self) -> bool {
@@ -159,6 +166,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<(Hosts, TargetRole)> {
     };
     let hosts = hosts?;
     let usual = match hosts.are_several() {
+        _ if section.has("replica_of") => TargetRole::Replica,
         true => TargetRole::Primary,
         false => TargetRole::Any,
     };

@@ -1,11 +1,12 @@
 //! `[[logins]]`
 
 use super::reader::{Entry, Section};
+use super::servers::Servers;
 use super::tenants::Tenants;
 use super::{audit, limits};
-use crate::directory::{CertificateName, DeclaredLogin, Method, NameKind, Verifier};
+use crate::directory::{CertificateName, DeclaredLogin, Method, NameKind, StandIns, Verifier};
 use crate::problem::{Place, shown, suggestion};
-use crate::tenant::{LoginLimits, LoginName, TenantId};
+use crate::tenant::{LoginLimits, LoginName, ServerName, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub(super) fn read(
     sections: Vec<Section<'_>>,
     tenants: &Tenants,
     more_tenants: bool,
+    (servers, stand_ins): (&Servers, &StandIns),
     accepted: Accepted,
 ) -> Vec<DeclaredLogin> {
     let mut users = HashMap::new();
@@ -32,28 +34,53 @@ pub(super) fn read(
         let place = section.place();
         let user = |entry: &Entry<'_>| user_name(entry, &place, &mut users);
         let tenant = |entry: &Entry<'_>| tenant_id(entry, tenants, more_tenants);
-        logins.extend(login(section, user, tenant, accepted));
+        let server = |entry: &Entry<'_>, tenant: Option<&TenantId>| {
+            let server = servers.find(entry)?;
+            // Of tenants that are known later it is looked then.
+            let tenant = tenant.and_then(|id| tenants.valid.get(id));
+            let is_known = |name| servers.valid.contains_key(name);
+            let are_known = |own| is_known(&server) && is_known(own);
+            let tenant = tenant.filter(|one| are_known(&one.placement.endpoint.server));
+            if let Some(tenant) = tenant
+                && let Err(reason) = stand_ins.admit(&server, tenant)
+            {
+                entry.refuse(reason);
+                return None;
+            }
+            Some(server)
+        };
+        logins.extend(login(section, user, tenant, server, accepted));
     }
     logins
 }
 
 /// Reads the row of a query; `None` after a problem.
-pub(super) fn read_row(section: Section<'_>, accepted: Accepted) -> Option<DeclaredLogin> {
+pub(super) fn read_row(
+    section: Section<'_>,
+    servers: &Servers,
+    accepted: Accepted,
+) -> Option<DeclaredLogin> {
     let user = |entry: &Entry<'_>| entry.text().map(LoginName::new);
     let tenant = |entry: &Entry<'_>| entry.text().map(TenantId::parse);
-    login(section, user, tenant, accepted)
+    let server = |entry: &Entry<'_>, _: Option<&TenantId>| servers.find(entry);
+    login(section, user, tenant, server, accepted)
 }
 
 fn login(
     mut section: Section<'_>,
     read_user: impl FnOnce(&Entry<'_>) -> Option<LoginName>,
     read_tenant: impl FnOnce(&Entry<'_>) -> Option<TenantId>,
+    read_server: impl FnOnce(&Entry<'_>, Option<&TenantId>) -> Option<ServerName>,
     accepted: Accepted,
 ) -> Option<DeclaredLogin> {
     let user = section.required("user", "the user name that the client logs in with");
     let user = user.and_then(|entry| read_user(&entry));
     let tenant = section.required("tenant", "the id of the login's tenant");
     let tenant = tenant.and_then(|entry| read_tenant(&entry));
+    let server = match section.optional("server") {
+        Some(entry) => read_server(&entry, tenant.as_ref()).map(Some),
+        None => Some(None),
+    };
     let methods = methods(&mut section, user.as_ref().map(LoginName::as_str), accepted);
     let audit = audit::statements(&mut section, "audit");
     let timeouts = limits::timeouts(&mut section);
@@ -62,6 +89,7 @@ fn login(
         place: section.place(),
         user: user?,
         tenant: tenant?,
+        server: server?,
         methods: Arc::from(methods?),
         limits: LoginLimits {
             audit,
@@ -93,9 +121,10 @@ const METHODS: [(&str, Word); 5] = [
 ];
 
 /// The keys of `[[logins]]`.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 11] = [
     "user",
     "tenant",
+    "server",
     "methods",
     "scram",
     "certificate",

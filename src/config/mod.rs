@@ -24,6 +24,7 @@ mod pool;
 mod problems;
 mod reached;
 mod reader;
+mod replica;
 mod rows;
 mod rules;
 mod server_certificate;
@@ -167,7 +168,9 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         certificates: tls.as_ref().is_none_or(ClientTls::verifies_clients),
     };
     let sections = all_tables("logins", &mut root, &mut parts);
-    let logins = logins::read(sections, &tenants, more_tenants, accepted);
+    let stand_ins = replica::stand_ins(&servers.valid);
+    let places = (&servers, &stand_ins);
+    let logins = logins::read(sections, &tenants, more_tenants, places, accepted);
     let certificates = certificates::read(&mut root, &tenants, more_tenants, accepted.certificates);
     let throttle = throttle::read(root.section("throttle"), &listen);
     let admins = root.tables("admins");
@@ -190,7 +193,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     };
     let common = isolations.common_schemas();
     let row_reader = Box::new(SectionReader::new(isolations, servers.clone(), accepted));
-    let builder = DirectoryBuilder::new(files, hosts, common, row_reader, rows);
+    let builder = DirectoryBuilder::new(files, hosts, common, stand_ins, row_reader, rows);
     let directory = builder.build(None, &Incumbents::default()).directory;
     if reserves && (more_tenants || shares_pools(&directory)) {
         pool.reserve();
@@ -415,6 +418,8 @@ pub struct Server {
     pub hosts: Hosts,
     /// Which of its hosts connections go to.
     pub target: TargetRole,
+    /// The server that it is a replica of, where a section of its own says where that is.
+    pub replica_of: Option<Arc<Self>>,
     /// How the connection is secured.
     pub tls: ServerTls,
     /// The role that connections shared by tenants log in as.

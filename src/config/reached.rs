@@ -1,5 +1,6 @@
 //! What came of reaching a server.
 
+use super::Hosts;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,9 @@ struct Known {
     last: Mutex<Last>,
     /// The highest timeline of a primary that was reached; 0: none was asked for it.
     timeline: AtomicU32,
+    /// The system identifier that the server at these hosts has, of which this one is a
+    /// replica.
+    system: Mutex<Option<(Hosts, u64)>>,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +71,22 @@ impl Reached {
         timeline != 0 && timeline < self.timeline()
     }
 
+    /// The system identifier that the server at these hosts told, of which this one is
+    /// a replica.
+    #[must_use]
+    pub fn system(&self, of: &Hosts) -> Option<u64> {
+        let system = lock(&self.0.system);
+        system
+            .as_ref()
+            .filter(|(hosts, _)| hosts == of)
+            .map(|(_, system)| *system)
+    }
+
+    /// The server at these hosts, of which this one is a replica, told this one.
+    pub fn set_system(&self, of: &Hosts, system: u64) {
+        *lock(&self.0.system) = Some((of.clone(), system));
+    }
+
     /// What came of the last attempt.
     #[must_use]
     pub fn contact(&self) -> Contact {
@@ -79,8 +99,12 @@ impl Reached {
     }
 
     fn lock(&self) -> MutexGuard<'_, Last> {
-        self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.last)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PartialEq for Reached {

@@ -57,7 +57,8 @@ impl RowReader for SectionReader {
     fn login(&self, row: Row<'_>) -> Result<DeclaredLogin, Vec<Problem>> {
         let (origin, table) = table(row, "logins", "user");
         let reader = Reader::of_rows();
-        let read = logins::read_row(reader.document(&origin, &table), self.accepted);
+        let section = reader.document(&origin, &table);
+        let read = logins::read_row(section, &self.servers, self.accepted);
         valid(read, reader)
     }
 }

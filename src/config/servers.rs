@@ -2,7 +2,7 @@
 
 use super::reader::{Entry, Section};
 use super::{Reached, Secret, Server, ServerTls, Verification};
-use super::{application_name, hosts, pem, server_certificate};
+use super::{application_name, hosts, pem, replica, server_certificate};
 use crate::directory::Hosts;
 use crate::problem::suggestion;
 use crate::tenant::ServerName;
@@ -48,7 +48,10 @@ impl Servers {
     pub(super) fn hosts(&self) -> Hosts {
         let mut hosts = Hosts::new();
         for server in self.valid.values() {
-            let places = server.hosts.iter().map(|host| (&*host.name, host.port));
+            // A replica has the same data.
+            let primary = server.replica_of.iter().flat_map(|one| one.hosts.iter());
+            let places = server.hosts.iter().chain(primary);
+            let places = places.map(|host| (&*host.name, host.port));
             hosts.add(&server.name, places, &server.user);
         }
         hosts
@@ -56,13 +59,23 @@ impl Servers {
 }
 
 pub(super) fn read(root: &mut Section<'_>) -> Servers {
-    let mut servers = Servers::default();
-    for (name, section) in root.sections("servers") {
-        if let Some(server) = section.and_then(|section| server(&name, section)) {
+    let sections = root.sections("servers");
+    let names = sections.iter().map(|(name, _)| name.clone());
+    let mut servers = Servers {
+        declared: names.collect(),
+        ..Servers::default()
+    };
+    let mut replicas = Vec::new();
+    for (name, section) in sections {
+        let Some(mut section) = section else {
+            continue;
+        };
+        replicas.extend(replica::of(&name, &mut section, &servers));
+        if let Some(server) = server(&name, section) {
             servers.valid.insert(server.name.clone(), server);
         }
-        servers.declared.insert(name);
     }
+    replica::resolve(replicas, &mut servers.valid);
     servers
 }
 
@@ -99,6 +112,7 @@ fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
         name: ServerName::new(name),
         hosts,
         target,
+        replica_of: None,
         tls: tls?,
         user: Arc::from(user?),
         password,

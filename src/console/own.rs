@@ -82,9 +82,15 @@ fn logins(steered: &impl Steered) -> Table {
             .or_default() += 1;
     }
     let directory = steered.directory();
-    let mut table = Table::new("user:t tenant:t methods:t clients:i");
+    let mut table = Table::new("user:t tenant:t methods:t clients:i server:t");
     for ((login, tenant), clients) in logins {
-        let methods = directory.find(login.as_str()).map(|login| {
+        let listed = directory.find(login.as_str());
+        let tenant_there = match listed {
+            Some(login) => Some(&login.principal.tenant),
+            None => directory.tenant(&tenant),
+        };
+        let server = tenant_there.map(|tenant| tenant.placement.endpoint.server.to_string());
+        let methods = listed.map(|login| {
             let methods = login.methods.iter().map(|method| match method {
                 Method::Scram(_) => "scram",
                 Method::Jwt => "jwt",
@@ -99,6 +105,7 @@ fn logins(steered: &impl Steered) -> Table {
             tenant.as_str().into(),
             methods.map_or(Value::Null, Value::from),
             clients.into(),
+            server.map_or(Value::Null, Value::from),
         ]);
     }
     table

@@ -3,9 +3,10 @@
 
 use super::table::{Table, Value};
 use super::{Memory, Setting, Steered, own, sockets, stats};
+use crate::config::Server;
 use crate::pool::{ConnectionState, PoolView, Scope};
 use crate::session::{SessionState, SessionView};
-use crate::tenant::{Tenant, TenantId};
+use crate::tenant::{Endpoint, Tenant, TenantId};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
@@ -72,17 +73,18 @@ fn one(column: &'static str, value: Value) -> Table {
     table
 }
 
-/// The databases that clients ask for now, and those of pools, each with a tenant's
-/// placement.
-fn names(sessions: &[SessionView], pools: &[PoolView]) -> BTreeMap<String, usize> {
-    let mut names: BTreeMap<String, usize> = BTreeMap::new();
-    for session in sessions {
-        *names.entry(session.database.to_string()).or_default() += 1;
-    }
-    for pool in pools {
-        names.entry(pool.endpoint.database.to_string()).or_default();
-    }
-    names
+/// The databases that clients ask for now, and those of pools: by name and, since logins
+/// of one tenant may be for several servers, by server; each with what it stands for.
+fn names<'v>(
+    sessions: &'v [SessionView],
+    pools: &'v [PoolView],
+) -> BTreeMap<(&'v str, &'v str), &'v Endpoint> {
+    let key = |name: &'v str, endpoint: &'v Endpoint| ((name, endpoint.server.as_str()), endpoint);
+    let of_pools = pools.iter().map(|pool| &pool.endpoint);
+    let of_pools = of_pools.map(|endpoint| key(&endpoint.database, endpoint));
+    let asked = sessions.iter();
+    let asked = asked.map(|session| key(&session.database, &session.endpoint));
+    of_pools.chain(asked).collect()
 }
 
 #[derive(Default)]
@@ -99,12 +101,12 @@ fn pools(steered: &impl Steered) -> Table {
     let (sessions, pools) = (steered.sessions(), steered.pools());
     let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
     // Connections that nobody uses are the tenant's, not one login's: they stand with
-    // the first login of its that is there.
-    let mut first: HashMap<TenantId, (String, String)> = HashMap::new();
+    // the first login of its that is there for the same server.
+    let mut first: HashMap<(TenantId, Endpoint), (String, String)> = HashMap::new();
     for session in &sessions {
         let key = (session.database.to_string(), session.login.to_string());
         let known = first
-            .entry(session.tenant.id.clone())
+            .entry((session.tenant.id.clone(), session.endpoint.clone()))
             .or_insert_with(|| key.clone());
         if key < *known {
             known.clone_from(&key);
@@ -128,7 +130,8 @@ fn pools(steered: &impl Steered) -> Table {
         for connection in &pool.connections {
             let tenant = connection.tenant.as_ref();
             if let ConnectionState::Idle | ConnectionState::Scrubbing = connection.state {
-                let key = tenant.and_then(|id| first.get(id)).cloned();
+                let of = tenant.map(|id| (id.clone(), pool.endpoint.clone()));
+                let key = of.and_then(|of| first.get(&of)).cloned();
                 rows.entry(key.unwrap_or_else(nobodys)).or_default().idle += 1;
             }
         }
@@ -178,26 +181,16 @@ fn databases(steered: &impl Steered) -> Table {
     let (sessions, pools) = (steered.sessions(), steered.pools());
     let (paused, disabled) = (steered.paused(), steered.disabled());
     let mode = mode(steered);
-    let by_name = names(&sessions, &pools);
-    let endpoint_of = |name: &str| {
-        let session = sessions.iter().find(|session| *session.database == *name);
-        session.map(|session| &session.endpoint)
-    };
     let mut table = Table::new(DATABASES);
-    for name in by_name.keys() {
-        let endpoint = endpoint_of(name);
-        let pool = pools.iter().find(|pool| match endpoint {
-            Some(endpoint) => pool.endpoint == *endpoint,
-            None => *pool.endpoint.database == **name,
-        });
-        let Some(pool) = pool else {
+    for ((name, _), endpoint) in names(&sessions, &pools) {
+        let Some(pool) = pools.iter().find(|pool| pool.endpoint == *endpoint) else {
             continue;
         };
-        let host = pool.server.hosts.first();
+        let (host, port) = place(&pool.server);
         table.row([
-            name.as_str().into(),
-            (&*host.name).into(),
-            host.port.into(),
+            name.into(),
+            host.into(),
+            port.into(),
             (&*pool.endpoint.database).into(),
             (&*pool.server.user).into(),
             pool.size.into(),
@@ -212,6 +205,18 @@ fn databases(steered: &impl Steered) -> Table {
         ]);
     }
     table
+}
+
+/// Where the server is: of several hosts, where it was reached last.
+fn place(server: &Server) -> (String, u16) {
+    let reached = server.reached.get().filter(|_| server.hosts.are_several());
+    match reached {
+        Some(address) => (address.ip().to_string(), address.port()),
+        None => {
+            let host = server.hosts.first();
+            (host.name.to_string(), host.port)
+        }
+    }
 }
 
 fn peers(steered: &impl Steered) -> Table {

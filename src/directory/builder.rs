@@ -1,10 +1,11 @@
 //! Building a directory: from what the files say, and the rows of queries.
 
-use super::Directory;
 use super::declared::{DeclaredLogin, DeclaredTenant};
 use super::row_cache::RowCache;
 use super::rows::{Row, Snapshot};
+use super::stand_ins::StandIns;
 use super::uniqueness::{CommonSchemas, Holdings, Hosts};
+use super::{Directory, Login};
 use crate::problem::{Origin, Problem, shown, suggestion};
 use crate::tenant::{LoginName, SharedTenant, TenantId};
 use foldhash::fast::RandomState;
@@ -45,6 +46,8 @@ pub struct DirectoryBuilder {
     /// For telling what is another tenant's.
     hosts: Hosts,
     common: CommonSchemas,
+    /// For telling what a login may be for.
+    stand_ins: StandIns,
     /// Reads the rows.
     reader: Box<dyn RowReader>,
     /// Which rows there are to be, where there is a `[directory.sql]`.
@@ -102,6 +105,7 @@ impl DirectoryBuilder {
         files: Declared,
         hosts: Hosts,
         common: CommonSchemas,
+        stand_ins: StandIns,
         reader: Box<dyn RowReader>,
         awaited: Option<Awaited>,
     ) -> Self {
@@ -109,6 +113,7 @@ impl DirectoryBuilder {
             files,
             hosts,
             common,
+            stand_ins,
             reader,
             awaited,
             identity: Arc::default(),
@@ -246,12 +251,31 @@ impl DirectoryBuilder {
         directory: &mut Directory,
     ) {
         for login in &self.files.logins {
-            if let Some(tenant) = directory.tenant(&login.tenant) {
-                directory.insert(login.of(tenant.clone()));
-            } else if has_rows {
-                problems.push(login.place.problem(no_tenant(&login.tenant)));
+            let Some(tenant) = directory.tenant(&login.tenant).cloned() else {
+                if has_rows {
+                    problems.push(login.place.problem(no_tenant(&login.tenant)));
+                }
+                continue;
+            };
+            match self.place(login, tenant, directory) {
+                Ok(login) => directory.insert(login),
+                Err(reason) => problems.push(login.place.problem(reason)),
             }
         }
+    }
+
+    /// The login with its tenant, where the login is for.
+    fn place(
+        &self,
+        login: &DeclaredLogin,
+        tenant: SharedTenant,
+        directory: &mut Directory,
+    ) -> Result<Login, String> {
+        let Some(server) = &login.server else {
+            return Ok(login.of(tenant));
+        };
+        self.stand_ins.admit(server, &tenant)?;
+        Ok(login.of(directory.on_server(&tenant, server)))
     }
 
     fn add_logins(
@@ -270,6 +294,13 @@ impl DirectoryBuilder {
                 problems.push(login.place.problem(no_tenant(&login.tenant)));
                 continue;
             };
+            let placed = match self.place(login, tenant, directory) {
+                Ok(placed) => placed,
+                Err(reason) => {
+                    problems.push(login.place.problem(reason));
+                    continue;
+                }
+            };
             if let Some(other) = places.get(&login.user) {
                 let taken = |by| format!("the user is that of {by} already");
                 let incumbent = before.logins.get(&login.user);
@@ -283,7 +314,7 @@ impl DirectoryBuilder {
                 }
             }
             places.insert(&login.user, &login.place);
-            directory.insert(login.of(tenant));
+            directory.insert(placed);
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{Login, Method, Principal};
 use crate::problem::{Place, shown};
-use crate::tenant::{LoginLimits, LoginName, SharedTenant, TenantId};
+use crate::tenant::{LoginLimits, LoginName, ServerName, SharedTenant, TenantId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,13 +30,15 @@ pub(crate) struct DeclaredLogin {
     pub(crate) place: Place,
     pub(crate) user: LoginName,
     pub(crate) tenant: TenantId,
+    /// Where its clients' statements run, if not on the tenant's server.
+    pub(crate) server: Option<ServerName>,
     pub(crate) methods: Arc<[Method]>,
     /// What it says of its clients.
     pub(crate) limits: LoginLimits,
 }
 
 impl DeclaredLogin {
-    /// The login, once its tenant is known.
+    /// The login, once its tenant is known, on the login's server.
     pub(super) fn of(&self, tenant: SharedTenant) -> Login {
         Login {
             principal: Principal {

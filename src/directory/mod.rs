@@ -4,8 +4,8 @@
 //!   whole; a lookup never asks a source. A credential names a login, a login names
 //!   one [`Tenant`](crate::tenant::Tenant); certificates may name a tenant without a
 //!   login that is listed.
-//! - `declared`, `uniqueness`, `builder`: what sources say becomes a directory, in
-//!   which two tenants never turn out to be one.
+//! - `declared`, `uniqueness`, `stand_ins`, `builder`: what sources say becomes a
+//!   directory, in which two tenants never turn out to be one.
 //! - `rows`, `row_cache`: what a database says, and what was read of it before.
 //! - `sources`: files, a folder, a database; that they have changed.
 //! - `follower`, `left_out`: a new directory whenever the database says something
@@ -24,6 +24,7 @@ mod model;
 mod row_cache;
 mod rows;
 mod sources;
+mod stand_ins;
 mod uniqueness;
 mod verifier;
 
@@ -38,5 +39,6 @@ pub(crate) use rows::Row;
 pub use rows::{Cell, Rows, Snapshot, TooLarge};
 pub(crate) use sources::{Connected, Connecting, Location, SqlDatabase, SqlSource, files_of, load};
 pub use sources::{Files, LoadError, Queries, Watch};
+pub(crate) use stand_ins::StandIns;
 pub(crate) use uniqueness::{CommonSchemas, Hosts, conflicts};
 pub use verifier::{Verifier, VerifierError};

@@ -2,7 +2,7 @@
 
 use super::sources::sql::Freshness;
 use super::{CertificateName, Verifier};
-use crate::tenant::{LoginLimits, LoginName, SharedTenant, TenantId, Timeouts};
+use crate::tenant::{LoginLimits, LoginName, ServerName, SharedTenant, TenantId, Timeouts};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -14,7 +14,7 @@ use std::time::Duration;
 pub struct Principal {
     /// The login that was authenticated.
     pub login: LoginName,
-    /// Its tenant.
+    /// Its tenant, on the server that the login is for.
     pub tenant: SharedTenant,
     /// What the login says of its own.
     pub limits: LoginLimits,
@@ -49,6 +49,8 @@ pub enum Method {
 pub struct Directory {
     tenants: HashMap<TenantId, SharedTenant, RandomState>,
     logins: HashMap<LoginName, Login, RandomState>,
+    /// Tenants as logins have them that are for another server.
+    elsewhere: HashMap<(TenantId, ServerName), SharedTenant, RandomState>,
     /// See [`Directory::usual_secret`].
     usual: OnceLock<(u32, usize)>,
     is_incomplete: bool,
@@ -69,6 +71,17 @@ impl Directory {
     /// Adds a tenant. A tenant of the same id is replaced.
     pub fn insert_tenant(&mut self, tenant: SharedTenant) {
         self.tenants.insert(tenant.id.clone(), tenant);
+    }
+
+    /// The tenant on this server, as all logins that are for it share it.
+    pub(super) fn on_server(&mut self, tenant: &SharedTenant, server: &ServerName) -> SharedTenant {
+        if tenant.placement.endpoint.server == *server {
+            return tenant.clone();
+        }
+        let key = (tenant.id.clone(), server.clone());
+        let placed = self.elsewhere.entry(key);
+        let placed = placed.or_insert_with(|| Arc::new(tenant.on_server(server)));
+        placed.clone()
     }
 
     /// Adds a login. A login of the same name is replaced.
@@ -126,6 +139,11 @@ impl Directory {
         self.tenants.values()
     }
 
+    /// Tenants as logins have them that are for another server than their tenant's.
+    pub fn elsewhere(&self) -> impl Iterator<Item = &SharedTenant> {
+        self.elsewhere.values()
+    }
+
     /// All logins.
     pub fn logins(&self) -> impl Iterator<Item = &Login> {
         self.logins.values()
@@ -171,20 +189,34 @@ impl Directory {
     /// tenant holds the current one.
     pub fn keep_unchanged(&mut self, before: &Self) {
         for (id, tenant) in &mut self.tenants {
-            if let Some(known) = before.tenants.get(id)
-                && !Arc::ptr_eq(known, tenant)
-                && **known == **tenant
-            {
-                *tenant = known.clone();
-            }
+            keep(tenant, before.tenants.get(id));
+        }
+        for (key, tenant) in &mut self.elsewhere {
+            keep(tenant, before.elsewhere.get(key));
         }
         for login in self.logins.values_mut() {
             let tenant = &mut login.principal.tenant;
-            if let Some(current) = self.tenants.get(&tenant.id)
+            let own = self.tenants.get(&tenant.id);
+            let is_own = |own: &&SharedTenant| own.placement.endpoint == tenant.placement.endpoint;
+            let current = own.filter(is_own).or_else(|| {
+                let server = tenant.placement.endpoint.server.clone();
+                self.elsewhere.get(&(tenant.id.clone(), server))
+            });
+            if let Some(current) = current
                 && !Arc::ptr_eq(current, tenant)
             {
                 *tenant = current.clone();
             }
         }
+    }
+}
+
+/// Takes the tenant that was there before, if it is the same.
+fn keep(tenant: &mut SharedTenant, before: Option<&SharedTenant>) {
+    if let Some(known) = before
+        && !Arc::ptr_eq(known, tenant)
+        && **known == **tenant
+    {
+        *tenant = known.clone();
     }
 }

@@ -1,6 +1,7 @@
 //! What a reload has changed, for the log: names, and nothing secret.
 
-use crate::directory::Directory;
+use crate::directory::{Directory, Login};
+use crate::tenant::ServerName;
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,6 +58,14 @@ impl fmt::Display for Difference {
     }
 }
 
+/// The server that the login is for, if that is not its tenant's.
+fn elsewhere<'d>(directory: &Directory, login: &'d Login) -> Option<&'d ServerName> {
+    let tenant = &login.principal.tenant;
+    let server = &tenant.placement.endpoint.server;
+    let own = directory.tenant(&tenant.id)?;
+    (own.placement.endpoint.server != *server).then_some(server)
+}
+
 impl Changes {
     /// What `now` has otherwise than `before`, whose unchanged tenants it shares.
     pub(super) fn of_directory(before: &Directory, now: &Directory) -> Self {
@@ -80,6 +89,7 @@ impl Changes {
                 None => changes.logins.added.push(name.to_owned()),
                 Some(old)
                     if old.principal.tenant.id != login.principal.tenant.id
+                        || elsewhere(before, old) != elsewhere(now, login)
                         || old.principal.limits != login.principal.limits
                         || old.methods != login.methods =>
                 {

@@ -162,10 +162,12 @@ impl Pool {
     }
 
     /// Whether it takes the place of `before`: its connections go to the same
-    /// database of the same server.
+    /// database of the same server. The pool of a replica takes no primary's.
     fn replaces(&self, before: &Self) -> bool {
+        let (own, others) = (&self.server, &before.server);
         self.endpoint.database == before.endpoint.database
-            && self.server.hosts.meet(&before.server.hosts)
+            && own.hosts.meet(&others.hosts)
+            && (own.name == others.name || own.target == others.target)
     }
 
     /// How many connections there are of the pools that it has replaced.

@@ -15,10 +15,24 @@ const QUERY: &str = "SELECT pg_catalog.pg_is_in_recovery(), CASE WHEN NOT \
     pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END";
 
 impl Login {
-    /// Refuses a host that is not meant, before anybody is given the connection. Of
-    /// several that say that they are the primary, the one is meant that was promoted
-    /// last. Returns its timeline; 0: it was not asked for it.
+    /// Refuses a host that is not meant, before anybody is given the connection. Returns
+    /// its timeline; 0: it was not asked for it.
     pub(super) async fn aim(
+        &mut self,
+        target: &Target<'_>,
+        parameters: &mut Parameters,
+    ) -> Result<u32, ConnectError> {
+        let server = target.server;
+        let timeline = self.take_role(target, parameters).await?;
+        if let Some(primary) = &server.replica_of {
+            self.identify(primary, target, parameters).await?;
+        }
+        Ok(timeline)
+    }
+
+    /// Refuses a host that does not have the role that is asked for. Of several that say
+    /// that they are the primary, the one is meant that was promoted last.
+    async fn take_role(
         &mut self,
         target: &Target<'_>,
         parameters: &mut Parameters,

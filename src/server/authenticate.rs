@@ -23,14 +23,32 @@ pub(super) async fn authenticate(
     secured: Secured,
     target: &Target<'_>,
 ) -> Result<Connection<Unbound>, ConnectError> {
-    let mut login = Login {
-        transport: secured.transport,
-        input: Buffer::new(),
-        end_point: secured.end_point,
-    };
-    login.start(target).await?;
-    login.prove(target).await?;
+    let login = Login::enter(secured, target).await?;
     login.finish(target).await
+}
+
+/// Logs in to run SQL that gives one row, and leaves: its values as texts. Of the host
+/// nothing else is asked.
+pub(super) async fn ask(
+    secured: Secured,
+    target: &Target<'_>,
+    sql: &str,
+) -> Result<Vec<Option<String>>, ConnectError> {
+    let mut login = Login::enter(secured, target).await?;
+    let mut parameters = Parameters::default();
+    loop {
+        match login.message().await? {
+            (b'S', body) => parameters.update(&body)?,
+            (b'K', _) => {}
+            (b'Z', _) => break,
+            _ => return Err(FrameError.into()),
+        }
+    }
+    let row = login.row(sql, &mut parameters).await?;
+    let mut packet = BytesMut::new();
+    frontend::terminate(&mut packet);
+    login.transport.write_all(&packet).await?;
+    row.map_err(ConnectError::Refused)
 }
 
 pub(super) struct Login {
@@ -40,6 +58,18 @@ pub(super) struct Login {
 }
 
 impl Login {
+    /// Logs in; what comes up to ReadyForQuery is not read yet.
+    async fn enter(secured: Secured, target: &Target<'_>) -> Result<Self, ConnectError> {
+        let mut login = Self {
+            transport: secured.transport,
+            input: Buffer::new(),
+            end_point: secured.end_point,
+        };
+        login.start(target).await?;
+        login.prove(target).await?;
+        Ok(login)
+    }
+
     async fn start(&mut self, target: &Target<'_>) -> Result<(), ConnectError> {
         let names = [("user", target.user), ("database", target.database)];
         let mut packet = BytesMut::new();

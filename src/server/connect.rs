@@ -61,6 +61,11 @@ pub enum ConnectError {
     /// The host is not what `servers.NAME.target` asks for.
     #[error("the host is {0}")]
     Target(&'static str),
+    /// The server of `servers.NAME.replica_of` did not tell which cluster it is.
+    #[error(
+        "it is not known whether the host is a replica of the server that replica_of names: {0}"
+    )]
+    Unverified(Box<Self>),
     /// Tenants are not served over this role, or of this database.
     #[error("{}; cure: {}", .0, .0.cure())]
     Unfit(Unfit),
@@ -75,7 +80,7 @@ impl ConnectError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Timeout(_) | Self::Target(_) => true,
+            Self::Unreachable(_) | Self::Timeout(_) | Self::Target(_) | Self::Unverified(_) => true,
             // Cannot connect now, too many connections, shutting down.
             Self::Refused(report) => {
                 report.sqlstate == "57P03"
@@ -97,6 +102,7 @@ impl ConnectError {
             | Self::Timeout(_)
             | Self::Tls(_)
             | Self::Target(_)
+            | Self::Unverified(_)
             | Self::Protocol(_) => false,
         }
     }

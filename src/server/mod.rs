@@ -11,6 +11,7 @@ mod connect;
 mod connection;
 mod customs;
 mod hint;
+mod identity;
 mod parameters;
 mod prepared;
 mod roll;

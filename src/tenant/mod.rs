@@ -20,7 +20,7 @@ use crate::audit::Statements;
 use std::sync::Arc;
 
 /// One customer (organization) of the user's product.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
     /// The id, as the database knows it.
     pub id: TenantId,
@@ -47,6 +47,14 @@ impl Tenant {
     pub fn has_database(&self, name: &str) -> bool {
         *name == *self.placement.endpoint.database
             || self.database_aliases.iter().any(|alias| **alias == *name)
+    }
+
+    /// The same tenant on another server that has its data.
+    #[must_use]
+    pub fn on_server(&self, server: &ServerName) -> Self {
+        let mut placed = self.clone();
+        placed.placement.endpoint.server = server.clone();
+        placed
     }
 
     /// Whether its clients may only read.

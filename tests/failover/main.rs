@@ -1,7 +1,9 @@
 //! A server of several hosts: the primary is found, and found again after another one
-//! was promoted.
+//! was promoted. And what is read on its standbys.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod replicas;
 
 use pgtenant::throwaway::Cluster;
 use pgtenant::throwaway::wellness::SETTING_DATABASE;

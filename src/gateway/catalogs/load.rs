@@ -1,7 +1,7 @@
 //! Reading the plain tables of one database, again and again.
 
 use super::fitness::Fitness;
-use crate::config::Server;
+use crate::config::{Server, TargetRole};
 use crate::guard::PlainRelations;
 use crate::ops::sql_client::{Database, SqlClientError};
 use crate::tenant::Found;
@@ -156,14 +156,16 @@ impl Reader {
         loop {
             let begun = Instant::now();
             self.vet(&database).await?;
-            // Before anything is read.
-            let mark = self.relations.mark();
-            let names = in_time(read(&mut database, &statement)).await?;
-            self.retry = Duration::ZERO;
-            let (known, too_many) = (names.as_ref().map(HashSet::len), names.is_none());
-            if self.relations.publish(mark, names.unwrap_or_default()) {
-                self.tell(known, too_many);
+            if may_know(&self.server) {
+                // Before anything is read.
+                let mark = self.relations.mark();
+                let names = in_time(read(&mut database, &statement)).await?;
+                let (known, too_many) = (names.as_ref().map(HashSet::len), names.is_none());
+                if self.relations.publish(mark, names.unwrap_or_default()) {
+                    self.tell(known, too_many);
+                }
             }
+            self.retry = Duration::ZERO;
             self.pause(begun, begun.elapsed()).await;
         }
     }
@@ -211,7 +213,8 @@ impl Reader {
         loop {
             sleep(LOOK).await;
             let passed = begun.elapsed();
-            if passed >= pause || (passed >= if_wanted && self.relations.are_wanted()) {
+            let is_wanted = || may_know(&self.server) && self.relations.are_wanted();
+            if passed >= pause || (passed >= if_wanted && is_wanted()) {
                 return;
             }
         }
@@ -256,6 +259,13 @@ impl Reader {
         );
         self.told = told;
     }
+}
+
+/// Whether what is read of the names holds until the next reading. On a replica it does
+/// not: a definition made on the primary arrives there at any time, from a transaction
+/// that nobody here has seen.
+fn may_know(server: &Server) -> bool {
+    server.target != TargetRole::Replica
 }
 
 /// What the server says of the role.

@@ -45,19 +45,25 @@ pub(super) struct SettingUse {
     pub(super) values: BTreeSet<String>,
 }
 
-/// The databases of the tenants, each of which has a pool of its own.
-pub(super) fn databases(settings: &Settings) -> BTreeSet<(&ServerName, &str)> {
-    let endpoints = settings
+/// The tenants, and once more on each server that a login of theirs is for.
+fn placed(settings: &Settings) -> impl Iterator<Item = &Tenant> {
+    let all = settings
         .tenants
         .iter()
-        .map(|tenant| &tenant.placement.endpoint);
+        .chain(settings.directory.elsewhere());
+    all.map(|tenant| &**tenant)
+}
+
+/// The databases of the tenants, each of which has a pool of its own.
+pub(super) fn databases(settings: &Settings) -> BTreeSet<(&ServerName, &str)> {
+    let endpoints = placed(settings).map(|tenant| &tenant.placement.endpoint);
     endpoints.map(|one| (&one.server, &*one.database)).collect()
 }
 
 /// The databases of all tenants, by server and name.
 pub(super) fn scopes(settings: &Settings) -> BTreeMap<(String, String), Scope> {
     let mut scopes = BTreeMap::<_, Scope>::new();
-    for tenant in &settings.tenants {
+    for tenant in placed(settings) {
         let endpoint = &tenant.placement.endpoint;
         let key = (
             endpoint.server.as_str().to_owned(),
@@ -87,7 +93,7 @@ fn wanted(server: &str, settings: &Settings) -> Wanted {
         other.is_some_and(|other| other.hosts.meet(&this.hosts))
     };
     let all = databases(settings);
-    let of_role = settings.tenants.iter().filter(|tenant| {
+    let of_role = placed(settings).filter(|tenant| {
         let server = settings.servers.get(&tenant.placement.endpoint.server);
         tenant.placement.identity == Identity::Server
             && is_this(&tenant.placement.endpoint.server)

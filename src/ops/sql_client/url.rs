@@ -119,6 +119,7 @@ impl Url {
                 name: ServerName::new(&format!("{host}:{port}")),
                 hosts: Hosts::one(host, port),
                 target: TargetRole::Any,
+                replica_of: None,
                 tls: parameters.tls()?,
                 user: Arc::from(user),
                 password: secret(&config, password)?,

@@ -1,0 +1,32 @@
+//! The servers that logins may name in place of their tenant's.
+
+use crate::tenant::{ServerName, Tenant};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which servers have the data of which others: the replicas, and what they follow.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StandIns(BTreeMap<ServerName, BTreeSet<ServerName>>);
+
+impl StandIns {
+    /// `replica` has the data of `server`.
+    pub(crate) fn add(&mut self, replica: ServerName, server: ServerName) {
+        self.0.entry(replica).or_default().insert(server);
+    }
+
+    /// Whether a login of the tenant may be for this server, or why not: on any other
+    /// its database, its role or its values could be somebody else's.
+    pub(crate) fn admit(&self, server: &ServerName, tenant: &Tenant) -> Result<(), String> {
+        let own = &tenant.placement.endpoint.server;
+        if server == own || self.0.get(server).is_some_and(|all| all.contains(own)) {
+            return Ok(());
+        }
+        Err(format!(
+            "the server {:?} is not known to be a replica of {:?}, where the tenant's data is: its \
+             section needs replica_of = {:?}, or target = \"replica\" and no host that is not one \
+             of that server's",
+            server.as_str(),
+            own.as_str(),
+            own.as_str(),
+        ))
+    }
+}
