@@ -890,6 +890,14 @@ fn a_login_is_for_its_tenant_s_server_or_a_replica_of_it() {
             "replica_of = \"main\"\ntarget = \"any\"",
             "servers.replica.replica_of = \"main\": has no meaning without target = \"replica\"",
         ),
+        (
+            "lag_limit = \"1s\"",
+            "servers.replica.lag_limit = \"1s\": has no meaning without target = \"replica\"",
+        ),
+        (
+            "target = \"replica\"\nlag_limit = \"1ms\"",
+            "servers.replica.lag_limit = \"1ms\": must be a length of time",
+        ),
     ] {
         let problems = folder.problems(reading(&format!("host = \"db2\"\n{lines}")));
         let is_said = problems.iter().any(|problem| problem.contains(said));
@@ -2180,6 +2188,7 @@ fn the_example_s_comments_load_too() {
     assert_eq!(settings.servers.len(), 4);
     let replica = &settings.servers[&ServerName::new("replica")];
     assert_eq!(replica.target, TargetRole::Replica);
+    assert_eq!(replica.lag_limit, Some(Duration::from_secs(10)));
     let elsewhere: Vec<_> = settings.directory.elsewhere().collect();
     assert!(matches!(&*elsewhere, [one] if one.placement.endpoint.server == replica.name));
     assert_eq!(settings.tokens.issuers.len(), 1);

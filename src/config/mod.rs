@@ -47,7 +47,7 @@ pub use hosts::{Host, Hosts, TargetRole};
 pub use isolation::read_key_file;
 pub use peers::{OwnPeer, PeerKey};
 pub use problems::Problems;
-pub use reached::{Contact, Reached};
+pub use reached::{Contact, Reached, Seen};
 pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{DirectoryDatabase, EndSessions, Sources};
 pub use unix::UnixListen;
@@ -420,6 +420,8 @@ pub struct Server {
     pub target: TargetRole,
     /// The server that it is a replica of, where a section of its own says where that is.
     pub replica_of: Option<Arc<Self>>,
+    /// The most that a replica may lag behind what it follows; `None`: as much as it does.
+    pub lag_limit: Option<Duration>,
     /// How the connection is secured.
     pub tls: ServerTls,
     /// The role that connections shared by tenants log in as.

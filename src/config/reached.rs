@@ -1,9 +1,14 @@
 //! What came of reaching a server.
 
 use super::Hosts;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// More addresses than a server has.
+const MOST_SEEN: usize = 256;
 
 /// What is known of a server by trying to reach it. It is no part of the configuration,
 /// and equal to every other.
@@ -18,6 +23,17 @@ struct Known {
     /// The system identifier that the server at these hosts has, of which this one is a
     /// replica.
     system: Mutex<Option<(Hosts, u64)>>,
+    /// How the replica at each address was seen when it had replayed all there was.
+    seen: Mutex<HashMap<SocketAddr, Seen>>,
+}
+
+/// A moment at which a replica had replayed all that its primary had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// The moment.
+    pub at: Instant,
+    /// The position in the WAL that it had replayed.
+    pub replayed: u64,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +101,25 @@ impl Reached {
     /// The server at these hosts, of which this one is a replica, told this one.
     pub fn set_system(&self, of: &Hosts, system: u64) {
         *lock(&self.0.system) = Some((of.clone(), system));
+    }
+
+    /// How the replica at this address was seen when it had replayed all there was.
+    #[must_use]
+    pub fn seen_at(&self, address: SocketAddr) -> Option<Seen> {
+        lock(&self.0.seen).get(&address).copied()
+    }
+
+    /// It was seen so.
+    pub fn see_at(&self, address: SocketAddr, seen: Option<Seen>) {
+        let Some(seen) = seen else {
+            return;
+        };
+        let mut all = lock(&self.0.seen);
+        // Names can lead to ever new addresses.
+        if all.len() >= MOST_SEEN && !all.contains_key(&address) {
+            all.clear();
+        }
+        all.insert(address, seen);
     }
 
     /// What came of the last attempt.

@@ -1,4 +1,4 @@
-//! `replica_of` of `[servers.NAME]`: a server that follows another one.
+//! `replica_of` and `lag_limit` of `[servers.NAME]`: a server that follows another one.
 
 use super::reader::{Entry, Section};
 use super::servers::Servers;
@@ -7,6 +7,10 @@ use crate::directory::StandIns;
 use crate::tenant::ServerName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a section says: this server is a replica of that one.
 pub(super) struct Says<'a> {
@@ -56,6 +60,16 @@ pub(super) fn resolve(all: Vec<Says<'_>>, servers: &mut BTreeMap<ServerName, Ser
         }
         replica.replica_of = Some(Arc::new(primary));
     }
+}
+
+/// The key `lag_limit`, beside a `target` that it has a meaning with.
+pub(super) fn lag_limit(section: &mut Section<'_>, target: Option<TargetRole>) -> Option<Duration> {
+    let entry = section.optional("lag_limit")?;
+    if target.is_some_and(|target| target != TargetRole::Replica) {
+        entry.refuse("has no meaning without target = \"replica\": a primary does not lag");
+        return None;
+    }
+    entry.duration(SHORTEST..=LONGEST)
 }
 
 /// Which servers a login may name in place of its tenant's.

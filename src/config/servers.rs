@@ -81,6 +81,8 @@ pub(super) fn read(root: &mut Section<'_>) -> Servers {
 
 fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
     let place = hosts::read(&mut section);
+    let target = place.as_ref().map(|(_, target)| *target);
+    let lag_limit = replica::lag_limit(&mut section, target);
     let is_local = place
         .as_ref()
         .is_some_and(|(hosts, _)| hosts.first().socket().is_some());
@@ -113,6 +115,7 @@ fn server(name: &str, mut section: Section<'_>) -> Option<Server> {
         hosts,
         target,
         replica_of: None,
+        lag_limit,
         tls: tls?,
         user: Arc::from(user?),
         password,

@@ -5,6 +5,7 @@
 //! now, and a primary that was replaced by another one and does not know it.
 
 use super::Shared;
+use super::replicas::Unfit;
 use crate::config::{Secret, Server, TargetRole};
 use crate::pool::Pool;
 use crate::server::{Address, Target, addresses, probe};
@@ -28,10 +29,14 @@ const FORGOTTEN: Duration = Duration::from_secs(5);
 struct Known {
     /// When its names led there last.
     seen: HashMap<SocketAddr, Instant>,
+    /// Those at which the server is no longer.
+    moved: Vec<SocketAddr>,
     /// Those that are being left.
     left: Arc<[SocketAddr]>,
     /// Those that are being asked who they are.
     probes: HashMap<SocketAddr, JoinHandle<()>>,
+    /// The replicas that are not fit to be read.
+    unfit: Unfit,
 }
 
 /// Looks again and again, without an end. A name server or a host that is silent holds up
@@ -66,7 +71,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
 }
 
 fn may_move(server: &Server) -> bool {
-    server.hosts.have_names() || has_rivals(server)
+    server.hosts.have_names() || has_rivals(server) || server.lag_limit.is_some()
 }
 
 /// Whether two hosts can say that they are the primary.
@@ -90,16 +95,25 @@ async fn look(
             .filter(|address| !used.contains(&address.socket));
         known.ask(&server, &pool, unused);
     }
+    if server.lag_limit.is_some() {
+        known.ask_replicas(&server, &pool, &found, &used);
+    }
     let now = Instant::now();
     known.saw(found.iter().map(|address| address.socket), now);
-    let left = known.to_leave(&used, now);
-    if *left != *known.left {
+    let moved = known.to_leave(&used, now);
+    if *moved != *known.moved {
         tracing::info!(
             target: "pgtenant::server",
             server = %server.name,
-            addresses = ?left,
+            addresses = ?moved,
             "leaving addresses at which the server is no longer"
         );
+        known.moved.clone_from(&moved);
+    }
+    let mut left = moved;
+    left.extend(known.unfit.addresses());
+    // A pool may be younger than what others were told.
+    if *left != *known.left || left.iter().any(|address| used.contains(address)) {
         known.left = left.into();
         shared.pools.leave(&server, &known.left);
     }
@@ -109,14 +123,8 @@ async fn look(
 /// is the one to go to from then on: connections to its predecessors know it by their
 /// timeline.
 async fn ask(server: Arc<Server>, pool: Arc<Pool>, address: Address) {
-    let target = Target {
-        server: &server,
-        database: pool.database(),
-        user: &server.user,
-        password: server.password.as_ref().map(Secret::reveal),
-        base: &[],
-        vetting: &Vetting::none(),
-    };
+    let vetting = Vetting::none();
+    let target = target(&server, &pool, &vetting);
     let before = server.reached.timeline();
     if let Ok(key) = probe(&target, address).await
         && key.timeline > before
@@ -128,6 +136,18 @@ async fn ask(server: Arc<Server>, pool: Arc<Pool>, address: Address) {
             "another host was promoted: its predecessors are left"
         );
         server.reached.set(address.socket);
+    }
+}
+
+/// What is asked who it is.
+pub(super) fn target<'a>(server: &'a Server, pool: &'a Pool, vetting: &'a Vetting) -> Target<'a> {
+    Target {
+        server,
+        database: pool.database(),
+        user: &server.user,
+        password: server.password.as_ref().map(Secret::reveal),
+        base: &[],
+        vetting,
     }
 }
 
@@ -145,13 +165,33 @@ impl Known {
         pool: &Arc<Pool>,
         addresses: impl Iterator<Item = &'a Address>,
     ) {
-        self.probes.retain(|_, probe| !probe.is_finished());
         for address in addresses {
-            let asking = ask(server.clone(), pool.clone(), *address);
-            self.probes
-                .entry(address.socket)
-                .or_insert_with(|| tokio::spawn(asking));
+            self.probe(*address, ask(server.clone(), pool.clone(), *address));
         }
+    }
+
+    /// Asks all of a replica's hosts whether they are fit, each once at a time.
+    fn ask_replicas(
+        &mut self,
+        server: &Arc<Server>,
+        pool: &Arc<Pool>,
+        found: &[Address],
+        used: &HashSet<SocketAddr>,
+    ) {
+        self.unfit.keep(found);
+        for address in found {
+            let is_used = used.contains(&address.socket);
+            let (server, pool) = (server.clone(), pool.clone());
+            let asking = self.unfit.ask(server, pool, *address, is_used);
+            self.probe(*address, asking);
+        }
+    }
+
+    fn probe(&mut self, address: Address, asking: impl Future<Output = ()> + Send + 'static) {
+        self.probes.retain(|_, probe| !probe.is_finished());
+        self.probes
+            .entry(address.socket)
+            .or_insert_with(|| tokio::spawn(asking));
     }
 
     /// Those of the addresses that are used at which the server is no longer; in order.

@@ -21,6 +21,7 @@ mod live;
 mod places;
 mod pulse;
 mod reach;
+mod replicas;
 mod scrape;
 mod seats;
 mod shown;

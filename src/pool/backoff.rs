@@ -49,6 +49,8 @@ pub(super) struct Failed {
     /// last one.
     pub(super) told: u64,
     pub(super) error: Arc<ConnectError>,
+    /// The replicas lag too much, as they did at the last attempt: that is known.
+    pub(super) lags_still: bool,
 }
 
 impl Failed {
@@ -58,6 +60,7 @@ impl Failed {
             pause: Duration::ZERO,
             told: 0,
             error: Arc::new(error),
+            lags_still: false,
         }
     }
 }
@@ -105,6 +108,8 @@ impl Backoff {
         };
         let before = self.failing.get(role);
         let told = before.map_or(0, |failing| failing.told);
+        let lags = |error: &ConnectError| matches!(error, ConnectError::Lagging(_));
+        let lags_still = lags(&error) && before.is_some_and(|failing| lags(&failing.error));
         let same = before.filter(|failing| failing.error.is_passing() == error.is_passing());
         let (pause, until) = match same {
             None => (first, now + first),
@@ -129,6 +134,7 @@ impl Backoff {
             pause: until - now,
             told,
             error,
+            lags_still,
         }
     }
 }

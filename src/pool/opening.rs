@@ -105,6 +105,9 @@ impl Pool {
     }
 
     fn report(&self, user: &str, failed: &Failed) {
+        if failed.lags_still {
+            return;
+        }
         tracing::warn!(
             target: "pgtenant::server",
             server = %self.endpoint.server,

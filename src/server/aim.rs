@@ -27,6 +27,11 @@ impl Login {
         if let Some(primary) = &server.replica_of {
             self.identify(primary, target, parameters).await?;
         }
+        if let Some(limit) = server.lag_limit {
+            let seen = server.reached.seen_at(self.address.socket);
+            let seen = self.keeps_up(limit, seen, parameters).await?;
+            server.reached.see_at(self.address.socket, seen);
+        }
         Ok(timeline)
     }
 

@@ -1,6 +1,7 @@
 //! Logging in to a server (protocol sections "Start-up" and "SASL
 //! Authentication").
 
+use super::addresses::Address;
 use super::connect::{ConnectError, Target};
 use super::connection::BackendKey;
 use super::secure::Secured;
@@ -22,8 +23,9 @@ const MAX_MESSAGE: usize = 1 << 20;
 pub(super) async fn authenticate(
     secured: Secured,
     target: &Target<'_>,
+    address: Address,
 ) -> Result<Connection<Unbound>, ConnectError> {
-    let login = Login::enter(secured, target).await?;
+    let login = Login::enter(secured, target, address).await?;
     login.finish(target).await
 }
 
@@ -32,9 +34,10 @@ pub(super) async fn authenticate(
 pub(super) async fn ask(
     secured: Secured,
     target: &Target<'_>,
+    address: Address,
     sql: &str,
 ) -> Result<Vec<Option<String>>, ConnectError> {
-    let mut login = Login::enter(secured, target).await?;
+    let mut login = Login::enter(secured, target, address).await?;
     let mut parameters = Parameters::default();
     loop {
         match login.message().await? {
@@ -55,15 +58,22 @@ pub(super) struct Login {
     pub(super) transport: Transport,
     input: Buffer,
     end_point: Option<Vec<u8>>,
+    /// Where the server was reached.
+    pub(super) address: Address,
 }
 
 impl Login {
     /// Logs in; what comes up to ReadyForQuery is not read yet.
-    async fn enter(secured: Secured, target: &Target<'_>) -> Result<Self, ConnectError> {
+    async fn enter(
+        secured: Secured,
+        target: &Target<'_>,
+        address: Address,
+    ) -> Result<Self, ConnectError> {
         let mut login = Self {
             transport: secured.transport,
             input: Buffer::new(),
             end_point: secured.end_point,
+            address,
         };
         login.start(target).await?;
         login.prove(target).await?;

@@ -3,6 +3,7 @@
 use super::addresses::{Address, Attempt, addresses, first_of};
 use super::authenticate::authenticate;
 use super::connection::BackendKey;
+use super::lag::Lag;
 use super::secure::secure;
 use super::{Connection, Unbound};
 use crate::config::{Contact, Host, Server};
@@ -13,6 +14,7 @@ use crate::transport::{self, Socket, Transport};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -61,6 +63,9 @@ pub enum ConnectError {
     /// The host is not what `servers.NAME.target` asks for.
     #[error("the host is {0}")]
     Target(&'static str),
+    /// The host is a replica that lags more than `servers.NAME.lag_limit`.
+    #[error("the replica {0}")]
+    Lagging(Lag),
     /// The server of `servers.NAME.replica_of` did not tell which cluster it is.
     #[error(
         "it is not known whether the host is a replica of the server that replica_of names: {0}"
@@ -80,7 +85,11 @@ impl ConnectError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Timeout(_) | Self::Target(_) | Self::Unverified(_) => true,
+            Self::Unreachable(_)
+            | Self::Timeout(_)
+            | Self::Target(_)
+            | Self::Lagging(_)
+            | Self::Unverified(_) => true,
             // Cannot connect now, too many connections, shutting down.
             Self::Refused(report) => {
                 report.sqlstate == "57P03"
@@ -97,7 +106,11 @@ impl ConnectError {
         match self {
             // Not ready, shutting down: it serves nobody.
             Self::Refused(report) => !report.sqlstate.starts_with("57P"),
-            Self::Authentication(_) | Self::Scram(_) | Self::Unfit(_) | Self::Full => true,
+            Self::Authentication(_)
+            | Self::Scram(_)
+            | Self::Unfit(_)
+            | Self::Full
+            | Self::Lagging(_) => true,
             Self::Unreachable(_)
             | Self::Timeout(_)
             | Self::Tls(_)
@@ -123,6 +136,10 @@ impl ConnectError {
             )
             .hint("All connections to the server are in use (max_connections of its section, pool.wait_timeout); end idle transactions or ask the administrator for more."),
             Self::Unfit(unfit) => not_served(unfit),
+            Self::Lagging(lag) => {
+                ClientError::fatal("57P03", format!("no replica is fit to be read: it {lag}"))
+                    .hint("pgtenant keeps asking the replicas; try again later.")
+            }
             error if error.is_passing() => {
                 ClientError::fatal("57P03", "the database server is not available")
                     .hint("pgtenant keeps trying to reach it; try again later.")
@@ -187,7 +204,7 @@ async fn open_at(
 ) -> Result<Connection<Unbound>, ConnectError> {
     let stream = dial_at(target.server, address).await?;
     let secured = secure(stream, target.server, address.host).await?;
-    let connection = authenticate(secured, target).await?;
+    let connection = authenticate(secured, target, address).await?;
     Ok(connection.opened_from(address))
 }
 
@@ -203,18 +220,30 @@ fn contact(failure: Option<&ConnectError>) -> Contact {
 /// and be what `target` asks for: one may accept connections and say nothing.
 async fn open(target: &Target<'_>) -> Result<Connection<Unbound>, ConnectError> {
     let server = target.server;
+    // Beside it nobody needs to hear that another host is the primary.
+    let lagging = Mutex::new(None);
     let attempt = |address: Address| -> Attempt<'_, _, _> {
+        let lagging = &lagging;
         Box::pin(async move {
-            let connection = open_at(target, address).await?;
+            let opened = open_at(target, address).await;
+            if let Err(ConnectError::Lagging(lag)) = &opened {
+                *lagging.lock().unwrap_or_else(PoisonError::into_inner) = Some(*lag);
+            }
+            let connection = opened?;
             server.reached.set(address.socket);
             Ok(connection)
         })
     };
     let found = addresses(server).await?;
-    first_of(found, server.connect_timeout, attempt, |error| {
+    let opened = first_of(found, server.connect_timeout, attempt, |error| {
         !ConnectError::is_passing(error)
     })
-    .await
+    .await;
+    let lag = lagging.into_inner().unwrap_or_else(PoisonError::into_inner);
+    opened.map_err(|error| match lag {
+        Some(lag) if error.is_passing() => ConnectError::Lagging(lag),
+        _ => error,
+    })
 }
 
 /// Opens the connection, over TCP or a Unix-domain socket.

@@ -55,7 +55,7 @@ async fn system_of(server: &Server, database: &str) -> Result<u64, ConnectError>
         Box::pin(async move {
             let stream = dial_at(server, address).await?;
             let secured = secure(stream, server, address.host).await?;
-            system(&ask(secured, target, QUERY).await?)
+            system(&ask(secured, target, address, QUERY).await?)
         })
     };
     let found = addresses(server).await?;

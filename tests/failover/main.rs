@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod lag;
 mod replicas;
 
 use pgtenant::throwaway::Cluster;

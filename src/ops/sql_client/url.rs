@@ -120,6 +120,7 @@ impl Url {
                 hosts: Hosts::one(host, port),
                 target: TargetRole::Any,
                 replica_of: None,
+                lag_limit: None,
                 tls: parameters.tls()?,
                 user: Arc::from(user),
                 password: secret(&config, password)?,
