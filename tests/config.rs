@@ -267,6 +267,43 @@ fn tenants_of_one_database_leave_some_connections_to_each_other() {
 }
 
 #[test]
+fn an_isolation_s_own_pools_have_what_it_does_not_say_from_those_of_all() {
+    let load = |all: &str, own: &str| {
+        let text = format!(
+            "{SMALL}\n[pool]\n{all}\n[isolation.wellness.pool]\n{own}\n{}",
+            people()
+        );
+        let settings = load_case(text.as_bytes(), &[]).unwrap();
+        let mut isolations = settings.isolations.into_values();
+        (isolations.next().unwrap().pool.unwrap(), settings.pool)
+    };
+    let (own, all) = load("size = 8\nmin_idle = 3", "wait_timeout = \"1s\"");
+    assert_eq!(own.wait_timeout, Duration::from_secs(1));
+    assert_eq!(all.size_per_tenant, 6);
+    let wait_timeout = all.wait_timeout;
+    assert_eq!(
+        pgtenant::config::Pool {
+            wait_timeout,
+            ..own
+        },
+        all
+    );
+    // No more than its size, of which tenants leave some to each other.
+    let (own, _) = load("size = 8\nmin_idle = 6", "size = 4\npin = \"reject\"");
+    assert_eq!((own.size, own.size_per_tenant, own.size_alone), (4, 3, 4));
+    assert_eq!((own.min_idle, own.pin), (4, Pin::Reject));
+    let (own, _) = load("size_per_tenant = 5", "size = 4");
+    assert_eq!((own.size_per_tenant, own.size_alone), (4, 4));
+    let (own, _) = load("reclaim_after = \"1s\"", "reclaim_after = \"5min\"");
+    assert_eq!(own.reclaim_own_after, Duration::from_secs(300));
+    let text = format!("{SMALL}{}", people());
+    let variable = ("PGTENANT__ISOLATION__WELLNESS__POOL__SIZE", "7");
+    let settings = load_case(text.as_bytes(), &[variable]).unwrap();
+    let own = settings.isolations.values().next().unwrap().pool.clone();
+    assert_eq!(own.unwrap().size, 7);
+}
+
+#[test]
 fn tls_is_required_and_the_server_verified_by_default() {
     let folder = Folder::new();
     let text = SMALL
@@ -714,6 +751,31 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             "pool",
             "size_per_tenant = 21",
             "pool.size_per_tenant = 21: must be at most pool.size, which is 20",
+        ),
+        (
+            "pool",
+            "min_idle = 21",
+            "pool.min_idle = 21: must be at most pool.size, which is 20",
+        ),
+        (
+            "isolation.wellness.pool",
+            "size_per_tenant = 21",
+            "isolation.wellness.pool.size_per_tenant = 21: must be at most isolation.wellness.pool.size, which is 20",
+        ),
+        (
+            "isolation.wellness.pool",
+            "mode = \"session\"",
+            "isolation.wellness.pool.mode: is the same for all pools: it stands in [pool] alone",
+        ),
+        (
+            "listen",
+            "statement_timeout = \"50ms\"",
+            "listen.statement_timeout = \"50ms\": must be \"0s\", which is no limit, or at least \"100ms\"",
+        ),
+        (
+            "isolation.wellness",
+            "transaction_timeout = \"0s\"",
+            "isolation.wellness.transaction_timeout = \"0s\": must be a length of time with its unit, such as \"5s\", from 100ms to 1day",
         ),
         (
             "pool",

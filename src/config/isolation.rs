@@ -1,6 +1,7 @@
 //! `[isolation.NAME]`
 
 use super::audit;
+use super::pool::{self, Described};
 use super::reader::{Entry, Section};
 use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema};
@@ -61,10 +62,18 @@ impl Isolations {
                 },
                 allow_unprotected_role: plan.allow_unprotected_role,
                 audit: plan.audit,
+                pool: plan.pool.as_ref().map(|own| own.pool.clone()),
             };
             (IsolationName::new(name), isolation)
         };
         self.valid.iter().map(describe).collect()
+    }
+
+    /// Those with pools of their own that keep something of them from each tenant.
+    pub(super) fn reserving(&self) -> BTreeSet<IsolationName> {
+        let own = self.valid.iter();
+        let own = own.filter(|(_, plan)| plan.pool.as_ref().is_some_and(|own| own.reserves));
+        own.map(|(name, _)| IsolationName::new(name)).collect()
     }
 
     /// The most that one of them says is recorded.
@@ -103,6 +112,8 @@ pub(super) struct Plan {
     /// Which statements are recorded, where they are not those of `[audit]`.
     pub(super) audit: Option<Statements>,
     pub(super) channels: Option<Permission>,
+    /// Pools of its own.
+    pub(super) pool: Option<Described>,
     /// Most time that sessions have: of `[listen]` and of this section the shorter.
     pub(super) timeouts: Timeouts,
     /// Other names by which clients may ask for the database.
@@ -197,12 +208,24 @@ pub(super) fn own_schema(search_path: &[Template]) -> usize {
     own.unwrap_or(0)
 }
 
-/// `timeouts`: those that hold for all.
-pub(super) fn read(root: &mut Section<'_>, servers: &Servers, timeouts: Timeouts) -> Isolations {
+/// `timeouts` and `pool`: what holds for all.
+pub(super) fn read(
+    root: &mut Section<'_>,
+    servers: &Servers,
+    timeouts: Timeouts,
+    pool: &Described,
+) -> Isolations {
     let mut isolations = Isolations::default();
     for (name, section) in root.sections("isolation") {
-        if let Some(plan) = section.and_then(|section| plan(section, servers, timeouts)) {
-            isolations.valid.insert(name.clone(), plan);
+        if let Some(mut section) = section {
+            let own = section.has("pool").then(|| {
+                let path = format!("isolation.{name}.pool");
+                pool::own(section.section("pool"), &path, pool)
+            });
+            let plan = plan(section, servers, timeouts, own);
+            isolations
+                .valid
+                .extend(plan.map(|plan| (name.clone(), plan)));
         }
         isolations.declared.insert(name);
     }
@@ -233,7 +256,12 @@ const KEYS_OF_ONE_KIND: [(&str, Word); 7] = [
     ("role_key_file", Word::Schema),
 ];
 
-fn plan(mut section: Section<'_>, servers: &Servers, timeouts: Timeouts) -> Option<Plan> {
+fn plan(
+    mut section: Section<'_>,
+    servers: &Servers,
+    timeouts: Timeouts,
+    pool: Option<Described>,
+) -> Option<Plan> {
     let word = section
         .required("kind", "one of \"setting\", \"schema\", \"database\"")
         .and_then(|entry| entry.choice(&KINDS));
@@ -297,6 +325,7 @@ fn plan(mut section: Section<'_>, servers: &Servers, timeouts: Timeouts) -> Opti
         opaque,
         audit,
         channels,
+        pool,
         timeouts: timeouts.stricter(own?),
         aliases: aliases?,
         allow_unprotected_role: allow_unprotected_role?,

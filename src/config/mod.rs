@@ -138,8 +138,8 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let peers = peers::read(root.tables("peers"), listen.peer.as_ref(), is_peer);
     let tls = tls::read(root.section("tls"));
     let servers = servers::read(&mut root);
-    let (mut pool, reserves) = pool::read(root.section("pool"));
-    let isolations = isolation::read(&mut root, &servers, listen.timeouts);
+    let mut pool = pool::read(root.section("pool"));
+    let isolations = isolation::read(&mut root, &servers, listen.timeouts, &pool);
     let guard = rules::read(root.section("guard"));
     let sources = sources::read(root.section("directory"), &servers);
     let folder = sources
@@ -186,7 +186,8 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     for part in &parts {
         part.finish();
     }
-    let described = isolations.describe(guard);
+    let mut described = isolations.describe(guard);
+    let reserving = isolations.reserving();
     let files = Declared {
         tenants: tenants.placed,
         logins,
@@ -195,15 +196,20 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let row_reader = Box::new(SectionReader::new(isolations, servers.clone(), accepted));
     let builder = DirectoryBuilder::new(files, hosts, common, stand_ins, row_reader, rows);
     let directory = builder.build(None, &Incumbents::default()).directory;
-    if reserves && (more_tenants || shares_pools(&directory)) {
-        pool.reserve();
+    if more_tenants || shares_pools(&directory) {
+        let own = described
+            .iter_mut()
+            .filter(|(name, _)| reserving.contains(*name));
+        let own = own.filter_map(|(_, isolation)| isolation.pool.as_mut());
+        let all = pool.reserves.then_some(&mut pool.pool);
+        all.into_iter().chain(own).for_each(Pool::reserve);
     }
     Some(Settings {
         listen,
         peers,
         tls: tls?,
         servers: servers.valid,
-        pool,
+        pool: pool.pool,
         isolations: described,
         guard,
         tenants: list,
@@ -572,6 +578,9 @@ pub struct Isolation {
     /// Which statements of its tenants' clients are recorded, if not those of
     /// `[audit]` (key `audit`).
     pub audit: Option<Statements>,
+    /// `[isolation.NAME.pool]`: the pools of its tenants, if they are not those of
+    /// `[pool]`.
+    pub pool: Option<Pool>,
 }
 
 /// How the schemas and roles of an isolation's tenants are called: templates as

@@ -186,6 +186,10 @@ fn databases(steered: &impl Steered) -> Table {
         let Some(pool) = pools.iter().find(|pool| pool.endpoint == *endpoint) else {
             continue;
         };
+        // Isolations can have pools of their own in one database.
+        let all = pools.iter().filter(|other| other.endpoint == pool.endpoint);
+        let all: Vec<_> = all.collect();
+        let sum = |of: fn(&PoolView) -> usize| all.iter().map(|pool| of(pool)).sum::<usize>();
         let (host, port) = place(&pool.server);
         table.row([
             name.into(),
@@ -193,13 +197,13 @@ fn databases(steered: &impl Steered) -> Table {
             port.into(),
             (&*pool.endpoint.database).into(),
             (&*pool.server.user).into(),
-            pool.size.into(),
-            Value::Number(0),
+            sum(|pool| pool.size).into(),
+            sum(|pool| pool.min_idle).into(),
             Value::Number(0),
             Value::Number(0),
             mode.clone(),
-            pool.size.into(),
-            pool.connections.len().into(),
+            sum(|pool| pool.size).into(),
+            sum(|pool| pool.connections.len()).into(),
             stands(&paused, &pool.endpoint.database),
             stands(&disabled, name),
         ]);

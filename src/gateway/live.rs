@@ -10,7 +10,7 @@ use crate::directory::{Directory, Principal};
 use crate::guard::{Own, Permission, Policy};
 use crate::login::Authenticator;
 use crate::peers::Peers;
-use crate::pool::Pools;
+use crate::pool::{Plans, Pools};
 use crate::session::{Ending, Member, Membership, Order, When};
 use crate::tenant::{
     IsolationName, LoginLimits, LoginName, Seal, ServerName, SharedTenant, Standing, Tenant, Unfit,
@@ -113,7 +113,7 @@ impl Live {
             tenant: tenant.clone(),
             login,
             guard: self.guards.get(worker)?.get(tenant, &login)?,
-            pool: pools.get(&tenant.placement.endpoint)?,
+            pool: pools.get(&tenant.placement.endpoint, &tenant.isolation)?,
         })
     }
 
@@ -240,15 +240,26 @@ fn protected(isolations: &BTreeMap<IsolationName, Isolation>) -> Vec<String> {
 }
 
 /// The settings of pools, as the guard's make them.
-pub(super) fn pool_settings(settings: &Settings) -> config::Pool {
-    let mut pool = settings.pool.clone();
-    let mut isolations = settings.isolations.values();
-    let is_open = |isolation: &Isolation| isolation.guard.opaque == Permission::Allow;
-    // Connections of a tenant's own role serve no other tenant anyway.
-    if isolations.any(|isolation| is_open(isolation) && own(&isolation.kind) != Own::Role) {
-        // Code of a client's own can leave in the server's process what
-        // DISCARD ALL does not remove.
-        pool.share = Share::Tenant;
+pub(super) fn pool_settings(settings: &Settings) -> Plans {
+    let mut plans = Plans {
+        common: settings.pool.clone(),
+        own: BTreeMap::new(),
+    };
+    for (name, isolation) in &settings.isolations {
+        let pool = match &isolation.pool {
+            None => &mut plans.common,
+            Some(own) => plans.own.entry(name.clone()).or_insert(config::Pool {
+                mode: settings.pool.mode,
+                ..own.clone()
+            }),
+        };
+        // Connections of a tenant's own role serve no other tenant anyway.
+        let is_shared = own(&isolation.kind) != Own::Role;
+        if is_shared && isolation.guard.opaque == Permission::Allow {
+            // Code of a client's own can leave in the server's process what
+            // DISCARD ALL does not remove.
+            pool.share = Share::Tenant;
+        }
     }
-    pool
+    plans
 }

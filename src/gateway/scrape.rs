@@ -146,7 +146,7 @@ fn connections(pools: &[PoolView]) -> [Gauge; 2] {
             add(state, 1.0);
         }
         if !pool.retired {
-            sizes.insert(labels, count(pool.size));
+            *sizes.entry(labels).or_default() += count(pool.size);
         }
     }
     [

@@ -1,6 +1,7 @@
 //! Server connections, and who gets one.
 //!
-//! One [`Pool`] for each database of each server. A client's transaction takes
+//! One [`Pool`] for each database of each server, and for each isolation that has pools of
+//! its own. A client's transaction takes
 //! a [`Lease`] of a connection with [`Handle::checkout`] and gives it back; one that
 //! is dropped instead frees its place, and the connection is gone.
 //!
@@ -40,7 +41,7 @@ pub use guests::Guest;
 pub use halt::Scope;
 pub use handle::Handle;
 pub use lease::{Asked, Grant, Lease, Place, Waiting};
-pub use pools::Pools;
+pub use pools::{Plans, Pools};
 pub use queue::{Patience, SETTLE_LIMIT};
 pub use view::{ConnectionState, ConnectionView, PoolView, TenantView};
 pub use welcome::{Key as WelcomeKey, Welcome};
@@ -48,13 +49,14 @@ pub use welcome::{Key as WelcomeKey, Welcome};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
 use crate::server::{ConnectError, Roll};
-use crate::tenant::{Attachment, Endpoint, Identity, Placement};
+use crate::tenant::{Attachment, Endpoint, Identity, IsolationName, Placement};
 use age::Age;
 use backoff::Backoff;
 use budget::Budget;
 use customs::KnownCustoms;
 use guests::Guests;
 use idle::{Idle, IdleSets};
+use pools::Key;
 use queue::{Claim, Evicted, Queue};
 use reclaim::{Holder, Holders};
 use std::sync::atomic::AtomicBool;
@@ -68,6 +70,8 @@ use welcome::Welcomes;
 #[derive(Debug)]
 pub struct Pool {
     endpoint: Endpoint,
+    /// Whose tenants it is for, if not for those of several.
+    isolation: Option<IsolationName>,
     server: Arc<Server>,
     settings: config::Pool,
     /// Connections that nobody uses.
@@ -132,7 +136,7 @@ impl CheckoutError {
 
 impl Pool {
     fn new(
-        endpoint: Endpoint,
+        key: Key,
         server: Arc<Server>,
         settings: config::Pool,
         workers: usize,
@@ -140,8 +144,13 @@ impl Pool {
     ) -> Self {
         let queue = Queue::new(&settings);
         let age = Age::new(settings.connection_lifetime, &server.reached);
+        let Key {
+            endpoint,
+            isolation,
+        } = key;
         Self {
             endpoint,
+            isolation,
             server,
             settings,
             idle: IdleSets::new(workers, &age),
@@ -166,6 +175,7 @@ impl Pool {
     fn replaces(&self, before: &Self) -> bool {
         let (own, others) = (&self.server, &before.server);
         self.endpoint.database == before.endpoint.database
+            && self.isolation == before.isolation
             && own.hosts.meet(&others.hosts)
             && (own.name == others.name || own.target == others.target)
     }

@@ -5,10 +5,36 @@ use super::halt::{Halt, Scope};
 use super::queue;
 use super::{Pool, lock};
 use crate::config::{self, Contact, Server};
-use crate::tenant::{Endpoint, ServerName};
+use crate::tenant::{Endpoint, IsolationName, ServerName};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// The settings of pools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plans {
+    /// Of those that isolations share.
+    pub common: config::Pool,
+    /// Of isolations that have pools of their own.
+    pub own: BTreeMap<IsolationName, config::Pool>,
+}
+
+impl Plans {
+    fn of(&self, key: &Key) -> Option<&config::Pool> {
+        match &key.isolation {
+            None => Some(&self.common),
+            Some(isolation) => self.own.get(isolation),
+        }
+    }
+}
+
+/// Which pool it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) endpoint: Endpoint,
+    /// Whose it is alone.
+    pub(super) isolation: Option<IsolationName>,
+}
 
 /// All pools, by what they connect to.
 #[derive(Debug)]
@@ -19,10 +45,10 @@ pub struct Pools {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) servers: BTreeMap<ServerName, Arc<Server>>,
-    settings: config::Pool,
+    plans: Plans,
     workers: usize,
     budgets: HashMap<ServerName, Arc<Budget>>,
-    pub(super) open: HashMap<Endpoint, Arc<Pool>>,
+    pub(super) open: HashMap<Key, Arc<Pool>>,
     /// Who is to wait.
     pub(super) paused: HashSet<Scope>,
     /// Those that were replaced and have connections in use still.
@@ -32,16 +58,12 @@ pub(super) struct State {
 impl Pools {
     /// No pool yet: each is made when its first client comes.
     #[must_use]
-    pub fn new(
-        servers: BTreeMap<ServerName, Server>,
-        settings: config::Pool,
-        workers: usize,
-    ) -> Self {
+    pub fn new(servers: BTreeMap<ServerName, Server>, plans: Plans, workers: usize) -> Self {
         Self {
             state: Mutex::new(State {
                 servers: shared(servers),
                 budgets: HashMap::new(),
-                settings,
+                plans,
                 workers,
                 open: HashMap::new(),
                 paused: HashSet::new(),
@@ -50,23 +72,23 @@ impl Pools {
         }
     }
 
-    /// The pool of a database; `None` if no server has its name.
-    pub fn get(&self, endpoint: &Endpoint) -> Option<Arc<Pool>> {
+    /// The pool of an isolation's tenants in a database; `None` if no server has its name.
+    pub fn get(&self, endpoint: &Endpoint, isolation: &IsolationName) -> Option<Arc<Pool>> {
         let mut state = lock(&self.state);
-        if let Some(pool) = state.open.get(endpoint) {
+        let own = state.plans.own.contains_key(isolation);
+        let key = Key {
+            endpoint: endpoint.clone(),
+            isolation: own.then(|| isolation.clone()),
+        };
+        if let Some(pool) = state.open.get(&key) {
             return Some(pool.clone());
         }
+        let settings = state.plans.of(&key)?.clone();
         let server = state.servers.get(&endpoint.server)?.clone();
         let most = server.max_connections;
         let budget = state.budgets.entry(server.name.clone());
         let budget = budget.or_insert_with(|| Budget::new(most)).clone();
-        let mut pool = Pool::new(
-            endpoint.clone(),
-            server,
-            state.settings.clone(),
-            state.workers,
-            budget.clone(),
-        );
+        let mut pool = Pool::new(key.clone(), server, settings, state.workers, budget.clone());
         let before = state.retired.iter().filter(|before| pool.replaces(before));
         let before: Vec<_> = before.cloned().collect();
         pool.before = before.iter().map(Arc::downgrade).collect();
@@ -79,19 +101,14 @@ impl Pools {
         for before in before {
             *lock(&before.after) = Arc::downgrade(&pool);
         }
-        state.open.insert(endpoint.clone(), pool.clone());
+        state.open.insert(key, pool.clone());
         Some(pool)
     }
 
     /// Takes other servers and settings from now on. Returns the pools that
     /// these change: [`Pool::retire`] them once nobody is sent to them any more.
-    pub fn replace(
-        &self,
-        servers: BTreeMap<ServerName, Server>,
-        settings: config::Pool,
-    ) -> Vec<Arc<Pool>> {
+    pub fn replace(&self, servers: BTreeMap<ServerName, Server>, plans: Plans) -> Vec<Arc<Pool>> {
         let mut state = lock(&self.state);
-        let unchanged = settings == state.settings;
         let mut servers = shared(servers);
         for (name, server) in &mut servers {
             match state.servers.get(name) {
@@ -109,28 +126,29 @@ impl Pools {
         }
         let open = std::mem::take(&mut state.open);
         let (kept, retired): (HashMap<_, _>, HashMap<_, _>) =
-            open.into_iter().partition(|(endpoint, pool)| {
-                let server = servers.get(&endpoint.server);
+            open.into_iter().partition(|(key, pool)| {
+                let server = servers.get(&key.endpoint.server);
+                let unchanged = plans.of(key) == Some(&pool.settings);
                 unchanged && server.is_some_and(|server| Arc::ptr_eq(server, &pool.server))
             });
         state.open = kept;
         state.servers = servers;
-        state.settings = settings;
+        state.plans = plans;
         let retired: Vec<_> = retired.into_values().collect();
         state.retired.extend(retired.iter().cloned());
         retired
     }
 
-    /// The settings of pools.
+    /// The settings of the pools that isolations share.
     #[must_use]
     pub fn settings(&self) -> config::Pool {
-        lock(&self.state).settings.clone()
+        lock(&self.state).plans.common.clone()
     }
 
     /// How long nothing may move while an answer is awaited (`pool.check_after`).
     #[must_use]
     pub fn check_after(&self) -> Duration {
-        lock(&self.state).settings.check_after
+        lock(&self.state).plans.common.check_after
     }
 
     /// What came of the last attempt to reach the server; `None` if none has its name.

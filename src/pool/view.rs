@@ -57,6 +57,8 @@ pub struct PoolView {
     pub server: Arc<Server>,
     /// Most connections.
     pub size: usize,
+    /// So many are kept ready while there are clients.
+    pub min_idle: usize,
     /// Most connections of a tenant.
     pub size_per_tenant: usize,
     /// Its connections.
@@ -116,6 +118,7 @@ impl Pool {
             endpoint: self.endpoint.clone(),
             server: self.server.clone(),
             size: self.settings.size,
+            min_idle: self.settings.min_idle,
             size_per_tenant: self.settings.size_per_tenant,
             connections: connections.collect(),
             opening,

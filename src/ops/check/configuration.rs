@@ -136,13 +136,13 @@ fn too_few_files(settings: &Settings) -> Option<(String, String)> {
 
     let limit = usize::try_from(getrlimit(Resource::Nofile).current?).ok()?;
     let clients = settings.listen.max_clients;
-    let pools = scope::databases(settings).len();
-    let size = settings.pool.size;
+    let pools = scope::sum(settings, |_| true);
     let needed = clients
-        .saturating_add(pools.saturating_mul(size))
+        .saturating_add(pools.connections)
         .saturating_add(OTHER_FILES);
+    let pools = pools.shown();
     let detail = format!(
-        "{clients} clients, {pools} databases with a pool.size of {size} and {OTHER_FILES} others \
+        "{clients} clients, {pools} and {OTHER_FILES} others \
          need {needed} open files; this process may have {limit}"
     );
     (needed > limit).then(|| {

@@ -19,28 +19,33 @@ pub(super) async fn check(looker: &mut Looker<'_>, wanted: &Wanted) -> Result<()
     let row = client.query_one(LIMITS, &[&wanted.shared_role]).await?;
     let (server, database, role): (i32, i32, i32) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let size = wanted.pool_size;
-    let sum = format!(
-        "{} databases with a pool.size of {size} make {}",
-        wanted.databases,
-        wanted.databases.saturating_mul(size)
-    );
+    let Wanted {
+        all,
+        of_database,
+        of_role,
+        shared_role,
+    } = wanted;
     let name = looker.database.name.clone();
-    for (object, pools, detail, limit) in [
-        ("max_connections".to_owned(), wanted.databases, sum, server),
-        (
-            format!("database {name}"),
-            1,
-            format!("its pool.size is {size}"),
-            database,
+    let own = match of_database.size {
+        Some(size) if of_database.pools == 1 => format!("its pool.size is {size}"),
+        _ => format!(
+            "its {} make {}",
+            of_database.shown(),
+            of_database.connections
         ),
+    };
+    for (object, pools, detail, limit) in [
         (
-            format!("role {}", wanted.shared_role),
-            wanted.databases_of_role,
-            format!(
-                "{} databases with a pool.size of {size} are used as it",
-                wanted.databases_of_role
-            ),
+            "max_connections".to_owned(),
+            all,
+            format!("{} make {}", all.shown(), all.connections),
+            server,
+        ),
+        (format!("database {name}"), of_database, own, database),
+        (
+            format!("role {shared_role}"),
+            of_role,
+            format!("{} are used as it", of_role.shown()),
             role,
         ),
     ] {
@@ -48,8 +53,9 @@ pub(super) async fn check(looker: &mut Looker<'_>, wanted: &Wanted) -> Result<()
         let Ok(limit) = usize::try_from(limit) else {
             continue;
         };
-        if pools.saturating_mul(size) > limit {
-            let most = limit.checked_div(pools).filter(|most| *most > 0);
+        if pools.connections > limit {
+            let most = limit.checked_div(pools.pools).filter(|most| *most > 0);
+            let most = most.filter(|_| pools.size.is_some());
             let fix = most.map(|most| format!("-- in the configuration, [pool]: size = {most}"));
             let detail = format!("{detail}; its limit for all but superusers is {limit}");
             looker.of_server(&CONNECTIONS, object, detail, fix);

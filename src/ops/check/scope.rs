@@ -1,7 +1,7 @@
 //! What there is to look at: the databases of the tenants, and how they use them.
 
 use crate::config::{Isolation, IsolationKind, Secret, Settings};
-use crate::tenant::{Attachment, Identity, Seal, ServerName, Tenant};
+use crate::tenant::{Attachment, Identity, IsolationName, Seal, ServerName, Tenant};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One database, and what its tenants keep apart in it.
@@ -26,14 +26,67 @@ pub(super) struct Scope {
 /// The connections that can be opened to a server, by whatever sections name it.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Wanted {
-    /// The databases, each with a pool.
-    pub(super) databases: usize,
-    /// The size of each pool.
-    pub(super) pool_size: usize,
+    /// By all pools.
+    pub(super) all: PoolSum,
+    /// By those of the database.
+    pub(super) of_database: PoolSum,
     /// The role that tenants share.
     pub(super) shared_role: String,
-    /// The databases that are used as this role.
-    pub(super) databases_of_role: usize,
+    /// By pools that are used as this role.
+    pub(super) of_role: PoolSum,
+}
+
+/// How many connections several pools can open.
+#[derive(Debug, Default, Clone)]
+pub(super) struct PoolSum {
+    pub(super) pools: usize,
+    pub(super) connections: usize,
+    /// The size of each, where all have the same.
+    pub(super) size: Option<usize>,
+}
+
+impl PoolSum {
+    fn of(sizes: impl Iterator<Item = usize>) -> Self {
+        sizes.fold(Self::default(), |sum, size| Self {
+            pools: sum.pools + 1,
+            connections: sum.connections.saturating_add(size),
+            size: Some(size).filter(|size| sum.pools == 0 || sum.size == Some(*size)),
+        })
+    }
+
+    /// What they are.
+    pub(super) fn shown(&self) -> String {
+        let Self { pools, size, .. } = self;
+        match size {
+            Some(size) => format!("{pools} databases with a pool.size of {size}"),
+            None => format!("{pools} pools of several sizes"),
+        }
+    }
+}
+
+/// A pool: its server, its database and the isolation whose own it is.
+type PoolName<'s> = (&'s ServerName, &'s str, Option<&'s IsolationName>);
+
+/// The pools of these tenants, with their sizes.
+pub(super) fn pools<'s>(
+    settings: &'s Settings,
+    wanted: impl Fn(&Tenant) -> bool,
+) -> BTreeMap<PoolName<'s>, usize> {
+    let tenants = placed(settings).filter(|tenant| wanted(tenant));
+    let pools = tenants.map(|tenant| {
+        let endpoint = &tenant.placement.endpoint;
+        let isolation = settings.isolations.get(&tenant.isolation);
+        let own = isolation.and_then(|isolation| isolation.pool.as_ref());
+        let name = own.map(|_| &tenant.isolation);
+        let size = own.unwrap_or(&settings.pool).size;
+        ((&endpoint.server, &*endpoint.database, name), size)
+    });
+    pools.collect()
+}
+
+/// What the pools of these tenants can open.
+pub(super) fn sum(settings: &Settings, wanted: impl Fn(&Tenant) -> bool) -> PoolSum {
+    PoolSum::of(pools(settings, wanted).into_values())
 }
 
 /// How tenants use a setting.
@@ -54,12 +107,6 @@ fn placed(settings: &Settings) -> impl Iterator<Item = &Tenant> {
     all.map(|tenant| &**tenant)
 }
 
-/// The databases of the tenants, each of which has a pool of its own.
-pub(super) fn databases(settings: &Settings) -> BTreeSet<(&ServerName, &str)> {
-    let endpoints = placed(settings).map(|tenant| &tenant.placement.endpoint);
-    endpoints.map(|one| (&one.server, &*one.database)).collect()
-}
-
 /// The databases of all tenants, by server and name.
 pub(super) fn scopes(settings: &Settings) -> BTreeMap<(String, String), Scope> {
     let mut scopes = BTreeMap::<_, Scope>::new();
@@ -71,14 +118,14 @@ pub(super) fn scopes(settings: &Settings) -> BTreeMap<(String, String), Scope> {
         );
         scopes.entry(key).or_default().add(tenant, settings);
     }
-    for ((server, _), scope) in &mut scopes {
+    for ((server, database), scope) in &mut scopes {
         scope.leave_out_shared_schemas();
-        scope.wanted = wanted(server, settings);
+        scope.wanted = wanted(server, database, settings);
     }
     scopes
 }
 
-fn wanted(server: &str, settings: &Settings) -> Wanted {
+fn wanted(server: &str, database: &str, settings: &Settings) -> Wanted {
     let find = |name: &str| {
         settings
             .servers
@@ -92,26 +139,21 @@ fn wanted(server: &str, settings: &Settings) -> Wanted {
         let other = settings.servers.get(name);
         other.is_some_and(|other| other.hosts.meet(&this.hosts))
     };
-    let all = databases(settings);
-    let of_role = placed(settings).filter(|tenant| {
+    let is_here = |tenant: &Tenant| is_this(&tenant.placement.endpoint.server);
+    let is_of_role = |tenant: &Tenant| {
         let server = settings.servers.get(&tenant.placement.endpoint.server);
         tenant.placement.identity == Identity::Server
-            && is_this(&tenant.placement.endpoint.server)
             && server.is_some_and(|server| server.user == this.user)
-    });
-    let of_role: BTreeSet<_> = of_role
-        .map(|tenant| {
-            (
-                &tenant.placement.endpoint.server,
-                &tenant.placement.endpoint.database,
-            )
-        })
-        .collect();
+    };
+    let is_in = |tenant: &Tenant| {
+        let endpoint = &tenant.placement.endpoint;
+        endpoint.server.as_str() == server && *endpoint.database == *database
+    };
     Wanted {
-        databases: all.iter().filter(|(name, _)| is_this(name)).count(),
-        pool_size: settings.pool.size,
+        all: sum(settings, is_here),
+        of_database: sum(settings, is_in),
         shared_role: this.user.to_string(),
-        databases_of_role: of_role.len(),
+        of_role: sum(settings, |tenant| is_here(tenant) && is_of_role(tenant)),
     }
 }
 
