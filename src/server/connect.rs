@@ -115,8 +115,8 @@ impl ConnectError {
             | Self::Timeout(_)
             | Self::Tls(_)
             | Self::Target(_)
-            | Self::Unverified(_)
             | Self::Protocol(_) => false,
+            Self::Unverified(error) => error.is_answer(),
         }
     }
 

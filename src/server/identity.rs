@@ -11,7 +11,8 @@ use crate::config::{Secret, Server};
 use crate::protocol::backend::FrameError;
 use crate::tenant::Vetting;
 
-const QUERY: &str = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
+/// Asks a host for its cluster's system identifier: one row, as [`confirm`] takes it.
+pub(crate) const IDENTITY: &str = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
 
 const FOREIGN: &str = "of another cluster than the server that it is a replica_of";
 
@@ -24,19 +25,31 @@ impl Login {
         target: &Target<'_>,
         parameters: &mut Parameters,
     ) -> Result<(), ConnectError> {
-        let row = self.row(QUERY, parameters).await?;
-        let own = system(&row.map_err(ConnectError::Refused)?)?;
-        let reached = &target.server.reached;
-        if reached.system(&primary.hosts) == Some(own) {
-            return Ok(());
-        }
-        let asked = system_of(primary, target.database).await;
-        let asked = asked.map_err(|error| ConnectError::Unverified(Box::new(error)))?;
-        reached.set_system(&primary.hosts, asked);
-        match asked == own {
-            true => Ok(()),
-            false => Err(ConnectError::Target(FOREIGN)),
-        }
+        let row = self.row(IDENTITY, parameters).await?;
+        let row = row.map_err(ConnectError::Refused)?;
+        let own = row.first().and_then(Option::as_deref);
+        confirm(target.server, primary, target.database, own).await
+    }
+}
+
+/// Whether a host of `server` that says this of itself is of the cluster of `primary`.
+pub(crate) async fn confirm(
+    server: &Server,
+    primary: &Server,
+    database: &str,
+    own: Option<&str>,
+) -> Result<(), ConnectError> {
+    let own = system(own)?;
+    let reached = &server.reached;
+    if reached.system(&primary.hosts) == Some(own) {
+        return Ok(());
+    }
+    let asked = system_of(primary, database).await;
+    let asked = asked.map_err(|error| ConnectError::Unverified(Box::new(error)))?;
+    reached.set_system(&primary.hosts, asked);
+    match asked == own {
+        true => Ok(()),
+        false => Err(ConnectError::Target(FOREIGN)),
     }
 }
 
@@ -55,15 +68,15 @@ async fn system_of(server: &Server, database: &str) -> Result<u64, ConnectError>
         Box::pin(async move {
             let stream = dial_at(server, address).await?;
             let secured = secure(stream, server, address.host).await?;
-            system(&ask(secured, target, address, QUERY).await?)
+            let row = ask(secured, target, address, IDENTITY).await?;
+            system(row.first().and_then(Option::as_deref))
         })
     };
     let found = addresses(server).await?;
     first_of(found, server.connect_timeout, attempt, |_| false).await
 }
 
-fn system(row: &[Option<String>]) -> Result<u64, ConnectError> {
-    let text = row.first().and_then(Option::as_deref);
+fn system(text: Option<&str>) -> Result<u64, ConnectError> {
     // PostgreSQL shows it as a signed number.
     let number = text.and_then(|text| text.parse::<i64>().ok());
     Ok(number.ok_or(FrameError)?.cast_unsigned())

@@ -27,6 +27,7 @@ pub use connection::{BackendKey, Connection, ConnectionId, Pipe, Unbound};
 pub use customs::Customs;
 pub use hint::Origin;
 pub(crate) use hint::hint_of_refusal;
+pub(crate) use identity::{IDENTITY, confirm};
 pub use lag::Lag;
 pub use parameters::Parameters;
 pub use prepared::{Moment, Prepared, PreparedId, PreparedSet, Shape, StatementName};

@@ -6,7 +6,8 @@ use pgtenant::throwaway::{Cluster, random_hex};
 use std::process::Command;
 use std::thread;
 use testkit::{
-    INNOVATE, Plain, Programs, Proxy, Raw, SYNERGY, program, succeeds, wait_until, write_private,
+    INNOVATE, Plain, Programs, Proxy, Raw, SYNERGY, program, stdout, succeeds, wait_until,
+    write_private,
 };
 
 /// A section of a server at these ports of this machine.
@@ -252,6 +253,36 @@ fn a_standby_of_another_cluster_is_refused() {
     );
     let proxy = pair.plain.proxy_by(&text);
     assert_eq!(port_of(&mut log_in(&proxy).unwrap()), standby);
+}
+
+/// The role there may be another one.
+#[test]
+fn check_looks_at_the_replica_and_at_no_other_cluster() {
+    let (pair, other) = (Pair::start(), Pair::start());
+    caught_up(&pair.plain, &pair.standby);
+    let check = |standby: &Cluster| {
+        let text = with_replica(
+            &pair.plain,
+            POOL,
+            &[standby.port()],
+            "replica_of = \"main\"",
+        );
+        let file = pair.plain.cluster.directory().join("check.toml");
+        write_private(&file, &text);
+        let output = Command::new(program())
+            .args(["check", "--config"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        let words = stdout(&output);
+        words.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let looked = "database wellness_corp_db of replica";
+    let said = check(&pair.standby);
+    assert!(said.contains(looked), "{said}");
+    assert!(!said.contains("of another cluster"), "{said}");
+    let said = check(&other.standby);
+    assert!(said.contains("the host is of another cluster"), "{said}");
 }
 
 #[test]

@@ -4,14 +4,15 @@ use super::SqlClientError;
 use super::stream::{AlreadySecured, Stream};
 use crate::config::{Secret, Server, ServerTls, TargetRole};
 use crate::server::{
-    Address, Attempt, ConnectError, Origin, addresses, dial_at, first_of, hint_of_refusal, secure,
+    Address, Attempt, ConnectError, IDENTITY, Origin, addresses, confirm, dial_at, first_of,
+    hint_of_refusal, secure,
 };
 use std::future::poll_fn;
 use std::io;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{SslMode, SslNegotiation};
-use tokio_postgres::{AsyncMessage, Client, Config};
+use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage};
 
 /// One connection to one database.
 ///
@@ -202,7 +203,13 @@ async fn establish_at(
             .ssl_negotiation(SslNegotiation::Direct),
     };
     let connected = config.connect_raw(Stream::new(secured), AlreadySecured);
-    let (client, connection) = connected.await.map_err(Failure::Login)?;
+    let (client, mut connection) = connected.await.map_err(Failure::Login)?;
+    if let Some(primary) = &server.replica_of {
+        let own = value(&client, &mut connection, IDENTITY).await?;
+        let database = config.get_dbname().unwrap_or_default();
+        let confirmed = confirm(server, primary, database, own.as_deref()).await;
+        confirmed.map_err(Failure::Connect)?;
+    }
     // Unknown before PostgreSQL 14: whoever writes is told then.
     let is_standby = connection.parameter("in_hot_standby") == Some("on");
     match (server.target, is_standby) {
@@ -210,6 +217,28 @@ async fn establish_at(
         _ => Ok((client, connection)),
     }
     .map_err(Failure::Connect)
+}
+
+/// The first value of what the query gives, on a connection that nobody keeps running
+/// yet.
+async fn value(
+    client: &Client,
+    connection: &mut Connection,
+    query: &str,
+) -> Result<Option<String>, Failure> {
+    let messages = tokio::select! {
+        messages = client.simple_query(query) => messages.map_err(Failure::Login)?,
+        ended = connection => {
+            let lost = || io::Error::from(io::ErrorKind::UnexpectedEof).into();
+            return Err(ended.err().map_or_else(lost, Failure::Login));
+        }
+    };
+    let row = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let value = row.and_then(|row| row.try_get(0).ok()).flatten();
+    Ok(value.map(str::to_owned))
 }
 
 fn config(database: &str, user: &str, password: Option<&Secret>) -> Config {
