@@ -12,11 +12,16 @@ use tokio::time::{Instant, sleep, sleep_until};
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// For how long notifications are gathered, at least; and the time between two
-/// loads, at most. In between, as long as the last load took: a flood of
-/// notifications must not keep the database busy.
+/// For how long notifications are gathered, at least.
 const LEAST_GATHERING: Duration = Duration::from_millis(50);
+/// The time between two loads, at most, unless they take long.
 const MOST_PAUSE: Duration = Duration::from_millis(500);
+
+/// The time between two loads: as long as the last one took, or half as long where that
+/// is long. A flood of notifications must not keep the database busy.
+fn pause_after(load: Duration) -> Duration {
+    load.min(MOST_PAUSE.max(load / 2))
+}
 
 /// What is asked, and what the answers must fit.
 #[derive(Debug, Clone)]
@@ -122,7 +127,7 @@ impl Following {
                 }
             }
             let ended = Instant::now();
-            let next = ended + MOST_PAUSE.min(ended - started);
+            let next = ended + pause_after(ended - started);
             tokio::select! {
                 () = sleep(source.queries.refresh) => {}
                 // The sender is dropped with the settings' Follower, and then
@@ -198,4 +203,17 @@ async fn connect_and_listen(source: &SqlSource) -> Result<Connected, LoadError> 
         }
     }
     Ok(connected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loads_take_two_thirds_of_the_time_at_most() {
+        let pause = |millis| pause_after(Duration::from_millis(millis)).as_millis();
+        assert_eq!((pause(0), pause(80)), (0, 80));
+        assert_eq!((pause(600), pause(1_000)), (500, 500));
+        assert_eq!((pause(1_200), pause(18_000)), (600, 9_000));
+    }
 }
