@@ -48,7 +48,8 @@ const LDAP: &str = "Use tokens of an identity provider ([jwt.NAME]), certificate
 const RESERVE: &str =
     "There is no reserve: pool.size_per_tenant keeps a quarter of a shared database for others.";
 const TENANT_LIMITS: &str = "Limits are a tenant's, not a user's: see [[tenants]].";
-const PER_DATABASE: &str = "The key holds for all databases: it is not offered for one alone.";
+const PER_DATABASE: &str =
+    "It is not offered for one database, but for those of an isolation ([isolation.NAME.pool]).";
 const IN_DATABASE: &str = "Set it in PostgreSQL: ALTER DATABASE … SET, or ALTER ROLE … SET.";
 const HOSTS: &str = "servers.NAME.target says which of several hosts is meant.";
 const AUTH_QUERY: &str = "[directory.sql] reads logins and their tenants from a table of yours, \
@@ -352,11 +353,7 @@ pub const KEYS: &[Key] = &[
     db("auth_query", "directory.sql.logins", AUTH_QUERY),
     db("auth_dbname", "directory.sql.database", AUTH_QUERY),
     db("pool_size", "tenants.pool_size", ""),
-    db(
-        "min_pool_size",
-        "",
-        "pool.min_idle holds for all databases.",
-    ),
+    db("min_pool_size", "", PER_DATABASE),
     db("reserve_pool_size", "", RESERVE),
     db("reserve_pool", "", RESERVE),
     db("connect_query", "", IN_DATABASE),
