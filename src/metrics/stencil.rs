@@ -171,10 +171,11 @@ mod tests {
         }
     }
 
-    /// Lines, the numbers at their ends apart.
+    /// Lines, the numbers at their ends apart, in billionths: times are whole then.
     fn split(text: &str) -> Vec<(&str, Option<f64>)> {
+        let billionths = |number: &str| Some((number.parse::<f64>().ok()? * 1e9).round());
         let lines = text.lines().map(|line| match line.rsplit_once(' ') {
-            Some((front, number)) if !line.starts_with('#') => (front, number.parse().ok()),
+            Some((front, number)) if !line.starts_with('#') => (front, billionths(number)),
             _ => (line, None),
         });
         lines.collect()
