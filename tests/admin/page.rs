@@ -186,9 +186,9 @@ fn an_operator_ends_and_pauses_what_the_console_would() {
     assert_eq!(act("kill_client", "1; SHUTDOWN").status, 409);
     assert_eq!(act("kill_tenant", "x\" ; SHUTDOWN").status, 409);
     assert_eq!(act("shutdown", "").status, 400);
-    let log = proxy.log();
-    let commands = log.matches("event=\"admin_command\"").count();
-    assert_eq!(commands, 6, "{log}");
+    let commands = || proxy.log().matches("event=\"admin_command\"").count();
+    wait_until("each command is in the log", || commands() >= 6);
+    assert_eq!(commands(), 6);
 }
 
 #[test]

@@ -122,6 +122,7 @@ fn where_every_replica_lags_the_client_is_told_by_how_much() {
     );
     assert!(said.ends_with(" s, and may by 1s"), "{said}");
     // Tried again and again, and told of once.
+    proxy.wait_for_log("cannot open a server connection");
     let log = proxy.log();
     let told = log.matches("cannot open a server connection").count();
     assert_eq!(told, 1, "{log}");
