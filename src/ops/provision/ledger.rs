@@ -72,7 +72,7 @@ impl Ledger {
             format!(
                 "INSERT INTO pgtenant_provision.provisioned (schema_name, source, sha256) VALUES ({values}) \
                  ON CONFLICT (schema_name, source) DO UPDATE SET sha256 = EXCLUDED.sha256, \
-                 provisioned_at = pg_catalog.now()"
+                 provisioned_at = EXCLUDED.provisioned_at"
             ),
         );
     }
