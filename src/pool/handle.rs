@@ -1,7 +1,7 @@
 //! A pool, as the clients of one worker see it.
 
 use super::lease::{Asked, Grant, Lease, Place, Waiting};
-use super::queue::{AccountId, NotYet, Patience};
+use super::queue::{AccountId, NotYet, Seniority};
 use super::welcome::Reported;
 use super::{CheckoutError, Pool, WelcomeKey, lock};
 use crate::attach::{Parked, SessionSettings};
@@ -61,7 +61,7 @@ impl Handle {
     }
 
     /// What the tenant can have now: a connection, or a place in the queue for
-    /// one, where tenants are served in turn. `patience`: of a client that has waited
+    /// one, where tenants are served in turn. `seniority`: of a client that has waited
     /// already.
     ///
     /// # Errors
@@ -70,11 +70,11 @@ impl Handle {
         self: &Arc<Self>,
         tenant: &SharedTenant,
         settings: &SessionSettings,
-        patience: Option<Patience>,
+        seniority: Option<Seniority>,
     ) -> Result<Asked, CheckoutError> {
         let pool = &self.pool;
         let dedicated = pool.is_dedicated(&tenant.placement);
-        let taken = lock(&pool.queue).take(self, tenant, settings, dedicated, patience);
+        let taken = lock(&pool.queue).take(self, tenant, settings, dedicated, seniority);
         match taken {
             Ok((grant, evicted)) => {
                 pool.close(evicted);

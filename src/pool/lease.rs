@@ -2,7 +2,7 @@
 
 use super::handle::Handle;
 use super::idle::{Booking, Idle};
-use super::queue::{self, Outcome, Patience, SETTLE_LIMIT, Ticket};
+use super::queue::{self, Outcome, SETTLE_LIMIT, Seniority, Ticket};
 use super::reclaim::Holding;
 use super::{CheckoutError, Pool, closing, lock};
 use crate::attach::{AttachError, Attaching, Bound, Cleanup, Parked, Random, SessionSettings};
@@ -55,24 +55,36 @@ impl Grant {
 pub struct Waiting {
     handle: Arc<Handle>,
     ticket: Option<Ticket>,
-    patience: Patience,
+    seniority: Seniority,
 }
 
 impl Waiting {
     pub(super) fn new(handle: Arc<Handle>, ticket: Ticket) -> Self {
         Self {
             handle,
-            patience: ticket.patience,
+            seniority: ticket.seniority,
             ticket: Some(ticket),
         }
     }
 
-    /// What is left of the client's patience: it goes on with it where it waits next.
+    /// Leaves the queue. The client takes its seniority to where it waits next.
     #[must_use]
-    pub fn patience(&self) -> Patience {
-        let ticket = self.ticket.as_ref();
-        let now = ticket.and_then(|ticket| lock(&self.handle.pool().queue).patience(ticket));
-        now.unwrap_or(self.patience)
+    pub fn give_up(mut self) -> Seniority {
+        self.leave();
+        self.seniority
+    }
+
+    fn leave(&mut self) {
+        let Some(mut ticket) = self.ticket.take() else {
+            return;
+        };
+        let left = lock(&self.handle.pool().queue).leave(&ticket);
+        self.seniority = left.unwrap_or(self.seniority);
+        // It may have been granted meanwhile.
+        ticket.outcome.close();
+        if let Ok((Ok(Grant::Idle(lease)), _)) = ticket.outcome.try_recv() {
+            lease.give_back();
+        }
     }
 }
 
@@ -85,24 +97,15 @@ impl Future for Waiting {
         };
         let told = ready!(Pin::new(&mut ticket.outcome).poll(cx));
         self.ticket = None;
-        let (outcome, patience) = told.unwrap_or((Err(CheckoutError::Retired), self.patience));
-        self.patience = patience;
+        let (outcome, seniority) = told.unwrap_or((Err(CheckoutError::Retired), self.seniority));
+        self.seniority = seniority;
         Poll::Ready(outcome.map(Grant::moved_here))
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let Some(mut ticket) = self.ticket.take() else {
-            return;
-        };
-        let pool = self.handle.pool();
-        lock(&pool.queue).leave(&ticket);
-        // It may have been granted meanwhile.
-        ticket.outcome.close();
-        if let Ok((Ok(Grant::Idle(lease)), _)) = ticket.outcome.try_recv() {
-            lease.give_back();
-        }
+        self.leave();
     }
 }
 

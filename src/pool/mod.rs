@@ -42,7 +42,7 @@ pub use halt::Scope;
 pub use handle::Handle;
 pub use lease::{Asked, Grant, Lease, Place, Waiting};
 pub use pools::{Plans, Pools};
-pub use queue::{Patience, SETTLE_LIMIT};
+pub use queue::{SETTLE_LIMIT, Seniority};
 pub use view::{ConnectionState, ConnectionView, PoolView, TenantView};
 pub use welcome::{Key as WelcomeKey, Welcome};
 

@@ -6,7 +6,7 @@ mod source;
 mod sweep;
 mod waiting;
 
-pub use waiting::Patience;
+pub use waiting::Seniority;
 pub(super) use waiting::{Claim, NotYet, Outcome, Outcomes, Ticket, hand_out};
 
 use super::TenantView;
@@ -123,7 +123,7 @@ impl Queue {
         tenant: &SharedTenant,
         settings: &SessionSettings,
         dedicated: bool,
-        patience: Option<Patience>,
+        seniority: Option<Seniority>,
     ) -> Result<(Grant, Evicted), NotYet> {
         if self.retired {
             return Err(NotYet::Retired);
@@ -132,7 +132,7 @@ impl Queue {
         let mut evicted = Evicted::new();
         // Whoever waits already comes first.
         if self.has_waiting(id) {
-            return Err(self.queue_up(handle, id, tenant, settings, dedicated, patience));
+            return Err(self.queue_up(handle, id, tenant, settings, dedicated, seniority));
         }
         let (pool, worker) = (handle.pool(), handle.worker());
         if let Ok(source) = self.source(pool, worker, id, tenant, dedicated, &mut evicted) {
@@ -147,7 +147,7 @@ impl Queue {
             Ok(source) => Ok((self.grant(handle, id, tenant, dedicated, source), evicted)),
             Err(_) => {
                 pool.close(evicted);
-                Err(self.queue_up(handle, id, tenant, settings, dedicated, patience))
+                Err(self.queue_up(handle, id, tenant, settings, dedicated, seniority))
             }
         };
         self.tell_waits(id, self.has_waiting(id));

@@ -6,7 +6,7 @@ use super::leaving::Leaving;
 use super::{Exchange, Session};
 use crate::attach::{self, AttachError, Attaching, Parked, Reuse};
 use crate::metrics::Stopwatch;
-use crate::pool::{Asked, CheckoutError, Grant, Lease, Patience};
+use crate::pool::{Asked, CheckoutError, Grant, Lease, Seniority};
 use crate::protocol::backend::TransactionStatus;
 use crate::protocol::{ClientError, Severity};
 use crate::server::Connection;
@@ -28,12 +28,12 @@ impl Session {
     /// A server connection that is the tenant's. `None` if the client was told of
     /// an error instead.
     pub(super) async fn begin(&mut self) -> Result<Option<Exchange>, End> {
-        let mut patience = None;
+        let mut seniority = None;
         let (granted, asked) = match self.pool.take_idle(&self.engine.tenant) {
             Some(lease) => (Some(Grant::Idle(lease)), None),
             None => {
                 let asked = Instant::now();
-                (self.grant(&mut patience).await?, Some(asked))
+                (self.grant(&mut seniority).await?, Some(asked))
             }
         };
         match granted {
@@ -52,10 +52,10 @@ impl Session {
                         Ok(Some(Exchange { lease, link, watch }))
                     }
                     // What is rare is boxed: a waiting session should be small.
-                    Err(lease) => Box::pin(self.attach(Grant::Idle(lease), asked, patience)).await,
+                    Err(lease) => Box::pin(self.attach(Grant::Idle(lease), asked, seniority)).await,
                 }
             }
-            Some(grant) => Box::pin(self.attach(grant, asked, patience)).await,
+            Some(grant) => Box::pin(self.attach(grant, asked, seniority)).await,
         }
     }
 
@@ -65,9 +65,9 @@ impl Session {
         &mut self,
         grant: Grant,
         asked: Option<Instant>,
-        patience: Option<Patience>,
+        seniority: Option<Seniority>,
     ) -> Result<Option<Exchange>, End> {
-        let Some((mut lease, reuse)) = self.attachable(grant, patience).await? else {
+        let Some((mut lease, reuse)) = self.attachable(grant, seniority).await? else {
             return Ok(None);
         };
         let began = Instant::now();
@@ -137,11 +137,11 @@ impl Session {
     async fn attachable(
         &mut self,
         grant: Grant,
-        mut patience: Option<Patience>,
+        mut seniority: Option<Seniority>,
     ) -> Result<Option<(Lease<Attaching>, Reuse)>, End> {
         let mut granted = Some(grant);
         loop {
-            let Some(lease) = self.checkout(granted.take(), &mut patience).await? else {
+            let Some(lease) = self.checkout(granted.take(), &mut seniority).await? else {
                 return Ok(None);
             };
             self.engine.registration.idle();
@@ -177,12 +177,12 @@ impl Session {
     async fn checkout(
         &mut self,
         mut granted: Option<Grant>,
-        patience: &mut Option<Patience>,
+        seniority: &mut Option<Seniority>,
     ) -> Result<Option<Lease<Parked>>, End> {
         loop {
             let grant = match granted.take() {
                 Some(grant) => grant,
-                None => match self.grant(patience).await? {
+                None => match self.grant(seniority).await? {
                     Some(grant) => grant,
                     None => return Ok(None),
                 },
@@ -206,15 +206,15 @@ impl Session {
     /// A connection, or the right to open one, once it is the client's turn: that
     /// does not come later because it has to ask again, and it does not wait longer.
     /// `None` if the client was told of an error instead.
-    async fn grant(&mut self, patience: &mut Option<Patience>) -> Result<Option<Grant>, End> {
+    async fn grant(&mut self, seniority: &mut Option<Seniority>) -> Result<Option<Grant>, End> {
         loop {
             let (tenant, own) = (&self.engine.tenant, &self.engine.settings.own);
-            let none = match self.pool.ask(tenant, own, *patience) {
+            let none = match self.pool.ask(tenant, own, *seniority) {
                 Ok(Asked::Granted(grant)) => return Ok(Some(grant)),
                 Ok(Asked::Queued(mut waiting)) => {
                     self.engine.client.input.shrink();
                     let outcome = self.unless_interrupted(&mut waiting).await;
-                    *patience = Some(waiting.patience());
+                    *seniority = Some(waiting.give_up());
                     match outcome {
                         Ok(grant) => return Ok(Some(grant)),
                         Err(none) => none,

@@ -66,20 +66,20 @@ pub(in crate::pool) struct Ticket {
     account: AccountId,
     worker: usize,
     number: u64,
-    pub(in crate::pool) patience: Patience,
-    pub(in crate::pool) outcome: oneshot::Receiver<(Outcome, Patience)>,
+    pub(in crate::pool) seniority: Seniority,
+    pub(in crate::pool) outcome: oneshot::Receiver<(Outcome, Seniority)>,
 }
 
 /// Since when a client waits for a connection, and until when. It outlasts a place in
 /// one queue: the client may have to wait in another, or once more.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Seniority {
     since: Instant,
     /// When it has waited for too long.
     deadline: Instant,
 }
 
-impl Patience {
+impl Seniority {
     /// Who has waited `before` goes on with it, for no longer than a newcomer.
     fn new(before: Option<Self>, limit: Duration) -> Self {
         let now = Instant::now();
@@ -115,8 +115,8 @@ pub(in crate::pool) struct Waiter {
     /// Its own, for a connection of another tenant's.
     settings: SessionSettings,
     dedicated: bool,
-    patience: Patience,
-    outcome: oneshot::Sender<(Outcome, Patience)>,
+    seniority: Seniority,
+    outcome: oneshot::Sender<(Outcome, Seniority)>,
 }
 
 /// Hands outcomes to those who waited; what a client that has gone does not take
@@ -127,7 +127,7 @@ pub(in crate::pool) fn hand_out(outcomes: Outcomes) {
             // While the next client's task is woken.
             lease.begin_cleaning(&waiter.settings);
         }
-        let told = waiter.outcome.send((outcome, waiter.patience));
+        let told = waiter.outcome.send((outcome, waiter.seniority));
         if let Err((Ok(Grant::Idle(lease)), _)) = told {
             lease.give_back();
         }
@@ -171,7 +171,7 @@ impl Queue {
         tenant: &SharedTenant,
         settings: &SessionSettings,
         dedicated: bool,
-        patience: Option<Patience>,
+        seniority: Option<Seniority>,
     ) -> NotYet {
         let Some(account) = self.accounts.get_mut(id.0) else {
             return NotYet::Retired;
@@ -179,7 +179,7 @@ impl Queue {
         if account.line.len() >= self.waiting_per_tenant {
             return NotYet::Crowded;
         }
-        let patience = Patience::new(patience, self.wait_timeout);
+        let seniority = Seniority::new(seniority, self.wait_timeout);
         self.tickets += 1;
         let number = self.tickets;
         let (sender, outcome) = oneshot::channel();
@@ -189,7 +189,7 @@ impl Queue {
             tenant: tenant.clone(),
             settings: settings.clone(),
             dedicated,
-            patience,
+            seniority,
             outcome: sender,
         });
         self.waiters += 1;
@@ -199,25 +199,18 @@ impl Queue {
             account: id,
             worker: handle.worker(),
             number,
-            patience,
+            seniority,
             outcome,
         })
     }
 
-    /// Until when the client may wait by now; `None` if it is not in the queue any more.
-    pub(in crate::pool) fn patience(&self, ticket: &Ticket) -> Option<Patience> {
-        let line = &self.accounts.get(ticket.account.0)?.line;
-        Some(line.get(ticket.worker, ticket.number)?.patience)
-    }
-
-    /// Takes a client out of the queue.
-    pub(in crate::pool) fn leave(&mut self, ticket: &Ticket) {
-        let line = self.accounts.get_mut(ticket.account.0).map(|a| &mut a.line);
-        let removed = line.and_then(|line| line.remove(ticket.worker, ticket.number));
-        if removed.is_some() {
-            self.waiters -= 1;
-            self.tell_waits(ticket.account, self.has_waiting(ticket.account));
-        }
+    /// Takes a client out of the queue. `None` if it is not in it any more.
+    pub(in crate::pool) fn leave(&mut self, ticket: &Ticket) -> Option<Seniority> {
+        let line = &mut self.accounts.get_mut(ticket.account.0)?.line;
+        let removed = line.remove(ticket.worker, ticket.number)?;
+        self.waiters -= 1;
+        self.tell_waits(ticket.account, self.has_waiting(ticket.account));
+        Some(removed.seniority)
     }
 
     /// Gives what there is to those who wait, one tenant after another. `worker`: who

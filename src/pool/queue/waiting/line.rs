@@ -46,11 +46,13 @@ impl Line {
         }
         let last = self.served + self.len as u64;
         if let Some(queue) = self.by_worker.get_mut(worker) {
-            let since = waiter.patience.since;
-            // Most often at the end.
-            let later = |waiting: &Waiting| waiting.waiter.patience.since > since;
-            let newer = queue.iter().rev().take_while(|w| later(w)).count();
-            let at = queue.len() - newer;
+            let since = waiter.seniority.since;
+            let waits_as_long = |waiting: &Waiting| waiting.waiter.seniority.since <= since;
+            // Most often it is new.
+            let at = match queue.back().is_none_or(waits_as_long) {
+                true => queue.len(),
+                false => queue.partition_point(waits_as_long),
+            };
             let due = queue.get(at).map_or(last, |next| next.due);
             queue.insert(at, Waiting { waiter, due });
             self.len += 1;
@@ -65,7 +67,7 @@ impl Line {
     /// How long the one who came first has waited.
     pub(in crate::pool::queue) fn longest_wait(&self) -> Duration {
         let first = self.first();
-        first.map_or(Duration::ZERO, |first| first.patience.since.elapsed())
+        first.map_or(Duration::ZERO, |first| first.seniority.since.elapsed())
     }
 
     /// The one who is next where a worker has given a connection back. Who that is
@@ -84,11 +86,6 @@ impl Line {
         Some(next.waiter)
     }
 
-    pub(super) fn get(&self, worker: usize, number: u64) -> Option<&Waiter> {
-        let mut waiters = self.by_worker.get(worker)?.iter().map(|w| &w.waiter);
-        waiters.find(|waiter| waiter.number == number)
-    }
-
     /// Takes one out.
     pub(super) fn remove(&mut self, worker: usize, number: u64) -> Option<Waiter> {
         let queue = self.by_worker.get_mut(worker)?;
@@ -103,7 +100,7 @@ impl Line {
     pub(in crate::pool::queue) fn take_late(&mut self, now: Instant) -> std::vec::IntoIter<Waiter> {
         let mut late = Vec::new();
         for queue in &mut self.by_worker {
-            let is_late = |waiting: &mut Waiting| waiting.waiter.patience.deadline <= now;
+            let is_late = |waiting: &mut Waiting| waiting.waiter.seniority.deadline <= now;
             while let Some(waiting) = queue.pop_front_if(is_late) {
                 late.push(waiting.waiter);
             }
@@ -115,8 +112,8 @@ impl Line {
     /// Nobody's time is over before `deadline`.
     pub(in crate::pool::queue) fn put_off(&mut self, deadline: Instant) {
         for waiting in self.by_worker.iter_mut().flatten() {
-            let patience = &mut waiting.waiter.patience;
-            patience.deadline = patience.deadline.max(deadline);
+            let seniority = &mut waiting.waiter.seniority;
+            seniority.deadline = seniority.deadline.max(deadline);
         }
     }
 
@@ -136,7 +133,7 @@ impl Line {
         let fronts = self.by_worker.iter().enumerate();
         let fronts = fronts.filter_map(|(worker, queue)| Some((worker, queue.front()?)));
         let first =
-            fronts.min_by_key(|(_, front)| (front.waiter.patience.since, front.waiter.number));
+            fronts.min_by_key(|(_, front)| (front.waiter.seniority.since, front.waiter.number));
         first.map(|(worker, _)| worker)
     }
 
@@ -148,7 +145,7 @@ impl Line {
             Some(worker) if worker != longest && self.front(worker).is_some() => {
                 let overtaken = self.served.saturating_sub(first.due);
                 let is_patient = overtaken < PATIENCE + self.len as u64
-                    && first.waiter.patience.since.elapsed() < PATIENT_FOR;
+                    && first.waiter.seniority.since.elapsed() < PATIENT_FOR;
                 Some(if is_patient { worker } else { longest })
             }
             _ => Some(longest),
