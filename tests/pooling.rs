@@ -200,6 +200,24 @@ fn a_tenant_holds_at_most_its_share() {
 }
 
 #[test]
+fn a_refusal_is_told_before_the_next_statement_of_the_client_waits() {
+    let proxy = Proxy::start(&Options {
+        size: 1,
+        wait_timeout: "2s",
+        ..Options::default()
+    });
+    let mut holder = proxy.raw("innovate");
+    holder.run_ok("BEGIN");
+    let mut client = proxy.raw("synergy");
+    client.send_query("SELECT 1");
+    client.send_query("SELECT 2");
+    assert_eq!(client.until_ready().error().code(), "53300");
+    // The second has not waited for long.
+    holder.run_ok("COMMIT");
+    assert_eq!(client.until_ready().ok().value(), "2");
+}
+
+#[test]
 fn no_more_clients_of_a_tenant_wait_than_may() {
     let proxy = Proxy::start(&Options {
         waiting_per_tenant: Some(1),

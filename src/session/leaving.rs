@@ -46,8 +46,11 @@ impl Patience {
 impl Session {
     /// While something else than the client is waited for: ready when nobody is
     /// there any more. What comes meanwhile is kept, beyond the `len` bytes that
-    /// wait already.
+    /// wait already; what is for the client is sent.
     pub(super) fn poll_left(&mut self, len: usize, cx: &mut Context<'_>) -> Poll<End> {
+        if let Err(end) = self.send_output(cx) {
+            return Poll::Ready(end);
+        }
         if let Leaving::No = self.leaving {
             let input = &mut self.engine.client.input;
             let before = input.len();

@@ -35,13 +35,8 @@ impl Session {
     /// Waits until the client has taken most of what is for it: from one that sends
     /// without reading nothing more is taken.
     pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        self.send_output(cx)?;
         let output = &mut self.engine.client.output;
-        let before = output.len();
-        let flushed = self.socket.poll_flush(output, cx);
-        self.engine.meter.sent(before - output.len());
-        if let Poll::Ready(Err(error)) = flushed {
-            return Poll::Ready(Err(End::ClientGone(error)));
-        }
         if output.is_empty() && output.capacity() > 0 {
             *output = bytes::BytesMut::new();
         }
@@ -54,6 +49,18 @@ impl Session {
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Sends what the client takes of what is for it.
+    pub(super) fn send_output(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        let output = &mut self.engine.client.output;
+        let before = output.len();
+        let flushed = self.socket.poll_flush(output, cx);
+        self.engine.meter.sent(before - output.len());
+        match flushed {
+            Poll::Ready(Err(error)) => Err(End::ClientGone(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
     }
 
     /// Waits, without a server connection, for the client's next bytes.
