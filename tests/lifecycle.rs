@@ -473,7 +473,9 @@ fn transactions_that_do_not_end_are_not_waited_for_any_longer() {
                 for client in &mut clients {
                     let answer = client.until_closed();
                     assert!(answer.commands().is_empty());
-                    assert_eq!(answer.error().code(), "57P01", "{signals:?}");
+                    // What ran may have been cancelled first.
+                    let last = answer.errors().pop().unwrap();
+                    assert_eq!(last.code(), "57P01", "{signals:?}");
                 }
                 assert_eq!(proxy.wait().code(), Some(0), "{signals:?}");
                 proxy.wait_for_log("drained=false");
