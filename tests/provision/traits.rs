@@ -154,8 +154,10 @@ fn notes_of_the_servers_own_in_column_options_are_not_copied() {
                  WHERE attrelid = 'tmpl.t'::regclass AND attname = 'a'",
         );
         place.done(&["--template=schema:tmpl", "Company 0"]);
-        let options = "SELECT string_agg(attoptions::text, ',') FROM pg_attribute
-                       WHERE attrelid = 'attver.t'::regclass";
-        assert_eq!(place.sql(options), "{n_distinct=5}");
+        // Newer releases note the like of new columns: numbers of their own.
+        let options = "SELECT string_agg(o, ',') FROM pg_attribute, unnest(attoptions) o
+                       WHERE attrelid = 'attver.t'::regclass
+                           AND (o !~ '^pg_attver=' OR o = 'pg_attver=3')";
+        assert_eq!(place.sql(options), "n_distinct=5");
     }
 }
