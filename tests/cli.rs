@@ -22,10 +22,10 @@ fn the_rules_are_listed_with_what_opens_them() {
             "{rule:?}"
         );
     }
-    let readme = include_str!("../README.md");
+    let page = include_str!("../docs/rules.md");
     for rule in pgtenant::guard::rules() {
         let row = format!("| `{}` | {} |", rule.name, rule.catches);
-        assert!(readme.contains(&row), "README lacks {row}");
+        assert!(page.contains(&row), "docs/rules.md lacks {row}");
     }
     assert!(text.contains("guard.opaque = \"allow\""));
     assert!(text.contains("guard.channels = \"allow\""));
