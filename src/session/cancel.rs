@@ -11,6 +11,7 @@ mod pid;
 mod registration;
 mod running;
 mod shown;
+mod spell;
 mod station;
 mod told;
 mod view;

@@ -1,15 +1,15 @@
 //! Whether a session waits for its server's answer, and for how long nothing has
 //! moved.
 
+use super::spell::Spell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Changed by the session alone, and looked at by the watchdog. No lock: it changes
-/// several times a transaction.
+/// Changed by the session alone, and looked at by the watchdog.
 #[derive(Debug, Default)]
 pub(super) struct Awaited {
-    /// Grows with every change: odd while the session waits.
-    count: AtomicU64,
-    /// The count at the last look.
+    /// The session waits.
+    spell: Spell,
+    /// The waiting at the last look; 0: there was none.
     looked: AtomicU64,
 }
 
@@ -20,40 +20,34 @@ pub(super) struct Wait(u64);
 impl Awaited {
     /// The session waits from now on, for something else than before.
     pub(super) fn begin(&self) {
-        let count = self.count.load(Ordering::Relaxed);
-        self.count.store((count | 1) + 2, Ordering::Relaxed);
+        self.spell.begin_anew();
     }
 
     /// The session waits still, or now. What wakes it meanwhile does not count.
     pub(super) fn go_on(&self) {
-        if self.count.load(Ordering::Relaxed) & 1 == 0 {
-            self.begin();
-        }
+        self.spell.begin();
     }
 
     /// The session waits for its server no more.
     pub(super) fn end(&self) {
-        let count = self.count.load(Ordering::Relaxed);
-        if count & 1 == 1 {
-            self.count.store(count + 1, Ordering::Relaxed);
-        }
+        self.spell.end();
     }
 
     /// Whether the session waits for its server.
     pub(super) fn is_any(&self) -> bool {
-        self.count.load(Ordering::Relaxed) & 1 == 1
+        self.spell.now().is_some()
     }
 
     /// The waiting that has gone on since the last look.
     pub(super) fn look(&self) -> Option<Wait> {
-        let count = self.count.load(Ordering::Relaxed);
-        let looked = self.looked.swap(count, Ordering::Relaxed);
-        (count & 1 == 1 && count == looked).then_some(Wait(count))
+        let now = self.spell.now();
+        let looked = self.looked.swap(now.unwrap_or_default(), Ordering::Relaxed);
+        now.filter(|now| *now == looked).map(Wait)
     }
 
     /// Whether it goes on.
     pub(super) fn is(&self, wait: Wait) -> bool {
-        self.count.load(Ordering::Relaxed) == wait.0
+        self.spell.now() == Some(wait.0)
     }
 }
 

@@ -1,15 +1,16 @@
 //! Whether a session's transaction is open, and for how long the same one has been.
 
+use super::spell::Spell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Changed by the session alone, and looked at several times a second. No lock and no
-/// clock on the way of a transaction: its time counts from the first look at it.
+/// Changed by the session alone, and looked at several times a second. No clock on the
+/// way of a transaction: its time counts from the first look at it.
 #[derive(Debug)]
 pub(super) struct Open {
-    /// Grows with every change: odd while a transaction is open.
-    count: AtomicU64,
-    /// The count when it was first seen at a look, and when that was, in milliseconds
+    /// A transaction is open.
+    spell: Spell,
+    /// The one that was seen at the last look, and when it was seen first, in milliseconds
     /// since `start`.
     seen: AtomicU64,
     since: AtomicU64,
@@ -19,7 +20,7 @@ pub(super) struct Open {
 impl Open {
     pub(super) fn new() -> Self {
         Self {
-            count: AtomicU64::new(0),
+            spell: Spell::default(),
             seen: AtomicU64::new(0),
             since: AtomicU64::new(0),
             start: Instant::now(),
@@ -28,28 +29,19 @@ impl Open {
 
     /// One is open from now on, if none was.
     pub(super) fn begin(&self) {
-        let count = self.count.load(Ordering::Relaxed);
-        if count & 1 == 0 {
-            self.count.store(count + 1, Ordering::Relaxed);
-        }
+        self.spell.begin();
     }
 
     /// None is open any more.
     pub(super) fn end(&self) {
-        let count = self.count.load(Ordering::Relaxed);
-        if count & 1 == 1 {
-            self.count.store(count + 1, Ordering::Relaxed);
-        }
+        self.spell.end();
     }
 
     /// How long one has been open, at least. To be called by one task alone.
     pub(super) fn look(&self) -> Option<Duration> {
-        let count = self.count.load(Ordering::Relaxed);
-        if count & 1 == 0 {
-            return None;
-        }
+        let open = self.spell.now()?;
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if self.seen.swap(count, Ordering::Relaxed) != count {
+        if self.seen.swap(open, Ordering::Relaxed) != open {
             self.since.store(now, Ordering::Relaxed);
         }
         let since = self.since.load(Ordering::Relaxed);
