@@ -228,15 +228,18 @@ impl<O: Observed> Visit<O> {
     /// Tells of an administrator who has logged in by the form. `false`: it would go
     /// unrecorded, and so is not let in.
     pub(super) async fn tell_of_login(&self, user: &LoginName) -> bool {
-        let tls = self.begun.tls().is_some();
-        tracing::info!(target: "pgtenant::audit", event = "admin_login", %user, client = %self.peer, method = "form", tls);
         let login = Event::AdminLogin {
             user: user.as_str(),
             address: self.peer.into(),
             method: "form",
         };
         let audit = self.server.observed.shown().audit();
-        audit.settle(&login).await.is_ok()
+        let is_recorded = audit.settle(&login).await.is_ok();
+        if is_recorded {
+            let tls = self.begun.tls().is_some();
+            tracing::info!(target: "pgtenant::audit", event = "admin_login", %user, client = %self.peer, method = "form", tls);
+        }
+        is_recorded
     }
 
     fn deny(&self, access: &Access, denied: &Denied) -> Answer {
