@@ -15,6 +15,8 @@ const MAX_MESSAGE: usize = 1 << 20;
 pub(super) enum Answer {
     /// A command without rows.
     Command,
+    /// The same, sent without a Sync: the next request's ReadyForQuery ends both.
+    Unsynced,
     /// An empty query's.
     Empty,
     /// One row, its content of no interest.
@@ -88,7 +90,9 @@ pub(super) fn next<S>(
         if let Some(body) = parameter {
             connection.parameters_mut().update(&body)?;
         }
-        if header.tag == b'Z' {
+        if header.tag == b'C' && after == Answer::Unsynced {
+            answers.pop_front();
+        } else if header.tag == b'Z' {
             answers.pop_front();
             if let Answer::Failed(report) = after {
                 return Ok(Some(report));
@@ -135,6 +139,7 @@ fn advance(
         (b'V', Answer::Result | Answer::Own) => Ok(Answer::Done),
         // A row without the tenant's value must not count as one with it.
         (b'C', Answer::Command | Answer::Row | Answer::Own) => Ok(Answer::Done),
+        (b'C', Answer::Unsynced) => Ok(Answer::Unsynced),
         (b'I', Answer::Empty) => Ok(Answer::Done),
         (b'Z', expected @ (Answer::Done | Answer::Failed(..)))
             if TransactionStatus::decode(body)? == status =>

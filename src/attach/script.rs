@@ -51,19 +51,20 @@ impl<'a> Script<'a> {
 
     /// The answers, and when the attachment must be made anew at the latest, if
     /// one was queued and does not hold forever.
-    pub(super) fn finish(self) -> (VecDeque<Answer>, Option<Instant>) {
+    pub(super) fn finish(mut self) -> (VecDeque<Answer>, Option<Instant>) {
+        self.sync();
         (self.answers, self.renewal)
     }
 
     /// Everything of the session goes: settings, temporary tables, prepared
     /// statements, cursors, LISTEN, advisory locks, sequence caches.
     pub(super) fn discard_all(&mut self) {
-        self.query("DISCARD ALL");
+        self.command("DISCARD ALL");
     }
 
     /// All settings go back to those of the connection's start.
     pub(super) fn reset_all(&mut self) {
-        self.query("RESET ALL");
+        self.command("RESET ALL");
     }
 
     /// Time limits that the last client has left end what follows no more.
@@ -80,9 +81,21 @@ impl<'a> Script<'a> {
         self.answers.push_back(Answer::Empty);
     }
 
-    fn query(&mut self, sql: &str) {
-        written(&frontend::query(sql, self.output));
-        self.answers.push_back(Answer::Command);
+    /// Runs a command. The server answers together with what follows, in one write:
+    /// neither side is woken twice.
+    fn command(&mut self, sql: &str) {
+        self.sync();
+        self.run(sql, &[]);
+        self.answers.push_back(Answer::Unsynced);
+    }
+
+    /// Ends the transaction of a [command](Self::command), unless another request
+    /// has done so.
+    fn sync(&mut self) {
+        if let Some(last @ Answer::Unsynced) = self.answers.back_mut() {
+            *last = Answer::Command;
+            frontend::sync(self.output);
+        }
     }
 
     /// The tenant. Its value travels as an argument or a parameter: in a
@@ -159,6 +172,8 @@ impl<'a> Script<'a> {
         applied: &SessionSettings,
         wanted: &SessionSettings,
     ) {
+        // One that fails must not take a command before it along.
+        self.sync();
         let mut changes = applied.changes(wanted);
         for (name, value) in &mut changes {
             if value.is_none() && *name == SEARCH_PATH {
@@ -210,6 +225,13 @@ impl<'a> Script<'a> {
 
     /// Runs a SELECT, in a transaction of its own.
     fn select(&mut self, sql: &str, values: &[Option<&str>]) {
+        self.run(sql, values);
+        if !self.in_pipeline {
+            frontend::sync(self.output);
+        }
+    }
+
+    fn run(&mut self, sql: &str, values: &[Option<&str>]) {
         let serialize = |value: &Option<&str>, out: &mut BytesMut| {
             Ok(match value {
                 Some(value) => {
@@ -231,8 +253,6 @@ impl<'a> Script<'a> {
         written(&frontend::execute(name, 0, self.output));
         if self.in_pipeline {
             self.close();
-        } else {
-            frontend::sync(self.output);
         }
     }
 
