@@ -7,7 +7,7 @@ use crate::transport::ClientAddress;
 use std::time::Duration;
 
 /// A client that is in: the fields that all its records have, written once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Client(Box<[u8]>);
 
 impl Client {

@@ -4,7 +4,7 @@ use super::Shared;
 use super::seats::Seat;
 use super::worker::Stay;
 use crate::observe::ClientSpan;
-use crate::session::{End, Served, Session};
+use crate::session::{End, Session};
 use std::sync::Arc;
 use tracing::{info, warn};
 
@@ -32,17 +32,18 @@ impl Admitted {
     /// returned.
     pub(super) async fn serve(&mut self) -> Option<usize> {
         let end = match self.session.serve().await {
-            Served::Ended(end) => end,
-            Served::Moves(worker) => return Some(worker),
+            End::Moves(worker) => return Some(worker),
+            // What is rare is boxed: a client that waits should be small.
+            end => Box::pin(self.session.leave(end)).await,
         };
         drop(self.seat.take());
         let span = &self.span;
         match &end {
             End::Failed(error) => {
-                warn!(target: "pgtenant::audit", parent: span.get(), event = "session_failed", reason = %error);
+                warn!(target: "pgtenant::audit", parent: &span.span(), event = "session_failed", reason = %error);
             }
             End::ServerGone(error) => {
-                warn!(target: "pgtenant::server", parent: span.get(), %error, "the server connection is gone");
+                warn!(target: "pgtenant::server", parent: &span.span(), %error, "the server connection is gone");
             }
             End::Terminated
             | End::ClientGone(_)
@@ -51,7 +52,7 @@ impl Admitted {
             | End::Moves(_)
             | End::Ordered(_) => {}
         }
-        info!(target: "pgtenant::audit", parent: span.get(), event = "logout", reason = %end);
+        info!(target: "pgtenant::audit", parent: &span.span(), event = "logout", reason = %end);
         if span.log().is_on() {
             let sqlstate = match &end {
                 End::Failed(error) => Some(error.sqlstate),

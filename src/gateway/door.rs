@@ -114,7 +114,7 @@ impl Door<'_> {
             return Err((None, lost));
         }
         let (transport, input) = wire.into_parts();
-        info!(target: "pgtenant::audit", parent: span.get(), event = "login", method, tls = transport.is_tls());
+        info!(target: "pgtenant::audit", parent: &span.span(), event = "login", method, tls = transport.is_tls());
         let meter = self.shared.ledger.meter(&tenant, self.worker);
         meter.accepted(method, self.began.elapsed());
         let session = Session::new(Parts {

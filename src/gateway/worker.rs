@@ -218,24 +218,31 @@ impl Worker {
 
     /// Serves a client until it leaves, or goes on with another worker.
     /// `moved`: it comes from another.
-    async fn serve(self: Arc<Self>, mut client: Box<Admitted>, moved: bool) {
+    fn serve(
+        self: Arc<Self>,
+        mut client: Box<Admitted>,
+        moved: bool,
+    ) -> impl Future<Output = ()> + Send {
         if moved {
             client.settle(self.number, &self.shared);
         }
-        let served = {
-            let mut serving = pin!(client.serve());
-            // One look at a flag at each wake-up: who sets it wakes all sessions.
-            std::future::poll_fn(|cx| {
-                let served = serving.as_mut().poll(cx);
-                match self.stop.flags().is_immediate() {
-                    true => Poll::Ready(None),
-                    false => served,
-                }
-            })
-            .await
-        };
-        if let Some(worker) = served {
-            self.send(client, worker);
+        // A block, not a function: that would have room for what it is given twice.
+        async move {
+            let served = {
+                let mut serving = pin!(client.serve());
+                // One look at a flag at each wake-up: who sets it wakes all sessions.
+                std::future::poll_fn(|cx| {
+                    let served = serving.as_mut().poll(cx);
+                    match self.stop.flags().is_immediate() {
+                        true => Poll::Ready(None),
+                        false => served,
+                    }
+                })
+                .await
+            };
+            if let Some(worker) = served {
+                self.send(client, worker);
+            }
         }
     }
 

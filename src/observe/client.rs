@@ -9,14 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tracing::{Span, error_span};
 
-/// A client's span, made when its first event is written: where none is, it costs
-/// nothing. And the client's end of the audit log.
+/// A client's span, made for each event that is written: they are rare, and a client that
+/// does nothing costs no memory for it. And the client's end of the audit log.
 #[derive(Debug)]
 pub struct ClientSpan {
     login: LoginName,
     tenant: TenantId,
     address: ClientAddress,
-    span: OnceLock<Span>,
     log: Log,
     client: OnceLock<audit::Client>,
     rules: Rules,
@@ -34,7 +33,6 @@ impl ClientSpan {
             login: principal.login.clone(),
             tenant: principal.tenant.id.clone(),
             address,
-            span: OnceLock::new(),
             rules: if log.is_on() { rules } else { Rules::OFF },
             session: log.next_session(),
             log,
@@ -51,18 +49,17 @@ impl ClientSpan {
         (&self.login, &self.tenant, self.address)
     }
 
-    /// The span.
-    pub fn get(&self) -> &Span {
-        self.span.get_or_init(|| {
-            // Of the highest level, so that no filter takes it from the events in it.
-            error_span!(
-                target: "pgtenant::client",
-                "client",
-                login = %self.login,
-                tenant = %self.tenant,
-                client = %self.address,
-            )
-        })
+    /// The span, for one event.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        // Of the highest level, so that no filter takes it from the events in it.
+        error_span!(
+            target: "pgtenant::client",
+            "client",
+            login = %self.login,
+            tenant = %self.tenant,
+            client = %self.address,
+        )
     }
 
     /// The audit log.
@@ -77,10 +74,13 @@ impl ClientSpan {
         self.rules
     }
 
-    /// The client, for the audit log.
+    /// The client, for the audit log, if there is one.
     #[must_use]
     pub fn client(&self) -> &audit::Client {
         self.client.get_or_init(|| {
+            if !self.log.is_on() {
+                return audit::Client::default();
+            }
             let (tenant, login) = (self.tenant.as_str(), self.login.as_str());
             audit::Client::new(tenant, login, self.address, self.session)
         })

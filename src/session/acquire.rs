@@ -157,7 +157,7 @@ impl Session {
 
     pub(super) fn not_attached(&mut self, error: AttachError) -> End {
         self.engine.registration.done();
-        tracing::warn!(target: "pgtenant::server", parent: self.engine.span.get(), %error, "cannot attach the tenant");
+        tracing::warn!(target: "pgtenant::server", parent: &self.engine.span.span(), %error, "cannot attach the tenant");
         match error {
             AttachError::Refused(report) if report.is_cancel() => {
                 // By a request, or by the client's own statement_timeout.
@@ -259,7 +259,7 @@ impl Session {
     fn no_connection(&self, error: &CheckoutError) -> NoConnection {
         // What cannot be opened is told by the pool, once for all.
         if !matches!(error, CheckoutError::Retired | CheckoutError::Connect(_)) {
-            tracing::warn!(target: "pgtenant::pool", parent: self.engine.span.get(), %error, "no server connection");
+            tracing::warn!(target: "pgtenant::pool", parent: &self.engine.span.span(), %error, "no server connection");
         }
         NoConnection::Error(error.to_client())
     }

@@ -7,29 +7,12 @@ use super::relay::Outcome;
 use super::{Leaving, Member, Order, Session};
 use crate::pool::Handle;
 use std::io;
-use std::task::Poll;
-
-/// What has become of a session.
-#[derive(Debug)]
-pub enum Served {
-    /// It is over.
-    Ended(End),
-    /// It is to go on with this worker.
-    Moves(usize),
-}
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 impl Session {
-    /// Serves the client until it leaves, or has to, or is to go on with another worker.
-    pub async fn serve(&mut self) -> Served {
-        match self.run().await {
-            End::Moves(worker) => Served::Moves(worker),
-            // What is rare is boxed: a session that waits should be small.
-            end => Served::Ended(Box::pin(self.leave(end)).await),
-        }
-    }
-
-    /// Says goodbye to the client.
-    async fn leave(&mut self, end: End) -> End {
+    /// Says goodbye to the client, once it has been served.
+    pub async fn leave(&mut self, end: End) -> End {
         self.engine.registration.done();
         let client = &mut self.engine.client;
         // In the midst of a message an error would be taken for a part of it.
@@ -74,7 +57,9 @@ impl Session {
         }
     }
 
-    async fn run(&mut self) -> End {
+    /// Serves the client until it [leaves](Self::leave), or has to, or is to go on with
+    /// another worker.
+    pub async fn serve(&mut self) -> End {
         std::future::poll_fn(|cx| {
             self.engine.registration.listen(cx.waker());
             Poll::Ready(())
@@ -98,35 +83,48 @@ impl Session {
     /// Answers what can be answered, until something needs a server connection.
     async fn without_server(&mut self) -> Result<(), End> {
         loop {
-            if self.is_draining() && is_health_check(self.engine.client.input.bytes()) {
-                return Err(End::Stopped);
-            }
-            // By itself, or the future has room for what it comes in.
-            let step = self.engine.take_alone()?;
-            match step {
+            let step = self.step()?;
+            // Each wait in one and the same place, or the future has room for all.
+            let rare: Pin<Box<dyn Future<Output = Result<(), End>> + Send + '_>> = match step {
                 Step::NeedsServer => {
                     self.ends_after = self.is_draining();
                     return Ok(());
                 }
-                Step::Terminate => return Err(End::Terminated),
-                Step::Judge => Box::pin(self.judge_long()).await?,
-                Step::Interrupt => Box::pin(self.interrupt()).await,
-                Step::Held => std::future::poll_fn(|cx| self.poll_taken(cx)).await?,
-                Step::Incomplete | Step::Done => self.idle().await?,
-            }
+                Step::Judge => Box::pin(self.judge_long()),
+                Step::Interrupt => Box::pin(async {
+                    self.interrupt().await;
+                    Ok(())
+                }),
+                step => {
+                    std::future::poll_fn(|cx| self.poll_step(step, cx)).await?;
+                    continue;
+                }
+            };
+            rare.await?;
         }
     }
 
-    /// Waits for the client.
-    async fn idle(&mut self) -> Result<(), End> {
-        if let Leaving::HalfClosed(_) = self.leaving {
-            // Everything that it has sent is answered.
-            std::future::poll_fn(|cx| self.socket.poll_flush(&mut self.engine.client.output, cx))
-                .await
-                .ok();
-            return Err(End::ClientGone(io::ErrorKind::UnexpectedEof.into()));
+    fn step(&mut self) -> Result<Step, End> {
+        if self.is_draining() && is_health_check(self.engine.client.input.bytes()) {
+            return Err(End::Stopped);
         }
-        std::future::poll_fn(|cx| self.poll_idle(cx)).await
+        match self.engine.take_alone()? {
+            Step::Terminate => Err(End::Terminated),
+            step => Ok(step),
+        }
+    }
+
+    /// Waits for answers to be taken by the client, or for the client.
+    fn poll_step(&mut self, step: Step, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        match (step, &self.leaving) {
+            (Step::Held, _) => self.poll_taken(cx),
+            (_, Leaving::HalfClosed(_)) => {
+                // Everything that it has sent is answered.
+                let _ = ready!(self.socket.poll_flush(&mut self.engine.client.output, cx));
+                Poll::Ready(Err(End::ClientGone(io::ErrorKind::UnexpectedEof.into())))
+            }
+            _ => self.poll_idle(cx),
+        }
     }
 
     /// Interrupts another session, then tells the client that it is done.

@@ -28,7 +28,6 @@ pub use cancel::{SessionGlance, SessionState, SessionView, Visitor};
 pub use client::Client;
 pub use drain::DrainLevel;
 pub(crate) use drain::PARTS as DRAIN_PARTS;
-pub use driver::Served;
 pub use end::End;
 pub use interner::Interner;
 pub use orders::{Ending, Membership, Order, When};

@@ -239,7 +239,8 @@ pub(super) struct Inbox {
 
 #[derive(Default)]
 struct Post {
-    order: Option<Order>,
+    /// Boxed: there is hardly ever one.
+    order: Option<Box<Order>>,
     waker: Option<Waker>,
 }
 
@@ -252,14 +253,14 @@ impl Inbox {
     /// Leaves an order. One to end is replaced only by one to end at once.
     pub(super) fn put(&self, order: Order) -> Put {
         let mut post = self.lock();
-        let ends = matches!(post.order, Some(Order::End(..)));
+        let ends = matches!(post.order.as_deref(), Some(Order::End(..)));
         if ends && !matches!(order, Order::End(_, When::Now)) {
             return Put::Ignored;
         }
         if let Order::End(_, When::Now) = order {
             self.closed.store(true, Ordering::Relaxed);
         }
-        let before = post.order.replace(order);
+        let before = post.order.replace(Box::new(order));
         self.told.store(true, Ordering::Release);
         drop(post);
         self.wake();
@@ -271,7 +272,7 @@ impl Inbox {
 
     /// Looks at the order that the session has not taken.
     pub(super) fn peek<T>(&self, look: impl FnOnce(&Order) -> T) -> Option<T> {
-        self.lock().order.as_ref().map(look)
+        self.lock().order.as_deref().map(look)
     }
 
     /// Wakes the session's task.
@@ -297,8 +298,8 @@ impl Inbox {
         if !self.is_closed() {
             return None;
         }
-        match self.lock().order {
-            Some(Order::End(ending, When::Now)) => Some(ending),
+        match self.lock().order.as_deref() {
+            Some(Order::End(ending, When::Now)) => Some(*ending),
             _ => None,
         }
     }
@@ -307,7 +308,7 @@ impl Inbox {
     pub(super) fn take(&self) -> Option<Order> {
         let mut post = self.lock();
         self.told.store(false, Ordering::Relaxed);
-        post.order.take()
+        post.order.take().map(|order| *order)
     }
 
     fn lock(&self) -> MutexGuard<'_, Post> {

@@ -306,7 +306,7 @@ impl Engine {
         }
         tracing::info!(
             target: "pgtenant::audit",
-            parent: self.span.get(),
+            parent: &self.span.span(),
             event = if ends { "session_ended" } else { "statement_cancelled" },
             pid,
         );

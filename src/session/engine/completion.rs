@@ -65,7 +65,7 @@ impl Engine {
             _ => {}
         }
         if tag == b"DISCARD ALL" || tag == b"DISCARD TEMP" {
-            self.lost.clear();
+            self.lost = None;
         }
         if tag == b"DISCARD ALL" {
             link.pinned = Pinned::No;

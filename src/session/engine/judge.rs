@@ -199,7 +199,7 @@ impl Engine {
         });
         tracing::warn!(
             target: "pgtenant::audit",
-            parent: self.span.get(),
+            parent: &self.span.span(),
             event = if enforced { "statement_refused" } else { "statement_would_be_refused" },
             rule = refusal.rule,
             sqlstate = refusal.sqlstate,

@@ -93,8 +93,8 @@ pub(super) struct Engine {
     /// A session that is to be interrupted, and what the client is told then.
     interrupt: Option<Box<(Interrupt, Vec<u8>)>>,
     /// Temporary relations that were taken away: their names must not come to
-    /// mean permanent ones.
-    lost: Lost,
+    /// mean permanent ones. Boxed: few clients have lost any.
+    lost: Option<Box<Lost>>,
     /// After an error without a server: everything up to the Sync.
     skipping: bool,
     /// How often it has begun to keep a server connection.
@@ -193,7 +193,7 @@ impl Engine {
             interner: parts.interner,
             portals: Vec::new(),
             interrupt: None,
-            lost: Lost::default(),
+            lost: None,
             skipping: false,
             pins: 0,
             has_answered: false,
@@ -222,7 +222,10 @@ impl Engine {
 
     /// Takes note that temporary relations are gone with the connection.
     pub(super) fn lose(&mut self, link: &Link) {
-        let names = link.temporary().iter().map(|name| &**name);
-        self.lost.extend(names);
+        let names = link.temporary();
+        if !names.is_empty() {
+            let lost = self.lost.get_or_insert_default();
+            lost.extend(names.iter().map(|name| &**name));
+        }
     }
 }

@@ -70,7 +70,7 @@ impl Engine {
             || !link.followup.is_empty()
             || !link.portals.is_empty()
             || !self.portals.is_empty()
-            || !self.lost.is_empty()
+            || self.lost.is_some()
             || self.span.rules().follow()
     }
 }

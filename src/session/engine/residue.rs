@@ -97,7 +97,10 @@ impl Engine {
             }
             link.pinned = link.pinned.max(pinned);
             link.temporary.extend(effects.temporary.iter().cloned());
-            self.lost.remove(&effects.temporary);
+            if let Some(lost) = &mut self.lost {
+                lost.remove(&effects.temporary);
+            }
+            self.lost.take_if(|lost| lost.is_empty());
         }
         Ok(())
     }
@@ -110,7 +113,7 @@ impl Engine {
             Pinned::ByLocks => "locks",
             _ => "objects",
         };
-        tracing::info!(target: "pgtenant::pool", parent: self.span.get(), event = "pinned", by, pins = self.pins);
+        tracing::info!(target: "pgtenant::pool", parent: &self.span.span(), event = "pinned", by, pins = self.pins);
     }
 
     /// Whether a statement returns settings to their default that the client
@@ -126,10 +129,12 @@ impl Engine {
     /// Refuses a statement that may change what was a temporary relation before
     /// it was taken away.
     pub(super) fn lost_in(&self, sql: &[u8], verdict: &Verdict) -> Result<(), ClientError> {
-        if self.lost.is_empty() || (!verdict.effects.writes && only_reads(sql)) {
-            return Ok(());
+        match &self.lost {
+            Some(lost) if verdict.effects.writes || !only_reads(sql) => {
+                lost.check(sql, &verdict.effects.temporary)
+            }
+            _ => Ok(()),
         }
-        self.lost.check(sql, &verdict.effects.temporary)
     }
 }
 
