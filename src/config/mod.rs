@@ -62,6 +62,7 @@ use crate::jwt::{Keys, Rules};
 use crate::tenant::{
     Attachment, IsolationName, LoginName, Seal, SealKey, ServerName, SharedTenant, Timeouts,
 };
+use crate::x509::Lifetime;
 use aws_lc_rs::hmac;
 use ipnet::IpNet;
 use logins::Accepted;
@@ -123,6 +124,7 @@ fn load_all(
         Some(settings) if reader.is_content() => Ok(Settings {
             files,
             values,
+            certificate_files: reader.certificates().into(),
             ..settings
         }),
         _ => Err(Problems::new(reader.into_problems(), files)),
@@ -224,6 +226,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         log,
         ignored,
         files: Files::default(),
+        certificate_files: Arc::default(),
         values: Values::default(),
     })
 }
@@ -292,8 +295,21 @@ pub struct Settings {
     pub ignored: Vec<Ignored>,
     /// The files that all of this was read from.
     pub files: Files,
+    /// Those of certificates: of the proxy's own, and of authorities.
+    pub certificate_files: Arc<[CertificateFile]>,
     /// What each key says, for telling what a reload has changed.
     pub values: Values,
+}
+
+/// A file of certificates that `key` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFile {
+    /// Such as `tls.certificate`, `servers.main.ca`.
+    pub key: String,
+    /// Where it is.
+    pub file: PathBuf,
+    /// Of the certificate in it that expires first.
+    pub lifetime: Lifetime,
 }
 
 /// `[listen]`: where clients arrive and how many may.

@@ -6,12 +6,20 @@ use rustls::pki_types::pem::{Error, PemObject as _};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::path::Path;
 
+/// A file of more is a collection of the system's, of which some have always expired.
+const MOST_OF_OWN: usize = 8;
+
 /// The certificates of the file that the value names; at least one.
 pub(super) fn certificates(entry: &Entry<'_>) -> Option<Vec<CertificateDer<'static>>> {
     let (path, bytes) = entry.file()?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match read {
-        Ok(certificates) if !certificates.is_empty() => Some(certificates),
+        Ok(certificates) if !certificates.is_empty() => {
+            if certificates.len() <= MOST_OF_OWN {
+                entry.note_lifetime(&path, &certificates);
+            }
+            Some(certificates)
+        }
         Ok(_) => {
             entry.refuse(format!(
                 "{} has no certificate: it must have a PEM section BEGIN CERTIFICATE",

@@ -4,9 +4,11 @@
 //! wrong, so that one pass finds everything.
 
 use super::source::{Data, Environment, Table, Value};
-use super::values;
+use super::{CertificateFile, values};
 use crate::directory::Files;
 use crate::problem::{Origin, Place, Problem, nearest, shown, suggestion};
+use crate::x509::Lifetime;
+use rustls::pki_types::CertificateDer;
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -29,6 +31,7 @@ pub(super) struct Reader {
     files: RefCell<Files>,
     /// Digests of what was read of files, by the path of the key that names them.
     contents: RefCell<BTreeMap<String, Vec<[u8; 32]>>>,
+    certificates: RefCell<Vec<CertificateFile>>,
 }
 
 impl Reader {
@@ -45,6 +48,7 @@ impl Reader {
             problems: RefCell::new(problems),
             files: RefCell::new(files),
             contents: RefCell::default(),
+            certificates: RefCell::default(),
         }
     }
 
@@ -72,6 +76,11 @@ impl Reader {
     /// Digests of what was read of files, by the path of the key that names them.
     pub(super) fn contents(&self) -> Ref<'_, BTreeMap<String, Vec<[u8; 32]>>> {
         self.contents.borrow()
+    }
+
+    /// The files of certificates that were read, but for those of many.
+    pub(super) fn certificates(&self) -> Vec<CertificateFile> {
+        self.certificates.take()
     }
 
     /// Notes a problem that has its own place.
@@ -301,6 +310,20 @@ impl<'a> Entry<'a> {
 
     pub(super) fn reader(&self) -> &'a Reader {
         self.reader
+    }
+
+    /// Notes when the certificates expire that were read from the file.
+    pub(super) fn note_lifetime(&self, file: &Path, certificates: &[CertificateDer<'_>]) {
+        if let Some(lifetime) = Lifetime::of(certificates) {
+            let mut all = self.reader.certificates.borrow_mut();
+            if all.iter().all(|known| known.key != self.path) {
+                all.push(CertificateFile {
+                    key: self.path.clone(),
+                    file: file.to_owned(),
+                    lifetime,
+                });
+            }
+        }
     }
 
     /// The value as text that is not empty and has no control characters.

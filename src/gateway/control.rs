@@ -92,7 +92,7 @@ impl Control {
         let pool = pool_settings(&settings);
         let retired = self.shared.pools.replace(settings.servers, pool);
         self.let_in(&settings.admin);
-        expiry::tell(&live.tls);
+        expiry::tell(&live.certificate_files);
         self.go_by(live);
         // Everybody has been told of the new ones.
         for pool in retired {

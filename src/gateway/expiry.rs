@@ -1,8 +1,7 @@
-//! Telling of the end of the proxy's own certificate, in time.
+//! Telling of the end of certificates, in time.
 
 use super::Shared;
-use crate::config::ClientTls;
-use crate::x509::Lifetime;
+use crate::config::CertificateFile;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tracing::{error, warn};
@@ -15,23 +14,24 @@ pub(super) async fn watch(shared: Arc<Shared>) {
     let mut days = tokio::time::interval(DAY);
     loop {
         days.tick().await;
-        tell(&shared.live.load().tls);
+        tell(&shared.live.load().certificate_files);
     }
 }
 
-/// Tells the log of a certificate that has expired or expires soon.
-pub(super) fn tell(tls: &ClientTls) {
-    let Some(own) = tls.certificates() else {
-        return;
-    };
-    let Some(lifetime) = Lifetime::of(&own.chain) else {
-        return;
-    };
+/// Tells the log of certificates that have expired or expire soon.
+pub(super) fn tell(files: &[CertificateFile]) {
     let now = SystemTime::now();
-    let file = own.certificate.display();
-    if lifetime.has_ended(now) {
-        error!(target: "pgtenant::tls", %file, certificate = %lifetime, "the certificate in tls.certificate has expired: clients that verify it cannot connect");
-    } else if lifetime.is_ending(now) {
-        warn!(target: "pgtenant::tls", %file, certificate = %lifetime, "the certificate in tls.certificate expires soon");
+    for CertificateFile {
+        key,
+        file,
+        lifetime,
+    } in files
+    {
+        let file = file.display();
+        if lifetime.has_ended(now) {
+            error!(target: "pgtenant::tls", %key, %file, certificate = %lifetime, "a certificate in the file has expired: what verifies it, or by it, cannot connect");
+        } else if lifetime.is_ending(now) {
+            warn!(target: "pgtenant::tls", %key, %file, certificate = %lifetime, "a certificate in the file expires soon");
+        }
     }
 }

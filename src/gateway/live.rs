@@ -4,7 +4,8 @@ use super::catalogs::{Catalogs, rests_on_settings};
 use super::guards::{Guards, Judging, Policies};
 use crate::audit::{Rules, Statements};
 use crate::config::{
-    self, AdminLogin, ClientTls, EndSessions, Isolation, IsolationKind, Listen, Settings, Share,
+    self, AdminLogin, CertificateFile, ClientTls, EndSessions, Isolation, IsolationKind, Listen,
+    Settings, Share,
 };
 use crate::directory::{Directory, Principal};
 use crate::guard::{Own, Permission, Policy};
@@ -24,6 +25,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub(super) struct Live {
     pub(super) tls: ClientTls,
+    pub(super) certificate_files: Arc<[CertificateFile]>,
     pub(super) listen: Listen,
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) directory: Arc<Directory>,
@@ -72,6 +74,7 @@ impl Live {
             peers: peers.transpose()?.map(Arc::new),
             authenticator: Arc::new(authenticator),
             tls: settings.tls.clone(),
+            certificate_files: settings.certificate_files.clone(),
             listen: settings.listen.clone(),
             isolations: servers(&settings.isolations),
             end_sessions: match settings.sources.end_sessions {

@@ -7,7 +7,6 @@ use crate::metrics::{
 use crate::pool::{ConnectionState, PoolView};
 use crate::session::{Hold, SessionState};
 use crate::tenant::TenantId;
-use crate::x509::Lifetime;
 use prometheus_client::registry::Unit;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -211,15 +210,14 @@ fn credentials(shared: &Shared) -> [Gauge; 2] {
         let age = age.map_or(f64::INFINITY, |age: Duration| age.as_secs_f64());
         (vec![("issuer", issuer.to_owned())], age)
     });
-    let mut expiries = Tally::new();
-    if let Some(own) = live.tls.certificates()
-        && let Some(lifetime) = Lifetime::of(&own.chain)
-    {
-        let file = own.certificate.display().to_string();
-        let left = lifetime.left(SystemTime::now());
+    let now = SystemTime::now();
+    let expiries = live.certificate_files.iter().map(|one| {
+        let file = ("certificate", one.file.display().to_string());
+        let left = one.lifetime.left(now);
         #[expect(clippy::cast_precision_loss, reason = "so the formats have it")]
-        expiries.insert(vec![("certificate", file)], left as f64);
-    }
+        let left = left as f64;
+        (vec![file, ("key", one.key.clone())], left)
+    });
     [
         in_unit(
             gauge(
@@ -232,8 +230,8 @@ fn credentials(shared: &Shared) -> [Gauge; 2] {
         in_unit(
             gauge(
                 "pgtenant_certificate_expiry",
-                "How long a certificate of the proxy's is still valid; below 0 once it has expired",
-                expiries,
+                "How long the certificates in a file are still valid: the one that expires first; below 0 once it has",
+                expiries.collect(),
             ),
             Unit::Seconds,
         ),

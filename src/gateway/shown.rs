@@ -48,12 +48,10 @@ impl Shown for Control {
 
     fn lifetimes(&self) -> Vec<(String, Lifetime)> {
         let live = self.shared.live.load();
-        let own = live.tls.certificates();
-        let shown = own.and_then(|own| {
-            let file = own.certificate.display().to_string();
-            Some((file, Lifetime::of(&own.chain)?))
-        });
-        shown.into_iter().collect()
+        let files = live.certificate_files.iter();
+        files
+            .map(|one| (one.file.display().to_string(), one.lifetime.clone()))
+            .collect()
     }
 
     fn uptime(&self) -> Duration {

@@ -156,3 +156,19 @@ fn the_end_of_the_certificate_is_told_of_in_time() {
     assert!(line.contains("past.crt"), "{line}");
     assert!(check(&file).contains("PGT010"));
 }
+
+#[test]
+fn the_end_of_an_authority_is_told_of_as_well() {
+    let authority = Authority::root("root");
+    let own = authority.issue_version_1("own", "localhost", "365");
+    let soon = authority.issue_version_1("soon", "localhost", "29");
+    let file = configuration(&own);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let ca = &soon.certificate;
+    let other = format!("\n[servers.other]\nhost = \"localhost\"\nuser = \"app\"\nca = {ca:?}\n");
+    std::fs::write(&file, text + &other).unwrap();
+    let proxy = Proxy::run(&file);
+    let line = proxy.wait_for_log("expires soon");
+    assert!(line.contains("servers.other.ca"), "{line}");
+    assert!(line.contains("soon.crt"), "{line}");
+}

@@ -6,7 +6,6 @@ use super::scope;
 use crate::config::{ClientTls, IsolationKind, ServerTls, Settings, Verification};
 use crate::guard::{Mode, Permission};
 use crate::tenant::Seal;
-use crate::x509::Lifetime;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
@@ -112,15 +111,16 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
             "mode = \"require\"",
         );
     }
-    let own = settings.tls.certificates();
-    let lifetime = own.and_then(|own| Lifetime::of(&own.chain));
-    if let Some(lifetime) = lifetime.filter(|lifetime| lifetime.is_ending(SystemTime::now())) {
-        add(
-            &checks::CERTIFICATE_ENDS,
-            "tls.certificate".into(),
-            Some(lifetime.to_string()),
-            "replace the certificate in the file",
-        );
+    let now = SystemTime::now();
+    for one in settings.certificate_files.iter() {
+        if one.lifetime.is_ending(now) {
+            add(
+                &checks::CERTIFICATE_ENDS,
+                one.key.clone(),
+                Some(one.lifetime.to_string()),
+                "replace the certificate in the file",
+            );
+        }
     }
     findings
 }

@@ -114,9 +114,10 @@ pub(in crate::ops::check) static FILES: Check = Check {
 pub(in crate::ops::check) static CERTIFICATE_ENDS: Check = Check {
     id: "PGT010",
     severity: Warning,
-    title: "the proxy's certificate has expired, or expires within 30 days",
-    why: "Clients that verify the certificate (sslmode=verify-ca or verify-full) cannot connect \
-          once it has expired. A new one in the same file is in effect without a restart.",
+    title: "a certificate of the proxy's or of an authority has expired, or expires within 30 days",
+    why: "Clients that verify the proxy's certificate (sslmode=verify-ca or verify-full) cannot \
+          connect once it has expired; nor can clients, servers and issuers whose certificate an \
+          expired authority issued. A new one in the same file is in effect without a restart.",
     heuristic: None,
     kind: Configuration,
     sql: None,
