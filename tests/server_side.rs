@@ -7,7 +7,8 @@ use pgtenant::throwaway::{Authority, Cluster, ClusterOptions, TlsOptions};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use testkit::{Options, Proxy, Raw};
 
@@ -311,6 +312,47 @@ fn a_server_that_is_full_or_away_is_said_to_be_so() {
         );
         assert!(!error.hint().is_empty());
     }
+}
+
+#[test]
+fn a_client_waits_for_a_place_and_for_its_connection_within_one_wait_timeout() {
+    // Takes connections and closes them.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = attempts.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            drop(stream);
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let verifier = &testkit::site().login_verifier;
+    let more = format!(
+        "[servers.away]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"off\"\nuser = \"app\"\n\
+         [isolation.away]\nkind = \"database\"\nserver = \"away\"\ndatabase = \"app\"\n\
+         [isolation.away.pool]\nsize = 1\nwait_timeout = \"6s\"\n\
+         [[tenants]]\nid = \"away\"\nname = \"Away\"\nisolation = \"away\"\n\
+         [[logins]]\nuser = \"away\"\ntenant = \"away\"\nscram = {verifier:?}\n"
+    );
+    let proxy = Proxy::start(&Options {
+        more,
+        ..Options::default()
+    });
+    // One of them tries to open a connection all the time, and the other gets its place
+    // when it has waited for as long itself.
+    let refused = thread::scope(|scope| {
+        let clients = [(); 2].map(|()| {
+            scope.spawn(|| {
+                assert!(log_in(&proxy, "away").is_err());
+                attempts.load(Ordering::SeqCst)
+            })
+        });
+        clients.map(|client| client.join().unwrap())
+    });
+    let (first, last) = (refused.iter().min().unwrap(), refused.iter().max().unwrap());
+    assert!(*first > 4, "it is tried again: {refused:?}");
+    assert!(last - first <= 2, "the time begins anew: {refused:?}");
 }
 
 #[test]

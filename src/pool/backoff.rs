@@ -49,8 +49,9 @@ pub(super) struct Failed {
     /// last one.
     pub(super) told: u64,
     pub(super) error: Arc<ConnectError>,
-    /// The replicas lag too much, as they did at the last attempt: that is known.
-    pub(super) lags_still: bool,
+    /// The log knows of it: the replicas lag still, or attempts that ran side by side
+    /// failed in the same way.
+    pub(super) known: bool,
 }
 
 impl Failed {
@@ -60,7 +61,7 @@ impl Failed {
             pause: Duration::ZERO,
             told: 0,
             error: Arc::new(error),
-            lags_still: false,
+            known: false,
         }
     }
 }
@@ -111,12 +112,13 @@ impl Backoff {
         let lags = |error: &ConnectError| matches!(error, ConnectError::Lagging(_));
         let lags_still = lags(&error) && before.is_some_and(|failing| lags(&failing.error));
         let same = before.filter(|failing| failing.error.is_passing() == error.is_passing());
+        let beside = same.filter(|failing| failing.until > now && !failing.trying);
+        let known = lags_still
+            || beside.is_some_and(|failing| failing.error.to_string() == error.to_string());
         let (pause, until) = match same {
             None => (first, now + first),
             // Attempts that ran side by side count as one.
-            Some(failing) if failing.until > now && !failing.trying => {
-                (failing.pause, failing.until)
-            }
+            Some(failing) if beside.is_some() => (failing.pause, failing.until),
             Some(failing) => {
                 let pause = (failing.pause * 2).min(longest);
                 (pause, now + pause)
@@ -127,14 +129,14 @@ impl Backoff {
             until,
             error: error.clone(),
             trying: false,
-            told: 0,
+            told: if known { told } else { 0 },
         };
         self.failing.insert(role.clone(), failing);
         Failed {
             pause: until - now,
             told,
             error,
-            lags_still,
+            known,
         }
     }
 }
@@ -183,7 +185,9 @@ mod tests {
     fn a_server_that_is_away_is_waited_for() {
         let mut backoff = Backoff::default();
         let role: Arc<str> = Arc::from("app");
-        backoff.failed(&role, away());
+        assert!(!backoff.failed(&role, away()).known);
+        // Of one that began beside it the log is not told again.
+        assert!(backoff.failed(&role, away()).known);
         let Advice::Try(pause) = backoff.advise("app") else {
             panic!("it may come back");
         };

@@ -90,19 +90,24 @@ impl Handle {
     /// most `wait_timeout`.
     ///
     /// # Errors
-    /// If none becomes free in time, or none can be opened in as long a time.
+    /// If none becomes free, or can be opened, in time.
     pub async fn checkout(
         self: &Arc<Self>,
         tenant: &SharedTenant,
         settings: &SessionSettings,
     ) -> Result<Lease<Parked>, CheckoutError> {
+        let mut seniority = None;
         let grant = match self.ask(tenant, settings, None)? {
             Asked::Granted(grant) => grant,
-            Asked::Queued(waiting) => waiting.await?,
+            Asked::Queued(mut waiting) => {
+                let grant = (&mut waiting).await?;
+                seniority = Some(waiting.give_up());
+                grant
+            }
         };
         match grant {
             Grant::Idle(lease) => Ok(lease),
-            Grant::Room(place) => place.open().await,
+            Grant::Room(place) => place.open(&mut seniority).await,
         }
     }
 

@@ -128,15 +128,23 @@ impl Place {
         }
     }
 
-    /// Opens the connection.
+    /// Opens the connection. `seniority`: of a client that has waited already; one that
+    /// has not begins to wait now.
     ///
     /// # Errors
-    /// If none can be opened within `wait_timeout`.
-    pub async fn open(self) -> Result<Lease<Parked>, CheckoutError> {
+    /// If none can be opened before it has waited for `wait_timeout` in all.
+    pub async fn open(
+        self,
+        seniority: &mut Option<Seniority>,
+    ) -> Result<Lease<Parked>, CheckoutError> {
         let Some(booking) = &self.booking else {
             return Err(CheckoutError::Retired);
         };
-        let opened = self.pool().open(&booking.tenant.placement).await;
+        let pool = self.pool();
+        let waits = Seniority::new(*seniority, pool.settings.wait_timeout);
+        *seniority = Some(waits);
+        let placement = &booking.tenant.placement;
+        let opened = pool.open(placement, waits.deadline()).await;
         let mut connection = opened.map_err(CheckoutError::Connect)?;
         connection.set_worker(self.handle.worker());
         Ok(Lease::new(connection.parked(), self))

@@ -12,15 +12,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Pool {
-    /// Opens a connection; tries again for as long as `wait_timeout` while the failure is
-    /// a passing one: nothing of the client's has been sent yet.
+    /// Opens a connection; tries again until the deadline while the failure is a passing
+    /// one: nothing of the client's has been sent yet.
     pub(super) async fn open(
         &self,
         placement: &Placement,
+        deadline: Instant,
     ) -> Result<Connection<Unbound>, Arc<ConnectError>> {
         let flavor = self.flavor(placement);
-        let deadline = Instant::now() + self.settings.wait_timeout;
-        let Some(permit) = self.budget.take(self.settings.wait_timeout).await else {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let Some(permit) = self.budget.take(left).await else {
             return Err(Arc::new(ConnectError::Full));
         };
         let mut permit = Some(permit);
@@ -105,7 +106,7 @@ impl Pool {
     }
 
     fn report(&self, user: &str, failed: &Failed) {
-        if failed.lags_still {
+        if failed.known {
             return;
         }
         tracing::warn!(

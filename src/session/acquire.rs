@@ -191,7 +191,7 @@ impl Session {
                 Grant::Idle(lease) => return Ok(Some(lease)),
                 Grant::Room(place) => place,
             };
-            let opening = Box::pin(place.open());
+            let opening = Box::pin(place.open(seniority));
             match self.unless_interrupted(opening).await {
                 Ok(lease) => return Ok(Some(lease)),
                 Err(none) => {

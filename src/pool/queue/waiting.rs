@@ -81,7 +81,7 @@ pub struct Seniority {
 
 impl Seniority {
     /// Who has waited `before` goes on with it, for no longer than a newcomer.
-    fn new(before: Option<Self>, limit: Duration) -> Self {
+    pub(in crate::pool) fn new(before: Option<Self>, limit: Duration) -> Self {
         let now = Instant::now();
         let latest = now + limit;
         match before {
@@ -94,6 +94,10 @@ impl Seniority {
                 deadline: latest,
             },
         }
+    }
+
+    pub(in crate::pool) fn deadline(self) -> Instant {
+        self.deadline
     }
 }
 
