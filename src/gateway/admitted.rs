@@ -36,9 +36,22 @@ impl Admitted {
             // What is rare is boxed: a client that waits should be small.
             end => Box::pin(self.session.leave(end)).await,
         };
+        self.log_out(&end);
+        None
+    }
+
+    /// Takes note that it is out, if it was still in: the proxy stops at once, and has told
+    /// it what there was time for.
+    pub(super) fn stopped(&mut self) {
+        if self.seat.is_some() {
+            self.log_out(&End::Stopped);
+        }
+    }
+
+    fn log_out(&mut self, end: &End) {
         drop(self.seat.take());
         let span = &self.span;
-        match &end {
+        match end {
             End::Failed(error) => {
                 warn!(target: "pgtenant::audit", parent: &span.span(), event = "session_failed", reason = %error);
             }
@@ -54,13 +67,12 @@ impl Admitted {
         }
         info!(target: "pgtenant::audit", parent: &span.span(), event = "logout", reason = %end);
         if span.log().is_on() {
-            let sqlstate = match &end {
+            let sqlstate = match end {
                 End::Failed(error) => Some(error.sqlstate),
                 _ => None,
             };
             span.record_logout(&end.to_string(), sqlstate);
         }
-        None
     }
 
     /// Brings it to this worker, on whose thread this is called.

@@ -240,8 +240,9 @@ impl Worker {
                 })
                 .await
             };
-            if let Some(worker) = served {
-                self.send(client, worker);
+            match served {
+                Some(worker) => self.send(client, worker),
+                None => client.stopped(),
             }
         }
     }

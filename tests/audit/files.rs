@@ -2,7 +2,7 @@
 
 use super::{Audited, audit, log_files, records, verify};
 use std::fs;
-use testkit::wait_until;
+use testkit::{site, wait_until};
 
 fn signed(audited_lines: &str) -> (Audited, String) {
     let keys = tempfile::tempdir().unwrap().keep();
@@ -116,6 +116,32 @@ fn the_log_goes_on_in_other_files_and_in_another_process() {
     );
     let (well, said) = verify(&[&paths[..2], &paths[3..]].concat());
     assert!(!well && said.contains("are missing"), "{said}");
+}
+
+#[test]
+fn a_stop_at_once_records_who_was_in_and_what_ran() {
+    let mut audited = Audited::start("statements = \"all\"");
+    let _idle = audited.proxy.raw("innovate");
+    let mut within = audited.proxy.raw("innovate");
+    within.run_ok("BEGIN");
+    let mut busy = audited.proxy.raw("innovate");
+    busy.send_query("SELECT pg_sleep(602)");
+    let running = "SELECT count(*) FROM pg_stat_activity \
+                   WHERE query = 'SELECT pg_sleep(602)' AND state = 'active'";
+    wait_until("it runs", || site().sql("postgres", running) == "1");
+    audited.proxy.signal("INT");
+    audited.proxy.signal("INT");
+    audited.proxy.wait();
+    let records = audited.records();
+    let of = |event: &str| {
+        let found = records.iter().filter(|record| record["event"] == event);
+        let sessions = found.map(|record| record["session"].as_u64().unwrap());
+        sessions.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(of("login").len(), 3);
+    assert_eq!(of("login"), of("logout"), "{records:?}");
+    let lost = |record: &&serde_json::Value| record["outcome"] == "unknown";
+    assert_eq!(records.iter().filter(lost).count(), 1, "{records:?}");
 }
 
 #[test]
