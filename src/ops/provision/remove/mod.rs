@@ -82,7 +82,8 @@ impl Removal<'_> {
             });
         for other in others {
             let here = other.placement.endpoint.database == at.database;
-            let shares = here && (own_database || other.schema == tenant.schema)
+            let same_schema = tenant.schema.is_some() && other.schema == tenant.schema;
+            let shares = here && (own_database || same_schema)
                 || role(other).is_some() && role(other) == role(tenant);
             if shares {
                 return refuse(format!(
