@@ -65,7 +65,8 @@ fn what_is_wrong_with_tenants_roles_is_found_and_mended() {
              REVOKE wellness_app FROM synergy_own;
              ALTER ROLE synergy_own BYPASSRLS;
              CREATE TABLE own (a int); ALTER TABLE own OWNER TO innovate_own;
-             GRANT SELECT ON own TO synergy_own",
+             GRANT SELECT ON own TO synergy_own;
+             GRANT SET ON PARAMETER session.current_organization_id TO wellness_app",
         ));
         let spoilt = found(place, &text);
         let mut expected = [
@@ -78,6 +79,7 @@ fn what_is_wrong_with_tenants_roles_is_found_and_mended() {
             "PGT805 role innovate_own",
             "PGT806 role synergy_own",
             shared,
+            "PGT809 role wellness_app",
         ];
         expected.sort_unstable();
         let mut told = ids(&spoilt);

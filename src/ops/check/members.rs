@@ -1,7 +1,7 @@
 //! Checks of tenants' own roles where tenants share tables. That the rights are right is
 //! checked of the one role of which all are members; here, that they are nothing else.
 
-use super::catalogue::members::{GROUP_LOGS_IN, MEMBER_PASSWORD};
+use super::catalogue::members::{GROUP_LOGS_IN, MAY_STORE, MEMBER_PASSWORD};
 use super::catalogue::{CHECKS, Kind, roles};
 use super::database::{Given, Looker};
 use super::scope::{Group, Member};
@@ -50,6 +50,9 @@ pub(super) async fn check(looker: &mut Looker<'_>, setting: &str, group: &Group)
     }
     if let Err(error) = logs_in(looker, group).await {
         looker.fail(&GROUP_LOGS_IN, &error);
+    }
+    if let Err(error) = may_store(looker, setting, group).await {
+        looker.fail(&MAY_STORE, &error);
     }
 }
 
@@ -112,5 +115,30 @@ async fn logs_in(looker: &mut Looker<'_>, group: &Group) -> Result<(), Error> {
         Some(detail),
         Some(fix),
     );
+    Ok(())
+}
+
+/// Whether the members may store the setting, by a right of the role that they are members
+/// of. PostgreSQL 14 has no such right.
+async fn may_store(looker: &mut Looker<'_>, setting: &str, group: &Group) -> Result<(), Error> {
+    let client = &looker.database.client;
+    let sql = "SELECT pg_catalog.current_setting('server_version_num')::int >= 150000";
+    if !client.query_one(sql, &[]).await?.try_get::<_, bool>(0)? {
+        return Ok(());
+    }
+    let sql = "SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC'
+            ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
+        FROM pg_catalog.pg_parameter_acl p, pg_catalog.aclexplode(p.paracl) a
+        JOIN pg_catalog.pg_roles g ON g.rolname = $2::text
+        WHERE p.parname = $1::text AND a.privilege_type = 'SET'
+            AND (a.grantee = 0 OR pg_catalog.pg_has_role(g.oid, a.grantee, 'USAGE'))";
+    for row in client.query(sql, &[&setting, &group.name]).await? {
+        let whom: String = row.try_get(0)?;
+        let name = setting.replace('.', "\".\"");
+        let fix = format!("REVOKE SET ON PARAMETER \"{name}\" FROM {whom};");
+        let object = format!("role {}", group.name);
+        let detail = format!("{whom} has the right to SET {setting}");
+        looker.add(&MAY_STORE, object, Some(detail), Some(fix));
+    }
     Ok(())
 }

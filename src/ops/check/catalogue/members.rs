@@ -94,3 +94,15 @@ pub(in crate::ops::check) static GROUP_LOGS_IN: Check = Check {
     kind: Member,
     sql: None,
 };
+
+pub(in crate::ops::check) static MAY_STORE: Check = Check {
+    id: "PGT809",
+    severity: Error,
+    title: "tenants' roles may store the setting that says who the tenant is",
+    why: "Code that runs a text can store another tenant for the role then (ALTER ROLE \
+          CURRENT_USER SET). The proxy refuses such a role; sessions that others open as it, \
+          such as those of Citus on the workers, are the other tenant's.",
+    heuristic: None,
+    kind: Member,
+    sql: None,
+};

@@ -59,7 +59,7 @@ pub(super) enum Kind {
 }
 
 /// All checks, by id.
-pub static CHECKS: [&Check; 79] = [
+pub static CHECKS: [&Check; 80] = [
     &configuration::GUARD_REPORTS,
     &configuration::OPAQUE,
     &configuration::SERVER_CLEAR_TEXT,
@@ -139,6 +139,7 @@ pub static CHECKS: [&Check; 79] = [
     &members::MEMBER_RIGHTS,
     &members::MEMBER_PASSWORD,
     &members::GROUP_LOGS_IN,
+    &members::MAY_STORE,
 ];
 
 /// The check with this id, in either case.
