@@ -213,7 +213,7 @@ fn connections_that_are_ready_are_the_tenants() {
         let mut client = place.client(&proxy, "synergy");
         wait_until("one is ready", || {
             let sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'synergy_own'";
-            place.sql(sql) >= "2".to_owned()
+            place.sql(sql).parse::<u32>().unwrap() >= 2
         });
         assert_eq!(client.run_ok(WHOSE).column(), [SYNERGY]);
         assert_eq!(
