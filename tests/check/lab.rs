@@ -278,9 +278,8 @@ impl Report {
             .clone()
     }
 
-    /// `PGT201 table public.users`, in the order of the report.
-    /// Ids and objects; without what is so of every database here, that tenants share a
-    /// role (`tests/roles` looks at that).
+    /// `PGT201 table public.users`, in the order of the report; without what is so of every
+    /// database here, that tenants share a role (`tests/roles` looks at that).
     pub(crate) fn list(&self) -> Vec<String> {
         let name = |finding: &Value| {
             let text = |key: &str| finding[key].as_str().unwrap().to_owned();
