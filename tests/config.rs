@@ -445,6 +445,7 @@ db-name = "west"
         setting: "session.current_organization_id".into(),
         seal: Seal::Off,
         seal_key: None,
+        roles: None,
     };
     assert_eq!(kind("wellness"), unsealed);
     assert_eq!(

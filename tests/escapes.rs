@@ -24,6 +24,8 @@ struct Variant {
     name: &'static str,
     /// `seal`; without it `harden` is not run.
     seal: Option<&'static str>,
+    /// Whether each tenant of the setting kind has a role, which `provision` makes.
+    role: bool,
     /// `pool.size`: as few as there can be, so that one tenant meets what
     /// another has left.
     size: usize,
@@ -61,6 +63,7 @@ const ALTERS_ITSELF: Exception = (
 const PLAIN: Variant = Variant {
     name: "plain",
     seal: None,
+    role: false,
     size: 1,
     mode: "transaction",
     share: "scrubbed",
@@ -80,6 +83,12 @@ const TOKEN: Variant = Variant {
     name: "token",
     seal: Some("token"),
     except: &[],
+    ..PLAIN
+};
+
+const ROLE: Variant = Variant {
+    name: "role",
+    role: true,
     ..PLAIN
 };
 
@@ -103,6 +112,20 @@ const VARIANTS: &[Variant] = &[
         keep_open: true,
         except: &[RUNS_TEXT, SHADOWED],
         ..PLAIN
+    },
+    ROLE,
+    Variant {
+        name: "role, both stay",
+        keep_open: true,
+        ..ROLE
+    },
+    Variant {
+        name: "role, carrier, opaque = allow, both stay",
+        seal: Some("carrier"),
+        opaque: "allow",
+        keep_open: true,
+        except: &[],
+        ..ROLE
     },
     CARRIER,
     Variant {
@@ -237,6 +260,14 @@ impl<'a> Lab<'a> {
         let url = cluster.superuser_url("postgres");
         succeeds(corpus_runner().args(["--super", &url, "--seed", "--seed-only"]));
         let config = configure(&cluster, variant);
+        if variant.role {
+            succeeds(
+                Command::new(env!("CARGO_BIN_EXE_pgtenant"))
+                    .args(["provision", "--all", "--isolation", "row", "--config"])
+                    .arg(&config)
+                    .args(["--url", &url]),
+            );
+        }
         if variant.seal.is_some() {
             succeeds(
                 Command::new(env!("CARGO_BIN_EXE_pgtenant"))
@@ -405,6 +436,9 @@ fn configure(cluster: &Cluster, variant: &Variant) -> PathBuf {
         opaque,
         ..
     } = variant;
+    let role = variant
+        .role
+        .then(|| format!("role = \"{{role}}\"\nrole_key_file = {role_key_file:?}\n"));
     let mut text = format!(
         r#"{head}[pool]
 size = {size}
@@ -419,7 +453,7 @@ kind = "setting"
 server = "main"
 database = "tenantlab"
 setting = "session.current_organization_id"
-{seal}
+{seal}{role}
 [isolation.schema]
 kind = "schema"
 server = "main"
@@ -432,12 +466,17 @@ opaque = "{opaque}"
 "#,
         head = clear_text(cluster.port(), "wellness_app", "app"),
         seal = seal.unwrap_or_default(),
+        role = role.unwrap_or_default(),
     );
     let verifier = Verifier::derive(LOGIN_PASSWORD);
     for (login, id, isolation) in TENANTS {
+        let own = match variant.role && login.starts_with("row") {
+            true => format!("role = \"{login}_app\"\n"),
+            false => String::new(),
+        };
         let _ = write!(
             text,
-            "[[tenants]]\nid = {id:?}\n{isolation}\n\
+            "[[tenants]]\nid = {id:?}\n{isolation}\n{own}\
              [[logins]]\nuser = {login:?}\ntenant = {id:?}\nscram = {verifier:?}\n",
         );
     }

@@ -254,6 +254,9 @@ impl Connection<Parked> {
             Cleanup::Reattach => script.attach(&tenant),
             Cleanup::ResetAll => {
                 script.reset_all();
+                if tenant.placement.has_member_role() {
+                    script.reset_role();
+                }
                 script.attach(&tenant);
             }
             Cleanup::DiscardAll => {

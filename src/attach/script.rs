@@ -67,6 +67,12 @@ impl<'a> Script<'a> {
         self.command("RESET ALL");
     }
 
+    /// The role is the one that logged in: RESET ALL leaves it, and code that was not
+    /// seen may have taken that of the group that the tenant's role is a member of.
+    pub(super) fn reset_role(&mut self) {
+        self.query("RESET ROLE");
+    }
+
     /// Time limits that the last client has left end what follows no more.
     pub(super) fn lift_timeouts(&mut self) {
         for name in ["statement_timeout", "lock_timeout"] {

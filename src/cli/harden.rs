@@ -139,6 +139,7 @@ impl Target {
                 setting,
                 seal,
                 seal_key,
+                roles,
             } = &isolation.kind
             else {
                 return None;
@@ -150,7 +151,10 @@ impl Target {
                 setting: setting.clone(),
                 seal: seal.clone(),
                 key: seal_key.clone(),
-                role: settings.servers.get(&isolation.server)?.user.clone(),
+                role: match roles {
+                    Some(roles) => roles.group.clone(),
+                    None => settings.servers.get(&isolation.server)?.user.clone(),
+                },
             })
         });
         let mut candidates: Vec<_> = candidates.collect();

@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// rows in a schema), dir:PATH for SQL files; may be given once of each
     #[arg(long, value_name = "TEMPLATE")]
     template: Vec<String>,
-    /// All tenants of kind `schema` and `database`
+    /// All tenants of kind `schema` and `database`, and of kind `setting` with `role`
     #[arg(long, conflicts_with = "tenants")]
     all: bool,
     /// Only tenants of this isolation; for --trigger, the companies' isolation
@@ -130,8 +130,8 @@ impl Arguments {
         let chosen = if self.all {
             let all = settings.tenants.iter().filter(|tenant| {
                 let isolation = settings.isolations.get(&tenant.isolation);
-                let shared = |kind| matches!(kind, &IsolationKind::Setting { .. });
-                within(tenant) && !isolation.is_some_and(|one| shared(&one.kind))
+                let shares = |kind: &_| matches!(kind, IsolationKind::Setting { roles: None, .. });
+                within(tenant) && !isolation.is_some_and(|one| shares(&one.kind))
             });
             all.cloned().collect()
         } else {

@@ -3,7 +3,7 @@
 use super::provision::{all_done, line, one_line, told};
 use super::{Failure, print, runtime};
 use pgtenant::ops::provision::{Mode, Removal};
-use pgtenant::tenant::{SharedTenant, Tenant};
+use pgtenant::tenant::{Attachment, SharedTenant, Tenant};
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 /// Removes what the tenants have, each after it was confirmed.
@@ -28,8 +28,10 @@ pub(super) fn run(
         if let (Ok(plan), Mode::Run) = (&done, mode)
             && !plan.sql.is_empty()
         {
-            let dump = removal.dump_hint(tenant);
-            print(one_line(format_args!("{what}: to keep a copy: {dump}")))?;
+            if !keeps_rows(tenant) {
+                let dump = removal.dump_hint(tenant);
+                print(one_line(format_args!("{what}: to keep a copy: {dump}")))?;
+            }
             if !yes && !confirmed(tenant)? {
                 return Err(Failure::run("not confirmed: nothing more was removed"));
             }
@@ -42,11 +44,20 @@ pub(super) fn run(
     all_done(failed, tenants.len())
 }
 
+/// Whether the tenant's rows are in tables that tenants share: they stay.
+fn keeps_rows(tenant: &Tenant) -> bool {
+    matches!(tenant.placement.attachment, Attachment::Setting { .. })
+}
+
 /// Asks for the tenant's id.
 fn confirmed(tenant: &Tenant) -> Result<bool, Failure> {
     let failed = |error| Failure::run(format!("cannot ask: {error}"));
+    let goes = match keeps_rows(tenant) {
+        true => "will lose its role, and keep its rows",
+        false => "and all its data will be removed",
+    };
     let question = one_line(format_args!(
-        "{} and all its data will be removed. Type its id to confirm: ",
+        "{} {goes}. Type its id to confirm: ",
         line(tenant)
     ));
     let mut terminal = io::stderr();

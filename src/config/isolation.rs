@@ -3,8 +3,9 @@
 use super::audit;
 use super::pool::{self, Described};
 use super::reader::{Entry, Section};
+use super::roles::{self, MemberPlan, RolePlan};
 use super::servers::Servers;
-use super::template::{Template, check_identifier, check_role, check_schema};
+use super::template::{Template, check_identifier, check_schema};
 use super::{Isolation, IsolationKind, Naming, limits, rules};
 use crate::audit::Statements;
 use crate::directory::CommonSchemas;
@@ -43,11 +44,13 @@ impl Isolations {
                         setting,
                         seal,
                         seal_key,
+                        roles,
                     } => IsolationKind::Setting {
                         database: Arc::clone(database),
                         setting: Arc::clone(setting),
                         seal: seal.clone(),
                         seal_key: seal_key.clone(),
+                        roles: roles.as_ref().map(MemberPlan::describe),
                     },
                     Kind::Schema { role, .. } => IsolationKind::Schema {
                         per_tenant_role: role.is_some(),
@@ -127,6 +130,7 @@ pub(super) enum Kind {
         setting: Arc<str>,
         seal: Seal,
         seal_key: Option<SealKey>,
+        roles: Option<MemberPlan>,
     },
     Schema {
         database: Arc<str>,
@@ -136,12 +140,6 @@ pub(super) enum Kind {
     Database {
         database: Template,
     },
-}
-
-/// The role of each tenant, and the key of their passwords.
-pub(super) struct RolePlan {
-    pub(super) name: Template,
-    pub(super) key: Vec<u8>,
 }
 
 impl Plan {
@@ -182,7 +180,7 @@ impl Plan {
     /// The names that the templates take from a tenant's own keys.
     pub(super) fn placeholders(&self) -> BTreeSet<&str> {
         let templates: Vec<&Template> = match &self.kind {
-            Kind::Setting { .. } => Vec::new(),
+            Kind::Setting { roles, .. } => roles.iter().map(|roles| &roles.role.name).collect(),
             Kind::Schema {
                 search_path, role, ..
             } => {
@@ -245,15 +243,16 @@ const KINDS: [(&str, Word); 3] = [
     ("database", Word::Database),
 ];
 
-/// The keys that only one kind has.
-const KEYS_OF_ONE_KIND: [(&str, Word); 7] = [
-    ("setting", Word::Setting),
-    ("seal", Word::Setting),
-    ("seal_key_file", Word::Setting),
-    ("seal_lifetime", Word::Setting),
-    ("search_path", Word::Schema),
-    ("role", Word::Schema),
-    ("role_key_file", Word::Schema),
+/// The keys that not every kind has.
+const KEYS_OF_KINDS: [(&str, &[Word]); 8] = [
+    ("setting", &[Word::Setting]),
+    ("seal", &[Word::Setting]),
+    ("seal_key_file", &[Word::Setting]),
+    ("seal_lifetime", &[Word::Setting]),
+    ("role_group", &[Word::Setting]),
+    ("search_path", &[Word::Schema]),
+    ("role", &[Word::Setting, Word::Schema]),
+    ("role_key_file", &[Word::Setting, Word::Schema]),
 ];
 
 fn plan(
@@ -273,16 +272,15 @@ fn plan(
         None => Some(false),
         Some(entry) => entry.boolean(),
     };
-    for (key, owner) in KEYS_OF_ONE_KIND {
+    for (key, owners) in KEYS_OF_KINDS {
         match word {
             // Without a kind it is not known which keys are right.
             None => drop(section.optional(key)),
-            Some(word) if word != owner => {
-                let (name, _) = KINDS.into_iter().find(|(_, word)| *word == owner)?;
-                section.refuse(
-                    key,
-                    &format!("belongs to kind = \"{name}\" alone: remove it"),
-                );
+            Some(word) if !owners.contains(&word) => {
+                let named = KINDS.iter().filter(|(_, word)| owners.contains(word));
+                let named: Vec<_> = named.map(|(name, _)| format!("\"{name}\"")).collect();
+                let named = named.join(" and ");
+                section.refuse(key, &format!("belongs to kind = {named} alone: remove it"));
             }
             Some(_) => {}
         }
@@ -291,6 +289,8 @@ fn plan(
         Word::Setting => {
             let setting = setting(&mut section);
             let seal = seal(&mut section);
+            let server = server.as_ref().and_then(|name| servers.valid.get(name));
+            let roles = roles::members(&mut section, server.map(|server| &server.user));
             let database = database_name(&database?)?;
             let (seal, seal_key) = seal?;
             Some(Kind::Setting {
@@ -298,11 +298,12 @@ fn plan(
                 setting: setting?,
                 seal,
                 seal_key,
+                roles: roles.ok()?,
             })
         }
         Word::Schema => {
             let search_path = search_path(&mut section);
-            let role = role(&mut section);
+            let role = roles::role(&mut section);
             Some(Kind::Schema {
                 database: database_name(&database?)?,
                 search_path: search_path?,
@@ -356,12 +357,12 @@ fn database_name(entry: &Entry<'_>) -> Option<Arc<str>> {
 }
 
 /// A template; one without placeholders is checked at once.
-fn template(entry: &Entry<'_>, check: Check) -> Option<Template> {
+pub(super) fn template(entry: &Entry<'_>, check: Check) -> Option<Template> {
     let parsed = parse(entry.text()?, check);
     parsed.map_err(|reason| entry.refuse(reason)).ok()
 }
 
-type Check = fn(&str) -> Result<(), String>;
+pub(super) type Check = fn(&str) -> Result<(), String>;
 
 fn parse(text: &str, check: Check) -> Result<Template, String> {
     let template = Template::parse(text)?;
@@ -458,34 +459,6 @@ fn search_path(section: &mut Section<'_>) -> Option<Vec<Template>> {
     let parse = |text| parse(text, check_schema).map_err(|reason| entry.refuse(reason));
     let templates: Vec<_> = texts.into_iter().map(parse).collect();
     templates.into_iter().collect::<Result<_, _>>().ok()
-}
-
-/// The plan of roles; an error after a problem.
-fn role(section: &mut Section<'_>) -> Result<Option<RolePlan>, ()> {
-    let (role, file) = (section.optional("role"), section.optional("role_key_file"));
-    match (role, file) {
-        (None, None) => Ok(None),
-        (None, Some(file)) => {
-            file.refuse("has no meaning without `role`");
-            Err(())
-        }
-        (Some(role), None) => {
-            template(&role, check_role);
-            section.missing(
-                "role_key_file",
-                "the file with the key that the passwords of the roles are derived from; make one \
-                 with `openssl rand -hex 32`",
-            );
-            Err(())
-        }
-        (Some(role), Some(file)) => {
-            let (name, key) = (template(&role, check_role), key(&file));
-            Ok(Some(RolePlan {
-                name: name.ok_or(())?,
-                key: key.ok_or(())?,
-            }))
-        }
-    }
 }
 
 /// The content of a key file, without the ends of lines behind it.

@@ -25,6 +25,7 @@ mod problems;
 mod reached;
 mod reader;
 mod replica;
+mod roles;
 mod rows;
 mod rules;
 mod server_certificate;
@@ -625,6 +626,8 @@ pub enum IsolationKind {
         /// The key of `seal_key_file`: also where the seal is off, for `harden` to
         /// make the database ready.
         seal_key: Option<SealKey>,
+        /// The roles of its tenants, where each has one.
+        roles: Option<TenantRoles>,
     },
     /// By a schema of each tenant's own.
     Schema {
@@ -633,6 +636,27 @@ pub enum IsolationKind {
     },
     /// By a database of each tenant's own.
     Database,
+}
+
+impl IsolationKind {
+    /// Whether each tenant has a role of its own.
+    #[must_use]
+    pub fn has_tenant_roles(&self) -> bool {
+        match self {
+            Self::Setting { roles, .. } => roles.is_some(),
+            Self::Schema { per_tenant_role } => *per_tenant_role,
+            Self::Database => false,
+        }
+    }
+}
+
+/// How the roles of an isolation's tenants are called that share tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantRoles {
+    /// A template, as it stands in the configuration file.
+    pub name: Arc<str>,
+    /// The role that has the rights, and of which they are members.
+    pub group: Arc<str>,
 }
 
 /// `[jwt.NAME]`: whose tokens clients may log in with.

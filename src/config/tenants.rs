@@ -1,8 +1,9 @@
 //! `[[tenants]]`
 
-use super::isolation::{Isolations, Kind, Plan, RolePlan, own_schema};
+use super::isolation::{Isolations, Kind, Plan, own_schema};
 use super::limits;
 use super::reader::{Entry, Reader, Section};
+use super::roles::RolePlan;
 use super::servers::Servers;
 use super::template::{Template, check_identifier, check_role, check_schema, quote};
 use crate::directory::{DeclaredTenant, Hosts, conflicts};
@@ -234,6 +235,7 @@ impl Filled<'_> {
                 database,
                 setting,
                 seal,
+                roles,
                 ..
             } => Placement {
                 endpoint: endpoint(Arc::clone(database)),
@@ -242,7 +244,10 @@ impl Filled<'_> {
                     value: Arc::from(self.id.as_str()),
                     seal: seal.clone(),
                 },
-                identity: Identity::Server,
+                identity: match roles {
+                    None => Identity::Server,
+                    Some(roles) => self.member(section, &roles.role, &roles.group)?,
+                },
                 allow_unprotected_role: plan.allow_unprotected_role,
             },
             Kind::Schema {
@@ -287,6 +292,24 @@ impl Filled<'_> {
             Some(name.into_boxed_str())
         };
         plan.aliases.iter().map(fill).collect()
+    }
+
+    /// The tenant's role in a group that has the rights.
+    fn member(&self, section: &Section<'_>, role: &RolePlan, group: &str) -> Option<Identity> {
+        let template = role.name.as_str();
+        let identity = self.identity(section, Some(role))?;
+        if let Identity::Tenant(role) = &identity
+            && *role.name == *group
+        {
+            section.refuse_section(format!(
+                "role {} (from {} of [isolation.{}]) is the one that tenants' roles are members of",
+                shown(group),
+                shown(template),
+                self.isolation
+            ));
+            return None;
+        }
+        Some(identity)
     }
 
     fn identity(&self, section: &Section<'_>, role: Option<&RolePlan>) -> Option<Identity> {

@@ -257,7 +257,7 @@ pub(super) fn pool_settings(settings: &Settings) -> Plans {
             }),
         };
         // Connections of a tenant's own role serve no other tenant anyway.
-        let is_shared = own(&isolation.kind) != Own::Role;
+        let is_shared = !isolation.kind.has_tenant_roles();
         if is_shared && isolation.guard.opaque == Permission::Allow {
             // Code of a client's own can leave in the server's process what
             // DISCARD ALL does not remove.

@@ -162,6 +162,10 @@ pub fn not_served(unfit: &Unfit) -> ClientError {
             "28000",
             "pgtenant's role in the database is one that does not keep tenants apart",
         ),
+        Unfit::AnotherRole | Unfit::AnotherTenant | Unfit::StoredTenant(_) => ClientError::fatal(
+            "28000",
+            "pgtenant's session in the database is not the tenant's",
+        ),
     };
     error.hint("This is an error of the proxy's configuration; its log has the reason.")
 }

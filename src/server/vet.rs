@@ -4,7 +4,7 @@ use super::Parameters;
 use super::authenticate::Login;
 use super::connect::{ConnectError, Target};
 use crate::protocol::backend::{self, FrameError, Report};
-use crate::tenant::Found;
+use crate::tenant::{Found, OwnSession};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 
@@ -24,10 +24,26 @@ impl Login {
         if known.is_none() && target.vetting.needs_query() {
             found = self.ask(target, parameters).await?;
         }
-        match target.vetting.judge(&found) {
-            None => Ok(()),
-            Some(unfit) => Err(ConnectError::Unfit(unfit)),
+        if let Some(unfit) = target.vetting.judge(&found) {
+            return Err(ConnectError::Unfit(unfit));
         }
+        match target.vetting.own() {
+            None => Ok(()),
+            Some(own) => self.confirm(own, parameters).await,
+        }
+    }
+
+    /// Refuses a session that is not the one tenant's that it was opened for.
+    async fn confirm(
+        &mut self,
+        own: &OwnSession,
+        parameters: &mut Parameters,
+    ) -> Result<(), ConnectError> {
+        let row = self.row(&own.query(), parameters).await?;
+        let row = row.map_err(ConnectError::Refused)?;
+        let columns: Vec<_> = row.iter().map(Option::as_deref).collect();
+        let judged = own.judge(&columns).ok_or(FrameError)?;
+        judged.map_err(ConnectError::Unfit)
     }
 
     async fn ask(

@@ -6,12 +6,14 @@
 
 mod limits;
 mod name;
+mod own_session;
 mod placement;
 mod seal;
 mod vetting;
 
 pub use limits::{Allowed, Limits, LoginLimits, Restrictions, Standing, Timeouts};
 pub use name::{IsolationName, LoginName, ServerName, TenantId};
+pub use own_session::OwnSession;
 pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
 pub use seal::{Claim, Seal, SealKey};
 pub use vetting::{Found, Unfit, Vetting};

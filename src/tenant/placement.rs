@@ -18,6 +18,15 @@ pub struct Placement {
     pub allow_unprotected_role: bool,
 }
 
+impl Placement {
+    /// Whether the tenant's role is a member of one that has the rights of all.
+    #[must_use]
+    pub fn has_member_role(&self) -> bool {
+        matches!(self.identity, Identity::Tenant(_))
+            && matches!(self.attachment, Attachment::Setting { .. })
+    }
+}
+
 /// A database on a server: the unit that has a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {

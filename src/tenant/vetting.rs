@@ -1,6 +1,6 @@
 //! Whether the role of server connections is bound by what keeps tenants apart.
 
-use super::{Attachment, Placement, Seal};
+use super::{Attachment, OwnSession, Placement, Seal};
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ pub struct Vetting {
     policies: bool,
     /// The setting, where it is not sealed: no policy may ask for a seal then.
     unsealed: Option<Arc<str>>,
+    /// Whose session it must be.
+    own: Option<OwnSession>,
 }
 
 impl Vetting {
@@ -23,6 +25,7 @@ impl Vetting {
             allow: true,
             policies: false,
             unsealed: None,
+            own: None,
         }
     }
 }
@@ -52,6 +55,12 @@ pub enum Unfit {
     Owns(String),
     /// Tables ask for a seal, and the configuration has none for this setting.
     Sealed(Arc<str>),
+    /// The session is not that of the tenant's role.
+    AnotherRole,
+    /// A reset does not return to the tenant.
+    AnotherTenant,
+    /// Another tenant is stored for the role, in this setting.
+    StoredTenant(Arc<str>),
 }
 
 impl Vetting {
@@ -64,6 +73,7 @@ impl Vetting {
             allow,
             policies: setting.is_some(),
             unsealed: unsealed.map(|(name, _)| name.clone()),
+            own: None,
         }
     }
 
@@ -74,7 +84,16 @@ impl Vetting {
             Attachment::Setting { name, seal, .. } => Some((name, seal)),
             Attachment::Schema { .. } | Attachment::Database => None,
         };
-        Self::new(placement.allow_unprotected_role, setting)
+        Self {
+            own: OwnSession::of(placement),
+            ..Self::new(placement.allow_unprotected_role, setting)
+        }
+    }
+
+    /// Whose session it must be, where a tenant has a role of its own.
+    #[must_use]
+    pub fn own(&self) -> Option<&OwnSession> {
+        self.own.as_ref()
     }
 
     /// The setting, where it is not sealed: no policy may ask for a seal then.
@@ -152,6 +171,15 @@ impl Unfit {
             Self::Sealed(_) => {
                 "set `seal` and `seal_key_file` in the section [isolation.NAME], or take the seal off: pgtenant harden --unseal-all"
             }
+            Self::AnotherRole => {
+                "let nothing between pgtenant and the server log in as somebody else"
+            }
+            Self::AnotherTenant => {
+                "let nothing between pgtenant and the server change what connections begin with"
+            }
+            Self::StoredTenant(_) => {
+                "see that the role is this tenant's; then ALTER ROLE … RESET the setting, and `pgtenant provision`"
+            }
         }
     }
 }
@@ -170,6 +198,12 @@ impl fmt::Display for Unfit {
             Self::Sealed(setting) => write!(
                 f,
                 "tables of the database ask for a seal of {setting}, and the configuration has none: tenants would see no rows"
+            ),
+            Self::AnotherRole => f.write_str("the session is not that of the tenant's role"),
+            Self::AnotherTenant => f.write_str("the session does not begin with the tenant"),
+            Self::StoredTenant(setting) => write!(
+                f,
+                "another value of {setting} is stored for the role, or for the database, than the tenant's"
             ),
         }
     }

@@ -278,13 +278,15 @@ impl Report {
             .clone()
     }
 
-    /// `PGT201 table public.users`, in the order of the report.
+    /// `PGT201 table public.users`, in the order of the report; without what is so of every
+    /// database here, that tenants share a role (`tests/roles` looks at that).
     pub(crate) fn list(&self) -> Vec<String> {
         let name = |finding: &Value| {
             let text = |key: &str| finding[key].as_str().unwrap().to_owned();
             format!("{} {}", text("id"), text("object"))
         };
-        self.findings().iter().map(name).collect()
+        let found = self.findings().iter().map(name);
+        found.filter(|one| !one.starts_with("PGT011 ")).collect()
     }
 
     pub(crate) fn assert_has(&self, expected: &[&str]) {

@@ -128,7 +128,7 @@ fn known_findings_and_lesser_ones_are_left_out() {
         said.contains("to be ignored: PGT209 table public.gone"),
         "{said}"
     );
-    assert!(said.contains("1 notice; 3 findings ignored"), "{said}");
+    assert!(said.contains("2 notices; 3 findings ignored"), "{said}");
     for (list, expected) in [
         (
             "[\"PGT\"]",

@@ -281,7 +281,7 @@ class Super:
             for st in s.data[db]: s.q(db,st)
             if s.val(db,FPALL[db])!=s.fpall[db]: s.fpall[db]=s.val(db,FPALL[db])
         if dirty:
-            for st in ("ALTER ROLE wellness_app RESET ALL","ALTER ROLE wellness_app IN DATABASE tenantlab RESET ALL","ALTER ROLE tenant_a_app RESET ALL",f"ALTER ROLE wellness_app PASSWORD '{s.pw}'" if s.pw else "SELECT 1","ALTER DEFAULT PRIVILEGES FOR ROLE wellness_app REVOKE SELECT ON TABLES FROM PUBLIC"): s.q(db,st)
+            for st in ("ALTER ROLE wellness_app RESET ALL","ALTER ROLE wellness_app IN DATABASE tenantlab RESET ALL","ALTER ROLE tenant_a_app RESET ALL","DO $$BEGIN ALTER ROLE row_a_app RESET search_path; EXCEPTION WHEN undefined_object THEN NULL; END$$",f"ALTER ROLE wellness_app PASSWORD '{s.pw}'" if s.pw else "SELECT 1","ALTER DEFAULT PRIVILEGES FOR ROLE wellness_app REVOKE SELECT ON TABLES FROM PUBLIC"): s.q(db,st)
         s.q(db,"SELECT lo_unlink(oid) FROM pg_largeobject_metadata")
         r=s.q(db,"SELECT gid FROM pg_prepared_xacts WHERE database=current_database()")
         for x in r.rows: s.q(db,f"ROLLBACK PREPARED '{x[0].decode()}'")

@@ -38,10 +38,11 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
                 | IsolationKind::Schema {
                     per_tenant_role: false,
                 } => (&checks::OPAQUE, "relies on the guard"),
-                IsolationKind::Setting { .. } | IsolationKind::Database => {
+                IsolationKind::Setting { roles: None, .. } | IsolationKind::Database => {
                     (&checks::OPAQUE_SHARED_ROLE, "has one role for all")
                 }
-                IsolationKind::Schema {
+                IsolationKind::Setting { roles: Some(_), .. }
+                | IsolationKind::Schema {
                     per_tenant_role: true,
                 } => continue,
             };
@@ -66,18 +67,18 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
         }
     }
     for (name, isolation) in &settings.isolations {
-        if let IsolationKind::Schema {
-            per_tenant_role: false,
-        } = isolation.kind
-        {
-            let object = format!("isolation.{name}");
-            add(
-                &checks::NO_TENANT_ROLE,
-                object,
-                None,
-                "role = \"{schema}_app\"",
-            );
-        }
+        let (check, fix) = match &isolation.kind {
+            IsolationKind::Schema {
+                per_tenant_role: false,
+            } => (&checks::NO_TENANT_ROLE, "role = \"{schema}_app\""),
+            IsolationKind::Setting {
+                seal: Seal::Off,
+                roles: None,
+                ..
+            } => (&checks::SHARED_ROLE, "role = \"{role}\", or a seal"),
+            _ => continue,
+        };
+        add(check, format!("isolation.{name}"), None, fix);
     }
     for (name, server) in &settings.servers {
         let object = format!("servers.{name}.tls");

@@ -4,7 +4,7 @@ use super::catalogue::{self, CHECKS, Check, Kind};
 use super::finding::{Checked, Finding, Place, Report};
 use super::releases;
 use super::scope::{Scope, SettingUse};
-use super::{Database, SqlClientError, connections, learn, policies};
+use super::{Database, SqlClientError, connections, learn, members, policies};
 use crate::protocol::explain;
 use crate::tenant::{Claim, Seal};
 use tokio_postgres::error::SqlState;
@@ -57,6 +57,11 @@ pub(super) async fn check(
             .setting(setting, use_of, scope.sealed.contains_key(setting))
             .await;
     }
+    for (setting, groups) in &scope.groups {
+        for group in groups.values() {
+            members::check(&mut looker, setting, group).await;
+        }
+    }
     // Last, because it binds the session.
     for (serial, (setting, seal)) in (1..).zip(&scope.sealed) {
         looker.seal(serial, setting, seal, scope).await;
@@ -98,15 +103,16 @@ const PRELUDE: &str = concat!(
     include_str!("sql/prelude/policies.sql"),
     include_str!("sql/prelude/tenants.sql"),
     include_str!("sql/prelude/rights.sql"),
+    include_str!("sql/prelude/members.sql"),
     include_str!("sql/prelude/code.sql"),
 );
 
 /// What the queries of a check are asked about.
 pub(super) struct Given {
-    roles: Vec<String>,
+    pub(super) roles: Vec<String>,
     pub(super) setting: String,
-    tenant_roles: Vec<String>,
-    tenant_schemas: Vec<String>,
+    pub(super) tenant_roles: Vec<String>,
+    pub(super) tenant_schemas: Vec<String>,
     /// What policies compare with the setting, as a JSON array.
     pub(super) comparisons: String,
     /// The tenants' values of the setting.
@@ -160,7 +166,8 @@ impl Looker<'_> {
                 | Kind::Server
                 | Kind::Setting
                 | Kind::Sealed
-                | Kind::Unsealed => false,
+                | Kind::Unsealed
+                | Kind::Member => false,
             };
             if applies {
                 self.run(check, &given).await;
@@ -251,7 +258,7 @@ impl Looker<'_> {
         Ok(())
     }
 
-    async fn run(&mut self, check: &'static Check, given: &Given) {
+    pub(super) async fn run(&mut self, check: &'static Check, given: &Given) {
         let Some(sql) = check.sql else { return };
         let rows = match self.query(sql, given).await {
             Ok(rows) => rows,

@@ -11,6 +11,7 @@ mod connections;
 mod database;
 mod finding;
 mod learn;
+mod members;
 mod policies;
 mod releases;
 mod scope;

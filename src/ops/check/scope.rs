@@ -1,8 +1,9 @@
 //! What there is to look at: the databases of the tenants, and how they use them.
 
 use crate::config::{Isolation, IsolationKind, Secret, Settings};
-use crate::tenant::{Attachment, Identity, IsolationName, Seal, ServerName, Tenant};
+use crate::tenant::{Attachment, Identity, IsolationName, Seal, ServerName, Tenant, TenantRole};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One database, and what its tenants keep apart in it.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ pub(super) struct Scope {
     pub(super) sealed: BTreeMap<String, Seal>,
     /// Tenants' own roles and their schemas, in pairs.
     pub(super) tenant_schemas: BTreeSet<(String, String)>,
+    /// By setting, the roles of which tenants' own roles are members, by name.
+    pub(super) groups: BTreeMap<String, BTreeMap<String, Group>>,
     /// Whether it belongs to one tenant alone.
     pub(super) is_tenants_own: bool,
     /// What the pools of its server can open.
@@ -98,6 +101,24 @@ pub(super) struct SettingUse {
     pub(super) values: BTreeSet<String>,
 }
 
+/// A role of which tenants' own roles are members, where they share tables.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub(super) name: String,
+    /// The section of a server whose user it is, too.
+    pub(super) user_of: Option<ServerName>,
+    /// The tenants' roles, by name.
+    pub(super) members: BTreeMap<String, Member>,
+}
+
+/// The role of a tenant that shares tables.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) role: TenantRole,
+    /// What its sessions are to begin with.
+    pub(super) tenant: String,
+}
+
 /// The tenants, and once more on each server that a login of theirs is for.
 fn placed(settings: &Settings) -> impl Iterator<Item = &Tenant> {
     let all = settings
@@ -160,20 +181,31 @@ fn wanted(server: &str, database: &str, settings: &Settings) -> Wanted {
 impl Scope {
     fn add(&mut self, tenant: &Tenant, settings: &Settings) {
         let placement = &tenant.placement;
-        let (role, password) = match &placement.identity {
-            Identity::Tenant(role) => (&role.name, Some(Secret::new(&role.password))),
-            Identity::Server => match settings.servers.get(&placement.endpoint.server) {
-                Some(server) => (&server.user, server.password.clone()),
-                None => return,
-            },
+        let Some(server) = settings.servers.get(&placement.endpoint.server) else {
+            return;
         };
+        let isolation = settings.isolations.get(&tenant.isolation);
+        let group = isolation.and_then(group);
+        let (role, password) = match &placement.identity {
+            Identity::Tenant(role) if group.is_none() => {
+                (&role.name, Some(Secret::new(&role.password)))
+            }
+            _ => (&server.user, server.password.clone()),
+        };
+        if self.login.is_none() {
+            self.login = Some((role.to_string(), password));
+        }
+        // Who is a member has its rights and no others: that is checked by itself.
+        let role = group.unwrap_or(role);
         self.roles.insert(role.to_string());
+        if let Some(group) = group {
+            self.add_member(tenant, group, settings);
+        }
         match &placement.attachment {
             Attachment::Setting { name, value, .. } => {
                 let use_of = self.settings.entry(name.to_string()).or_default();
                 use_of.roles.insert(role.to_string());
                 use_of.values.insert(value.to_string());
-                let isolation = settings.isolations.get(&tenant.isolation);
                 if let Some(seal) = isolation.and_then(seal) {
                     self.sealed.insert(name.to_string(), seal.clone());
                 }
@@ -187,9 +219,32 @@ impl Scope {
             }
             Attachment::Database => self.is_tenants_own = true,
         }
-        if self.login.is_none() {
-            self.login = Some((role.to_string(), password));
-        }
+    }
+
+    fn add_member(&mut self, tenant: &Tenant, name: &str, settings: &Settings) {
+        let placement = &tenant.placement;
+        let (
+            Identity::Tenant(role),
+            Attachment::Setting {
+                name: setting,
+                value,
+                ..
+            },
+        ) = (&placement.identity, &placement.attachment)
+        else {
+            return;
+        };
+        let groups = self.groups.entry(setting.to_string()).or_default();
+        let group = groups.entry(name.to_owned()).or_insert_with(|| Group {
+            name: name.to_owned(),
+            user_of: user_of(name, settings),
+            members: BTreeMap::new(),
+        });
+        let member = Member {
+            role: role.clone(),
+            tenant: value.to_string(),
+        };
+        group.members.insert(role.name.to_string(), member);
     }
 
     /// A schema that several tenants have in their search path is nobody's own.
@@ -201,6 +256,21 @@ impl Scope {
         self.tenant_schemas
             .retain(|(_, schema)| users.get(schema) == Some(&1));
     }
+}
+
+/// The role of which the roles of the isolation's tenants are members.
+fn group(isolation: &Isolation) -> Option<&Arc<str>> {
+    match &isolation.kind {
+        IsolationKind::Setting { roles, .. } => roles.as_ref().map(|roles| &roles.group),
+        IsolationKind::Schema { .. } | IsolationKind::Database => None,
+    }
+}
+
+/// The section of a server whose user the role is.
+fn user_of(role: &str, settings: &Settings) -> Option<ServerName> {
+    let mut servers = settings.servers.iter();
+    let (name, _) = servers.find(|(_, server)| *server.user == *role)?;
+    Some(name.clone())
 }
 
 fn seal(isolation: &Isolation) -> Option<&Seal> {

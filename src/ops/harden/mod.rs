@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct Hardening {
     /// The setting that the policies read.
     pub setting: Arc<str>,
-    /// The role that pgtenant logs in as.
+    /// The role that pgtenant logs in as, or of which its tenants' roles are members.
     pub role: Arc<str>,
     /// The seal, with the key that the proxy signs with.
     pub seal: Seal,

@@ -17,6 +17,7 @@ mod remove;
 mod role;
 mod schema;
 mod script;
+mod setting;
 mod template;
 
 pub use copy::Copies;
@@ -28,7 +29,7 @@ pub use template::{Template, TemplateError};
 
 use crate::config::Settings;
 use crate::ops::sql_client::Url;
-use crate::tenant::{Attachment, Tenant};
+use crate::tenant::{Attachment, Identity, Tenant};
 use std::fmt;
 
 /// What tenants are made with.
@@ -83,17 +84,23 @@ pub async fn provision(
     tenant: &Tenant,
     mode: Mode,
 ) -> Result<Report, ProvisionError> {
-    match (&tenant.placement.attachment, &tenant.schema) {
-        (Attachment::Schema { search_path }, Some(schema)) => {
+    let placement = &tenant.placement;
+    match (&placement.attachment, &placement.identity, &tenant.schema) {
+        (Attachment::Setting { name, value, .. }, Identity::Tenant(role), _) => {
+            let own = setting::Own { role, name, value };
+            setting::provision(site, tenant, own, mode).await
+        }
+        (Attachment::Schema { search_path }, _, Some(schema)) => {
             let one = schema::Own {
                 name: schema,
                 search_path,
             };
             schema::provision(site, tenant, one, mode).await
         }
-        (Attachment::Database, _) => database::provision(site, tenant, mode).await,
+        (Attachment::Database, ..) => database::provision(site, tenant, mode).await,
         _ => Err(ProvisionError::Refused(
-            "its isolation has one set of tables for all tenants: there is nothing to make"
+            "its isolation has one set of tables for all tenants, and no `role`: there is nothing \
+             to make"
                 .to_owned(),
         )),
     }

@@ -10,31 +10,53 @@ use crate::tenant::TenantRole;
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use tokio_postgres::Client;
 
+/// What a tenant's role has its rights from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rights<'a> {
+    /// Its own, to what is in the tenant's schema.
+    Own,
+    /// Those of this role, of which it is a member, and of no other.
+    Of(&'a str),
+}
+
 /// Adds to the script what makes the role, or gives it its password, and says
 /// what that is.
 pub(super) async fn make(
     database: &Database,
     server: &Server,
     role: &TenantRole,
+    rights: Rights<'_>,
     script: &mut Script,
 ) -> Result<Option<String>, ProvisionError> {
     let name = escape_identifier(&role.name);
     let verifier = || escape_literal(&Verifier::derive(&role.password));
     let what = format!("making role {name}");
-    let Some(can_login) = find(&database.client, &role.name).await? else {
+    let Some(can_login) = find(&database.client, &role.name, rights).await? else {
+        let inherit = match rights {
+            Rights::Own => "NOINHERIT",
+            Rights::Of(_) => "INHERIT",
+        };
         script.push(
             &what,
             format!(
-                "CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT \
+                "CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE {inherit} \
                  NOREPLICATION NOBYPASSRLS PASSWORD {}",
                 verifier()
             ),
         );
-        // The proxy sets it; a connection that it has not set it for sees nothing.
-        let here = escape_identifier(&database.name);
-        let sql = format!("ALTER ROLE {name} IN DATABASE {here} SET search_path = ''");
-        script.push(&what, sql);
-        return Ok(Some(format!("created role {name}")));
+        if rights == Rights::Own {
+            // The proxy sets it; a connection that it has not set it for sees nothing.
+            let here = escape_identifier(&database.name);
+            let sql = format!("ALTER ROLE {name} IN DATABASE {here} SET search_path = ''");
+            script.push(&what, sql);
+        }
+        return Ok(Some(match rights {
+            Rights::Own => format!("created role {name}"),
+            Rights::Of(group) => {
+                let group = escape_identifier(group);
+                format!("created role {name}, a member of {group}")
+            }
+        }));
     };
     if can_login && has_password(database, server, role).await? {
         return Ok(None);
@@ -46,14 +68,23 @@ pub(super) async fn make(
 
 /// Whether the role can log in; `None` if there is none. One that may more than
 /// a tenant must is refused.
-pub(super) async fn find(client: &Client, name: &str) -> Result<Option<bool>, ProvisionError> {
+pub(super) async fn find(
+    client: &Client,
+    name: &str,
+    rights: Rights<'_>,
+) -> Result<Option<bool>, ProvisionError> {
+    let group = match rights {
+        Rights::Own => None,
+        Rights::Of(group) => Some(group),
+    };
     let sql = "SELECT r.rolcanlogin,
             r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls,
             r.rolname = current_user,
             (SELECT pg_catalog.min(g.rolname::text) FROM pg_catalog.pg_auth_members m
-             JOIN pg_catalog.pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid)
+             JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
+             WHERE m.member = r.oid AND g.rolname IS DISTINCT FROM $2::text)
         FROM pg_catalog.pg_roles r WHERE r.rolname = $1::text";
-    let Some(row) = client.query_opt(sql, &[&name]).await? else {
+    let Some(row) = client.query_opt(sql, &[&name, &group]).await? else {
         return Ok(None);
     };
     let refused = |reason: &str| {

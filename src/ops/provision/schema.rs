@@ -2,7 +2,7 @@
 
 use super::error::refuse;
 use super::ledger::{self, Ledger};
-use super::role::Connect;
+use super::role::{Connect, Rights};
 use super::script::{PINNED, Script};
 use super::{Mode, ProvisionError, Report, Site, copy, files, printed, role};
 use crate::ops::sql_client::Database;
@@ -117,7 +117,8 @@ impl Work<'_> {
         };
         let grantee = match &self.tenant.placement.identity {
             Identity::Tenant(role) => {
-                done.extend(role::make(self.database, server, role, &mut script).await?);
+                let made = role::make(self.database, server, role, Rights::Own, &mut script);
+                done.extend(made.await?);
                 &role.name
             }
             Identity::Server => &server.user,

@@ -2,7 +2,7 @@
 
 use super::Check;
 use super::Kind::Configuration;
-use super::Severity::{Error, Warning};
+use super::Severity::{Error, Notice, Warning};
 
 pub(in crate::ops::check) static GUARD_REPORTS: Check = Check {
     id: "PGT001",
@@ -118,6 +118,20 @@ pub(in crate::ops::check) static CERTIFICATE_ENDS: Check = Check {
     why: "Clients that verify the proxy's certificate (sslmode=verify-ca or verify-full) cannot \
           connect once it has expired; nor can clients, servers and issuers whose certificate an \
           expired authority issued. A new one in the same file is in effect without a restart.",
+    heuristic: None,
+    kind: Configuration,
+    sql: None,
+};
+
+pub(in crate::ops::check) static SHARED_ROLE: Check = Check {
+    id: "PGT011",
+    severity: Notice,
+    title: "tenants share one role, and the setting is not sealed",
+    why: "What one role may see of another session, the guard alone keeps from other tenants: \
+          queries in pg_stat_activity, statistics of temporary tables, cancelling and ending \
+          sessions, large objects. With a role for each tenant (`role`) PostgreSQL does. A seal \
+          (`seal`) keeps rows apart also from code that changes the setting. Both can be had \
+          together.",
     heuristic: None,
     kind: Configuration,
     sql: None,

@@ -4,6 +4,7 @@
 pub(super) mod code;
 pub(super) mod configuration;
 pub(super) mod keys;
+pub(super) mod members;
 pub(super) mod policies;
 pub(super) mod roles;
 pub(super) mod schemas;
@@ -53,10 +54,12 @@ pub(super) enum Kind {
     Shared,
     /// A database that belongs to one tenant.
     Database,
+    /// The roles of tenants that share tables.
+    Member,
 }
 
 /// All checks, by id.
-pub static CHECKS: [&Check; 70] = [
+pub static CHECKS: [&Check; 80] = [
     &configuration::GUARD_REPORTS,
     &configuration::OPAQUE,
     &configuration::SERVER_CLEAR_TEXT,
@@ -67,6 +70,7 @@ pub static CHECKS: [&Check; 70] = [
     &configuration::OPAQUE_SHARED_ROLE,
     &configuration::FILES,
     &configuration::CERTIFICATE_ENDS,
+    &configuration::SHARED_ROLE,
     &roles::ROLE_MISSING,
     &roles::SUPERUSER,
     &roles::BYPASSRLS,
@@ -127,6 +131,15 @@ pub static CHECKS: [&Check; 70] = [
     &schemas::OTHER_SCHEMA,
     &schemas::PUBLIC_SCHEMA,
     &schemas::ROLE_OF_OTHER,
+    &members::STORED_OTHER,
+    &members::UNSTORED,
+    &members::MEMBER_OF_OTHER,
+    &members::MEMBER_OF_NONE,
+    &members::MEMBER_OWNS,
+    &members::MEMBER_RIGHTS,
+    &members::MEMBER_PASSWORD,
+    &members::GROUP_LOGS_IN,
+    &members::MAY_STORE,
 ];
 
 /// The check with this id, in either case.

@@ -1,6 +1,6 @@
 -- A transaction that began before the proxy sealed, or under a key that is to be
--- forgotten, would see no rows any more: those that the role runs now may end
--- first. Sessions of other roles are seen by pid and role alone, whose
+-- forgotten, would see no rows any more: those that the role runs now, or one that
+-- was made its member, may end first. Sessions of other roles are seen by pid and role alone, whose
 -- transactions show as locks on their own ids.
 DO $pgtenant$
 DECLARE
@@ -13,7 +13,10 @@ BEGIN
     END IF;
     SELECT pg_catalog.array_agg(l.pid || ' ' || l.virtualtransaction) INTO others
         FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-        WHERE l.locktype = 'virtualxid' AND l.granted AND a.usename = @role@
+        WHERE l.locktype = 'virtualxid' AND l.granted
+            AND (a.usename = @role@ OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m
+                JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
+                WHERE g.rolname = @role@ AND m.member = a.usesysid))
             AND a.datname = pg_catalog.current_database()
             AND l.pid <> pg_catalog.pg_backend_pid();
     LOOP

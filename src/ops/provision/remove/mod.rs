@@ -7,7 +7,8 @@ mod database;
 mod schema;
 
 use super::error::refuse;
-use super::{Mode, ProvisionError, Report};
+use super::role::Rights;
+use super::{Mode, ProvisionError, Report, setting};
 use crate::config::Settings;
 use crate::ops::sql_client::Url;
 use crate::tenant::{Attachment, Identity, Standing, Tenant};
@@ -38,7 +39,11 @@ impl Removal<'_> {
         self.is_alone(tenant)?;
         match (&tenant.placement.attachment, &tenant.schema) {
             (Attachment::Schema { .. }, Some(schema)) => {
-                schema::remove(self, tenant, schema, mode).await
+                schema::remove(self, tenant, Some(schema), Rights::Own, mode).await
+            }
+            (Attachment::Setting { .. }, _) if self.group(tenant).is_some() => {
+                let group = self.group(tenant).unwrap_or_default();
+                schema::remove(self, tenant, None, Rights::Of(group), mode).await
             }
             (Attachment::Database, _) => database::remove(self, tenant, mode).await,
             _ => refuse(
@@ -46,6 +51,11 @@ impl Removal<'_> {
                  nothing else to remove",
             ),
         }
+    }
+
+    /// The role whose rights the tenants' roles have, in kind `setting`.
+    fn group(&self, tenant: &Tenant) -> Option<&str> {
+        setting::group(self.settings, tenant)
     }
 
     /// The command that saves what would be removed.
@@ -72,7 +82,8 @@ impl Removal<'_> {
             });
         for other in others {
             let here = other.placement.endpoint.database == at.database;
-            let shares = here && (own_database || other.schema == tenant.schema)
+            let same_schema = tenant.schema.is_some() && other.schema == tenant.schema;
+            let shares = here && (own_database || same_schema)
                 || role(other).is_some() && role(other) == role(tenant);
             if shares {
                 return refuse(format!(

@@ -1,10 +1,11 @@
-//! Kind `schema`: the schema and the role.
+//! Kind `schema`: the schema and the role; and kind `setting`: the role.
 
 use super::{Removal, none_connected};
 use crate::ops::provision::error::refuse;
+use crate::ops::provision::role::{self, Rights};
 use crate::ops::provision::schema::{begin, is_reserved, report};
 use crate::ops::provision::script::Script;
-use crate::ops::provision::{Mode, ProvisionError, Report, ledger, role};
+use crate::ops::provision::{Mode, ProvisionError, Report, ledger};
 use crate::ops::sql_client::Database;
 use crate::tenant::{Identity, Tenant};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
@@ -13,13 +14,15 @@ use tokio_postgres::Client;
 /// The query for what would go with the schema.
 const DEPENDENTS: &str = include_str!("../sql/dependents.sql");
 
+/// `schema`: where the tenant has one. `rights`: what its role has its own from.
 pub(super) async fn remove(
     removal: &Removal<'_>,
     tenant: &Tenant,
-    schema: &str,
+    schema: Option<&str>,
+    rights: Rights<'_>,
     mode: Mode,
 ) -> Result<Report, ProvisionError> {
-    if is_reserved(schema) {
+    if let Some(schema) = schema.filter(|schema| is_reserved(schema)) {
         return refuse(format!("schema \"{schema}\" cannot be a tenant's own"));
     }
     let endpoint = &tenant.placement.endpoint;
@@ -32,6 +35,7 @@ pub(super) async fn remove(
         database: &database,
         schema,
         role,
+        rights,
     };
     let client = &database.client;
     begin(client).await?;
@@ -49,8 +53,9 @@ pub(super) async fn remove(
 
 struct Work<'a> {
     database: &'a Database,
-    schema: &'a str,
+    schema: Option<&'a str>,
     role: Option<&'a str>,
+    rights: Rights<'a>,
 }
 
 impl Work<'_> {
@@ -70,22 +75,11 @@ impl Work<'_> {
         let (mut script, mut done) = (Script::default(), Vec::new());
         // Who still works in the schema is not waited for.
         script.push("waiting for locks", "SET LOCAL lock_timeout = '5s'");
-        let has_schema = self.is_removable(client).await?;
-        if has_schema {
-            let name = escape_identifier(self.schema);
-            let what = format!("removing schema {name}");
-            script.push(&what, format!("DROP SCHEMA {name} CASCADE"));
-            done.push(format!("removed schema {name}"));
-        }
-        if ledger::prepare(client, &mut Script::default()).await? {
-            let schema = escape_literal(self.schema);
-            script.push(
-                "forgetting what was run",
-                format!("DELETE FROM pgtenant_provision.provisioned WHERE schema_name = {schema}"),
-            );
+        if let Some(schema) = self.schema {
+            self.remove_schema(schema, &mut script, &mut done).await?;
         }
         if let Some(role) = self.role
-            && role::find(client, role).await?.is_some()
+            && role::find(client, role, self.rights).await?.is_some()
         {
             self.is_unused(client, role).await?;
             self.remove_role(client, role, &mut script).await?;
@@ -100,35 +94,28 @@ impl Work<'_> {
         Ok((script, done))
     }
 
-    /// Whether the schema is there. One that cannot be removed alone is refused.
-    async fn is_removable(&self, client: &Client) -> Result<bool, ProvisionError> {
-        let sql = "SELECT pg_catalog.pg_has_role(n.nspowner, 'USAGE'),
-                n.nspowner::pg_catalog.regrole::text
-            FROM pg_catalog.pg_namespace n WHERE n.nspname = $1::text";
-        let Some(row) = client.query_opt(sql, &[&self.schema]).await? else {
-            return Ok(false);
-        };
-        if !row.try_get::<_, bool>(0)? {
-            return refuse(format!(
-                "schema \"{}\" belongs to role {}: log in as this role",
-                self.schema,
-                row.try_get::<_, String>(1)?
-            ));
+    /// Adds what removes the schema, and what is noted of it.
+    async fn remove_schema(
+        &self,
+        schema: &str,
+        script: &mut Script,
+        done: &mut Vec<String>,
+    ) -> Result<(), ProvisionError> {
+        let client = &self.database.client;
+        if is_removable(client, schema).await? {
+            let name = escape_identifier(schema);
+            let what = format!("removing schema {name}");
+            script.push(&what, format!("DROP SCHEMA {name} CASCADE"));
+            done.push(format!("removed schema {name}"));
         }
-        let rows = client.query(DEPENDENTS, &[&self.schema]).await?;
-        let names: Result<Vec<String>, _> = rows.iter().take(5).map(|row| row.try_get(0)).collect();
-        if rows.is_empty() {
-            return Ok(true);
+        if ledger::prepare(client, &mut Script::default()).await? {
+            let schema = escape_literal(schema);
+            script.push(
+                "forgetting what was run",
+                format!("DELETE FROM pgtenant_provision.provisioned WHERE schema_name = {schema}"),
+            );
         }
-        refuse(format!(
-            "what is not in schema \"{}\" would go with it: {}{}; remove that first",
-            self.schema,
-            names?.join(", "),
-            match rows.len().saturating_sub(5) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            }
-        ))
+        Ok(())
     }
 
     /// Asserts that nobody is connected as the role, and that it owns nothing but
@@ -146,7 +133,10 @@ impl Work<'_> {
               AND d.refobjid = pg_catalog.to_regrole(pg_catalog.quote_ident($1::text))::oid
               AND d.deptype = 'o' AND d.dbid IN (b.oid, 0) AND o.schema IS DISTINCT FROM $2::text
             LIMIT 1";
-        match client.query_opt(sql, &[&role, &self.schema]).await? {
+        match client
+            .query_opt(sql, &[&role, &self.schema.unwrap_or_default()])
+            .await?
+        {
             None => Ok(()),
             Some(row) => refuse(format!(
                 "role \"{role}\" owns what is not in its schema: {}",
@@ -181,7 +171,7 @@ impl Work<'_> {
         let Some(role) = self.role else {
             return Ok(false);
         };
-        let could = role::find(client, role).await? == Some(true);
+        let could = role::find(client, role, self.rights).await? == Some(true);
         if could {
             let sql = format!("ALTER ROLE {} NOLOGIN", escape_identifier(role));
             client.batch_execute(&sql).await?;
@@ -205,4 +195,35 @@ impl Work<'_> {
             Err(_) => refuse(format!("{error}; role {name} was left NOLOGIN")),
         }
     }
+}
+
+/// Whether the schema is there. One that cannot be removed alone is refused.
+async fn is_removable(client: &Client, schema: &str) -> Result<bool, ProvisionError> {
+    let sql = "SELECT pg_catalog.pg_has_role(n.nspowner, 'USAGE'),
+            n.nspowner::pg_catalog.regrole::text
+        FROM pg_catalog.pg_namespace n WHERE n.nspname = $1::text";
+    let Some(row) = client.query_opt(sql, &[&schema]).await? else {
+        return Ok(false);
+    };
+    if !row.try_get::<_, bool>(0)? {
+        return refuse(format!(
+            "schema \"{}\" belongs to role {}: log in as this role",
+            schema,
+            row.try_get::<_, String>(1)?
+        ));
+    }
+    let rows = client.query(DEPENDENTS, &[&schema]).await?;
+    let names: Result<Vec<String>, _> = rows.iter().take(5).map(|row| row.try_get(0)).collect();
+    if rows.is_empty() {
+        return Ok(true);
+    }
+    refuse(format!(
+        "what is not in schema \"{}\" would go with it: {}{}; remove that first",
+        schema,
+        names?.join(", "),
+        match rows.len().saturating_sub(5) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        }
+    ))
 }
