@@ -18,6 +18,8 @@ mod limits;
 mod listen;
 mod log;
 mod logins;
+mod mask;
+mod masked;
 mod peers;
 mod pem;
 mod pool;
@@ -60,7 +62,8 @@ use crate::directory::{
 use crate::guard;
 use crate::jwt::{Keys, Rules};
 use crate::tenant::{
-    Attachment, IsolationName, LoginName, Seal, SealKey, ServerName, SharedTenant, Timeouts,
+    Attachment, IsolationName, LoginName, MaskedRole, Seal, SealKey, ServerName, SharedTenant,
+    Timeouts,
 };
 use aws_lc_rs::hmac;
 use ipnet::IpNet;
@@ -140,6 +143,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let servers = servers::read(&mut root);
     let mut pool = pool::read(root.section("pool"));
     let isolations = isolation::read(&mut root, &servers, listen.timeouts, &pool);
+    let masks = mask::read(&mut root, &isolations);
     let guard = rules::read(root.section("guard"));
     let sources = sources::read(root.section("directory"), &servers);
     let folder = sources
@@ -186,7 +190,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     for part in &parts {
         part.finish();
     }
-    let mut described = isolations.describe(guard);
+    let mut described = isolations.describe(guard, &masks);
     let reserving = isolations.reserving();
     let files = Declared {
         tenants: tenants.placed,
@@ -581,6 +585,38 @@ pub struct Isolation {
     /// `[isolation.NAME.pool]`: the pools of its tenants, if they are not those of
     /// `[pool]`.
     pub pool: Option<Pool>,
+    /// What its masked logins see, if there are to be such.
+    pub masking: Option<Masking>,
+}
+
+/// What masked logins of an isolation see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Masking {
+    /// The schema of the views, as a template where it differs from tenant to tenant.
+    pub schema: Arc<str>,
+    /// The role that may read them, where tenants share it.
+    pub role: Option<MaskedRole>,
+    /// `[[mask]]`
+    pub masks: Vec<Mask>,
+}
+
+/// One `[[mask]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mask {
+    /// The table's schema, if it is named.
+    pub schema: Option<String>,
+    /// The table.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// Keys and indexes within it.
+    pub path: Vec<String>,
+    /// What masks it: `null`, `partial`, `expression`, …
+    pub kind: &'static str,
+    /// What the mask is told beside the value.
+    pub argument: Option<String>,
+    /// The column as it is written.
+    pub written: String,
 }
 
 /// How the schemas and roles of an isolation's tenants are called: templates as

@@ -113,7 +113,7 @@ impl Live {
             tenant: tenant.clone(),
             login,
             guard: self.guards.get(worker)?.get(tenant, &login)?,
-            pool: pools.get(&tenant.placement.endpoint, &tenant.isolation)?,
+            pool: pools.get(&tenant.placement, &tenant.isolation)?,
         })
     }
 

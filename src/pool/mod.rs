@@ -72,6 +72,8 @@ pub struct Pool {
     endpoint: Endpoint,
     /// Whose tenants it is for, if not for those of several.
     isolation: Option<IsolationName>,
+    /// Whether it is for masked logins.
+    masked: bool,
     server: Arc<Server>,
     settings: config::Pool,
     /// Connections that nobody uses.
@@ -147,10 +149,12 @@ impl Pool {
         let Key {
             endpoint,
             isolation,
+            masked,
         } = key;
         Self {
             endpoint,
             isolation,
+            masked,
             server,
             settings,
             idle: IdleSets::new(workers, &age),
@@ -176,6 +180,7 @@ impl Pool {
         let (own, others) = (&self.server, &before.server);
         self.endpoint.database == before.endpoint.database
             && self.isolation == before.isolation
+            && self.masked == before.masked
             && own.hosts.meet(&others.hosts)
             && (own.name == others.name || own.target == others.target)
     }
@@ -342,6 +347,11 @@ impl Pool {
         let dedicated = self.is_dedicated(placement);
         match &placement.identity {
             Identity::Tenant(role) => Flavor {
+                user: role.name.clone(),
+                password: Some(Secret::new(&role.password)),
+                dedicated,
+            },
+            Identity::Masked(role) => Flavor {
                 user: role.name.clone(),
                 password: Some(Secret::new(&role.password)),
                 dedicated,

@@ -162,6 +162,10 @@ pub fn not_served(unfit: &Unfit) -> ClientError {
             "28000",
             "pgtenant's role in the database is one that does not keep tenants apart",
         ),
+        Unfit::Clear(_) => ClientError::fatal(
+            "28000",
+            "pgtenant's role for masked logins may read what is not masked",
+        ),
     };
     error.hint("This is an error of the proxy's configuration; its log has the reason.")
 }

@@ -5,12 +5,14 @@
 //! the client: which tenant is a client's, the [`directory`](crate::directory) says.
 
 mod limits;
+mod masked;
 mod name;
 mod placement;
 mod seal;
 mod vetting;
 
 pub use limits::{Allowed, Limits, LoginLimits, Restrictions, Standing, Timeouts};
+pub use masked::{MaskedPlace, MaskedRole};
 pub use name::{IsolationName, LoginName, ServerName, TenantId};
 pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
 pub use seal::{Claim, Seal, SealKey};
@@ -30,6 +32,8 @@ pub struct Tenant {
     pub isolation: IsolationName,
     /// Where its data is and how it is attached.
     pub placement: Placement,
+    /// The same for its masked logins, where masking is configured.
+    pub masked: Option<Arc<MaskedPlace>>,
     /// Other names by which its clients may ask for the database.
     pub database_aliases: Arc<[Box<str>]>,
     /// The schema of its own, in kind `schema`.

@@ -13,6 +13,8 @@ pub struct Vetting {
     policies: bool,
     /// The setting, where it is not sealed: no policy may ask for a seal then.
     unsealed: Option<Arc<str>>,
+    /// It may read masked data alone.
+    masked: bool,
 }
 
 impl Vetting {
@@ -23,6 +25,7 @@ impl Vetting {
             allow: true,
             policies: false,
             unsealed: None,
+            masked: false,
         }
     }
 }
@@ -39,6 +42,8 @@ pub struct Found {
     pub owned: Option<String>,
     /// Those of the settings asked for whose tables are sealed.
     pub sealed: Vec<String>,
+    /// What keeps it from being the role of masked logins.
+    pub clear: Option<String>,
 }
 
 /// Why tenants are not served over a role.
@@ -52,6 +57,8 @@ pub enum Unfit {
     Owns(String),
     /// Tables ask for a seal, and the configuration has none for this setting.
     Sealed(Arc<str>),
+    /// It is to see masked data alone, and this lets it see more.
+    Clear(String),
 }
 
 impl Vetting {
@@ -64,6 +71,7 @@ impl Vetting {
             allow,
             policies: setting.is_some(),
             unsealed: unsealed.map(|(name, _)| name.clone()),
+            masked: false,
         }
     }
 
@@ -74,7 +82,16 @@ impl Vetting {
             Attachment::Setting { name, seal, .. } => Some((name, seal)),
             Attachment::Schema { .. } | Attachment::Database => None,
         };
-        Self::new(placement.allow_unprotected_role, setting)
+        Self {
+            masked: placement.masked,
+            ..Self::new(placement.allow_unprotected_role, setting)
+        }
+    }
+
+    /// Whether it is asked what the role may read that is not masked.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        self.masked
     }
 
     /// The setting, where it is not sealed: no policy may ask for a seal then.
@@ -87,7 +104,7 @@ impl Vetting {
     /// itself.
     #[must_use]
     pub fn needs_query(&self) -> bool {
-        self.policies && (!self.allow || self.unsealed.is_some())
+        self.masked || (self.policies && (!self.allow || self.unsealed.is_some()))
     }
 
     /// Why a role that is so is not fit; `None` if it is.
@@ -103,6 +120,9 @@ impl Vetting {
             if let Some(table) = found.owned.as_ref().filter(|_| self.policies) {
                 return Some(Unfit::Owns(table.clone()));
             }
+        }
+        if let Some(reason) = found.clear.as_ref().filter(|_| self.masked) {
+            return Some(Unfit::Clear(reason.clone()));
         }
         let setting = self.unsealed.as_ref()?;
         let sealed = found.sealed.iter().any(|one| **one == **setting);
@@ -121,6 +141,13 @@ impl Found {
         include_str!("vetting.sql").replace("@settings@", &settings)
     }
 
+    /// Asks what lets the role that `reader` names in SQL read what is not masked: a row
+    /// for each reason.
+    #[must_use]
+    pub fn clear_query(reader: &str) -> String {
+        include_str!("clear.sql").replace("@reader@", reader)
+    }
+
     /// Reads the row; `None` if it is not that of the query.
     #[must_use]
     pub fn parse(columns: &[Option<&str>]) -> Option<Self> {
@@ -133,6 +160,7 @@ impl Found {
             bypasses: bypasses == "t",
             owned: owned.map(str::to_owned),
             sealed: sealed.map(str::to_owned).collect(),
+            clear: None,
         })
     }
 }
@@ -149,6 +177,7 @@ impl Unfit {
             Self::Owns(_) => {
                 "let another role own the table, or ALTER TABLE … FORCE ROW LEVEL SECURITY"
             }
+            Self::Clear(_) => "run pgtenant mask again, which tells what is to be revoked",
             Self::Sealed(_) => {
                 "set `seal` and `seal_key_file` in the section [isolation.NAME], or take the seal off: pgtenant harden --unseal-all"
             }
@@ -167,6 +196,7 @@ impl fmt::Display for Unfit {
                 f,
                 "the role has the rights of the owner of {table}: row-level security does not bind it there"
             ),
+            Self::Clear(reason) => write!(f, "the role is to see masked data alone, and {reason}"),
             Self::Sealed(setting) => write!(
                 f,
                 "tables of the database ask for a seal of {setting}, and the configuration has none: tenants would see no rows"

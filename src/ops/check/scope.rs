@@ -162,6 +162,7 @@ impl Scope {
         let placement = &tenant.placement;
         let (role, password) = match &placement.identity {
             Identity::Tenant(role) => (&role.name, Some(Secret::new(&role.password))),
+            Identity::Masked(role) => (&role.name, Some(Secret::new(&role.password))),
             Identity::Server => match settings.servers.get(&placement.endpoint.server) {
                 Some(server) => (&server.user, server.password.clone()),
                 None => return,
