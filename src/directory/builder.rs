@@ -186,6 +186,7 @@ impl DirectoryBuilder {
             read.logins = RowCache::new(&rows.logins, &known.logins, one);
             self.add_logins(&read.logins, before, &mut problems, &mut directory);
         }
+        self.add_elsewhere(&mut directory);
         let incumbents = Incumbents::new(&directory, read);
         Built {
             directory,
@@ -276,6 +277,18 @@ impl DirectoryBuilder {
         };
         self.stand_ins.admit(server, &tenant)?;
         Ok(login.of(directory.on_server(&tenant, server)))
+    }
+
+    /// The tenants on servers of profiles that a credential can name by itself.
+    fn add_elsewhere(&self, directory: &mut Directory) {
+        let mut placed = Vec::new();
+        for tenant in directory.tenants() {
+            let servers = self.stand_ins.of_profiles(tenant);
+            placed.extend(servers.map(|server| (tenant.clone(), server)));
+        }
+        for (tenant, server) in placed {
+            directory.on_server(&tenant, server);
+        }
     }
 
     fn add_logins(

@@ -2,7 +2,7 @@
 
 use super::sources::sql::Freshness;
 use super::{CertificateName, Verifier};
-use crate::tenant::{LoginLimits, LoginName, ServerName, SharedTenant, TenantId, Timeouts};
+use crate::tenant::{LoginLimits, LoginName, ServerName, SharedTenant, TenantId};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -134,6 +134,15 @@ impl Directory {
         self.tenants.get(id)
     }
 
+    /// The tenant as logins have it that are for another server.
+    pub(super) fn on_other_server(
+        &self,
+        id: &TenantId,
+        server: &ServerName,
+    ) -> Option<&SharedTenant> {
+        self.elsewhere.get(&(id.clone(), server.clone()))
+    }
+
     /// All tenants.
     pub fn tenants(&self) -> impl Iterator<Item = &SharedTenant> {
         self.tenants.values()
@@ -168,9 +177,9 @@ impl Directory {
     /// Whether the proxy ends sessions of some by a limit of time.
     #[must_use]
     pub fn times_out(&self) -> bool {
-        let tenants = self.tenants().map(|tenant| &tenant.limits.timeouts);
-        let logins = self.logins().map(|login| &login.principal.limits.timeouts);
-        tenants.chain(logins).any(Timeouts::end_sessions)
+        let tenants = self.tenants().map(|tenant| tenant.limits.timeouts);
+        let logins = self.logins().map(|login| login.principal.limits.timeouts());
+        tenants.chain(logins).any(|one| one.end_sessions())
     }
 
     /// How many logins there are.
