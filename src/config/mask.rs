@@ -5,7 +5,10 @@ mod names;
 
 use super::Mask;
 use super::isolation::Isolations;
-use super::reader::{Entry, Section};
+use super::profiles::Profiles;
+use super::reader::{Entry, Reader, Section};
+use super::tenants::Tenants;
+use crate::directory::{DeclaredLogin, no_masking};
 use crate::problem::suggestion;
 use crate::tenant::IsolationName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +26,41 @@ pub(super) fn read(
         }
     }
     masks
+}
+
+/// Notes logins that are to see masked data alone where there is none, and profiles that
+/// no isolation can serve.
+pub(super) fn check(
+    reader: &Reader,
+    (isolations, masks): (&Isolations, &BTreeMap<IsolationName, Vec<Mask>>),
+    profiles: &Profiles,
+    tenants: &Tenants,
+    logins: &[DeclaredLogin],
+) {
+    for name in isolations.masked() {
+        if !masks.contains_key(name) {
+            reader.note_at(
+                &format!("isolation.{name}"),
+                "has masked logins, and no [[mask]] is for it: they would see all as it is",
+            );
+        }
+    }
+    if isolations.masked().next().is_none() && isolations.declared.len() == isolations.valid.len() {
+        for name in profiles.masked() {
+            reader.note_at(
+                &format!("profiles.{name}.masked"),
+                "no section [isolation.NAME] has `masked_user` or `masked_role`, the role that may \
+                 read masked data alone",
+            );
+        }
+        return;
+    }
+    for login in logins.iter().filter(|login| login.limits.is_masked()) {
+        let tenant = tenants.valid.get(&login.tenant);
+        if let Some(tenant) = tenant.filter(|tenant| tenant.masked.is_none()) {
+            reader.add(login.place.problem(no_masking(tenant)));
+        }
+    }
 }
 
 type Seen = BTreeSet<(IsolationName, Option<String>, String, String, Vec<String>)>;

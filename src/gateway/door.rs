@@ -51,6 +51,7 @@ impl Door<'_> {
             principal,
             answer,
             listed,
+            vouched,
             expires,
             method,
         } = proven;
@@ -81,6 +82,7 @@ impl Door<'_> {
         };
         let visitor = Visitor {
             listed,
+            vouched,
             address: self.address,
             local: self.local,
             database: asked_database(&startup, &principal).into(),
@@ -194,10 +196,13 @@ impl Door<'_> {
         if let Some(unfit) = self.live.unfit(tenant) {
             return Err(not_served(&unfit));
         }
+        if principal.limits.is_masked() && !tenant.placement.masked {
+            return Err(not_masked());
+        }
         loop {
             let membership = self
                 .live
-                .membership(tenant, principal.limits, self.worker, &self.shared.pools)
+                .membership(tenant, &principal.limits, self.worker, &self.shared.pools)
                 .ok_or_else(|| {
                     ClientError::fatal("XX000", "the tenant's isolation is not configured")
                 })?;
@@ -243,6 +248,14 @@ fn no_such_database(tenant: &Tenant, asked: &str) -> ClientError {
         "This login is for the database {}. The administrator can name others in database_alias.",
         names.join(" or ")
     ))
+}
+
+fn not_masked() -> ClientError {
+    ClientError::fatal(
+        "55000",
+        "masking is not set up for this tenant, and the login may see masked data alone",
+    )
+    .hint("The administrator can set masking up, or give the login a profile without `masked`.")
 }
 
 fn disabled(database: &str) -> ClientError {

@@ -31,7 +31,7 @@ impl Session {
     fn membership(&self) -> Membership {
         Membership {
             tenant: self.engine.tenant.clone(),
-            login: self.engine.login,
+            login: self.engine.login.clone(),
             pool: self.pool.pool().clone(),
             guard: self.engine.guard.clone(),
         }

@@ -129,6 +129,8 @@ pub enum Ending {
     Idle,
     /// Its transaction has taken too long.
     Transaction,
+    /// It may see masked data alone, and there is no masking.
+    Unmasked,
     /// Its tenant is not served any more: nothing would keep it from others' rows, or
     /// it would see none.
     Unfit,
@@ -148,6 +150,7 @@ impl fmt::Display for Ending {
             Self::Idle => "the client has done nothing for too long",
             Self::Transaction => "the transaction has taken too long",
             Self::Superseded => "its server is no longer the primary",
+            Self::Unmasked => "its login may see masked data alone, and masking is not set up",
             Self::Unfit => "the role or the seal of its database is not one to serve tenants with",
         })
     }
@@ -196,6 +199,10 @@ impl Ending {
             Self::Superseded => (
                 "terminating connection: its server is no longer the primary",
                 "Connect again. What the transaction has done is lost.",
+            ),
+            Self::Unmasked => (
+                "terminating connection: the login may see masked data alone now, and masking is not set up",
+                "Ask the administrator.",
             ),
             Self::Unfit => (
                 "terminating connection: the database is not in a state in which pgtenant serves its tenants",

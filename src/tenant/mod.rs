@@ -8,17 +8,20 @@ mod limits;
 mod masked;
 mod name;
 mod placement;
+mod profile;
 mod seal;
 mod vetting;
 
 pub use limits::{Allowed, Limits, LoginLimits, Restrictions, Standing, Timeouts};
 pub use masked::{MaskedPlace, MaskedRole};
-pub use name::{IsolationName, LoginName, ServerName, TenantId};
+pub use name::{IsolationName, LoginName, ProfileName, ServerName, TenantId};
 pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
+pub use profile::{MostResult, Profile, SharedProfile};
 pub use seal::{Claim, Seal, SealKey};
 pub use vetting::{Found, Unfit, Vetting};
 
 use crate::audit::Statements;
+use crate::transport::ClientAddress;
 use std::sync::Arc;
 
 /// One customer (organization) of the user's product.
@@ -61,6 +64,13 @@ impl Tenant {
         placed
     }
 
+    /// Whether a client of a login may come from this address.
+    #[must_use]
+    pub fn allows(&self, login: &LoginLimits, address: &ClientAddress) -> bool {
+        let profile = login.profile.as_ref();
+        self.limits.allow(address) && profile.is_none_or(|one| one.limits.allow(address))
+    }
+
     /// Whether its clients may only read.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
@@ -70,16 +80,16 @@ impl Tenant {
     /// Most time that the sessions of a login have.
     #[must_use]
     pub fn timeouts(&self, login: &LoginLimits) -> Timeouts {
-        self.limits.timeouts.stricter(login.timeouts)
+        self.limits.timeouts.stricter(login.timeouts())
     }
 
     /// What the clients of a login cannot lift.
     #[must_use]
     pub fn restrictions(&self, login: &LoginLimits) -> Restrictions {
         let timeouts = self.timeouts(login);
-        let recorded = [self.limits.audit, login.audit];
+        let recorded = [self.limits.audit, login.audit()];
         Restrictions {
-            read_only: self.is_read_only(),
+            read_only: self.is_read_only() || login.is_read_only(),
             statement_timeout: timeouts.statement_timeout,
             idle_in_transaction_timeout: timeouts.idle_in_transaction_timeout,
             audited: recorded
