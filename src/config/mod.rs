@@ -54,6 +54,7 @@ pub use problems::Problems;
 pub use reached::{Contact, Reached, Seen};
 pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{DirectoryDatabase, EndSessions, Sources};
+pub use template::unquote;
 pub use token_profiles::TokenProfiles;
 pub use unix::UnixListen;
 pub use values::Values;
@@ -637,6 +638,26 @@ pub struct Mask {
     pub argument: Option<String>,
     /// The column as it is written.
     pub written: String,
+}
+
+impl std::fmt::Display for Mask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            table,
+            written,
+            kind,
+            ..
+        } = self;
+        write!(f, "{table}.{written} ({kind}")?;
+        match (&self.argument, *kind) {
+            (Some(argument), "constant") => write!(f, "('{}'))", argument.replace('\'', "''")),
+            (Some(argument), "expression") => {
+                write!(f, " {})", argument.replace(char::is_control, " "))
+            }
+            (Some(argument), _) => write!(f, "({argument}))"),
+            (None, _) => f.write_str(")"),
+        }
+    }
 }
 
 /// How the schemas and roles of an isolation's tenants are called: templates as

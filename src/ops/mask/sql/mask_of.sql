@@ -1,7 +1,7 @@
 -- What masks the value of an expression of a type, in SQL; or, in `fits`, what
 -- would fit instead. Nothing in it depends on a setting of the session: whoever
 -- could have the same value masked in two ways would learn more of it.
-CREATE FUNCTION pg_temp.pgtenant_mask_of(value text, type oid, modifier integer, kind text, argument text, digest_schema text,
+CREATE OR REPLACE FUNCTION pg_temp.pgtenant_mask_of(value text, type oid, modifier integer, kind text, argument text, digest_schema text,
     OUT masked text, OUT fits text)
 LANGUAGE plpgsql AS $pgtenant$
 #variable_conflict use_variable
@@ -22,6 +22,8 @@ DECLARE
     most_of text;
     part record;
     number numeric;
+    -- Beyond it a number may become too large for its type, and is NULL.
+    large text;
 BEGIN
     SELECT * INTO base FROM pg_type WHERE oid = type;
     WHILE base.typtype = 'd' LOOP
@@ -85,7 +87,8 @@ BEGIN
         WHEN 'int2'::regtype THEN least_of := '-32768'; most_of := '32767';
         WHEN 'int4'::regtype THEN least_of := '-2147483648'; most_of := '2147483647';
         WHEN 'int8'::regtype THEN least_of := '-9223372036854775808'; most_of := '9223372036854775807';
-        ELSE NULL;
+        WHEN 'float4'::regtype THEN large := '1e30';
+        ELSE large := '1e280';
     END CASE;
 
     CASE kind
@@ -95,6 +98,17 @@ BEGIN
         ELSIF base.oid IN ('int8'::regtype, 'numeric'::regtype) THEN
             masked := format('((''x'' || pg_catalog.left(pg_catalog.encode(%s, ''hex''), 16))::bit(64)::bigint'
                 ' & 9223372036854775807)::%s', digest, name);
+        ELSIF base.oid = 'int4'::regtype THEN
+            -- So few numbers would collide: these are permuted, by a Feistel network.
+            masked := format('SELECT ((%1$s)::bigint + 2147483648) >> 16 AS l, ((%1$s)::bigint + 2147483648) & 65535 AS r', value);
+            FOR round IN 1..4 LOOP
+                masked := format('SELECT f.r AS l, f.l # (''x'' || pg_catalog.left(pg_catalog.encode(pg_catalog.sha256('
+                    '(SELECT k.outer_key FROM %1$I.pgtenant_mask_key k) || pg_catalog.sha256('
+                    '(SELECT k.inner_key FROM %1$I.pgtenant_mask_key k) || ''\x02%2$s''::bytea || pg_catalog.int8send(f.r)'
+                    ')), ''hex''), 4))::bit(16)::bigint AS r FROM (%3$s OFFSET 0) f',
+                    digest_schema, lpad(round::text, 2, '0'), masked);
+            END LOOP;
+            masked := format('(SELECT ((f.l << 16 | f.r) - 2147483648)::integer FROM (%s OFFSET 0) f)', masked);
         ELSIF base.oid = 'uuid'::regtype THEN
             masked := format('pg_catalog.left(pg_catalog.encode(%s, ''hex''), 32)::uuid', digest);
         ELSIF base.oid = 'bytea'::regtype THEN
@@ -123,11 +137,15 @@ BEGIN
     WHEN 'range' THEN
         number := argument;
         IF base.oid IN ('float4'::regtype, 'float8'::regtype) THEN
-            masked := format('(pg_catalog.floor((%1$s)::float8 / %2$s::float8) * %2$s::float8)::%3$s', value, argument, name);
+            masked := format('CASE WHEN pg_catalog.abs(%1$s) <= %4$s'
+                ' THEN (pg_catalog.floor((%1$s)::float8 / %2$s::float8) * %2$s::float8)::%3$s'
+                ' WHEN (%1$s)::text IN (''NaN'', ''Infinity'', ''-Infinity'') THEN %1$s END',
+                value, argument, name, large);
         ELSIF base.oid = 'numeric'::regtype THEN
-            masked := format('pg_catalog.floor(%1$s / %2$s::numeric) * %2$s::numeric', value, argument);
+            masked := format('(%1$s) - (((%1$s) %% %2$s::numeric) + %2$s::numeric) %% %2$s::numeric', value, argument);
         ELSIF is_number AND number = trunc(number) THEN
-            masked := format('GREATEST(pg_catalog.floor((%1$s)::numeric / %2$s) * %2$s, %3$s)::%4$s',
+            -- Division would round.
+            masked := format('GREATEST((%1$s)::numeric - ((((%1$s)::numeric %% %2$s) + %2$s) %% %2$s), %3$s)::%4$s',
                 value, argument, least_of, name);
         ELSIF is_number THEN
             fits := 'a range of a whole number';
@@ -135,7 +153,10 @@ BEGIN
         END IF;
     WHEN 'noise' THEN
         IF base.oid IN ('float4'::regtype, 'float8'::regtype) THEN
-            masked := format('((%s)::float8 * (1 + %s * %s / 100.0)::float8)::%s', value, shift, argument, name);
+            masked := format('CASE WHEN pg_catalog.abs(%1$s) <= %5$s'
+                ' THEN ((%1$s)::float8 * (1 + %2$s * %3$s / 100.0)::float8)::%4$s'
+                ' WHEN (%1$s)::text IN (''NaN'', ''Infinity'', ''-Infinity'') THEN %1$s END',
+                value, shift, argument, name, large);
         ELSIF base.oid = 'numeric'::regtype THEN
             masked := format('pg_catalog.round((%1$s) * (1 + %2$s * %3$s / 100.0), GREATEST(pg_catalog.scale(%1$s), 2))',
                 value, shift, argument);
@@ -152,11 +173,13 @@ BEGIN
                 ' THEN %1$s + (%2$s * %3$s * 86400)::float8 * ''1 second''::interval ELSE %1$s END', value, shift, argument);
         END IF;
     END CASE;
-    IF masked IS NULL THEN
+    IF masked IS NOT NULL THEN
+        masked := format('CASE WHEN (%s) IS NULL THEN NULL ELSE %s END', value, masked);
+    ELSE
         fits := CASE
             WHEN is_text THEN format('"null", "partial(n)", "email", "constant(…)"%s',
                 CASE WHEN most < 16 THEN '; "hash" needs 16 characters' ELSE ', "hash"' END)
-            WHEN base.oid IN ('int8'::regtype, 'numeric'::regtype) THEN '"null", "hash", "range(n)", "noise", "constant(…)"'
+            WHEN base.oid IN ('int4'::regtype, 'int8'::regtype, 'numeric'::regtype) THEN '"null", "hash", "range(n)", "noise", "constant(…)"'
             WHEN is_number THEN '"null", "range(n)", "noise", "constant(…)"'
             WHEN is_time THEN '"null", "year", "noise", "constant(…)"'
             WHEN base.oid IN ('uuid'::regtype, 'bytea'::regtype) THEN '"null", "hash", "constant(…)"'
@@ -170,7 +193,7 @@ $pgtenant$;
 -- The same for what is at a path within a value of type jsonb. Missing keys stay
 -- missing, and null stays null. What is of another kind than the mask is for
 -- becomes null.
-CREATE FUNCTION pg_temp.pgtenant_mask_at(value text, path text[], kind text, argument text, digest_schema text,
+CREATE OR REPLACE FUNCTION pg_temp.pgtenant_mask_at(value text, path text[], kind text, argument text, digest_schema text,
     OUT masked text, OUT fits text)
 LANGUAGE plpgsql AS $pgtenant$
 #variable_conflict use_variable

@@ -3,31 +3,31 @@
 -- logins, which may read the views and nothing else.
 DO $pgtenant$
 DECLARE
-    found pg_roles;
+    one pg_roles;
     super constant boolean := (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
 BEGIN
-    SELECT * INTO found FROM pg_roles WHERE rolname = @app@;
+    SELECT * INTO one FROM pg_roles WHERE rolname = @app@;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'role % does not exist', @app@ USING ERRCODE = 'undefined_object',
             HINT = 'It is the role of the unmasked logins: what it may read is what is masked.';
     END IF;
-    IF found.rolsuper OR found.rolbypassrls THEN
+    IF one.rolsuper OR one.rolbypassrls THEN
         RAISE EXCEPTION 'row-level security does not bind role %: neither would it bind masked views', @app@
             USING HINT = format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS', @app@::text);
     END IF;
-    SELECT * INTO found FROM pg_roles WHERE rolname = @owner@;
+    SELECT * INTO one FROM pg_roles WHERE rolname = @owner@;
     IF NOT FOUND THEN
         CREATE ROLE @ident_owner@ NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE INHERIT NOREPLICATION NOBYPASSRLS;
         INSERT INTO pgtenant_report VALUES (format('created role %I, which owns the masked views', @owner@::text));
-    ELSIF found.rolcanlogin OR found.rolsuper OR found.rolcreaterole OR found.rolbypassrls OR NOT found.rolinherit THEN
+    ELSIF one.rolcanlogin OR one.rolsuper OR one.rolcreaterole OR one.rolbypassrls OR NOT one.rolinherit THEN
         RAISE EXCEPTION 'role % has rights that it must not have', @owner@
             USING HINT = format('ALTER ROLE %I NOLOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS INHERIT', @owner@::text);
     END IF;
-    SELECT * INTO found FROM pg_roles WHERE rolname = @role@;
+    SELECT * INTO one FROM pg_roles WHERE rolname = @role@;
     IF NOT FOUND THEN
         CREATE ROLE @ident_role@ LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS;
         INSERT INTO pgtenant_report VALUES (format('created role %I for masked logins', @role@::text));
-    ELSIF found.rolsuper OR found.rolcreaterole OR found.rolbypassrls OR found.rolreplication THEN
+    ELSIF one.rolsuper OR one.rolcreaterole OR one.rolbypassrls OR one.rolreplication THEN
         RAISE EXCEPTION 'role % has rights that it must not have', @role@
             USING HINT = format('ALTER ROLE %I NOSUPERUSER NOCREATEROLE NOBYPASSRLS NOREPLICATION', @role@::text);
     END IF;
