@@ -36,16 +36,17 @@ $pgtenant$;
 DO $pgtenant$
 DECLARE
     super constant boolean := (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
+    reader constant oid := (SELECT oid FROM pg_roles WHERE rolname = @role@);
     name text;
 BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = @role@)
+    IF reader IS NOT NULL
         AND NOT EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
-            WHERE a.grantee = @role@::regrole AND pg_get_userbyid(n.nspowner) = @owner@)
+            WHERE a.grantee = reader AND pg_get_userbyid(n.nspowner) = @owner@)
     THEN
         ALTER ROLE @ident_role@ IN DATABASE @ident_database@ RESET ALL;
         REVOKE CONNECT ON DATABASE @ident_database@ FROM @ident_role@;
         IF EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
-            WHERE n.nspname = 'pgtenant' AND a.grantee = @role@::regrole)
+            WHERE n.nspname = 'pgtenant' AND a.grantee = reader)
         THEN
             IF NOT super THEN
                 GRANT pgtenant_seal TO CURRENT_USER;
