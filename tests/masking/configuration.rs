@@ -120,7 +120,7 @@ fn each_mistake_is_named() {
                 "with = \"null\"\nisolation = \"lap\"\n",
             ),
             "mask[0].isolation",
-            "did you mean \"lab\"",
+            "did you mean `lab`",
         ),
         (
             (
