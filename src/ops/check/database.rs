@@ -160,7 +160,8 @@ impl Looker<'_> {
                 | Kind::Server
                 | Kind::Setting
                 | Kind::Sealed
-                | Kind::Unsealed => false,
+                | Kind::Unsealed
+                | Kind::Masked => false,
             };
             if applies {
                 self.run(check, &given).await;

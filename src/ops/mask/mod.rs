@@ -7,7 +7,7 @@ mod target;
 
 pub use target::targets;
 
-use crate::config::Mask;
+use crate::config::{Mask, Secret};
 use crate::ops::sql_client::{Database, SqlClientError};
 use crate::tenant::{Seal, ServerName};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ pub struct Masking {
     pub app: Arc<str>,
     /// The role of masked logins.
     pub role: Arc<str>,
-    /// The verifier of its password.
-    pub verifier: String,
+    /// Its password, of which the server is told a verifier alone.
+    pub password: Secret,
     /// The schema of the views.
     pub schema: Arc<str>,
     /// The tenant's schemas, in kind `schema`; `None`: all that the role may use.
@@ -81,6 +81,12 @@ impl Masking {
         run(database, &self.undoing()).await
     }
 
+    /// The role that owns the views, and nobody can log in as.
+    #[must_use]
+    pub fn owner(&self) -> String {
+        format!("{}_owner", self.role)
+    }
+
     fn pieces(&self) -> Vec<String> {
         let seal = (self.seal != Seal::Off).then_some(sql::SEAL);
         let pieces = [sql::BEGIN, sql::ROLES].into_iter().chain(seal);
@@ -92,12 +98,14 @@ impl Masking {
             sql::PATH,
             sql::END,
         ]);
-        pieces.map(|piece| sql::fill(piece, self)).collect()
+        let values = sql::values(self);
+        pieces.map(|piece| sql::fill(piece, &values)).collect()
     }
 
     fn undoing(&self) -> Vec<String> {
         let pieces = [sql::BEGIN, sql::UNDO].into_iter();
-        pieces.map(|piece| sql::fill(piece, self)).collect()
+        let values = sql::values(self);
+        pieces.map(|piece| sql::fill(piece, &values)).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Masking;
 use crate::config::Mask;
+use crate::directory::Verifier;
 use crate::tenant::{Found, Seal};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 
@@ -28,9 +29,11 @@ pub(super) fn header(masking: &Masking, does: &str) -> String {
     )
 }
 
-/// Fills a piece.
-pub(super) fn fill(piece: &str, masking: &Masking) -> String {
-    let owner = format!("{}_owner", masking.role);
+/// What is filled into the pieces, by its place.
+pub(super) type Values = [(&'static str, String); 15];
+
+pub(super) fn values(masking: &Masking) -> Values {
+    let owner = masking.owner();
     let bind = match masking.seal {
         Seal::Carrier(_) => "pgtenant.bind(text)",
         Seal::Token(..) | Seal::Off => "pgtenant.bind_token(text, text)",
@@ -43,8 +46,7 @@ pub(super) fn fill(piece: &str, masking: &Masking) -> String {
         None => "''::bytea".to_owned(),
     };
     let clear = Found::clear_query(&format!("{}::text", literal(&masking.role)));
-    // What people name comes last: nothing is filled into it.
-    let values = [
+    [
         ("@clear@", clear),
         ("@bind@", bind.to_owned()),
         ("@tenant@", tenant),
@@ -57,10 +59,17 @@ pub(super) fn fill(piece: &str, masking: &Masking) -> String {
         ("@role@", literal(&masking.role)),
         ("@owner@", literal(&owner)),
         ("@schema@", literal(&masking.schema)),
-        ("@verifier@", literal(&masking.verifier)),
+        (
+            "@verifier@",
+            literal(&Verifier::derive(masking.password.reveal())),
+        ),
         ("@schemas@", schemas(masking)),
         ("@masks@", masks(&masking.masks)),
-    ];
+    ]
+}
+
+/// Fills a piece; nothing is filled into what is filled in.
+pub(super) fn fill(piece: &str, values: &Values) -> String {
     let mut filled = String::new();
     let mut rest = piece;
     while let Some((before, behind)) = rest.split_once('@') {

@@ -1,8 +1,7 @@
 //! What is to be masked, as the configuration says it.
 
 use super::Masking;
-use crate::config::{self, Isolation, IsolationKind, Settings};
-use crate::directory::Verifier;
+use crate::config::{self, Isolation, IsolationKind, Secret, Settings};
 use crate::tenant::{Attachment, Endpoint, Identity, IsolationName, MaskedPlace, Seal, Tenant};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -59,7 +58,7 @@ fn shared(
             server,
             database: database.clone(),
             role: role.name.clone(),
-            verifier: Verifier::derive(&role.password).as_str().to_owned(),
+            password: Secret::new(&role.password),
             schema: masking.schema.clone(),
             schemas: None,
             setting: Some(setting.clone()),
@@ -93,7 +92,7 @@ fn own(settings: &Settings, tenant: &Tenant, masking: &config::Masking) -> Optio
         database,
         app,
         role: Arc::clone(role),
-        verifier: Verifier::derive(password).as_str().to_owned(),
+        password: Secret::new(password),
         schema: place.schema.clone(),
         schemas,
         setting: None,

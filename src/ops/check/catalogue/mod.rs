@@ -4,6 +4,7 @@
 pub(super) mod code;
 pub(super) mod configuration;
 pub(super) mod keys;
+pub(super) mod masking;
 pub(super) mod policies;
 pub(super) mod roles;
 pub(super) mod schemas;
@@ -53,10 +54,12 @@ pub(super) enum Kind {
     Shared,
     /// A database that belongs to one tenant.
     Database,
+    /// The views and the role of masked logins.
+    Masked,
 }
 
 /// All checks, by id.
-pub static CHECKS: [&Check; 70] = [
+pub static CHECKS: [&Check; 74] = [
     &configuration::GUARD_REPORTS,
     &configuration::OPAQUE,
     &configuration::SERVER_CLEAR_TEXT,
@@ -127,6 +130,10 @@ pub static CHECKS: [&Check; 70] = [
     &schemas::OTHER_SCHEMA,
     &schemas::PUBLIC_SCHEMA,
     &schemas::ROLE_OF_OTHER,
+    &masking::CLEAR,
+    &masking::NOT_MADE,
+    &masking::DEFINER,
+    &masking::PERSONAL,
 ];
 
 /// The check with this id, in either case.
