@@ -4,6 +4,7 @@
 
 mod configuration;
 mod masked;
+mod results;
 
 use testkit::{Fields, INNOVATE, Options, Proxy, Raw, site};
 

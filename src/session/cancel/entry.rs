@@ -143,6 +143,11 @@ impl Entry {
         }
     }
 
+    /// Whether the server has taken a request, and every one that was sent.
+    pub(super) fn has_struck(&self) -> bool {
+        self.running().has_struck()
+    }
+
     async fn send(&self) -> Option<(Arc<Deliveries>, u64)> {
         let mut turn = None;
         loop {
