@@ -5,7 +5,6 @@ use super::end::End;
 use super::engine::{self, Judged, Step};
 use super::relay::Outcome;
 use super::{Exchange, Leaving, Member, Order, Session};
-use crate::pool::Handle;
 use std::io;
 use std::task::Poll;
 
@@ -55,7 +54,7 @@ impl Session {
     pub fn settle(&mut self, worker: usize) {
         // What fails here shows when it is used.
         let _ = self.socket.move_here();
-        self.pool = Handle::new(self.pool.pool().clone(), worker);
+        self.pool = self.pool.on_worker(worker);
         self.engine.meter.settle(worker);
         self.engine.registration.arrived(worker);
     }

@@ -156,6 +156,12 @@ impl LoginLimits {
         self.profile.as_ref().is_some_and(|one| one.read_only)
     }
 
+    /// Most server connections that its clients may use, if that is limited.
+    #[must_use]
+    pub fn pool_size(&self) -> Option<usize> {
+        self.profile.as_ref()?.limits.pool_size
+    }
+
     /// Most that a statement of its clients may answer, if that is limited.
     #[must_use]
     pub fn most_result(&self) -> Option<MostResult> {

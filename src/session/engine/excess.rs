@@ -130,7 +130,7 @@ impl Engine {
                 link.phase = Phase::Open;
             }
             b'C' | b's' | b'I' => {
-                over.ended = !matches!(link.outstanding.front(), Some(Reply::Query(_)))
+                over.ended = !matches!(link.outstanding.front(), Some(Reply::Query(_)));
             }
             b'N' | b'A' | b'S' => return Ok(fate),
             _ => {}
