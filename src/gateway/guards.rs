@@ -83,7 +83,7 @@ impl Guards {
         }
         let mut policy = judging.policy.clone();
         policy.read_only = restrictions.read_only;
-        policy.describes |= restrictions.audited;
+        policy.describes |= restrictions.described;
         let times = restrictions.times();
         policy.most = times.map(|(name, most)| (name.into(), most)).collect();
         let guard = Arc::new(match relations {

@@ -188,6 +188,7 @@ impl Pools {
                 pool.abandon(spoilt);
             }
             queue::hand_out(swept.late);
+            pool.quotas.sweep();
             pool.reclaim();
         }
         let budgets: Vec<_> = lock(&self.state).budgets.values().cloned().collect();

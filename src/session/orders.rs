@@ -2,9 +2,9 @@
 //! than it began.
 
 use crate::guard::Guard;
-use crate::pool::Pool;
+use crate::pool::{Handle, Pool};
 use crate::protocol::ClientError;
-use crate::tenant::{LoginLimits, Restrictions, SharedTenant, Timeouts};
+use crate::tenant::{LoginLimits, LoginName, Restrictions, SharedTenant, Timeouts};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,6 +40,13 @@ impl Membership {
         Arc::ptr_eq(&self.tenant, &other.tenant)
             && self.login == other.login
             && self.serves_like(other)
+    }
+
+    /// The pool, as a client of this login has it on this worker.
+    #[must_use]
+    pub fn handle(&self, login: &LoginName, worker: usize) -> Arc<Handle> {
+        let most = self.login.pool_size();
+        Handle::of_login(self.pool.clone(), worker, &self.tenant.id, login, most)
     }
 
     /// What the client cannot lift.

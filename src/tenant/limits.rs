@@ -1,6 +1,6 @@
 //! What a tenant may do, as far as the directory says so for it alone.
 
-use super::SharedProfile;
+use super::{MostResult, SharedProfile};
 use crate::audit::Statements;
 use crate::transport::ClientAddress;
 use ipnet::IpNet;
@@ -156,6 +156,19 @@ impl LoginLimits {
         self.profile.as_ref().is_some_and(|one| one.read_only)
     }
 
+    /// Most server connections that its clients may use, if that is limited.
+    #[must_use]
+    pub fn pool_size(&self) -> Option<usize> {
+        self.profile.as_ref()?.limits.pool_size
+    }
+
+    /// Most that a statement of its clients may answer, if that is limited.
+    #[must_use]
+    pub fn most_result(&self) -> Option<MostResult> {
+        let most = self.profile.as_ref()?.most_result;
+        (most != MostResult::default()).then_some(most)
+    }
+
     /// Whether its clients may see masked data alone.
     #[must_use]
     pub fn is_masked(&self) -> bool {
@@ -173,8 +186,9 @@ pub struct Restrictions {
     pub statement_timeout: Option<Duration>,
     /// Most time between two statements of a transaction.
     pub idle_in_transaction_timeout: Option<Duration>,
-    /// Statements that run are recorded, although those of others may not be.
-    pub audited: bool,
+    /// What statements do is to be known, although that of others need not: they are
+    /// recorded, or ended when they answer too much.
+    pub described: bool,
 }
 
 impl Restrictions {

@@ -92,9 +92,10 @@ impl Tenant {
             read_only: self.is_read_only() || login.is_read_only(),
             statement_timeout: timeouts.statement_timeout,
             idle_in_transaction_timeout: timeouts.idle_in_transaction_timeout,
-            audited: recorded
-                .into_iter()
-                .any(|one| one > Some(Statements::Refused)),
+            described: login.most_result().is_some()
+                || recorded
+                    .into_iter()
+                    .any(|one| one > Some(Statements::Refused)),
         }
     }
 }

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod configuration;
+mod limits;
 mod masked;
+mod results;
+mod shares;
 
 use testkit::{Fields, INNOVATE, Options, Proxy, Raw, site};
 
