@@ -211,9 +211,20 @@ fn the_ready_file_and_the_configuration_describe_the_demo() {
     let ignored = "not found, though it is to be ignored: PGT009\n\n";
     assert_eq!(
         said.replace(ignored, ""),
-        "configuration is valid: 6 tenants, 6 logins\n\nnothing found\n",
+        "configuration is valid: 6 tenants, 7 logins\n\nnothing found\n",
         "{}",
         stderr(&check)
+    );
+
+    // A login beside the application's sees masked data, of the same tenant.
+    let masked = demo.text("/tenants/0/masked/url").to_owned();
+    let sql = "SELECT email, password_hash IS NULL FROM users";
+    let seen = psql(&masked, &[sql]).stdout;
+    assert_eq!(String::from_utf8_lossy(&seen), "a***@innovate.example|t\n");
+    assert!(
+        !psql(&masked, &["SELECT * FROM public.users"])
+            .status
+            .success()
     );
 
     // Clear text between proxy and server is not even possible.

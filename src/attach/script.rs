@@ -70,7 +70,7 @@ impl<'a> Script<'a> {
     /// The role is the one that logged in: RESET ALL leaves it, and code that was not
     /// seen may have taken that of the group that the tenant's role is a member of.
     pub(super) fn reset_role(&mut self) {
-        self.query("RESET ROLE");
+        self.command("RESET ROLE");
     }
 
     /// Time limits that the last client has left end what follows no more.

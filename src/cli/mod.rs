@@ -11,6 +11,7 @@ mod harden;
 mod import;
 mod journal;
 mod man;
+mod mask;
 mod provision;
 mod reload;
 mod removal;
@@ -124,6 +125,17 @@ enum Command {
     /// --unseal-all`, `harden --seal KIND --without-policies`, `seal = KIND` in the
     /// configuration, `harden`.
     Harden(harden::Arguments),
+    /// Make views for logins that may see masked data alone
+    ///
+    /// For the isolations that have `masked_user` or `masked_role`, and the masks of
+    /// [[mask]]: a schema with a view of the same name for each relation that the
+    /// application's role may read, the role that masked logins use, which may read these
+    /// views and nothing else, and a role without login that owns them. Row-level security
+    /// binds the views as it binds the application. Runs in one transaction for each schema,
+    /// can be repeated, and must be after a migration: columns that are new are not shown
+    /// before. Masks that do not fit the type of their column are listed, and nothing is
+    /// changed then.
+    Mask(mask::Arguments),
     /// Make what tenants need in PostgreSQL: schema or database, role, tables
     ///
     /// For tenants of isolations of kind `schema` and `database`. What is there
@@ -180,6 +192,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::run(&arguments),
         Command::Harden(arguments) => harden::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Mask(arguments) => mask::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Provision(arguments) => provision::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Import(arguments) => import::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Audit(command) => audit::run(command),

@@ -1,24 +1,25 @@
 //! `[[certificates]]`
 
-use super::logins::{NO_CLIENT_CA, certificate_name, tenant_id};
+use super::logins::{Accepted, NO_CLIENT_CA, Named, certificate_name, tenant_id};
 use super::reader::Section;
 use super::tenants::Tenants;
-use crate::directory::{CertificateMap, CertificatePattern, CertificateRule};
+use crate::directory::{CertificateMap, CertificatePattern, CertificateRule, no_masking};
 
-/// The entries; `certificates` tells whether clients are asked for one. With
+/// The entries; `accepted` tells whether clients are asked for a certificate. With
 /// `more_tenants` there may be tenants that are known later.
 pub(super) fn read(
     root: &mut Section<'_>,
     tenants: &Tenants,
     more_tenants: bool,
-    certificates: bool,
+    named: Named<'_>,
+    accepted: Accepted,
 ) -> CertificateMap {
     let mut map = CertificateMap::default();
     for section in root.tables("certificates") {
-        if !certificates {
+        if !accepted.certificates {
             section.refuse_section(NO_CLIENT_CA);
         }
-        entry(section, tenants, more_tenants, &mut map);
+        entry(section, tenants, more_tenants, named, &mut map);
     }
     map
 }
@@ -28,6 +29,7 @@ fn entry(
     mut section: Section<'_>,
     tenants: &Tenants,
     more_tenants: bool,
+    named: Named<'_>,
     map: &mut CertificateMap,
 ) -> Option<()> {
     let what = "the name in the certificate, such as \"CN=…\" or \"URI:…\"";
@@ -39,13 +41,14 @@ fn entry(
             .ok(),
         _ => None,
     };
+    let profile = named.profiles.named(&mut section);
     if pattern
         .as_ref()
         .is_some_and(CertificatePattern::names_tenant)
     {
         section.refuse("tenant", "has no meaning beside {tenant} in `match`");
         section.finish();
-        let rule = CertificateRule::new(name?.kind(), pattern?, None)?;
+        let rule = CertificateRule::new(name?.kind(), pattern?, None, profile?)?;
         map.insert_rule(rule);
         return Some(());
     }
@@ -54,14 +57,30 @@ fn entry(
         None => section.optional("tenant"),
     };
     let tenant = tenant.and_then(|entry| tenant_id(&entry, tenants, more_tenants));
+    if let (Some(Some(profile)), Some(tenant)) = (&profile, &tenant)
+        && let Some(server) = &profile.server
+        && let Err(reason) = named.admit(server, tenant, tenants)
+    {
+        let entry = section.optional("profile");
+        entry.inspect(|entry| entry.refuse(reason));
+    }
+    if let (Some(Some(profile)), Some(tenant)) = (&profile, &tenant)
+        && let Some(tenant) = tenants.valid.get(tenant)
+        && profile.masked
+        && tenant.masked.is_none()
+    {
+        let entry = section.optional("profile");
+        entry.inspect(|entry| entry.refuse(no_masking(tenant)));
+    }
     section.finish();
-    let (matched, name, pattern) = (matched?, name?, pattern?);
+    let (matched, name, pattern, profile) = (matched?, name?, pattern?, profile?);
     if pattern.has_placeholders() {
-        map.insert_rule(CertificateRule::new(name.kind(), pattern, Some(tenant?))?);
+        let rule = CertificateRule::new(name.kind(), pattern, Some(tenant?), profile)?;
+        map.insert_rule(rule);
     } else if map.contains(&name) {
         matched.refuse("is the name of another entry already");
     } else {
-        map.insert(name, tenant?);
+        map.insert(name, tenant?, profile);
     }
     Some(())
 }

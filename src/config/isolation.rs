@@ -1,12 +1,13 @@
 //! `[isolation.NAME]`
 
 use super::audit;
+use super::masked::{self, MaskedPlan};
 use super::pool::{self, Described};
 use super::reader::{Entry, Section};
 use super::roles::{self, MemberPlan, RolePlan};
 use super::servers::Servers;
 use super::template::{Template, check_identifier, check_schema};
-use super::{Isolation, IsolationKind, Naming, limits, rules};
+use super::{Isolation, IsolationKind, Mask, Masking, Naming, limits, rules};
 use crate::audit::Statements;
 use crate::directory::CommonSchemas;
 use crate::guard::{Options, Permission};
@@ -34,8 +35,13 @@ pub(super) struct Isolations {
 
 impl Isolations {
     /// What others need to know of them.
-    pub(super) fn describe(&self, guard: Options) -> BTreeMap<IsolationName, Isolation> {
+    pub(super) fn describe(
+        &self,
+        guard: Options,
+        masks: &BTreeMap<IsolationName, Vec<Mask>>,
+    ) -> BTreeMap<IsolationName, Isolation> {
         let describe = |(name, plan): (&String, &Plan)| {
+            let isolation_name = IsolationName::new(name);
             let isolation = Isolation {
                 server: plan.server.clone(),
                 kind: match &plan.kind {
@@ -66,8 +72,13 @@ impl Isolations {
                 allow_unprotected_role: plan.allow_unprotected_role,
                 audit: plan.audit,
                 pool: plan.pool.as_ref().map(|own| own.pool.clone()),
+                masking: plan.masked.as_ref().map(|masked| Masking {
+                    schema: Arc::from(masked.schema.as_str()),
+                    role: masked.shared_role(),
+                    masks: masks.get(&isolation_name).cloned().unwrap_or_default(),
+                }),
             };
-            (IsolationName::new(name), isolation)
+            (isolation_name, isolation)
         };
         self.valid.iter().map(describe).collect()
     }
@@ -82,6 +93,12 @@ impl Isolations {
     /// The most that one of them says is recorded.
     pub(super) fn audited(&self) -> Option<Statements> {
         self.valid.values().filter_map(|plan| plan.audit).max()
+    }
+
+    /// The names of those with masked logins.
+    pub(super) fn masked(&self) -> impl Iterator<Item = &str> {
+        let masked = self.valid.iter().filter(|(_, plan)| plan.masked.is_some());
+        masked.map(|(name, _)| name.as_str())
     }
 
     /// The keys that they take from their tenants.
@@ -122,6 +139,8 @@ pub(super) struct Plan {
     /// Other names by which clients may ask for the database.
     pub(super) aliases: Vec<Template>,
     pub(super) allow_unprotected_role: bool,
+    /// Where masked logins are placed, if there are to be such.
+    pub(super) masked: Option<MaskedPlan>,
 }
 
 pub(super) enum Kind {
@@ -189,7 +208,8 @@ impl Plan {
             }
             Kind::Database { database } => vec![database],
         };
-        let templates = templates.into_iter().chain(&self.aliases);
+        let masked = self.masked.iter().flat_map(MaskedPlan::templates);
+        let templates = templates.into_iter().chain(&self.aliases).chain(masked);
         let names = templates.flat_map(Template::placeholders);
         names
             .filter(|name| !matches!(*name, "id" | "name"))
@@ -318,6 +338,9 @@ fn plan(
     let audit = audit::statements(&mut section, "audit");
     let opaque = rules::opaque(&mut section, kind.as_ref());
     let aliases = aliases(&mut section);
+    let shared = server.as_ref().and_then(|name| servers.valid.get(name));
+    let shared = shared.map(|server| &*server.user);
+    let masked = masked::read(&mut section, kind.as_ref(), shared);
     let own = limits::timeouts(&mut section);
     section.finish();
     Some(Plan {
@@ -330,6 +353,7 @@ fn plan(
         timeouts: timeouts.stricter(own?),
         aliases: aliases?,
         allow_unprotected_role: allow_unprotected_role?,
+        masked: masked.ok()?,
     })
 }
 
@@ -364,7 +388,7 @@ pub(super) fn template(entry: &Entry<'_>, check: Check) -> Option<Template> {
 
 pub(super) type Check = fn(&str) -> Result<(), String>;
 
-fn parse(text: &str, check: Check) -> Result<Template, String> {
+pub(super) fn parse(text: &str, check: Check) -> Result<Template, String> {
     let template = Template::parse(text)?;
     if template.placeholders().next().is_none() {
         check(text).map_err(|reason| format!("{} {reason}", shown(text)))?;

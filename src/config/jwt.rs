@@ -1,7 +1,10 @@
 //! `[jwt.NAME]`
 
+use super::profiles::Profiles;
 use super::reader::{Entry, Section};
-use super::{Ask, ClientTls, Issuer, JwksTls, JwksUrl, KeySource, Tokens, isolation, pem};
+use super::{
+    Ask, ClientTls, Issuer, JwksTls, JwksUrl, KeySource, Tokens, isolation, pem, token_profiles,
+};
 use crate::jwt::{ALGORITHMS, Algorithm, ClaimPath, Keys, Rules, name_of};
 use crate::problem::{shown, suggestion};
 use hyper::Uri;
@@ -24,7 +27,11 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The issuers; `None` after a problem with one of them.
-pub(super) fn read(root: &mut Section<'_>, tls: Option<&ClientTls>) -> Option<Tokens> {
+pub(super) fn read(
+    root: &mut Section<'_>,
+    tls: Option<&ClientTls>,
+    profiles: &Profiles,
+) -> Option<Tokens> {
     let mut issuers = Vec::new();
     let mut ask = None;
     let mut names = BTreeMap::new();
@@ -38,7 +45,7 @@ pub(super) fn read(root: &mut Section<'_>, tls: Option<&ClientTls>) -> Option<To
                  \"require\" or \"allow\"",
             );
         }
-        issuers.extend(issuer(&name, section, &mut names, &mut ask));
+        issuers.extend(issuer(&name, section, profiles, &mut names, &mut ask));
     }
     (issuers.len() == count).then(|| Tokens {
         issuers,
@@ -49,6 +56,7 @@ pub(super) fn read(root: &mut Section<'_>, tls: Option<&ClientTls>) -> Option<To
 fn issuer<'a>(
     name: &str,
     mut section: Section<'a>,
+    profiles: &Profiles,
     names: &mut BTreeMap<&'a str, String>,
     ask: &mut Option<Ask>,
 ) -> Option<Issuer> {
@@ -80,15 +88,22 @@ fn issuer<'a>(
         None => Some("openid"),
     };
     let asked = asked(&mut section, ask);
+    let profile = match section.has("profile_claim") {
+        true => claim(&mut section, "profile_claim", "").map(Some),
+        false => Some(None),
+    };
+    let profiles = token_profiles::read(&mut section, profiles);
     section.finish();
     asked?;
+    let rules = Rules::new(issuer?, &audiences?, &algorithms?, leeway?, tenant?, user?);
     Some(Issuer {
         name: name.to_owned(),
-        rules: Rules::new(issuer?, &audiences?, &algorithms?, leeway?, tenant?, user?),
+        rules: rules.naming_profiles(profile?),
         keys: keys?,
         end_expired: end_expired?,
         user_must_match: user_must_match?,
         scope: scope?.to_owned(),
+        profiles: profiles?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! `[[logins]]`
 
+use super::profiles::Profiles;
 use super::reader::{Entry, Section};
 use super::servers::Servers;
 use super::tenants::Tenants;
@@ -19,13 +20,40 @@ pub(super) struct Accepted {
     pub(super) certificates: bool,
 }
 
+/// What a login can name.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) servers: &'a Servers,
+    pub(super) stand_ins: &'a StandIns,
+    pub(super) profiles: &'a Profiles,
+}
+
+impl Named<'_> {
+    /// Whether the clients of a tenant can be served on this server, as far as is known:
+    /// of tenants that are known later it is looked then.
+    pub(super) fn admit(
+        &self,
+        server: &ServerName,
+        tenant: &TenantId,
+        tenants: &Tenants,
+    ) -> Result<(), String> {
+        let is_known = |name| self.servers.valid.contains_key(name);
+        match tenants.valid.get(tenant) {
+            Some(tenant) if is_known(server) && is_known(&tenant.placement.endpoint.server) => {
+                self.stand_ins.admit(server, tenant)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Reads the sections of files. With `more_tenants` there may be tenants that
 /// are known later.
 pub(super) fn read(
     sections: Vec<Section<'_>>,
     tenants: &Tenants,
     more_tenants: bool,
-    (servers, stand_ins): (&Servers, &StandIns),
+    named: Named<'_>,
     accepted: Accepted,
 ) -> Vec<DeclaredLogin> {
     let mut users = HashMap::new();
@@ -34,22 +62,9 @@ pub(super) fn read(
         let place = section.place();
         let user = |entry: &Entry<'_>| user_name(entry, &place, &mut users);
         let tenant = |entry: &Entry<'_>| tenant_id(entry, tenants, more_tenants);
-        let server = |entry: &Entry<'_>, tenant: Option<&TenantId>| {
-            let server = servers.find(entry)?;
-            // Of tenants that are known later it is looked then.
-            let tenant = tenant.and_then(|id| tenants.valid.get(id));
-            let is_known = |name| servers.valid.contains_key(name);
-            let are_known = |own| is_known(&server) && is_known(own);
-            let tenant = tenant.filter(|one| are_known(&one.placement.endpoint.server));
-            if let Some(tenant) = tenant
-                && let Err(reason) = stand_ins.admit(&server, tenant)
-            {
-                entry.refuse(reason);
-                return None;
-            }
-            Some(server)
-        };
-        logins.extend(login(section, user, tenant, server, accepted));
+        let admit = |server: &ServerName, tenant: &TenantId| named.admit(server, tenant, tenants);
+        let refers = (named.servers, named.profiles);
+        logins.extend(login(section, user, tenant, admit, refers, accepted));
     }
     logins
 }
@@ -58,32 +73,43 @@ pub(super) fn read(
 pub(super) fn read_row(
     section: Section<'_>,
     servers: &Servers,
+    profiles: &Profiles,
     accepted: Accepted,
 ) -> Option<DeclaredLogin> {
     let user = |entry: &Entry<'_>| entry.text().map(LoginName::new);
     let tenant = |entry: &Entry<'_>| entry.text().map(TenantId::parse);
-    let server = |entry: &Entry<'_>, _: Option<&TenantId>| servers.find(entry);
-    login(section, user, tenant, server, accepted)
+    let admit = |_: &ServerName, _: &TenantId| Ok(());
+    login(section, user, tenant, admit, (servers, profiles), accepted)
 }
 
 fn login(
     mut section: Section<'_>,
     read_user: impl FnOnce(&Entry<'_>) -> Option<LoginName>,
     read_tenant: impl FnOnce(&Entry<'_>) -> Option<TenantId>,
-    read_server: impl FnOnce(&Entry<'_>, Option<&TenantId>) -> Option<ServerName>,
+    admit: impl Fn(&ServerName, &TenantId) -> Result<(), String>,
+    (servers, profiles): (&Servers, &Profiles),
     accepted: Accepted,
 ) -> Option<DeclaredLogin> {
     let user = section.required("user", "the user name that the client logs in with");
     let user = user.and_then(|entry| read_user(&entry));
     let tenant = section.required("tenant", "the id of the login's tenant");
     let tenant = tenant.and_then(|entry| read_tenant(&entry));
-    let server = match section.optional("server") {
-        Some(entry) => read_server(&entry, tenant.as_ref()).map(Some),
-        None => Some(None),
-    };
+    let named = section.optional("server");
     let methods = methods(&mut section, user.as_ref().map(LoginName::as_str), accepted);
     let audit = audit::statements(&mut section, "audit");
     let timeouts = limits::timeouts(&mut section);
+    let profile = profiles.named(&mut section);
+    let server = match named {
+        Some(entry) => servers.find(&entry).map(Some),
+        None => Some(profile.iter().flatten().find_map(|one| one.server.clone())),
+    };
+    if let (Some(Some(server)), Some(tenant)) = (&server, &tenant)
+        && let Err(reason) = admit(server, tenant)
+    {
+        let entry = section.optional("server");
+        let entry = entry.or_else(|| section.optional("profile"));
+        entry.inspect(|entry| entry.refuse(reason));
+    }
     section.finish();
     Some(DeclaredLogin {
         place: section.place(),
@@ -92,8 +118,9 @@ fn login(
         server: server?,
         methods: Arc::from(methods?),
         limits: LoginLimits {
-            audit,
-            timeouts: timeouts?,
+            own_audit: audit,
+            own_timeouts: timeouts?,
+            profile: profile?,
         },
     })
 }
@@ -121,7 +148,7 @@ const METHODS: [(&str, Word); 5] = [
 ];
 
 /// The keys of `[[logins]]`.
-pub(super) const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 12] = [
     "user",
     "tenant",
     "server",
@@ -133,6 +160,7 @@ pub(super) const KEYS: [&str; 11] = [
     "idle_in_transaction_timeout",
     "transaction_timeout",
     "client_idle_timeout",
+    "profile",
 ];
 
 /// What the login accepts; by default what its other keys are for.

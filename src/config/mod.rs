@@ -18,10 +18,13 @@ mod limits;
 mod listen;
 mod log;
 mod logins;
+mod mask;
+mod masked;
 mod peers;
 mod pem;
 mod pool;
 mod problems;
+mod profiles;
 mod reached;
 mod reader;
 mod replica;
@@ -37,6 +40,7 @@ mod template;
 mod tenants;
 mod throttle;
 mod tls;
+mod token_profiles;
 mod unix;
 mod values;
 
@@ -51,6 +55,8 @@ pub use problems::Problems;
 pub use reached::{Contact, Reached, Seen};
 pub(crate) use servers::TCP_USER_TIMEOUT;
 pub use sources::{DirectoryDatabase, EndSessions, Sources};
+pub use template::unquote;
+pub use token_profiles::TokenProfiles;
 pub use unix::UnixListen;
 pub use values::Values;
 
@@ -61,12 +67,13 @@ use crate::directory::{
 use crate::guard;
 use crate::jwt::{Keys, Rules};
 use crate::tenant::{
-    Attachment, IsolationName, LoginName, Seal, SealKey, ServerName, SharedTenant, Timeouts,
+    Attachment, IsolationName, LoginName, MaskedRole, ProfileName, Seal, SealKey, ServerName,
+    SharedProfile, SharedTenant, Timeouts,
 };
 use crate::x509::Lifetime;
 use aws_lc_rs::hmac;
 use ipnet::IpNet;
-use logins::Accepted;
+use logins::{Accepted, Named};
 use rows::SectionReader;
 use rustls::pki_types::CertificateDer;
 use std::collections::{BTreeMap, HashSet};
@@ -141,8 +148,10 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let peers = peers::read(root.tables("peers"), listen.peer.as_ref(), is_peer);
     let tls = tls::read(root.section("tls"));
     let servers = servers::read(&mut root);
+    let profiles = profiles::read(&mut root, &servers);
     let mut pool = pool::read(root.section("pool"));
     let isolations = isolation::read(&mut root, &servers, listen.timeouts, &pool);
+    let masks = mask::read(&mut root, &isolations);
     let guard = rules::read(root.section("guard"));
     let sources = sources::read(root.section("directory"), &servers);
     let folder = sources
@@ -162,7 +171,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     let sections = all_tables("tenants", &mut root, &mut parts);
     let hosts = servers.hosts();
     let tenants = tenants::read(sections, reader, &isolations, &servers, &hosts);
-    let tokens = jwt::read(&mut root, tls.as_ref());
+    let tokens = jwt::read(&mut root, tls.as_ref(), &profiles);
     let accepted = Accepted {
         tokens: tokens
             .as_ref()
@@ -171,17 +180,30 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         certificates: tls.as_ref().is_none_or(ClientTls::verifies_clients),
     };
     let sections = all_tables("logins", &mut root, &mut parts);
-    let stand_ins = replica::stand_ins(&servers.valid);
-    let places = (&servers, &stand_ins);
-    let logins = logins::read(sections, &tenants, more_tenants, places, accepted);
-    let certificates = certificates::read(&mut root, &tenants, more_tenants, accepted.certificates);
+    let mut stand_ins = replica::stand_ins(&servers.valid);
+    let named = Named {
+        servers: &servers,
+        stand_ins: &stand_ins,
+        profiles: &profiles,
+    };
+    let logins = logins::read(sections, &tenants, more_tenants, named, accepted);
+    mask::check(reader, (&isolations, &masks), &profiles, &tenants, &logins);
+    let certificates = certificates::read(&mut root, &tenants, more_tenants, named, accepted);
+    let issuers = tokens.iter().flat_map(|tokens| &tokens.issuers);
+    let of_tokens = issuers.flat_map(|issuer| issuer.profiles.all());
+    for profile in certificates.profiles().chain(of_tokens) {
+        if let Some(server) = &profile.server {
+            stand_ins.add_of_profile(server.clone());
+        }
+    }
     let throttle = throttle::read(root.section("throttle"), &listen);
     let admins = root.tables("admins");
     let admin = admin::read(root.section("admin"), admins, tls.as_ref());
     let list = tenants.list();
     let of_tenants = list.iter().filter_map(|tenant| tenant.limits.audit).max();
-    let of_logins = logins.iter().filter_map(|login| login.limits.audit).max();
-    let most = isolations.audited().max(of_tenants).max(of_logins);
+    let of_logins = logins.iter().filter_map(|login| login.limits.audit()).max();
+    let most = isolations.audited().max(profiles.audited());
+    let most = most.max(of_tenants).max(of_logins);
     let audit = audit::read(root.section("audit"), most);
     let log = log::read(root.section("log"));
     let ignored = check::read(root.section("check"));
@@ -189,15 +211,15 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
     for part in &parts {
         part.finish();
     }
-    let mut described = isolations.describe(guard);
+    let mut described = isolations.describe(guard, &masks);
     let reserving = isolations.reserving();
     let files = Declared {
         tenants: tenants.placed,
         logins,
     };
     let common = isolations.common_schemas();
-    let row_reader = Box::new(SectionReader::new(isolations, servers.clone(), accepted));
-    let builder = DirectoryBuilder::new(files, hosts, common, stand_ins, row_reader, rows);
+    let reader = SectionReader::new(isolations, servers.clone(), profiles.clone(), accepted);
+    let builder = DirectoryBuilder::new(files, hosts, common, stand_ins, Box::new(reader), rows);
     let directory = builder.build(None, &Incumbents::default()).directory;
     if more_tenants || shares_pools(&directory) {
         let own = described
@@ -219,6 +241,7 @@ fn read(reader: &reader::Reader, table: &source::Table) -> Option<Settings> {
         directory,
         sources: sources?,
         directory_builder: Arc::new(builder),
+        profiles: profiles.into_all(),
         tokens: tokens?,
         certificates,
         throttle,
@@ -280,6 +303,8 @@ pub struct Settings {
     pub sources: Sources,
     /// What builds the directory again when the rows of `[directory.sql]` change.
     pub directory_builder: Arc<DirectoryBuilder>,
+    /// `[profiles.NAME]`
+    pub profiles: BTreeMap<ProfileName, SharedProfile>,
     /// `[jwt.NAME]`
     pub tokens: Tokens,
     /// `[[certificates]]`
@@ -598,6 +623,58 @@ pub struct Isolation {
     /// `[isolation.NAME.pool]`: the pools of its tenants, if they are not those of
     /// `[pool]`.
     pub pool: Option<Pool>,
+    /// What its masked logins see, if there are to be such.
+    pub masking: Option<Masking>,
+}
+
+/// What masked logins of an isolation see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Masking {
+    /// The schema of the views, as a template where it differs from tenant to tenant.
+    pub schema: Arc<str>,
+    /// The role that may read them, where tenants share it.
+    pub role: Option<MaskedRole>,
+    /// `[[mask]]`
+    pub masks: Vec<Mask>,
+}
+
+/// One `[[mask]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mask {
+    /// The table's schema, if it is named.
+    pub schema: Option<String>,
+    /// The table.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// Keys and indexes within it.
+    pub path: Vec<String>,
+    /// What masks it: `null`, `partial`, `expression`, …
+    pub kind: &'static str,
+    /// What the mask is told beside the value.
+    pub argument: Option<String>,
+    /// The column as it is written.
+    pub written: String,
+}
+
+impl std::fmt::Display for Mask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            table,
+            written,
+            kind,
+            ..
+        } = self;
+        write!(f, "{table}.{written} ({kind}")?;
+        match (&self.argument, *kind) {
+            (Some(argument), "constant") => write!(f, "('{}'))", argument.replace('\'', "''")),
+            (Some(argument), "expression") => {
+                write!(f, " {})", argument.replace(char::is_control, " "))
+            }
+            (Some(argument), _) => write!(f, "({argument}))"),
+            (None, _) => f.write_str(")"),
+        }
+    }
 }
 
 /// How the schemas and roles of an isolation's tenants are called: templates as
@@ -693,6 +770,8 @@ pub struct Issuer {
     pub user_must_match: bool,
     /// What a client that has no token is told to ask for (OAUTHBEARER).
     pub scope: String,
+    /// Which profiles its tokens have.
+    pub profiles: TokenProfiles,
 }
 
 /// Where the keys of an issuer come from.

@@ -107,6 +107,11 @@ impl Reader {
         self.problems.into_inner()
     }
 
+    /// Notes a problem with this key of the file.
+    pub(super) fn note_at(&self, key: &str, reason: &str) {
+        self.note(&self.file, key, None, reason.to_owned());
+    }
+
     fn note(&self, origin: &Origin, key: &str, value: Option<String>, reason: String) {
         self.add(Problem {
             origin: origin.clone(),

@@ -3,6 +3,7 @@
 use super::isolation::Isolations;
 use super::limits;
 use super::logins::{self, Accepted};
+use super::profiles::Profiles;
 use super::reader::Reader;
 use super::servers::Servers;
 use super::source::{Data, Table, Value};
@@ -19,17 +20,24 @@ const NUMBERS: [&str; 2] = ["pool_size", "max_clients"];
 pub(super) struct SectionReader {
     isolations: Isolations,
     servers: Servers,
+    profiles: Profiles,
     accepted: Accepted,
     /// The keys that isolations take from their tenants.
     placeholders: BTreeSet<String>,
 }
 
 impl SectionReader {
-    pub(super) fn new(isolations: Isolations, servers: Servers, accepted: Accepted) -> Self {
+    pub(super) fn new(
+        isolations: Isolations,
+        servers: Servers,
+        profiles: Profiles,
+        accepted: Accepted,
+    ) -> Self {
         let placeholders = isolations.placeholders();
         Self {
             isolations,
             servers,
+            profiles,
             accepted,
             placeholders,
         }
@@ -58,7 +66,7 @@ impl RowReader for SectionReader {
         let (origin, table) = table(row, "logins", "user");
         let reader = Reader::of_rows();
         let section = reader.document(&origin, &table);
-        let read = logins::read_row(section, &self.servers, self.accepted);
+        let read = logins::read_row(section, &self.servers, &self.profiles, self.accepted);
         valid(read, reader)
     }
 }

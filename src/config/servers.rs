@@ -244,7 +244,7 @@ pub(super) fn password(section: &mut Section<'_>) -> Option<Secret> {
     Some(Secret::new(&password))
 }
 
-fn password_in_file(entry: &Entry<'_>) -> Option<String> {
+pub(super) fn password_in_file(entry: &Entry<'_>) -> Option<String> {
     let (path, bytes) = entry.file()?;
     let text = String::from_utf8(bytes).ok();
     let password = text.as_deref().map(|text| {

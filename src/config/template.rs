@@ -132,3 +132,35 @@ pub(super) fn check_role(text: &str) -> Result<(), String> {
 pub(super) fn quote(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
 }
+
+/// The names in a search path whose elements are all quoted.
+#[must_use]
+pub fn unquote(search_path: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut rest = search_path.chars().peekable();
+    while rest.by_ref().any(|c| c == '"') {
+        let mut name = String::new();
+        while let Some(c) = rest.next() {
+            if c != '"' {
+                name.push(c);
+            } else if rest.next_if_eq(&'"').is_some() {
+                name.push('"');
+            } else {
+                break;
+            }
+        }
+        names.push(name);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unquote;
+
+    #[test]
+    fn a_quoted_search_path_is_taken_apart() {
+        assert_eq!(unquote(r#""a", "b""c", "d, e""#), ["a", "b\"c", "d, e"]);
+        assert!(unquote("").is_empty());
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::isolation::{Isolations, Kind, Plan, own_schema};
 use super::limits;
+use super::masked::{self, MaskedRolePlan};
 use super::reader::{Entry, Reader, Section};
 use super::roles::RolePlan;
 use super::servers::Servers;
@@ -9,8 +10,8 @@ use super::template::{Template, check_identifier, check_role, check_schema, quot
 use crate::directory::{DeclaredTenant, Hosts, conflicts};
 use crate::problem::{Place, shown, suggestion};
 use crate::tenant::{
-    Attachment, Endpoint, Identity, IsolationName, Limits, Placement, ServerName, SharedTenant,
-    Tenant, TenantId, TenantRole,
+    Attachment, Endpoint, Identity, IsolationName, Limits, MaskedPlace, Placement, ServerName,
+    SharedTenant, Tenant, TenantId, TenantRole,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -143,6 +144,7 @@ fn place<'a>(
     let placement = filled.placement(plan, &section);
     let aliases = filled.aliases(plan, &section);
     let (placement, schemas, own_schema) = placement?;
+    let masked = filled.masked(plan, &section, (&placement, &schemas, own_schema));
     Some(DeclaredTenant {
         place: section.place(),
         tenant: Arc::new(Tenant {
@@ -150,6 +152,7 @@ fn place<'a>(
             name: filled.name,
             isolation: IsolationName::new(isolation),
             placement,
+            masked: masked?,
             database_aliases: aliases?,
             schema: schemas.get(own_schema).map(|schema| Arc::from(&**schema)),
             standing: standing?,
@@ -249,6 +252,7 @@ impl Filled<'_> {
                     Some(roles) => self.member(section, &roles.role, &roles.group)?,
                 },
                 allow_unprotected_role: plan.allow_unprotected_role,
+                masked: false,
             },
             Kind::Schema {
                 database,
@@ -269,6 +273,7 @@ impl Filled<'_> {
                     },
                     identity: identity?,
                     allow_unprotected_role: plan.allow_unprotected_role,
+                    masked: false,
                 };
                 return Some((placement, schemas, own_schema(search_path)));
             }
@@ -279,10 +284,65 @@ impl Filled<'_> {
                     attachment: Attachment::Database,
                     identity: Identity::Server,
                     allow_unprotected_role: plan.allow_unprotected_role,
+                    masked: false,
                 }
             }
         };
         Some((placement, Vec::new(), 0))
+    }
+
+    /// Where its masked logins are placed.
+    fn masked(
+        &self,
+        plan: &Plan,
+        section: &Section<'_>,
+        (placement, schemas, own_schema): (&Placement, &[String], usize),
+    ) -> Option<Option<Arc<MaskedPlace>>> {
+        let Some(masked) = &plan.masked else {
+            return Some(None);
+        };
+        let schema = self.fill(section, &masked.schema, "masked_schema", check_schema);
+        let identity = match (&masked.role, &plan.kind) {
+            (MaskedRolePlan::Shared(role), _) => Some(Identity::Masked(role.clone())),
+            (
+                MaskedRolePlan::Own(name),
+                Kind::Schema {
+                    role: Some(own), ..
+                },
+            ) => self
+                .fill(section, name, "masked_role", masked::check_role)
+                .map(|name| Identity::Tenant(TenantRole::derive(&own.key, &name))),
+            (MaskedRolePlan::Own(_), _) => None,
+        };
+        let (schema, identity) = (schema?, identity?);
+        if identity == placement.identity {
+            section.refuse_section("its masked_role is its role: masked logins need another");
+            return None;
+        }
+        if schemas.contains(&schema) {
+            section.refuse_section(format!(
+                "its masked_schema {} is in its search_path: masked logins need another",
+                shown(&schema)
+            ));
+            return None;
+        }
+        let attachment = match &placement.attachment {
+            Attachment::Schema { .. } => {
+                let others = schemas.iter().enumerate();
+                let others = others.filter(|(i, _)| *i != own_schema);
+                let all = std::iter::once(&schema).chain(others.map(|(_, name)| name));
+                let quoted: Vec<_> = all.map(|name| quote(name)).collect();
+                Attachment::Schema {
+                    search_path: Arc::from(quoted.join(", ")),
+                }
+            }
+            other => other.clone(),
+        };
+        Some(Some(Arc::new(MaskedPlace {
+            schema: Arc::from(schema),
+            attachment,
+            identity,
+        })))
     }
 
     /// The other names by which the tenant's clients may ask for its database.

@@ -75,21 +75,16 @@ fn tenants(steered: &impl Steered) -> Table {
 
 /// Those that have a client.
 fn logins(steered: &impl Steered) -> Table {
-    let mut logins: BTreeMap<_, usize> = BTreeMap::new();
+    let mut logins: BTreeMap<_, (usize, _)> = BTreeMap::new();
     for session in steered.sessions() {
-        *logins
-            .entry((session.login, session.tenant.id.clone()))
-            .or_default() += 1;
+        let endpoint = (session.endpoint, session.profile);
+        let key = (session.login, session.tenant.id.clone());
+        logins.entry(key).or_insert((0, endpoint)).0 += 1;
     }
     let directory = steered.directory();
-    let mut table = Table::new("user:t tenant:t methods:t clients:i server:t");
-    for ((login, tenant), clients) in logins {
+    let mut table = Table::new("user:t tenant:t methods:t clients:i server:t profile:t");
+    for ((login, tenant), (clients, (endpoint, profile))) in logins {
         let listed = directory.find(login.as_str());
-        let tenant_there = match listed {
-            Some(login) => Some(&login.principal.tenant),
-            None => directory.tenant(&tenant),
-        };
-        let server = tenant_there.map(|tenant| tenant.placement.endpoint.server.to_string());
         let methods = listed.map(|login| {
             let methods = login.methods.iter().map(|method| match method {
                 Method::Scram(_) => "scram",
@@ -105,7 +100,8 @@ fn logins(steered: &impl Steered) -> Table {
             tenant.as_str().into(),
             methods.map_or(Value::Null, Value::from),
             clients.into(),
-            server.map_or(Value::Null, Value::from),
+            endpoint.server.to_string().into(),
+            profile.map_or(Value::Null, |profile| profile.name.as_str().into()),
         ]);
     }
     table

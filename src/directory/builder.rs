@@ -7,7 +7,7 @@ use super::stand_ins::StandIns;
 use super::uniqueness::{CommonSchemas, Holdings, Hosts};
 use super::{Directory, Login};
 use crate::problem::{Origin, Problem, shown, suggestion};
-use crate::tenant::{LoginName, SharedTenant, TenantId};
+use crate::tenant::{LoginName, SharedTenant, Tenant, TenantId};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -186,6 +186,7 @@ impl DirectoryBuilder {
             read.logins = RowCache::new(&rows.logins, &known.logins, one);
             self.add_logins(&read.logins, before, &mut problems, &mut directory);
         }
+        self.add_elsewhere(&mut directory);
         let incumbents = Incumbents::new(&directory, read);
         Built {
             directory,
@@ -271,11 +272,34 @@ impl DirectoryBuilder {
         tenant: SharedTenant,
         directory: &mut Directory,
     ) -> Result<Login, String> {
-        let Some(server) = &login.server else {
-            return Ok(login.of(tenant));
-        };
-        self.stand_ins.admit(server, &tenant)?;
-        Ok(login.of(directory.on_server(&tenant, server)))
+        let mut placed = tenant;
+        if let Some(server) = &login.server {
+            self.stand_ins.admit(server, &placed)?;
+            placed = directory.on_server(&placed, server);
+        }
+        if login.limits.is_masked() {
+            let masked = directory.add_masked(&placed);
+            placed = masked.ok_or_else(|| no_masking(&placed))?;
+        }
+        Ok(login.of(placed))
+    }
+
+    /// The tenants on servers of profiles that a credential can name by itself, and as
+    /// masked logins have them.
+    fn add_elsewhere(&self, directory: &mut Directory) {
+        let mut placed = Vec::new();
+        for tenant in directory.tenants() {
+            let servers = self.stand_ins.of_profiles(tenant);
+            placed.extend(servers.map(|server| (tenant.clone(), server)));
+        }
+        for (tenant, server) in placed {
+            directory.on_server(&tenant, server);
+        }
+        let all = directory.tenants().chain(directory.elsewhere());
+        let all: Vec<_> = all.filter(|one| one.masked.is_some()).cloned().collect();
+        for tenant in all {
+            directory.add_masked(&tenant);
+        }
     }
 
     fn add_logins(
@@ -322,6 +346,15 @@ impl DirectoryBuilder {
 /// What was read, if it is valid.
 fn keep<T>(read: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
     read.map_err(|wrong| problems.extend(wrong)).ok()
+}
+
+/// Why a masked login of the tenant is not served.
+pub(crate) fn no_masking(tenant: &Tenant) -> String {
+    format!(
+        "its profile may see masked data alone, and [isolation.{}] has no `masked_user` or \
+         `masked_role`, the role that may read that",
+        tenant.isolation.as_str()
+    )
 }
 
 fn no_tenant(id: &TenantId) -> String {

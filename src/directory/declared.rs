@@ -44,7 +44,7 @@ impl DeclaredLogin {
             principal: Principal {
                 login: self.user.clone(),
                 tenant,
-                limits: self.limits,
+                limits: self.limits.clone(),
             },
             methods: self.methods.clone(),
         }

@@ -4,6 +4,7 @@
 //!   whole; a lookup never asks a source. A credential names a login, a login names
 //!   one [`Tenant`](crate::tenant::Tenant); certificates may name a tenant without a
 //!   login that is listed.
+//! - `vouched`: the profile that a credential names.
 //! - `declared`, `uniqueness`, `stand_ins`, `builder`: what sources say becomes a
 //!   directory, in which two tenants never turn out to be one.
 //! - `rows`, `row_cache`: what a database says, and what was read of it before.
@@ -27,8 +28,9 @@ mod sources;
 mod stand_ins;
 mod uniqueness;
 mod verifier;
+mod vouched;
 
-pub(crate) use builder::{Awaited, Declared, RowReader};
+pub(crate) use builder::{Awaited, Declared, RowReader, no_masking};
 pub use builder::{Built, DirectoryBuilder, Incumbents};
 pub use certificates::{CertificateMap, CertificateName, Holder, Misfit, NameKind};
 pub(crate) use certificates::{CertificatePattern, CertificateRule};
@@ -42,3 +44,4 @@ pub use sources::{Files, LoadError, Queries, Watch};
 pub(crate) use stand_ins::StandIns;
 pub(crate) use uniqueness::{CommonSchemas, Hosts, conflicts};
 pub use verifier::{Verifier, VerifierError};
+pub use vouched::{NotThere, Vouched};

@@ -2,7 +2,7 @@
 
 use super::sources::sql::Freshness;
 use super::{CertificateName, Verifier};
-use crate::tenant::{LoginLimits, LoginName, ServerName, SharedTenant, TenantId, Timeouts};
+use crate::tenant::{LoginLimits, LoginName, ServerName, SharedTenant, TenantId};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -51,6 +51,8 @@ pub struct Directory {
     logins: HashMap<LoginName, Login, RandomState>,
     /// Tenants as logins have them that are for another server.
     elsewhere: HashMap<(TenantId, ServerName), SharedTenant, RandomState>,
+    /// Tenants as their masked logins have them, on each server.
+    masked: HashMap<(TenantId, ServerName), SharedTenant, RandomState>,
     /// See [`Directory::usual_secret`].
     usual: OnceLock<(u32, usize)>,
     is_incomplete: bool,
@@ -82,6 +84,25 @@ impl Directory {
         let placed = self.elsewhere.entry(key);
         let placed = placed.or_insert_with(|| Arc::new(tenant.on_server(server)));
         placed.clone()
+    }
+
+    /// The tenant as all its masked logins on this server share it; `None` where masking
+    /// is not configured.
+    pub(super) fn add_masked(&mut self, tenant: &SharedTenant) -> Option<SharedTenant> {
+        let masked = tenant.as_masked()?;
+        let key = place(tenant);
+        let shared = self.masked.entry(key).or_insert_with(|| Arc::new(masked));
+        Some(shared.clone())
+    }
+
+    /// The same, if it is there.
+    pub(super) fn masked_of(&self, tenant: &SharedTenant) -> Option<&SharedTenant> {
+        self.masked.get(&place(tenant))
+    }
+
+    /// Tenants as their masked logins have them.
+    pub fn masked(&self) -> impl Iterator<Item = &SharedTenant> {
+        self.masked.values()
     }
 
     /// Adds a login. A login of the same name is replaced.
@@ -134,6 +155,15 @@ impl Directory {
         self.tenants.get(id)
     }
 
+    /// The tenant as logins have it that are for another server.
+    pub(super) fn on_other_server(
+        &self,
+        id: &TenantId,
+        server: &ServerName,
+    ) -> Option<&SharedTenant> {
+        self.elsewhere.get(&(id.clone(), server.clone()))
+    }
+
     /// All tenants.
     pub fn tenants(&self) -> impl Iterator<Item = &SharedTenant> {
         self.tenants.values()
@@ -168,9 +198,9 @@ impl Directory {
     /// Whether the proxy ends sessions of some by a limit of time.
     #[must_use]
     pub fn times_out(&self) -> bool {
-        let tenants = self.tenants().map(|tenant| &tenant.limits.timeouts);
-        let logins = self.logins().map(|login| &login.principal.limits.timeouts);
-        tenants.chain(logins).any(Timeouts::end_sessions)
+        let tenants = self.tenants().map(|tenant| tenant.limits.timeouts);
+        let logins = self.logins().map(|login| login.principal.limits.timeouts());
+        tenants.chain(logins).any(|one| one.end_sessions())
     }
 
     /// How many logins there are.
@@ -194,14 +224,19 @@ impl Directory {
         for (key, tenant) in &mut self.elsewhere {
             keep(tenant, before.elsewhere.get(key));
         }
+        for (key, tenant) in &mut self.masked {
+            keep(tenant, before.masked.get(key));
+        }
         for login in self.logins.values_mut() {
             let tenant = &mut login.principal.tenant;
             let own = self.tenants.get(&tenant.id);
             let is_own = |own: &&SharedTenant| own.placement.endpoint == tenant.placement.endpoint;
-            let current = own.filter(is_own).or_else(|| {
-                let server = tenant.placement.endpoint.server.clone();
-                self.elsewhere.get(&(tenant.id.clone(), server))
-            });
+            let current = match tenant.placement.masked {
+                true => self.masked.get(&place(tenant)),
+                false => own
+                    .filter(is_own)
+                    .or_else(|| self.elsewhere.get(&place(tenant))),
+            };
             if let Some(current) = current
                 && !Arc::ptr_eq(current, tenant)
             {
@@ -209,6 +244,11 @@ impl Directory {
             }
         }
     }
+}
+
+fn place(tenant: &SharedTenant) -> (TenantId, ServerName) {
+    let server = tenant.placement.endpoint.server.clone();
+    (tenant.id.clone(), server)
 }
 
 /// Takes the tenant that was there before, if it is the same.

@@ -294,10 +294,18 @@ fn exclusives<'p>(
         Attachment::Database => Some(Exclusive::Database(at)),
     };
     let role = match &one.tenant.placement.identity {
-        Identity::Tenant(role) => Some(Exclusive::Role(host, &role.name)),
-        Identity::Server => None,
+        Identity::Tenant(role) => Some(Exclusive::Role(host.clone(), &role.name)),
+        Identity::Server | Identity::Masked(_) => None,
     };
-    attached.into_iter().chain(role)
+    let masked = one.tenant.masked.as_deref();
+    let masked_role = masked.and_then(|place| match &place.identity {
+        Identity::Tenant(role) => Some(Exclusive::Role(host, &role.name)),
+        Identity::Server | Identity::Masked(_) => None,
+    });
+    let of_schemas = masked.filter(|place| matches!(place.attachment, Attachment::Schema { .. }));
+    let masked_schema = of_schemas.map(|place| Exclusive::Schema(hosts.place(one), &place.schema));
+    let masked = masked_role.into_iter().chain(masked_schema);
+    attached.into_iter().chain(role).chain(masked)
 }
 
 /// The schemas of its search path that are not its own.

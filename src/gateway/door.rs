@@ -4,7 +4,7 @@ use super::Shared;
 use super::admitted::Admitted;
 use super::greeting::{self, NoWelcome};
 use super::live::Live;
-use super::seats::Seat;
+use super::seats::{Full, Seat};
 use crate::attach::SessionSettings;
 use crate::audit::Event;
 use crate::directory::Principal;
@@ -51,6 +51,7 @@ impl Door<'_> {
             principal,
             answer,
             listed,
+            vouched,
             expires,
             method,
         } = proven;
@@ -62,7 +63,7 @@ impl Door<'_> {
             self.live.audit_rules(&principal),
         ));
         // The credential holds: whatever fails from here on follows that answer.
-        let entered = match self.seat(&principal.tenant) {
+        let entered = match self.seat(&principal) {
             Ok(seat) => self
                 .prepare_session(&startup, &principal)
                 .await
@@ -81,6 +82,7 @@ impl Door<'_> {
         };
         let visitor = Visitor {
             listed,
+            vouched,
             address: self.address,
             local: self.local,
             database: asked_database(&startup, &principal).into(),
@@ -136,12 +138,15 @@ impl Door<'_> {
         Ok(Box::new(Admitted::new(session, span, seat)))
     }
 
-    /// A place among the tenant's clients.
-    fn seat(&self, tenant: &Tenant) -> Result<Seat, ClientError> {
-        let most = tenant.limits.max_clients;
+    /// A place among the clients of the tenant and the login.
+    fn seat(&self, principal: &Principal) -> Result<Seat, ClientError> {
+        let most = principal.tenant.limits.max_clients;
         let most = most.unwrap_or(self.live.listen.clients_per_tenant);
-        let seat = self.shared.seats.take(&tenant.id, most);
-        seat.ok_or_else(too_many_of_tenant)
+        let seat = self.shared.seats.take(principal, most);
+        seat.map_err(|full| match full {
+            Full::Tenant => too_many_of_tenant(),
+            Full::Login => too_many_of_login(),
+        })
     }
 
     /// Enters the session into the registry.
@@ -194,14 +199,17 @@ impl Door<'_> {
         if let Some(unfit) = self.live.unfit(tenant) {
             return Err(not_served(&unfit));
         }
+        if principal.limits.is_masked() && !tenant.placement.masked {
+            return Err(not_masked());
+        }
         loop {
             let membership = self
                 .live
-                .membership(tenant, principal.limits, self.worker, &self.shared.pools)
+                .membership(tenant, &principal.limits, self.worker, &self.shared.pools)
                 .ok_or_else(|| {
                     ClientError::fatal("XX000", "the tenant's isolation is not configured")
                 })?;
-            let pool = Handle::new(membership.pool.clone(), self.worker);
+            let pool = membership.handle(&principal.login, self.worker);
             let mut asked = settings_of(startup, tenant, &membership.guard)?;
             if let Some(name) = &pool.pool().server().application_name {
                 let app = asked.get(APPLICATION_NAME).unwrap_or_default();
@@ -245,6 +253,14 @@ fn no_such_database(tenant: &Tenant, asked: &str) -> ClientError {
     ))
 }
 
+fn not_masked() -> ClientError {
+    ClientError::fatal(
+        "55000",
+        "masking is not set up for this tenant, and the login may see masked data alone",
+    )
+    .hint("The administrator can set masking up, or give the login a profile without `masked`.")
+}
+
 fn disabled(database: &str) -> ClientError {
     ClientError::fatal(
         "57P03",
@@ -264,6 +280,11 @@ pub(super) fn unrecorded() -> ClientError {
 fn too_many_of_tenant() -> ClientError {
     ClientError::fatal("53300", "sorry, too many clients of this tenant already")
         .hint("The administrator can raise listen.clients_per_tenant, or the tenant's max_clients.")
+}
+
+fn too_many_of_login() -> ClientError {
+    ClientError::fatal("53300", "sorry, too many clients of this login already")
+        .hint("The administrator can raise max_clients of the login's profile.")
 }
 
 /// PostgreSQL's setting that its log shows as `%a`.

@@ -9,7 +9,7 @@ use crate::config::{
 };
 use crate::directory::{Directory, Principal};
 use crate::guard::{Own, Permission, Policy};
-use crate::login::Authenticator;
+use crate::login::{Authenticator, NotVouched};
 use crate::peers::Peers;
 use crate::pool::{Plans, Pools};
 use crate::session::{Ending, Member, Membership, Order, When};
@@ -83,7 +83,8 @@ impl Live {
             },
             end_within: settings.sources.end_sessions_within,
             times_out: before.is_some_and(|before| before.times_out)
-                || settings.directory.times_out(),
+                || settings.directory.times_out()
+                || profiles_time_out(settings),
             directory: Arc::new(std::mem::take(&mut settings.directory)),
             admins: Arc::new(settings.admin.logins.clone()),
             audited: settings
@@ -108,15 +109,15 @@ impl Live {
     pub(super) fn membership(
         &self,
         tenant: &SharedTenant,
-        login: LoginLimits,
+        login: &LoginLimits,
         worker: usize,
         pools: &Pools,
     ) -> Option<Membership> {
         Some(Membership {
             tenant: tenant.clone(),
-            login,
-            guard: self.guards.get(worker)?.get(tenant, &login)?,
-            pool: pools.get(&tenant.placement.endpoint, &tenant.isolation)?,
+            login: login.clone(),
+            guard: self.guards.get(worker)?.get(tenant, login)?,
+            pool: pools.get(&tenant.placement, &tenant.isolation)?,
         })
     }
 
@@ -124,7 +125,7 @@ impl Live {
     pub(super) fn audit_rules(&self, principal: &Principal) -> Rules {
         let tenant = &principal.tenant;
         let isolation = || self.audited.get(&tenant.isolation).copied();
-        let own = principal.limits.audit.or(tenant.limits.audit);
+        let own = principal.limits.audit().or(tenant.limits.audit);
         let own = own.or_else(isolation);
         Rules {
             statements: own.unwrap_or(self.rules.statements),
@@ -137,34 +138,63 @@ impl Live {
         self.guards.first()?.unfit(tenant)
     }
 
+    /// Who a session's client is now; `None` where that cannot be told.
+    fn principal(&self, member: &Member<'_>) -> Result<Option<Principal>, Gone> {
+        let before = member.membership;
+        let id = &before.tenant.id;
+        let found = if member.visitor.listed {
+            let login = self.directory.find(member.login.as_str());
+            login.map(|login| login.principal.clone())
+        } else {
+            self.directory.tenant(id).map(|tenant| Principal {
+                login: member.login.clone(),
+                tenant: tenant.clone(),
+                limits: LoginLimits::default(),
+            })
+        };
+        let Some(found) = found.filter(|found| found.tenant.id == *id) else {
+            let is_known = self.directory.is_complete();
+            return if is_known { Err(Gone) } else { Ok(None) };
+        };
+        let Some(vouched) = &member.visitor.vouched else {
+            return Ok(Some(found));
+        };
+        let own = found.limits.profile.as_ref();
+        let profile = match self.authenticator.profile_of(vouched, id, own) {
+            Ok(profile) => profile,
+            // It has had none from there.
+            Err(NotVouched::Unknown) if own == before.login.profile.as_ref() => own.cloned(),
+            Err(_) => return Err(Gone),
+        };
+        let placed = self.directory.with_profile(found, profile);
+        placed.map(Some).map_err(|_| Gone)
+    }
+
     /// What a session is to be told, if what it goes by is not so any more.
     pub(super) fn order(&self, member: &Member<'_>, pools: &Pools) -> Option<Order> {
         let end = |ending| Some(Order::End(ending, self.end_sessions));
-        let id = &member.membership.tenant.id;
-        let (tenant, limits) = if member.visitor.listed {
-            let login = self.directory.find(member.login.as_str());
-            let principal = login.map(|login| &login.principal);
-            let limits = principal.map(|principal| principal.limits);
-            (principal.map(|principal| &principal.tenant), limits)
-        } else {
-            (self.directory.tenant(id), None)
-        };
-        let (tenant, limits) = match tenant.filter(|tenant| tenant.id == *id) {
-            Some(tenant) => (tenant, limits.unwrap_or_default()),
+        let principal = match self.principal(member) {
+            Ok(Some(principal)) => principal,
             // Nothing says that it is gone: it stays as it was.
-            None if !self.directory.is_complete() => {
-                (&member.membership.tenant, member.membership.login)
-            }
-            None => return end(Ending::Removed),
+            Ok(None) => Principal {
+                login: member.login.clone(),
+                tenant: member.membership.tenant.clone(),
+                limits: member.membership.login.clone(),
+            },
+            Err(Gone) => return end(Ending::Removed),
         };
+        let (tenant, limits) = (&principal.tenant, &principal.limits);
         if tenant.standing == Standing::Suspended {
             return end(Ending::Suspended);
         }
-        if !tenant.limits.allow(&member.visitor.address) {
+        if !tenant.allows(limits, &member.visitor.address) {
             return end(Ending::Address);
         }
         if self.unfit(tenant).is_some() {
             return Some(Order::End(Ending::Unfit, When::Now));
+        }
+        if limits.is_masked() && !tenant.placement.masked {
+            return Some(Order::End(Ending::Unmasked, When::Now));
         }
         match self.membership(tenant, limits, member.worker, pools) {
             Some(membership) if membership.is(member.membership) => None,
@@ -174,11 +204,20 @@ impl Live {
     }
 }
 
+/// Nothing says any more that the client may be there.
+struct Gone;
+
 fn servers(isolations: &BTreeMap<IsolationName, Isolation>) -> Arc<[(IsolationName, ServerName)]> {
     let isolations = isolations.iter();
     let server =
         |(name, isolation): (&IsolationName, &Isolation)| (name.clone(), isolation.server.clone());
     isolations.map(server).collect()
+}
+
+/// Whether the proxy ends sessions of some profile by a limit of time.
+fn profiles_time_out(settings: &Settings) -> bool {
+    let mut all = settings.profiles.values();
+    all.any(|profile| profile.limits.timeouts.end_sessions())
 }
 
 fn policies(settings: &Settings) -> Policies {

@@ -109,7 +109,7 @@ struct Shared {
     /// What is known of failed logins.
     throttle: Arc<Throttle>,
     /// Places among the clients of a tenant.
-    seats: Arc<Seats>,
+    seats: Seats,
     /// Whom the address of `[admin]` lets in, if there is one.
     access: Option<watch::Sender<Arc<Access>>>,
     /// Of the workers, once they run.
@@ -352,7 +352,7 @@ impl Shared {
             places: Places::new(settings.listen.max_clients),
             spare_handshakes: Semaphore::new(SPARE_HANDSHAKES),
             throttle: Throttle::new(settings.throttle),
-            seats: Arc::default(),
+            seats: Seats::default(),
             access: access.map(|access| watch::Sender::new(Arc::new(access))),
             pulses: OnceLock::new(),
             console: Console::default(),

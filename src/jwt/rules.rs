@@ -23,6 +23,7 @@ pub struct Rules {
     validations: HashMap<Algorithm, Validation>,
     tenant: ClaimPath,
     user: ClaimPath,
+    profile: Option<ClaimPath>,
     leeway: Duration,
 }
 
@@ -33,6 +34,8 @@ pub struct Claims {
     pub tenant: String,
     /// The user's name.
     pub user: String,
+    /// The profile that it names, if it names one and is asked for it.
+    pub profile: Option<String>,
     /// Until when it holds: `exp`, and the leeway; `None` for times beyond the
     /// clock's.
     pub expires: Option<SystemTime>,
@@ -64,7 +67,17 @@ impl Rules {
             validations: algorithms.iter().map(validation).collect(),
             tenant,
             user,
+            profile: None,
             leeway,
+        }
+    }
+
+    /// The same, of tokens that may name a profile there.
+    #[must_use]
+    pub fn naming_profiles(self, claim: Option<ClaimPath>) -> Self {
+        Self {
+            profile: claim,
+            ..self
         }
     }
 
@@ -120,8 +133,20 @@ impl Rules {
         Ok(Claims {
             tenant: self.tenant.id_in(claims)?,
             user: self.user.text_in(claims)?.to_owned(),
+            profile: self.profile(claims)?,
             expires: expiry(claims)?.and_then(|exp| exp.checked_add(self.leeway)),
         })
+    }
+
+    fn profile(&self, claims: &Map<String, Value>) -> Result<Option<String>, Refusal> {
+        let Some(path) = &self.profile else {
+            return Ok(None);
+        };
+        match path.text_in(claims) {
+            Ok(name) => Ok(Some(name.to_owned())),
+            Err(Refusal::NoClaim(_)) => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
     }
 }
 

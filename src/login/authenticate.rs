@@ -10,12 +10,12 @@ use super::throttle::{Throttle, Who};
 use super::tokens::{self, Tokens, Verified};
 use super::wire::{Answer, INVALID_PASSWORD, LoginError, MAX_MESSAGE, Wire, invalid_length};
 use crate::config::Settings;
-use crate::directory::{CertificateMap, Directory, Login, Principal};
+use crate::directory::{CertificateMap, Directory, Login, Misfit, Principal, Vouched};
 use crate::jwt::Refusal;
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, Authentication};
 use crate::protocol::startup::Startup;
-use crate::tenant::{LoginLimits, LoginName, Standing, TenantId};
+use crate::tenant::{LoginLimits, LoginName, SharedProfile, Standing, TenantId};
 use crate::transport::ClientAddress;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -63,10 +63,21 @@ pub struct Proven {
     /// Whether its login is one of the directory's; else the credential alone
     /// says who it is.
     pub listed: bool,
+    /// What says which profile it has, beside the directory.
+    pub vouched: Option<Box<Vouched>>,
     /// When its credential expires, if its session is to end then.
     pub expires: Option<SystemTime>,
     /// What it has proved itself with, as `methods` of `[[logins]]` call it.
     pub method: &'static str,
+}
+
+/// Why what a client has proved itself with does not say any more which profile it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotVouched {
+    /// Nothing is known any more of whoever made it.
+    Unknown,
+    /// It would lead to none.
+    Refused,
 }
 
 impl Authenticator {
@@ -98,6 +109,32 @@ impl Authenticator {
     /// configuration, and how long ago that was; `None` if it never could be done.
     pub fn key_ages(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
         self.tokens.ages()
+    }
+
+    /// The profile that a client has whose login has `own`, by what it has proved itself
+    /// with.
+    ///
+    /// # Errors
+    /// If that is no proof of a profile any more.
+    pub fn profile_of(
+        &self,
+        vouched: &Vouched,
+        tenant: &TenantId,
+        own: Option<&SharedProfile>,
+    ) -> Result<Option<SharedProfile>, NotVouched> {
+        let found = match vouched {
+            Vouched::Token { issuer, named } => {
+                let issuer = self.tokens.issuer(issuer).ok_or(NotVouched::Unknown)?;
+                let found = issuer.profiles.of(own, named.as_deref());
+                found.map_err(|_| NotVouched::Refused)?.cloned()
+            }
+            Vouched::Certificate { names, user } => match self.certificates.find(names, user) {
+                Ok(holder) if holder.tenant == *tenant => holder.profile,
+                Err(Misfit::SeveralProfiles) => return Err(NotVouched::Refused),
+                Ok(_) | Err(_) => return Err(NotVouched::Unknown),
+            },
+        };
+        Ok(found)
     }
 
     /// Runs the exchange. A user that does not exist takes the same path as one
@@ -194,10 +231,14 @@ impl Authenticator {
             Request::Certificate(principal) => {
                 wire.method = Some("cert");
                 Authentication::Ok.encode(&mut out);
+                let is_ruled = client.login.is_none();
                 Ok(Proven {
                     principal,
                     answer: out,
                     listed: client.login.is_some(),
+                    vouched: certificate
+                        .filter(|_| is_ruled)
+                        .map(|own| Box::new(own.vouches_for(client.user))),
                     expires,
                     method: "cert",
                 })
@@ -297,6 +338,7 @@ impl Authenticator {
                 principal: login.principal.clone(),
                 answer,
                 listed: true,
+                vouched: None,
                 expires: None,
                 method: "scram",
             }),
@@ -341,6 +383,7 @@ impl Authenticator {
             principal,
             answer,
             listed: client.login.is_some(),
+            vouched: Some(Box::new(verified.vouches())),
             expires: verified.session_ends(),
             method: "jwt",
         })
@@ -377,7 +420,7 @@ impl Client<'_> {
         if let Some(login) = self.login {
             let principal = &login.principal;
             return if principal.tenant.id == id {
-                Ok(principal.clone())
+                self.with_profile(principal.clone(), verified)
             } else {
                 Err(rejected(format!(
                     "the token is for tenant {:?}, the login is of {:?}",
@@ -397,11 +440,27 @@ impl Client<'_> {
             .directory
             .tenant(&id)
             .ok_or_else(|| rejected(format!("no tenant has the token's id {:?}", claims.tenant)))?;
-        Ok(Principal {
+        let principal = Principal {
             login: LoginName::new(&claims.user),
             tenant: tenant.clone(),
             limits: LoginLimits::default(),
-        })
+        };
+        self.with_profile(principal, verified)
+    }
+
+    /// The client, with the profile that it has by its token.
+    fn with_profile(
+        &self,
+        principal: Principal,
+        verified: &Verified<'_>,
+    ) -> Result<Principal, Rejected> {
+        let named = verified.claims.profile.as_deref();
+        let own = principal.limits.profile.as_ref();
+        let profile = verified.issuer.profiles.of(own, named);
+        let profile = profile.map_err(|error| Rejected::new(error.to_string()))?;
+        let profile = profile.cloned();
+        let placed = self.directory.with_profile(principal, profile);
+        placed.map_err(|error| Rejected::new(error.to_string()))
     }
 }
 
@@ -427,7 +486,8 @@ impl<'a> Guess<'a> {
 
 /// Whether the tenant's clients may come from this address.
 fn allowed(proven: Proven, user: &str, address: &ClientAddress) -> Result<Proven, LoginError> {
-    if proven.principal.tenant.limits.allow(address) {
+    let Principal { tenant, limits, .. } = &proven.principal;
+    if tenant.allows(limits, address) {
         return Ok(proven);
     }
     Err(failed(user, "address not allowed"))

@@ -1,6 +1,6 @@
 //! The client's certificate, which TLS has verified: the names in it.
 
-use crate::directory::{CertificateName, NameKind};
+use crate::directory::{CertificateName, NameKind, Vouched};
 use crate::transport::Transport;
 use rustls::pki_types::CertificateDer;
 use std::time::{Duration, SystemTime};
@@ -56,6 +56,14 @@ impl Certificate {
     /// Whether it was made for this name.
     pub(crate) fn is_for(&self, name: &CertificateName) -> bool {
         self.names.contains(name)
+    }
+
+    /// What it says of the profile of a client that asks to be this user.
+    pub(super) fn vouches_for(&self, user: &str) -> Vouched {
+        Vouched::Certificate {
+            names: self.names.as_slice().into(),
+            user: user.into(),
+        }
     }
 
     /// Whether it has expired since the connection began.

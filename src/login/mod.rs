@@ -24,7 +24,7 @@ pub use admin::AuthenticatedAdmin;
 pub(crate) use admin::admin_verifier;
 pub use arrive::{Arrival, Arrived, Failed, Introduced};
 pub(crate) use authenticate::parameter;
-pub use authenticate::{Authenticated, Authenticator, Peer, Proven};
+pub use authenticate::{Authenticated, Authenticator, NotVouched, Peer, Proven};
 pub(crate) use certificate::Certificate;
 pub use parameters::settings_of;
 pub(crate) use throttle::Who;

@@ -108,11 +108,15 @@ impl Asked<'_> {
             ));
         }
         match self.directory.tenant(&holder.tenant) {
-            Some(tenant) => Ok(Principal {
-                login: LoginName::new(&holder.login),
-                tenant: tenant.clone(),
-                limits: LoginLimits::default(),
-            }),
+            Some(tenant) => {
+                let principal = Principal {
+                    login: LoginName::new(&holder.login),
+                    tenant: tenant.clone(),
+                    limits: LoginLimits::default(),
+                };
+                let placed = self.directory.with_profile(principal, holder.profile);
+                placed.map_err(|error| error.to_string())
+            }
             None => Err(format!(
                 "the client certificate is for tenant {:?}, which does not exist",
                 holder.tenant.as_str()

@@ -3,6 +3,7 @@
 
 use super::jwks::FetchedKeys;
 use crate::config::{self, Ask, KeySource};
+use crate::directory::Vouched;
 use crate::jwt::{self, Claims, Keys, Refusal, Rules, Token};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -45,6 +46,14 @@ pub(super) struct Verified<'s> {
 }
 
 impl Verified<'_> {
+    /// What it says of the client's profile.
+    pub(super) fn vouches(&self) -> Vouched {
+        Vouched::Token {
+            issuer: self.issuer.rules.issuer().into(),
+            named: self.claims.profile.as_deref().map(Box::from),
+        }
+    }
+
     /// When its session is to end, if it is to.
     pub(super) fn session_ends(&self) -> Option<SystemTime> {
         self.claims.expires.filter(|_| self.issuer.end_expired)
@@ -52,6 +61,12 @@ impl Verified<'_> {
 }
 
 impl Tokens {
+    /// The issuer of this name, as its tokens call it.
+    pub(super) fn issuer(&self, name: &str) -> Option<&config::Issuer> {
+        let mut all = self.issuers.iter().map(|issuer| &issuer.settings);
+        all.find(|issuer| issuer.rules.issuer() == name)
+    }
+
     /// For these sections. What `previous` has fetched from an address that has
     /// not changed is taken over. Must be called on a runtime where an address
     /// is named: it begins to fetch.

@@ -91,6 +91,12 @@ impl ClientSpan {
         self.statements.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// The number of the last statement.
+    #[must_use]
+    pub fn last_statement(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
     /// The number that the next statement will have.
     #[must_use]
     pub fn next_statement(&self) -> u64 {

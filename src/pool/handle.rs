@@ -2,10 +2,11 @@
 
 use super::lease::{Asked, Grant, Lease, Place, Waiting};
 use super::queue::{AccountId, NotYet, Seniority};
+use super::quota::OfLogin;
 use super::welcome::Reported;
 use super::{CheckoutError, Pool, WelcomeKey, lock};
 use crate::attach::{Parked, SessionSettings};
-use crate::tenant::SharedTenant;
+use crate::tenant::{LoginName, SharedTenant, TenantId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,17 +19,60 @@ pub struct Handle {
     worker: usize,
     /// Where the tenant's connections were found last. Another tenant's may be there now.
     account: AtomicUsize,
+    login: LoginName,
+    /// How many connections the clients of its login may use.
+    quota: OfLogin,
 }
 
 impl Handle {
-    /// For a client of this worker.
+    /// For nobody yet, on this worker.
     #[must_use]
-    pub fn new(pool: Arc<Pool>, worker: usize) -> Arc<Self> {
+    pub(super) fn new(pool: Arc<Pool>, worker: usize) -> Arc<Self> {
+        Self::with(pool, worker, LoginName::new(""), OfLogin::default())
+    }
+
+    /// For a client of this worker, whose login may use `most` connections.
+    #[must_use]
+    pub fn of_login(
+        pool: Arc<Pool>,
+        worker: usize,
+        tenant: &TenantId,
+        login: &LoginName,
+        most: Option<usize>,
+    ) -> Arc<Self> {
+        let quota = pool.quota(tenant, login, most);
+        Self::with(pool, worker, login.clone(), quota)
+    }
+
+    /// The same client, on another worker.
+    #[must_use]
+    pub fn on_worker(&self, worker: usize) -> Arc<Self> {
+        Self::with(
+            self.pool.clone(),
+            worker,
+            self.login.clone(),
+            self.quota.clone(),
+        )
+    }
+
+    fn with(pool: Arc<Pool>, worker: usize, login: LoginName, quota: OfLogin) -> Arc<Self> {
         Arc::new(Self {
             pool,
             worker,
             account: AtomicUsize::new(usize::MAX),
+            login,
+            quota,
         })
+    }
+
+    /// The client's login.
+    #[must_use]
+    pub fn login(&self) -> &LoginName {
+        &self.login
+    }
+
+    pub(super) fn quota(&self) -> &OfLogin {
+        &self.quota
     }
 
     /// The client's tenant has this account, for now.
@@ -52,12 +96,22 @@ impl Handle {
     pub fn take_idle(self: &Arc<Self>, tenant: &SharedTenant) -> Option<Lease<Parked>> {
         let pool = &self.pool;
         // Whoever waits already comes first.
-        if pool.waiting.is_some() {
+        if pool.waiting.is_some() || self.quota.somebody_waits() {
             return None;
         }
         let account = AccountId::of_number(self.account.load(Ordering::Relaxed));
-        let idle = pool.idle.take_unchanged(self.worker, account, tenant)?;
-        Some(Lease::of_idle(self, idle))
+        let used = self.quota.take()?;
+        let idle = pool.idle.take_unchanged(self.worker, account, tenant);
+        match idle {
+            Some(idle) => Some(Lease::of_idle(self, idle, used)),
+            None => {
+                // Somebody may have come to wait for it meanwhile.
+                if used.give_back() {
+                    pool.has_room(&tenant.id, &self.login);
+                }
+                None
+            }
+        }
     }
 
     /// What the tenant can have now: a connection, or a place in the queue for

@@ -2,13 +2,14 @@
 
 use super::handle::Handle;
 use super::idle::{Booking, Idle};
-use super::queue::{self, Outcome, SETTLE_LIMIT, Seniority, Ticket};
+use super::queue::{self, Freed, Outcome, SETTLE_LIMIT, Seniority, Ticket};
+use super::quota::Used;
 use super::reclaim::Holding;
 use super::{CheckoutError, Pool, closing, lock};
 use crate::attach::{AttachError, Attaching, Bound, Cleanup, Parked, Random, SessionSettings};
 use crate::protocol::backend::TransactionStatus;
 use crate::server::{ConnectError, Connection};
-use crate::tenant::SharedTenant;
+use crate::tenant::{LoginName, SharedTenant};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -117,14 +118,27 @@ pub struct Place {
     /// `None`: the place stays taken, by an idle connection.
     booking: Option<Booking>,
     holding: Option<Holding>,
+    /// It counts as one of its login's.
+    used: Option<Used>,
 }
 
 impl Place {
+    /// One that counts as no login's.
     pub(super) fn new(handle: Arc<Handle>, booking: Booking) -> Self {
+        Self::with(handle, booking, None)
+    }
+
+    /// One of the login of the handle's client.
+    pub(super) fn of_login(handle: Arc<Handle>, booking: Booking, used: Used) -> Self {
+        Self::with(handle, booking, Some(used))
+    }
+
+    fn with(handle: Arc<Handle>, booking: Booking, used: Option<Used>) -> Self {
         Self {
             handle,
             booking: Some(booking),
             holding: None,
+            used,
         }
     }
 
@@ -174,14 +188,25 @@ impl Place {
             self.pool().holders.remove(&holding);
         }
     }
+
+    /// It counts as its login's no more. The login, if somebody of it waits for that.
+    fn release(&mut self) -> Option<LoginName> {
+        let waits = self.used.take().is_some_and(Used::give_back);
+        waits.then(|| self.handle.login().clone())
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.leave();
+        let login = self.release();
         if let Some(booking) = self.booking.take() {
             let pool = self.handle.pool();
-            let outcomes = lock(&pool.queue).free(pool, booking.account);
+            let freed = Freed {
+                account: booking.account,
+                login: login.as_ref(),
+            };
+            let outcomes = lock(&pool.queue).free(pool, freed);
             queue::hand_out(outcomes);
             pool.pass_on();
         }
@@ -255,6 +280,7 @@ impl<S> Lease<S> {
             handle,
             booking: Some(booking),
             holding,
+            ..
         } = &mut self.place
         else {
             return;
@@ -262,7 +288,7 @@ impl<S> Lease<S> {
         let holders = &handle.pool().holders;
         let holding = holding.get_or_insert_with(|| {
             let (worker, tenant) = (handle.worker(), booking.tenant.id.clone());
-            holders.add(worker, tenant)
+            holders.add(worker, tenant, handle.login().clone())
         });
         holding.holder.rest(within, waker);
     }
@@ -285,10 +311,10 @@ impl<S> Lease<S> {
 
 impl Lease<Parked> {
     /// An idle connection of the worker's own, for a client of the same tenant.
-    pub(super) fn of_idle(handle: &Arc<Handle>, idle: Idle) -> Self {
+    pub(super) fn of_idle(handle: &Arc<Handle>, idle: Idle, used: Used) -> Self {
         let limit = handle.pool().settings.check_after;
         let (connection, booking) = idle.into_parts(limit);
-        Self::new(connection, Place::new(handle.clone(), booking))
+        Self::new(connection, Place::of_login(handle.clone(), booking, used))
     }
 
     /// Sends what takes away another tenant's traces, where the lease is for a
@@ -403,6 +429,7 @@ impl Lease<Parked> {
         }
         connection.rest();
         place.leave();
+        let login = place.release();
         let Some(booking) = place.booking.take() else {
             return;
         };
@@ -411,7 +438,7 @@ impl Lease<Parked> {
             booking,
             since: None,
         };
-        if let Err(idle) = place.pool().put(idle) {
+        if let Err(idle) = place.pool().put(idle, login.as_ref()) {
             place.booking = Some(idle.booking);
             let connection = idle.connection;
             Self { connection, place }.abandon();

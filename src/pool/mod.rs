@@ -30,6 +30,7 @@ mod per_worker;
 mod places;
 mod pools;
 mod queue;
+mod quota;
 mod ready;
 mod reclaim;
 mod trial;
@@ -49,7 +50,7 @@ pub use welcome::{Key as WelcomeKey, Welcome};
 use crate::config::{self, Secret, Server, Share};
 use crate::protocol::ClientError;
 use crate::server::{ConnectError, Roll};
-use crate::tenant::{Attachment, Endpoint, Identity, IsolationName, Placement};
+use crate::tenant::{Attachment, Endpoint, Identity, IsolationName, LoginName, Placement};
 use age::Age;
 use backoff::Backoff;
 use budget::Budget;
@@ -57,7 +58,8 @@ use customs::KnownCustoms;
 use guests::Guests;
 use idle::{Idle, IdleSets};
 use pools::Key;
-use queue::{Claim, Evicted, Queue};
+use queue::{Claim, Evicted, Freed, Queue};
+use quota::Quotas;
 use reclaim::{Holder, Holders};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -72,6 +74,8 @@ pub struct Pool {
     endpoint: Endpoint,
     /// Whose tenants it is for, if not for those of several.
     isolation: Option<IsolationName>,
+    /// Whether it is for masked logins.
+    masked: bool,
     server: Arc<Server>,
     settings: config::Pool,
     /// Connections that nobody uses.
@@ -87,6 +91,7 @@ pub struct Pool {
     guests: Guests,
     /// Connections are being opened before somebody needs them.
     filling: AtomicBool,
+    quotas: Quotas,
     welcomes: Mutex<Welcomes>,
     /// The connections there are.
     roll: Arc<Roll>,
@@ -124,7 +129,7 @@ impl CheckoutError {
                 "53300",
                 format!("no server connection became free within {}", humantime::format_duration(*limit)),
             )
-            .hint("All connections of the pool are in use (pool.size, pool.size_per_tenant, pool.wait_timeout); end idle transactions or ask the administrator for more."),
+            .hint("All connections of the pool are in use (pool.size, pool.size_per_tenant, pool_size of the login's profile, pool.wait_timeout); end idle transactions or ask the administrator for more."),
             Self::Crowded => ClientError::fatal("53300", self.to_string())
                 .hint("Send fewer transactions at once, or ask the administrator for more (pool.size_per_tenant, pool.waiting_per_tenant)."),
             Self::Retired => ClientError::fatal("57P03", self.to_string())
@@ -147,10 +152,12 @@ impl Pool {
         let Key {
             endpoint,
             isolation,
+            masked,
         } = key;
         Self {
             endpoint,
             isolation,
+            masked,
             server,
             settings,
             idle: IdleSets::new(workers, &age),
@@ -162,6 +169,7 @@ impl Pool {
             holders: Holders::new(workers),
             guests: Guests::default(),
             filling: AtomicBool::new(false),
+            quotas: Quotas::default(),
             welcomes: Mutex::default(),
             roll: Arc::default(),
             budget,
@@ -176,6 +184,7 @@ impl Pool {
         let (own, others) = (&self.server, &before.server);
         self.endpoint.database == before.endpoint.database
             && self.isolation == before.isolation
+            && self.masked == before.masked
             && own.hosts.meet(&others.hosts)
             && (own.name == others.name || own.target == others.target)
     }
@@ -196,12 +205,13 @@ impl Pool {
         }
     }
 
-    /// Takes a connection back, for others to use.
+    /// Takes a connection back, for others to use. `login`: of whom somebody waits for it
+    /// to be given back.
     ///
     /// # Errors
     /// The connection itself, where nobody is to get it: it is too old, or the pool
     /// retired.
-    fn put(self: &Arc<Self>, mut idle: Idle) -> Result<(), Box<Idle>> {
+    fn put(self: &Arc<Self>, mut idle: Idle, login: Option<&LoginName>) -> Result<(), Box<Idle>> {
         let (customs, booking) = (idle.connection.customs(), &mut idle.booking);
         if booking.customs_known != customs.len() {
             self.customs.learn(&booking.tenant.id, customs);
@@ -209,8 +219,9 @@ impl Pool {
         }
         let (account, worker) = (booking.account, idle.connection.worker());
         let own_waits = self.idle.put(idle)?;
-        if own_waits || self.waiting.is_some() {
-            let outcomes = lock(&self.queue).serve(self, Some(worker), Some(account));
+        if own_waits || login.is_some() || self.waiting.is_some() {
+            let freed = Freed { account, login };
+            let outcomes = lock(&self.queue).serve(self, Some(worker), Some(freed));
             queue::hand_out(outcomes);
         }
         Ok(())
@@ -302,7 +313,7 @@ impl Pool {
         let (short, long) = (self.settings.reclaim_after, self.settings.reclaim_own_after);
         let is_useful = |idle: Duration, holder: &Holder| {
             let used = lock(&self.queue).used(self, &holder.tenant);
-            match claims.to(&holder.tenant, used) {
+            match claims.to(&holder.tenant, &holder.login, used) {
                 None => false,
                 Some(Claim::Equal) if holder.is_within() => idle >= long,
                 Some(_) => true,
@@ -342,6 +353,11 @@ impl Pool {
         let dedicated = self.is_dedicated(placement);
         match &placement.identity {
             Identity::Tenant(role) => Flavor {
+                user: role.name.clone(),
+                password: Some(Secret::new(&role.password)),
+                dedicated,
+            },
+            Identity::Masked(role) => Flavor {
                 user: role.name.clone(),
                 password: Some(Secret::new(&role.password)),
                 dedicated,

@@ -5,7 +5,7 @@ use super::halt::{Halt, Scope};
 use super::queue;
 use super::{Pool, lock};
 use crate::config::{self, Contact, Server};
-use crate::tenant::{Endpoint, IsolationName, ServerName};
+use crate::tenant::{IsolationName, Placement, ServerName};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,9 +31,11 @@ impl Plans {
 /// Which pool it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: crate::tenant::Endpoint,
     /// Whose it is alone.
     pub(super) isolation: Option<IsolationName>,
+    /// Its connections show masked data alone, and no other pool's do.
+    pub(super) masked: bool,
 }
 
 /// All pools, by what they connect to.
@@ -73,12 +75,14 @@ impl Pools {
     }
 
     /// The pool of an isolation's tenants in a database; `None` if no server has its name.
-    pub fn get(&self, endpoint: &Endpoint, isolation: &IsolationName) -> Option<Arc<Pool>> {
+    pub fn get(&self, placement: &Placement, isolation: &IsolationName) -> Option<Arc<Pool>> {
+        let endpoint = &placement.endpoint;
         let mut state = lock(&self.state);
         let own = state.plans.own.contains_key(isolation);
         let key = Key {
             endpoint: endpoint.clone(),
             isolation: own.then(|| isolation.clone()),
+            masked: placement.masked,
         };
         if let Some(pool) = state.open.get(&key) {
             return Some(pool.clone());
@@ -184,6 +188,7 @@ impl Pools {
                 pool.abandon(spoilt);
             }
             queue::hand_out(swept.late);
+            pool.quotas.sweep();
             pool.reclaim();
         }
         let budgets: Vec<_> = lock(&self.state).budgets.values().cloned().collect();

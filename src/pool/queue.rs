@@ -7,18 +7,19 @@ mod sweep;
 mod waiting;
 
 pub use waiting::Seniority;
-pub(super) use waiting::{Claim, NotYet, Outcome, Outcomes, Ticket, hand_out};
+pub(super) use waiting::{Claim, Freed, NotYet, Outcome, Outcomes, Ticket, hand_out};
 
 use super::TenantView;
 use super::halt::Halt;
 use super::handle::Handle;
 use super::idle::{Booking, Idle};
 use super::lease::{Grant, Lease, Place};
+use super::quota::Used;
 use super::{CheckoutError, Pool};
 use crate::attach::{Parked, SessionSettings};
 use crate::config;
 use crate::server::Connection;
-use crate::tenant::{Attachment, SharedTenant, TenantId};
+use crate::tenant::{Attachment, LoginName, SharedTenant, TenantId};
 use hashbrown::HashMap;
 use slab::Slab;
 use source::Source;
@@ -26,7 +27,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use waiting::Line;
+use waiting::Lines;
 
 /// Connections that the pool keeps no more. They are to be closed after the lock is
 /// released.
@@ -87,7 +88,7 @@ struct Account {
     tenant: TenantId,
     /// Connections that its clients use, and idle ones that they were the last to use.
     connections: usize,
-    line: Line,
+    line: Lines,
     /// Somebody of the tenant waits. Known wherever the tenant's connections are.
     waits: Arc<AtomicBool>,
     /// It is among those whose turn comes.
@@ -131,12 +132,26 @@ impl Queue {
         let id = self.account(tenant);
         let mut evicted = Evicted::new();
         // Whoever waits already comes first.
-        if self.has_waiting(id) {
+        if self.has_waiting(id) || self.has_of_login(id, handle) {
             return Err(self.queue_up(handle, id, tenant, settings, dedicated, seniority));
         }
+        let quota = handle.quota();
+        let used = quota.take().or_else(|| {
+            // From here on who gives one of the login's back looks here.
+            quota.set_waits(true);
+            let used = quota.take();
+            quota.set_waits(used.is_none());
+            used
+        });
+        let Some(used) = used else {
+            return Err(self.queue_up(handle, id, tenant, settings, dedicated, seniority));
+        };
         let (pool, worker) = (handle.pool(), handle.worker());
         if let Ok(source) = self.source(pool, worker, id, tenant, dedicated, &mut evicted) {
-            return Ok((self.grant(handle, id, tenant, dedicated, source), evicted));
+            return Ok((
+                self.grant(handle, id, tenant, (dedicated, used), source),
+                evicted,
+            ));
         }
         // From here on who gives one back asks who waits, without a gap until the client
         // is in the queue. One that was given back before is found now.
@@ -144,9 +159,13 @@ impl Queue {
         self.tell_waits(id, true);
         let source = self.source(pool, worker, id, tenant, dedicated, &mut evicted);
         let taken = match source {
-            Ok(source) => Ok((self.grant(handle, id, tenant, dedicated, source), evicted)),
+            Ok(source) => Ok((
+                self.grant(handle, id, tenant, (dedicated, used), source),
+                evicted,
+            )),
             Err(_) => {
                 pool.close(evicted);
+                drop(used);
                 Err(self.queue_up(handle, id, tenant, settings, dedicated, seniority))
             }
         };
@@ -156,9 +175,23 @@ impl Queue {
     }
 
     /// Notes that a connection is gone; returns what others get.
-    pub(super) fn free(&mut self, pool: &Arc<Pool>, account: AccountId) -> Outcomes {
-        self.forget(account);
-        self.serve(pool, None, Some(account))
+    pub(super) fn free(&mut self, pool: &Arc<Pool>, freed: Freed<'_>) -> Outcomes {
+        self.forget(freed.account);
+        self.serve(pool, None, Some(freed))
+    }
+
+    /// The login may have one connection more than it could.
+    pub(super) fn has_room(
+        &mut self,
+        pool: &Arc<Pool>,
+        tenant: &TenantId,
+        login: &LoginName,
+    ) -> Outcomes {
+        let Some(account) = self.by_tenant.get(tenant).copied() else {
+            return Outcomes::new();
+        };
+        let login = Some(login);
+        self.serve(pool, None, Some(Freed { account, login }))
     }
 
     /// Gives nothing out any more. Returns the idle connections, and what those get who
@@ -209,7 +242,7 @@ impl Queue {
         let id = AccountId(self.accounts.insert(Account {
             tenant: tenant.id.clone(),
             connections: 0,
-            line: Line::default(),
+            line: Lines::default(),
             waits: Arc::new(AtomicBool::new(self.is_halted(&tenant.id))),
             in_turn: false,
         }));
@@ -292,12 +325,12 @@ impl Queue {
         handle: &Arc<Handle>,
         account: AccountId,
         tenant: &SharedTenant,
-        dedicated: bool,
+        (dedicated, used): (bool, Used),
         source: Source,
     ) -> Grant {
         let booking = self.booking(account, tenant, dedicated);
         handle.remember(account);
-        let place = Place::new(handle.clone(), booking);
+        let place = Place::of_login(handle.clone(), booking, used);
         match source {
             Source::Idle(connection) => Grant::Idle(Lease::new(connection, place)),
             Source::Room => Grant::Room(place),

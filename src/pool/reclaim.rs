@@ -8,7 +8,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::lock;
-use crate::tenant::TenantId;
+use crate::tenant::{LoginName, TenantId};
 
 /// Those of a pool, by worker.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ impl Holders {
         Self(PerWorker::new(workers, Slab::new))
     }
 
-    pub(super) fn add(&self, worker: usize, tenant: TenantId) -> Holding {
-        let holder = Arc::new(Holder::new(tenant));
+    pub(super) fn add(&self, worker: usize, tenant: TenantId, login: LoginName) -> Holding {
+        let holder = Arc::new(Holder::new(tenant, login));
         let of_worker = self.0.of(worker);
         let key = of_worker.map_or(0, |mut of_worker| of_worker.insert(holder.clone()));
         Holding {
@@ -60,6 +60,7 @@ impl Holders {
 #[derive(Debug)]
 pub(super) struct Holder {
     pub(super) tenant: TenantId,
+    pub(super) login: LoginName,
     began: Instant,
     /// Milliseconds from `began` to when it came to rest; 0 while it is busy.
     resting: AtomicU64,
@@ -70,9 +71,10 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    pub(super) fn new(tenant: TenantId) -> Self {
+    pub(super) fn new(tenant: TenantId, login: LoginName) -> Self {
         Self {
             tenant,
+            login,
             began: Instant::now(),
             resting: AtomicU64::new(0),
             within: AtomicBool::new(false),

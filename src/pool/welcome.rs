@@ -118,6 +118,7 @@ impl Reported {
 fn role(placement: &Placement) -> Option<Arc<str>> {
     match &placement.identity {
         Identity::Tenant(role) => Some(role.name.clone()),
+        Identity::Masked(role) => Some(role.name.clone()),
         Identity::Server => None,
     }
 }

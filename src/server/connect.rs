@@ -166,6 +166,10 @@ pub fn not_served(unfit: &Unfit) -> ClientError {
             "28000",
             "pgtenant's session in the database is not the tenant's",
         ),
+        Unfit::Clear(_) => ClientError::fatal(
+            "28000",
+            "pgtenant's role for masked logins may read what is not masked",
+        ),
     };
     error.hint("This is an error of the proxy's configuration; its log has the reason.")
 }

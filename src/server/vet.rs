@@ -23,6 +23,9 @@ impl Login {
         let known = target.vetting.judge(&found);
         if known.is_none() && target.vetting.needs_query() {
             found = self.ask(target, parameters).await?;
+            if target.vetting.is_masked() {
+                found.clear = self.ask_clear(parameters).await?;
+            }
         }
         if let Some(unfit) = target.vetting.judge(&found) {
             return Err(ConnectError::Unfit(unfit));
@@ -59,6 +62,21 @@ impl Login {
         let row = row.map_err(ConnectError::Refused)?;
         let columns: Vec<_> = row.iter().map(Option::as_deref).collect();
         Found::parse(&columns).ok_or(FrameError.into())
+    }
+
+    /// What lets the role read what is not masked.
+    async fn ask_clear(
+        &mut self,
+        parameters: &mut Parameters,
+    ) -> Result<Option<String>, ConnectError> {
+        let query = Found::clear_query("CURRENT_USER");
+        let sql = format!(
+            "SET LOCAL search_path = pg_catalog, pg_temp; \
+             SELECT pg_catalog.string_agg(w.reason, '; ') FROM ({query}) AS w (reason)"
+        );
+        let row = self.row(&sql, parameters).await?;
+        let mut row = row.map_err(ConnectError::Refused)?;
+        row.pop().ok_or(FrameError.into())
     }
 
     /// Runs SQL that gives one row: its values as texts, or the server's refusal. The

@@ -26,7 +26,7 @@ pub use view::{SessionGlance, SessionState, SessionView};
 
 use super::orders::{Ending, Membership, Order};
 use crate::audit::{Event, Log};
-use crate::directory::Principal;
+use crate::directory::{Principal, Vouched};
 use crate::protocol::startup::CancelRequest;
 use crate::tenant::LoginName;
 use crate::transport::ClientAddress;
@@ -64,6 +64,8 @@ pub struct Registry {
 pub struct Visitor {
     /// Whether the login stands in the directory by its name.
     pub listed: bool,
+    /// What says which profile it has, beside the directory.
+    pub vouched: Option<Box<Vouched>>,
     /// Where the client comes from.
     pub address: ClientAddress,
     /// Where it has come to.

@@ -2,7 +2,6 @@
 
 use super::orders::{Ending, Membership, Order};
 use super::{End, Session};
-use crate::pool::Handle;
 use std::sync::Arc;
 
 impl Session {
@@ -31,7 +30,7 @@ impl Session {
     fn membership(&self) -> Membership {
         Membership {
             tenant: self.engine.tenant.clone(),
-            login: self.engine.login,
+            login: self.engine.login.clone(),
             pool: self.pool.pool().clone(),
             guard: self.engine.guard.clone(),
         }
@@ -39,6 +38,7 @@ impl Session {
 
     /// Goes on as what the directory says now.
     fn follow(&mut self, membership: Membership) {
+        let handle = membership.handle(self.pool.login(), self.pool.worker());
         let Membership {
             tenant,
             login,
@@ -56,7 +56,7 @@ impl Session {
         engine.tenant = tenant;
         engine.login = login;
         engine.pin = pool.settings().pin;
-        self.pool = Handle::new(pool, self.pool.worker());
+        self.pool = handle;
         engine.guard = guard;
         if before != now {
             engine.settings.restrict(&before, &now, &engine.guard);

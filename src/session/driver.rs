@@ -2,10 +2,9 @@
 
 use super::drain::is_health_check;
 use super::end::End;
-use super::engine::{Judged, Step};
+use super::engine::{self, Judged, Step};
 use super::relay::Outcome;
-use super::{Leaving, Member, Order, Session};
-use crate::pool::Handle;
+use super::{Exchange, Leaving, Member, Order, Session};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -38,7 +37,7 @@ impl Session {
     pub fn settle(&mut self, worker: usize) {
         // What fails here shows when it is used.
         let _ = self.socket.move_here();
-        self.pool = Handle::new(self.pool.pool().clone(), worker);
+        self.pool = self.pool.on_worker(worker);
         self.engine.meter.settle(worker);
         self.engine.registration.arrived(worker);
     }
@@ -135,6 +134,17 @@ impl Session {
         }
     }
 
+    /// Cancels what the server runs for the client. Once the server has taken the request,
+    /// it strikes nothing that is sent behind it.
+    async fn cancel(&mut self, exchange: &mut Exchange) -> Result<(), End> {
+        let cancelled = self.engine.registration.cancel();
+        if !self.unless_ended(cancelled).await? {
+            return Err(End::Failed(engine::not_cancelled()));
+        }
+        exchange.link.is_cancelled();
+        Ok(())
+    }
+
     /// Judges the statement at the buffer's head where it does not keep others
     /// waiting, once it is its turn.
     async fn judge_long(&mut self) -> Result<(), End> {
@@ -193,6 +203,7 @@ impl Session {
                     Box::pin(self.interrupt()).await;
                     Ok(())
                 }
+                Outcome::Cancel => Box::pin(self.cancel(&mut exchange)).await,
                 Outcome::Renew => match Box::pin(self.renew(exchange)).await {
                     Ok(renewed) => {
                         exchange = renewed;

@@ -2,9 +2,9 @@
 //! than it began.
 
 use crate::guard::Guard;
-use crate::pool::Pool;
+use crate::pool::{Handle, Pool};
 use crate::protocol::ClientError;
-use crate::tenant::{LoginLimits, Restrictions, SharedTenant, Timeouts};
+use crate::tenant::{LoginLimits, LoginName, Restrictions, SharedTenant, Timeouts};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,6 +40,13 @@ impl Membership {
         Arc::ptr_eq(&self.tenant, &other.tenant)
             && self.login == other.login
             && self.serves_like(other)
+    }
+
+    /// The pool, as a client of this login has it on this worker.
+    #[must_use]
+    pub fn handle(&self, login: &LoginName, worker: usize) -> Arc<Handle> {
+        let most = self.login.pool_size();
+        Handle::of_login(self.pool.clone(), worker, &self.tenant.id, login, most)
     }
 
     /// What the client cannot lift.
@@ -129,6 +136,8 @@ pub enum Ending {
     Idle,
     /// Its transaction has taken too long.
     Transaction,
+    /// It may see masked data alone, and there is no masking.
+    Unmasked,
     /// Its tenant is not served any more: nothing would keep it from others' rows, or
     /// it would see none.
     Unfit,
@@ -148,6 +157,7 @@ impl fmt::Display for Ending {
             Self::Idle => "the client has done nothing for too long",
             Self::Transaction => "the transaction has taken too long",
             Self::Superseded => "its server is no longer the primary",
+            Self::Unmasked => "its login may see masked data alone, and masking is not set up",
             Self::Unfit => "the role or the seal of its database is not one to serve tenants with",
         })
     }
@@ -196,6 +206,10 @@ impl Ending {
             Self::Superseded => (
                 "terminating connection: its server is no longer the primary",
                 "Connect again. What the transaction has done is lost.",
+            ),
+            Self::Unmasked => (
+                "terminating connection: the login may see masked data alone now, and masking is not set up",
+                "Ask the administrator.",
             ),
             Self::Unfit => (
                 "terminating connection: the database is not in a state in which pgtenant serves its tenants",

@@ -24,6 +24,8 @@ pub(super) enum Outcome {
     Judge,
     /// Another session is to be interrupted.
     Interrupt,
+    /// What runs has answered too much, and is to be cancelled.
+    Cancel,
     /// The attachment will not hold for much longer, or may have been changed:
     /// make it anew.
     Renew,
@@ -249,6 +251,9 @@ impl Session {
             }
             if out || before != connection.input().len() {
                 moved = true;
+                if link.wants_cancel(false) {
+                    return Err(Outcome::Cancel);
+                }
                 continue;
             }
             if moved && link.is_answered() && connection.input().is_empty() {
@@ -266,6 +271,7 @@ impl Session {
                     self.moved = true;
                 }
                 Poll::Ready(Err(error)) => return Err(Outcome::End(End::ServerGone(error))),
+                Poll::Pending if link.wants_cancel(true) => return Err(Outcome::Cancel),
                 Poll::Pending => return Ok(moved),
             }
         }

@@ -1,5 +1,6 @@
 //! What a tenant may do, as far as the directory says so for it alone.
 
+use super::{MostResult, SharedProfile};
 use crate::audit::Statements;
 use crate::transport::ClientAddress;
 use ipnet::IpNet;
@@ -112,12 +113,67 @@ impl Timeouts {
 }
 
 /// What a login says of its clients, beside what its tenant says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoginLimits {
-    /// Which statements of its clients are recorded, if it says so.
-    pub audit: Option<Statements>,
-    /// Where it is stricter than its tenant.
-    pub timeouts: Timeouts,
+    /// Which statements of its clients are recorded, if it says so itself.
+    pub own_audit: Option<Statements>,
+    /// Where it is stricter than its tenant by itself.
+    pub own_timeouts: Timeouts,
+    /// What it may, where a `[profiles.NAME]` says so.
+    pub profile: Option<SharedProfile>,
+}
+
+impl LoginLimits {
+    /// Of a client whose credential alone says who it is.
+    #[must_use]
+    pub fn of_profile(profile: Option<SharedProfile>) -> Self {
+        Self {
+            profile,
+            ..Self::default()
+        }
+    }
+
+    /// Which statements of its clients are recorded: as it says itself, else as its
+    /// profile does.
+    #[must_use]
+    pub fn audit(&self) -> Option<Statements> {
+        let of_profile = || self.profile.as_ref()?.limits.audit;
+        self.own_audit.or_else(of_profile)
+    }
+
+    /// Most time that its sessions have, where it is stricter than its tenant.
+    #[must_use]
+    pub fn timeouts(&self) -> Timeouts {
+        match &self.profile {
+            Some(profile) => self.own_timeouts.stricter(profile.limits.timeouts),
+            None => self.own_timeouts,
+        }
+    }
+
+    /// Whether its clients may only read.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.profile.as_ref().is_some_and(|one| one.read_only)
+    }
+
+    /// Most server connections that its clients may use, if that is limited.
+    #[must_use]
+    pub fn pool_size(&self) -> Option<usize> {
+        self.profile.as_ref()?.limits.pool_size
+    }
+
+    /// Most that a statement of its clients may answer, if that is limited.
+    #[must_use]
+    pub fn most_result(&self) -> Option<MostResult> {
+        let most = self.profile.as_ref()?.most_result;
+        (most != MostResult::default()).then_some(most)
+    }
+
+    /// Whether its clients may see masked data alone.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        self.profile.as_ref().is_some_and(|one| one.masked)
+    }
 }
 
 /// What holds for every statement of a tenant's clients, and what they cannot
@@ -130,8 +186,9 @@ pub struct Restrictions {
     pub statement_timeout: Option<Duration>,
     /// Most time between two statements of a transaction.
     pub idle_in_transaction_timeout: Option<Duration>,
-    /// Statements that run are recorded, although those of others may not be.
-    pub audited: bool,
+    /// What statements do is to be known, although that of others need not: they are
+    /// recorded, or ended when they answer too much.
+    pub described: bool,
 }
 
 impl Restrictions {

@@ -5,20 +5,25 @@
 //! the client: which tenant is a client's, the [`directory`](crate::directory) says.
 
 mod limits;
+mod masked;
 mod name;
 mod own_session;
 mod placement;
+mod profile;
 mod seal;
 mod vetting;
 
 pub use limits::{Allowed, Limits, LoginLimits, Restrictions, Standing, Timeouts};
-pub use name::{IsolationName, LoginName, ServerName, TenantId};
+pub use masked::{MaskedPlace, MaskedRole};
+pub use name::{IsolationName, LoginName, ProfileName, ServerName, TenantId};
 pub use own_session::OwnSession;
 pub use placement::{Attachment, Endpoint, Identity, Placement, TenantRole};
+pub use profile::{MostResult, Profile, SharedProfile};
 pub use seal::{Claim, Seal, SealKey};
 pub use vetting::{Found, Unfit, Vetting};
 
 use crate::audit::Statements;
+use crate::transport::ClientAddress;
 use std::sync::Arc;
 
 /// One customer (organization) of the user's product.
@@ -32,6 +37,8 @@ pub struct Tenant {
     pub isolation: IsolationName,
     /// Where its data is and how it is attached.
     pub placement: Placement,
+    /// The same for its masked logins, where masking is configured.
+    pub masked: Option<Arc<MaskedPlace>>,
     /// Other names by which its clients may ask for the database.
     pub database_aliases: Arc<[Box<str>]>,
     /// The schema of its own, in kind `schema`.
@@ -59,6 +66,13 @@ impl Tenant {
         placed
     }
 
+    /// Whether a client of a login may come from this address.
+    #[must_use]
+    pub fn allows(&self, login: &LoginLimits, address: &ClientAddress) -> bool {
+        let profile = login.profile.as_ref();
+        self.limits.allow(address) && profile.is_none_or(|one| one.limits.allow(address))
+    }
+
     /// Whether its clients may only read.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
@@ -68,21 +82,22 @@ impl Tenant {
     /// Most time that the sessions of a login have.
     #[must_use]
     pub fn timeouts(&self, login: &LoginLimits) -> Timeouts {
-        self.limits.timeouts.stricter(login.timeouts)
+        self.limits.timeouts.stricter(login.timeouts())
     }
 
     /// What the clients of a login cannot lift.
     #[must_use]
     pub fn restrictions(&self, login: &LoginLimits) -> Restrictions {
         let timeouts = self.timeouts(login);
-        let recorded = [self.limits.audit, login.audit];
+        let recorded = [self.limits.audit, login.audit()];
         Restrictions {
-            read_only: self.is_read_only(),
+            read_only: self.is_read_only() || login.is_read_only(),
             statement_timeout: timeouts.statement_timeout,
             idle_in_transaction_timeout: timeouts.idle_in_transaction_timeout,
-            audited: recorded
-                .into_iter()
-                .any(|one| one > Some(Statements::Refused)),
+            described: login.most_result().is_some()
+                || recorded
+                    .into_iter()
+                    .any(|one| one > Some(Statements::Refused)),
         }
     }
 }

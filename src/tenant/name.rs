@@ -60,6 +60,10 @@ name! {
     /// The name of an `[isolation.NAME]` section.
     IsolationName
 }
+name! {
+    /// The name of a `[profiles.NAME]` section.
+    ProfileName
+}
 
 impl TenantId {
     /// Takes `text` as a tenant's id. What is a UUID in any of its spellings

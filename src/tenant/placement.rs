@@ -1,6 +1,6 @@
 //! Where a tenant's data is, and what must be attached to reach it.
 
-use super::{Seal, ServerName};
+use super::{MaskedRole, Seal, ServerName};
 use aws_lc_rs::hmac;
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ pub struct Placement {
     pub identity: Identity,
     /// Whether that role may be one that nothing keeps from other tenants' rows.
     pub allow_unprotected_role: bool,
+    /// Whether masked data alone may be seen here.
+    pub masked: bool,
 }
 
 impl Placement {
@@ -88,6 +90,8 @@ pub enum Identity {
     Server,
     /// A role of the tenant's own.
     Tenant(TenantRole),
+    /// The role of masked logins, shared by tenants.
+    Masked(MaskedRole),
 }
 
 /// A role that belongs to one tenant, and its password.

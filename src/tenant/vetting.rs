@@ -15,6 +15,8 @@ pub struct Vetting {
     unsealed: Option<Arc<str>>,
     /// Whose session it must be.
     own: Option<OwnSession>,
+    /// It may read masked data alone.
+    masked: bool,
 }
 
 impl Vetting {
@@ -26,6 +28,7 @@ impl Vetting {
             policies: false,
             unsealed: None,
             own: None,
+            masked: false,
         }
     }
 }
@@ -42,6 +45,8 @@ pub struct Found {
     pub owned: Option<String>,
     /// Those of the settings asked for whose tables are sealed.
     pub sealed: Vec<String>,
+    /// What keeps it from being the role of masked logins.
+    pub clear: Option<String>,
 }
 
 /// Why tenants are not served over a role.
@@ -61,6 +66,8 @@ pub enum Unfit {
     AnotherTenant,
     /// Another tenant is stored for the role, in this setting.
     StoredTenant(Arc<str>),
+    /// It is to see masked data alone, and this lets it see more.
+    Clear(String),
 }
 
 impl Vetting {
@@ -74,6 +81,7 @@ impl Vetting {
             policies: setting.is_some(),
             unsealed: unsealed.map(|(name, _)| name.clone()),
             own: None,
+            masked: false,
         }
     }
 
@@ -86,6 +94,7 @@ impl Vetting {
         };
         Self {
             own: OwnSession::of(placement),
+            masked: placement.masked,
             ..Self::new(placement.allow_unprotected_role, setting)
         }
     }
@@ -94,6 +103,12 @@ impl Vetting {
     #[must_use]
     pub fn own(&self) -> Option<&OwnSession> {
         self.own.as_ref()
+    }
+
+    /// Whether it is asked what the role may read that is not masked.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        self.masked
     }
 
     /// The setting, where it is not sealed: no policy may ask for a seal then.
@@ -106,7 +121,7 @@ impl Vetting {
     /// itself.
     #[must_use]
     pub fn needs_query(&self) -> bool {
-        self.policies && (!self.allow || self.unsealed.is_some())
+        self.masked || (self.policies && (!self.allow || self.unsealed.is_some()))
     }
 
     /// Why a role that is so is not fit; `None` if it is.
@@ -122,6 +137,9 @@ impl Vetting {
             if let Some(table) = found.owned.as_ref().filter(|_| self.policies) {
                 return Some(Unfit::Owns(table.clone()));
             }
+        }
+        if let Some(reason) = found.clear.as_ref().filter(|_| self.masked) {
+            return Some(Unfit::Clear(reason.clone()));
         }
         let setting = self.unsealed.as_ref()?;
         let sealed = found.sealed.iter().any(|one| **one == **setting);
@@ -140,6 +158,13 @@ impl Found {
         include_str!("vetting.sql").replace("@settings@", &settings)
     }
 
+    /// Asks what lets the role that `reader` names in SQL read what is not masked: a row
+    /// for each reason.
+    #[must_use]
+    pub fn clear_query(reader: &str) -> String {
+        include_str!("clear.sql").replace("@reader@", reader)
+    }
+
     /// Reads the row; `None` if it is not that of the query.
     #[must_use]
     pub fn parse(columns: &[Option<&str>]) -> Option<Self> {
@@ -152,6 +177,7 @@ impl Found {
             bypasses: bypasses == "t",
             owned: owned.map(str::to_owned),
             sealed: sealed.map(str::to_owned).collect(),
+            clear: None,
         })
     }
 }
@@ -168,6 +194,7 @@ impl Unfit {
             Self::Owns(_) => {
                 "let another role own the table, or ALTER TABLE … FORCE ROW LEVEL SECURITY"
             }
+            Self::Clear(_) => "run pgtenant mask again, which tells what is to be revoked",
             Self::Sealed(_) => {
                 "set `seal` and `seal_key_file` in the section [isolation.NAME], or take the seal off: pgtenant harden --unseal-all"
             }
@@ -195,6 +222,7 @@ impl fmt::Display for Unfit {
                 f,
                 "the role has the rights of the owner of {table}: row-level security does not bind it there"
             ),
+            Self::Clear(reason) => write!(f, "the role is to see masked data alone, and {reason}"),
             Self::Sealed(setting) => write!(
                 f,
                 "tables of the database ask for a seal of {setting}, and the configuration has none: tenants would see no rows"

@@ -6,6 +6,7 @@
 mod manual;
 mod openssl;
 mod own;
+mod profiles;
 
 use openssl::{ALWAYS, Authority, Issued, Wish, joined};
 use std::path::Path;

@@ -11,6 +11,7 @@ mod issuer;
 mod keys;
 mod logins;
 mod oauthbearer;
+mod profiles;
 mod publisher;
 mod refused;
 mod sessions;

@@ -53,6 +53,8 @@ kind = "setting"
 server = "main"
 database = "{SETTING_DATABASE}"
 setting = "{SETTING}"
+masked_user = "wellness_bi"      # of logins that may see masked data alone
+masked_password_file = {masked_password}
 
 # Layout 2, a schema a tenant: search_path leads to the tenant's schema, and the
 # server connection logs in as a role that may use no other. The passwords of
@@ -70,6 +72,38 @@ role_key_file = {role_key}
 kind = "database"
 server = "main"
 database = "{{database}}"
+
+# What the logins with this profile may: see masked data alone. The role and the views
+# are made by `pgtenant mask`.
+[profiles.bi]
+masked = true
+
+# What they see in place of the values of these columns. A hash hides a value, and still
+# joins one row with another.
+[[mask]]
+table = "users"
+column = "id"
+with = "hash"
+
+[[mask]]
+table = "wellness_entries"
+column = "user_id"
+with = "hash"
+
+[[mask]]
+table = "organizations"
+column = "name"
+with = "partial(1)"
+
+[[mask]]
+table = "users"
+column = "email"
+with = "email"
+
+[[mask]]
+table = "users"
+column = "password_hash"
+with = "null"
 
 # What a client may not send. "opaque" is code that pgtenant cannot see into (DO,
 # CREATE FUNCTION, …), "channels" are ways from one tenant to another (LISTEN,
@@ -106,6 +140,7 @@ filter = "info"
         server_port = site.cluster.port(),
         ca = path("ca.crt"),
         password_file = path("wellness_app.password"),
+        masked_password = path("wellness_bi.password"),
         role_key = path("role.key"),
         clients = ports.clients,
         page = ports.page,
@@ -124,6 +159,12 @@ filter = "info"
     for tenant in &site.tenants {
         push_login(&mut text, tenant);
     }
+    let analyst = &site.analyst;
+    let _ = writeln!(text, "[[logins]]");
+    let _ = writeln!(text, "user = {}", quote(&analyst.login));
+    let _ = writeln!(text, "tenant = {}", quote(analyst.tenant));
+    let _ = writeln!(text, "profile = \"bi\"");
+    let _ = writeln!(text, "scram = {}", quote(&analyst.verifier));
     text
 }
 

@@ -25,6 +25,18 @@ pub(super) fn welcome(site: &Site, ports: Ports) -> String {
         );
     }
     push_experiments(&mut text, site);
+    let name = site
+        .tenants
+        .iter()
+        .find(|one| one.company.id == site.analyst.tenant);
+    let _ = write!(
+        text,
+        "\nA login for analytics of {}, which sees masked data alone: try\n\
+         \x20    SELECT u.email, sum(e.value) FROM users u\n\
+         \x20    JOIN wellness_entries e ON e.user_id = u.id GROUP BY 1;\n  {}\n",
+        name.map_or("a company", |one| one.company.name),
+        psql(&site.analyst.url(site, ports.clients)),
+    );
     let _ = write!(
         text,
         "\nTo look at all of them, in a browser: user admin, password {}\n  http://127.0.0.1:{}/\n\

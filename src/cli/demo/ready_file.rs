@@ -13,7 +13,7 @@ use std::path::Path;
 pub(super) fn text(site: &Site, ports: Ports) -> String {
     let tenant = |tenant: &Tenant| {
         let company = tenant.company;
-        json!({
+        let mut object = json!({
             "id": company.id,
             "name": company.name,
             "kind": company.layout.kind(),
@@ -21,7 +21,20 @@ pub(super) fn text(site: &Site, ports: Ports) -> String {
             "password": tenant.password,
             "database": company.layout.database(),
             "url": tenant.url(site, ports.clients),
-        })
+        });
+        // A login of it that may see masked data alone.
+        let analyst = &site.analyst;
+        if analyst.tenant == company.id
+            && let Some(object) = object.as_object_mut()
+        {
+            let masked = json!({
+                "login": analyst.login,
+                "password": analyst.password,
+                "url": analyst.url(site, ports.clients),
+            });
+            object.insert("masked".to_owned(), masked);
+        }
+        object
     };
     let ready = json!({
         "proxy": {

@@ -2,8 +2,10 @@
 
 use super::{Arguments, Failure, HOST, Ports, configuration};
 use pgtenant::audit::NewKey;
+use pgtenant::config;
 use pgtenant::directory::Verifier;
-use pgtenant::throwaway::wellness::{self, COMPANIES, Company};
+use pgtenant::ops::mask;
+use pgtenant::throwaway::wellness::{self, COMPANIES, Company, Layout};
 use pgtenant::throwaway::{
     Authority, CertifiedKey, Cluster, ClusterError, ClusterOptions, TlsOptions, random_hex,
 };
@@ -17,12 +19,22 @@ use std::path::PathBuf;
 pub(super) struct Site {
     pub(super) cluster: Cluster,
     pub(super) tenants: Vec<Tenant>,
+    pub(super) analyst: Analyst,
     pub(super) admin: Admin,
     pub(super) kept: bool,
 }
 
 /// The administrator, who sees the page and the console.
 pub(super) struct Admin {
+    pub(super) password: String,
+    pub(super) verifier: String,
+}
+
+/// A login of a company's that may see masked data alone.
+pub(super) struct Analyst {
+    /// The company's id.
+    pub(super) tenant: &'static str,
+    pub(super) login: String,
     pub(super) password: String,
     pub(super) verifier: String,
 }
@@ -48,6 +60,7 @@ impl Site {
         let tenants = COMPANIES.into_iter().map(Tenant::new);
         let site = Self {
             tenants: tenants.collect::<Result<_, _>>()?,
+            analyst: Analyst::new()?,
             admin: Admin::new()?,
             kept: arguments.keep.is_some(),
             cluster,
@@ -58,6 +71,7 @@ impl Site {
         site.write("proxy.key", 0o600, &proxy.key_pem)?;
         site.write("wellness_app.password", 0o600, &app_password)?;
         site.write("role.key", 0o600, &role_key)?;
+        site.write("wellness_bi.password", 0o600, &secret()?)?;
         let key = NewKey::ed25519().ok_or_else(|| Failure::run("the system has no randomness"))?;
         site.write("audit.key", 0o600, &key.private)?;
         site.write("audit.key.pub", 0o644, &key.public.unwrap_or_default())?;
@@ -65,7 +79,18 @@ impl Site {
             clients: arguments.port,
             page: 0,
         })?;
+        site.mask()?;
         Ok(site)
+    }
+
+    /// Does what `pgtenant mask` does.
+    fn mask(&self) -> Result<(), Failure> {
+        let settings = config::load(&self.config_file()).map_err(Failure::configuration)?;
+        for masking in mask::targets(&settings, None) {
+            let made = self.cluster.psql("postgres", &masking.script());
+            made.map_err(Failure::run)?;
+        }
+        Ok(())
     }
 
     /// The authority that the proxy's and the server's certificates come from.
@@ -110,6 +135,38 @@ impl Admin {
     }
 }
 
+impl Analyst {
+    /// Of the first company with shared tables.
+    fn new() -> Result<Self, Failure> {
+        let mut shared = COMPANIES.into_iter();
+        let company = shared.find(|one| one.layout == Layout::Setting);
+        let company = company.ok_or_else(|| Failure::run("no company has shared tables"))?;
+        let password = random_hex(12).map_err(Failure::run)?;
+        Ok(Self {
+            tenant: company.id,
+            login: format!("{}_bi", company.login),
+            verifier: Verifier::derive(&password),
+            password,
+        })
+    }
+
+    /// The connection string for it.
+    pub(super) fn url(&self, site: &Site, port: u16) -> String {
+        url(
+            site,
+            port,
+            (&self.login, &self.password),
+            Layout::Setting.database(),
+        )
+    }
+}
+
+impl std::fmt::Debug for Analyst {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Analyst")
+    }
+}
+
 impl std::fmt::Debug for Admin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Admin")
@@ -128,13 +185,8 @@ impl Tenant {
 
     /// The connection string for a client of the tenant.
     pub(super) fn url(&self, site: &Site, port: u16) -> String {
-        format!(
-            "postgresql://{}:{}@{HOST}:{port}/{}?sslmode=verify-full&sslrootcert={}",
-            self.company.login,
-            self.password,
-            self.company.layout.database(),
-            percent_encode(&site.ca_file().to_string_lossy()),
-        )
+        let login = (self.company.login, &*self.password);
+        url(site, port, login, self.company.layout.database())
     }
 }
 
@@ -144,6 +196,13 @@ impl std::fmt::Debug for Tenant {
             .field("company", &self.company)
             .finish_non_exhaustive()
     }
+}
+
+fn url(site: &Site, port: u16, (login, password): (&str, &str), database: &str) -> String {
+    let ca = percent_encode(&site.ca_file().to_string_lossy());
+    format!(
+        "postgresql://{login}:{password}@{HOST}:{port}/{database}?sslmode=verify-full&sslrootcert={ca}"
+    )
 }
 
 fn start(arguments: &Arguments, server: CertifiedKey) -> Result<Cluster, Failure> {

@@ -6,14 +6,14 @@ mod pattern;
 pub use name::{CertificateName, NameKind};
 pub(crate) use pattern::CertificatePattern;
 
-use crate::tenant::TenantId;
+use crate::tenant::{SharedProfile, TenantId};
 use pattern::Slot;
 use std::collections::HashMap;
 
 /// The tenants of those certificates that belong to no login that is listed.
 #[derive(Debug, Clone, Default)]
 pub struct CertificateMap {
-    table: HashMap<CertificateName, TenantId>,
+    table: HashMap<CertificateName, (TenantId, Option<SharedProfile>)>,
     rules: Vec<CertificateRule>,
 }
 
@@ -23,6 +23,7 @@ pub(crate) struct CertificateRule {
     kind: NameKind,
     pattern: CertificatePattern,
     tenant: Option<TenantId>,
+    profile: Option<SharedProfile>,
 }
 
 /// Whose a certificate is.
@@ -32,6 +33,8 @@ pub struct Holder {
     pub tenant: TenantId,
     /// The login: what `{login}` stood for, or else the name itself.
     pub login: String,
+    /// What its clients may, if the entry says so.
+    pub profile: Option<SharedProfile>,
 }
 
 /// Why no tenant has a certificate.
@@ -46,6 +49,9 @@ pub enum Misfit {
     /// Its names belong to different tenants.
     #[error("the client certificate fits entries of [[certificates]] for more than one tenant")]
     SeveralTenants,
+    /// Its names lead to different profiles.
+    #[error("the client certificate fits entries of [[certificates]] with different profiles")]
+    SeveralProfiles,
     /// The rule names the login, and the client asked for another.
     #[error("the client certificate is for the login {0:?}")]
     OtherLogin(String),
@@ -53,8 +59,13 @@ pub enum Misfit {
 
 impl CertificateMap {
     /// Adds a name; one that is there already keeps its tenant.
-    pub(crate) fn insert(&mut self, name: CertificateName, tenant: TenantId) {
-        self.table.entry(name).or_insert(tenant);
+    pub(crate) fn insert(
+        &mut self,
+        name: CertificateName,
+        tenant: TenantId,
+        profile: Option<SharedProfile>,
+    ) {
+        self.table.entry(name).or_insert((tenant, profile));
     }
 
     /// Adds a rule.
@@ -68,6 +79,13 @@ impl CertificateMap {
         self.table.contains_key(name)
     }
 
+    /// The profiles of its entries.
+    pub(crate) fn profiles(&self) -> impl Iterator<Item = &SharedProfile> {
+        let listed = self.table.values().filter_map(|(_, one)| one.as_ref());
+        let ruled = self.rules.iter().filter_map(|rule| rule.profile.as_ref());
+        listed.chain(ruled)
+    }
+
     /// Whether there is no entry at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -75,18 +93,19 @@ impl CertificateMap {
     }
 
     /// Whose the certificate with these names is, for a client that asks to be
-    /// `user`. All that fits must be of one tenant.
+    /// `user`. All that fits must be of one tenant and one profile.
     ///
     /// # Errors
     /// If that is not clear beyond doubt.
     pub fn find(&self, names: &[CertificateName], user: &str) -> Result<Holder, Misfit> {
         let mut found: Vec<Match<'_>> = Vec::new();
         for name in names {
-            if let Some(tenant) = self.table.get(name) {
+            if let Some((tenant, profile)) = self.table.get(name) {
                 found.push(Match {
                     name,
                     tenant: tenant.clone(),
                     login: None,
+                    profile: profile.as_ref(),
                 });
             }
             for rule in &self.rules {
@@ -99,6 +118,9 @@ impl CertificateMap {
         if found.iter().any(|other| other.tenant != first.tenant) {
             return Err(Misfit::SeveralTenants);
         }
+        if found.iter().any(|other| other.profile != first.profile) {
+            return Err(Misfit::SeveralProfiles);
+        }
         let asked = |found: &&Match<'_>| found.login.is_none_or(|login| login == user);
         let fitting = found.iter().find(asked).ok_or_else(|| {
             Misfit::OtherLogin(first.login.map(str::to_owned).unwrap_or_default())
@@ -109,6 +131,7 @@ impl CertificateMap {
                 Some(login) => login.to_owned(),
                 None => fitting.name.to_string(),
             },
+            profile: fitting.profile.cloned(),
         })
     }
 }
@@ -117,6 +140,7 @@ struct Match<'n> {
     name: &'n CertificateName,
     tenant: TenantId,
     login: Option<&'n str>,
+    profile: Option<&'n SharedProfile>,
 }
 
 impl CertificateRule {
@@ -128,15 +152,17 @@ impl CertificateRule {
         kind: NameKind,
         pattern: CertificatePattern,
         tenant: Option<TenantId>,
+        profile: Option<SharedProfile>,
     ) -> Option<Self> {
         (pattern.names_tenant() != tenant.is_some()).then_some(Self {
             kind,
             pattern,
             tenant,
+            profile,
         })
     }
 
-    fn find<'n>(&self, name: &'n CertificateName) -> Result<Option<Match<'n>>, Misfit> {
+    fn find<'n>(&'n self, name: &'n CertificateName) -> Result<Option<Match<'n>>, Misfit> {
         if name.kind() != self.kind {
             return Ok(None);
         }
@@ -154,6 +180,7 @@ impl CertificateRule {
             name,
             tenant,
             login: value(Slot::Login),
+            profile: self.profile.as_ref(),
         }))
     }
 }
@@ -170,7 +197,7 @@ mod tests {
         let pattern = CertificatePattern::parse(pattern).unwrap();
         let tenant = tenant.map(TenantId::parse);
         let mut map = CertificateMap::default();
-        map.insert_rule(CertificateRule::new(NameKind::Uri, pattern, tenant).unwrap());
+        map.insert_rule(CertificateRule::new(NameKind::Uri, pattern, tenant, None).unwrap());
         map
     }
 
@@ -178,6 +205,7 @@ mod tests {
         Ok(Holder {
             tenant: TenantId::parse(tenant),
             login: login.to_owned(),
+            profile: None,
         })
     }
 
@@ -241,7 +269,7 @@ mod tests {
         let names = [uri("x/acme/app"), uri("x/globex/other")];
         assert_eq!(map.find(&names, "app"), Err(Misfit::SeveralTenants));
         let mut map = map;
-        map.insert(uri("x/acme/app"), TenantId::parse("initech"));
+        map.insert(uri("x/acme/app"), TenantId::parse("initech"), None);
         assert_eq!(
             map.find(&[uri("x/acme/app")], "app"),
             Err(Misfit::SeveralTenants)
@@ -268,7 +296,7 @@ mod tests {
     fn a_rule_has_its_tenant_from_one_place() {
         let pattern = |text| CertificatePattern::parse(text).unwrap();
         let acme = TenantId::parse("acme");
-        let new = |text, tenant| CertificateRule::new(NameKind::Dns, pattern(text), tenant);
+        let new = |text, tenant| CertificateRule::new(NameKind::Dns, pattern(text), tenant, None);
         assert_eq!(new("{tenant}", Some(acme)), None);
         assert_eq!(new("{login}", None), None);
     }

@@ -48,7 +48,9 @@ const OVERHEAD: usize = 64;
 /// Not plain are all relations that run code when they are read, or that are of a
 /// kind which is not known here: `relhasrules` is true of views and of tables that
 /// have a rule, or had one. Rows of a parent can come from a foreign table.
-/// Indexes and types cannot be named in a query.
+/// Indexes and types cannot be named in a query, nor relations of schemas that the role
+/// may not use, such as that of masked views; but temporary ones of other sessions, which
+/// seem to be such.
 const PLAIN: &str = "\
 WITH RECURSIVE fed AS (
     SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'f'
@@ -56,9 +58,11 @@ WITH RECURSIVE fed AS (
     SELECT i.inhparent FROM fed JOIN pg_catalog.pg_inherits i ON i.inhrelid = fed.oid
 )
 SELECT c.relname
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+FROM pg_catalog.pg_class c JOIN (SELECT oid FROM pg_catalog.pg_namespace
+    WHERE nspname NOT IN ('pg_catalog', 'information_schema')
+        AND (nspname ~ '^pg_' OR pg_catalog.has_schema_privilege(oid, 'USAGE'))
+    OFFSET 0) n ON n.oid = c.relnamespace
 WHERE c.relkind NOT IN ('i', 'I', 'c', 't')
-    AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 GROUP BY c.relname
 HAVING pg_catalog.bool_and(c.relkind IN ('r', 'p') AND NOT c.relhasrules
     AND c.oid NOT IN (SELECT oid FROM fed))

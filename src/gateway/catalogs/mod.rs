@@ -21,6 +21,8 @@ use tokio::task::AbortHandle;
 #[derive(Debug)]
 pub(super) struct Catalogs {
     state: Mutex<State>,
+    /// What is known where nothing is.
+    unknown: Arc<PlainRelations>,
     /// There is a database that nobody reads yet.
     added: Notify,
     /// Whether tenants can be served has changed.
@@ -55,6 +57,7 @@ impl Catalogs {
                 databases: HashMap::new(),
                 demands: demands(isolations),
             }),
+            unknown: Arc::default(),
             added: Notify::new(),
             changed: Arc::default(),
         };
@@ -87,6 +90,11 @@ impl Catalogs {
         state.databases.insert(endpoint.clone(), catalog);
         self.added.notify_one();
         Some(relations)
+    }
+
+    /// Those of whom every relation may be anything.
+    pub(super) fn unknown(&self) -> &Arc<PlainRelations> {
+        &self.unknown
     }
 
     /// Why a tenant cannot be served over the role that its isolation's tenants

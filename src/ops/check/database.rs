@@ -167,7 +167,8 @@ impl Looker<'_> {
                 | Kind::Setting
                 | Kind::Sealed
                 | Kind::Unsealed
-                | Kind::Member => false,
+                | Kind::Member
+                | Kind::Masked => false,
             };
             if applies {
                 self.run(check, &given).await;

@@ -11,6 +11,7 @@ mod connections;
 mod database;
 mod finding;
 mod learn;
+mod masked;
 mod members;
 mod policies;
 mod releases;
@@ -20,6 +21,7 @@ pub use catalogue::{CHECKS, Check, find};
 pub use finding::{Checked, Finding, Place, Report, Severity};
 
 use crate::config::Settings;
+use crate::ops::mask::{Masking, targets};
 use crate::ops::sql_client::{Account, Database, SqlClientError};
 use scope::Scope;
 
@@ -46,9 +48,13 @@ pub async fn everything(
     let mut report = configuration(settings);
     let scopes = scope::scopes(settings);
     let all = scopes.len();
+    let maskings = targets(settings, None);
     for (done, ((server, database), scope)) in scopes.into_iter().enumerate() {
         progress(done, all);
-        let looked = look(settings, account, &server, &database, &scope, &mut report).await;
+        let is_here = |one: &&Masking| one.server.as_str() == server && *one.database == *database;
+        let masked: Vec<_> = maskings.iter().filter(is_here).collect();
+        let scope = (&scope, &*masked);
+        let looked = look(settings, account, &server, &database, scope, &mut report).await;
         if let Err(error) = looked {
             let place = Place::Database { server, database };
             report.failures.push((place, error.to_string()));
@@ -63,7 +69,7 @@ async fn look(
     account: Option<&Account>,
     server: &str,
     database: &str,
-    scope: &Scope,
+    (scope, masked): (&Scope, &[&Masking]),
     report: &mut Report,
 ) -> Result<(), SqlClientError> {
     let configured = settings
@@ -77,5 +83,9 @@ async fn look(
         Some(account) => account.url().connect_to(database).await?,
         None => Database::connect(configured, database, user, password.as_ref()).await?,
     };
+    // Before what binds the session.
+    for masking in masked {
+        masked::check(&connection, server, masking, report).await;
+    }
     database::check(&connection, server, scope, report).await
 }

@@ -1,6 +1,6 @@
 //! What there is to look at: the databases of the tenants, and how they use them.
 
-use crate::config::{Isolation, IsolationKind, Secret, Settings};
+use crate::config::{Isolation, IsolationKind, Secret, Settings, unquote};
 use crate::tenant::{Attachment, Identity, IsolationName, Seal, ServerName, Tenant, TenantRole};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -190,6 +190,7 @@ impl Scope {
             Identity::Tenant(role) if group.is_none() => {
                 (&role.name, Some(Secret::new(&role.password)))
             }
+            Identity::Masked(role) => (&role.name, Some(Secret::new(&role.password))),
             _ => (&server.user, server.password.clone()),
         };
         if self.login.is_none() {
@@ -277,36 +278,5 @@ fn seal(isolation: &Isolation) -> Option<&Seal> {
     match &isolation.kind {
         IsolationKind::Setting { seal, .. } => Some(seal).filter(|seal| **seal != Seal::Off),
         IsolationKind::Schema { .. } | IsolationKind::Database => None,
-    }
-}
-
-/// The names in a search path whose elements are all quoted.
-fn unquote(search_path: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut rest = search_path.chars().peekable();
-    while rest.by_ref().any(|c| c == '"') {
-        let mut name = String::new();
-        while let Some(c) = rest.next() {
-            if c != '"' {
-                name.push(c);
-            } else if rest.next_if_eq(&'"').is_some() {
-                name.push('"');
-            } else {
-                break;
-            }
-        }
-        names.push(name);
-    }
-    names
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unquote;
-
-    #[test]
-    fn a_quoted_search_path_is_taken_apart() {
-        assert_eq!(unquote(r#""a", "b""c", "d, e""#), ["a", "b\"c", "d, e"]);
-        assert!(unquote("").is_empty());
     }
 }

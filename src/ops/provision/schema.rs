@@ -121,7 +121,8 @@ impl Work<'_> {
                 done.extend(made.await?);
                 &role.name
             }
-            Identity::Server => &server.user,
+            // A tenant's own place is no masked one.
+            Identity::Server | Identity::Masked(_) => &server.user,
         };
         // One who works as the user of the proxy owns what it makes.
         if **grantee != *self.database.user

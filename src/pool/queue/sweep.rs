@@ -70,9 +70,13 @@ impl Queue {
                 continue;
             }
             let waiters = account.line.take_late(now);
-            let waits = !account.line.is_empty();
+            let waits = account.line.is_servable();
             account.waits.store(waits, Ordering::Relaxed);
-            late.extend(waiters.map(|waiter| (waiter, Err(CheckoutError::Timeout(limit)))));
+            late.extend(
+                waiters
+                    .into_iter()
+                    .map(|waiter| (waiter, Err(CheckoutError::Timeout(limit)))),
+            );
         }
         self.waiters -= late.len();
         self.drop_turns(pool);

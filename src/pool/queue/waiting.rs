@@ -1,8 +1,10 @@
 //! Those who wait for a connection, and whose turn it is.
 
 mod line;
+mod lines;
 
-pub(super) use line::Line;
+use line::Line;
+pub(super) use lines::Lines;
 
 use super::source::NoSource;
 use super::{AccountId, Evicted, Queue};
@@ -11,11 +13,10 @@ use crate::pool::halt::Halt;
 use crate::pool::handle::Handle;
 use crate::pool::lease::Grant;
 use crate::pool::{CheckoutError, Pool};
-use crate::tenant::{SharedTenant, TenantId};
+use crate::tenant::{LoginName, SharedTenant, TenantId};
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -39,22 +40,47 @@ pub(in crate::pool) enum Claim {
     Poorer,
 }
 
-/// The tenants whose clients wait, with how many connections they use; `None`: as many
-/// as they may.
+/// The tenants whose clients wait.
 #[derive(Debug)]
-pub(in crate::pool) struct Claims(HashMap<TenantId, Option<usize>>);
+pub(in crate::pool) struct Claims(HashMap<TenantId, Claimant>);
+
+/// Who of a tenant waits.
+#[derive(Debug)]
+enum Claimant {
+    /// Somebody for any connection; with how many the tenant uses, unless these are as many
+    /// as it may.
+    Any(Option<usize>),
+    /// Clients of these logins, each for one of its login's.
+    Logins(HashSet<LoginName>),
+}
+
+/// What was given back.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::pool) struct Freed<'a> {
+    /// The account that uses one connection less.
+    pub(in crate::pool) account: AccountId,
+    /// The login that does, too, if somebody of it waits for that.
+    pub(in crate::pool) login: Option<&'a LoginName>,
+}
 
 impl Claims {
-    /// Who would get a connection that `tenant` gave back, which uses so many.
-    pub(in crate::pool) fn to(&self, tenant: &TenantId, used: usize) -> Option<Claim> {
-        let claims = self.0.iter().filter_map(|(id, others)| {
-            if id == tenant {
-                return Some(Claim::Equal);
-            }
-            Some(match (*others)? < used {
+    /// Who would get a connection that a client of this login of `tenant` gave back, which
+    /// uses so many.
+    pub(in crate::pool) fn to(
+        &self,
+        tenant: &TenantId,
+        login: &LoginName,
+        used: usize,
+    ) -> Option<Claim> {
+        let claims = self.0.iter().filter_map(|(id, claimant)| match claimant {
+            Claimant::Any(_) if id == tenant => Some(Claim::Equal),
+            Claimant::Any(others) => Some(match (*others)? < used {
                 true => Claim::Poorer,
                 false => Claim::Equal,
-            })
+            }),
+            Claimant::Logins(logins) => {
+                (id == tenant && logins.contains(login)).then_some(Claim::Equal)
+            }
         });
         claims.max()
     }
@@ -64,6 +90,7 @@ impl Claims {
 #[derive(Debug)]
 pub(in crate::pool) struct Ticket {
     account: AccountId,
+    login: LoginName,
     worker: usize,
     number: u64,
     pub(in crate::pool) seniority: Seniority,
@@ -147,10 +174,18 @@ impl Queue {
         }
         let accounts = self.accounts.iter();
         let waiting = accounts.filter_map(|(id, account)| {
-            let first = account.line.first()?;
-            let used = self.used_by(pool, AccountId(id));
-            let may_have = used < self.most_of(&first.tenant);
-            Some((account.tenant.clone(), may_have.then_some(used)))
+            if account.line.is_empty() {
+                return None;
+            }
+            let claimant = match account.line.first() {
+                Some(first) => {
+                    let used = self.used_by(pool, AccountId(id));
+                    let may_have = used < self.most_of(&first.tenant);
+                    Claimant::Any(may_have.then_some(used))
+                }
+                None => Claimant::Logins(account.line.logins()),
+            };
+            Some((account.tenant.clone(), claimant))
         });
         Some(Claims(waiting.collect()))
     }
@@ -180,7 +215,10 @@ impl Queue {
         let Some(account) = self.accounts.get_mut(id.0) else {
             return NotYet::Retired;
         };
-        if account.line.len() >= self.waiting_per_tenant {
+        if account.line.len_before(handle.login()) >= self.waiting_per_tenant {
+            if !account.line.has_of(handle.login()) {
+                handle.quota().set_waits(false);
+            }
             return NotYet::Crowded;
         }
         let seniority = Seniority::new(seniority, self.wait_timeout);
@@ -197,10 +235,11 @@ impl Queue {
             outcome: sender,
         });
         self.waiters += 1;
-        account.waits.store(true, Ordering::Relaxed);
+        self.tell_waits(id, self.has_waiting(id));
         self.give_turn(handle.pool(), id);
         NotYet::Queued(Ticket {
             account: id,
+            login: handle.login().clone(),
             worker: handle.worker(),
             number,
             seniority,
@@ -211,33 +250,40 @@ impl Queue {
     /// Takes a client out of the queue. `None` if it is not in it any more.
     pub(in crate::pool) fn leave(&mut self, ticket: &Ticket) -> Option<Seniority> {
         let line = &mut self.accounts.get_mut(ticket.account.0)?.line;
-        let removed = line.remove(ticket.worker, ticket.number)?;
+        let removed = line.remove(&ticket.login, ticket.worker, ticket.number)?;
         self.waiters -= 1;
         self.tell_waits(ticket.account, self.has_waiting(ticket.account));
         Some(removed.seniority)
     }
 
     /// Gives what there is to those who wait, one tenant after another. `worker`: who
-    /// of a tenant waits with this one comes before others, for a while. `freed`: the
-    /// account that uses one connection less.
+    /// of a tenant waits with this one comes before others, for a while. `freed`: what was
+    /// given back.
     pub(in crate::pool) fn serve(
         &mut self,
         pool: &Arc<Pool>,
         worker: Option<usize>,
-        freed: Option<AccountId>,
+        freed: Option<Freed<'_>>,
     ) -> Outcomes {
         if let Some(freed) = freed {
-            self.give_turn(pool, freed);
+            if let Some(login) = freed.login
+                && let Some(account) = self.accounts.get_mut(freed.account.0)
+            {
+                account.line.give_turn(login);
+            }
+            self.give_turn(pool, freed.account);
         }
         let mut outcomes = Outcomes::new();
         let mut evicted = Evicted::new();
         while let Some(id) = self.turns.front().copied() {
-            let next = self.accounts.get(id.0).and_then(|a| a.line.next(worker));
-            let Some((of, waiter)) = next else {
+            let account = self.accounts.get_mut(id.0);
+            let Some(next) = account.and_then(|account| account.line.next(worker)) else {
                 self.end_turn(pool, id);
+                self.tell_waits(id, self.has_waiting(id));
                 continue;
             };
-            let (tenant, dedicated) = (waiter.tenant.clone(), waiter.dedicated);
+            let (of, used) = (next.worker, next.used);
+            let (tenant, dedicated) = (next.waiter.tenant.clone(), next.waiter.dedicated);
             let nearest = worker.unwrap_or(of);
             match self.source(pool, nearest, id, &tenant, dedicated, &mut evicted) {
                 Ok(source) => {
@@ -247,7 +293,7 @@ impl Queue {
                     };
                     self.waiters -= 1;
                     self.tell_waits(id, self.has_waiting(id));
-                    let grant = self.grant(&waiter.handle, id, &tenant, dedicated, source);
+                    let grant = self.grant(&waiter.handle, id, &tenant, (dedicated, used), source);
                     outcomes.push((waiter, Ok(grant)));
                     // Behind the others.
                     self.end_turn(pool, id);
@@ -286,16 +332,23 @@ impl Queue {
         self.serve(pool, None, None)
     }
 
+    /// Whether somebody of the client's login waits.
+    pub(super) fn has_of_login(&self, id: AccountId, handle: &Handle) -> bool {
+        let account = self.accounts.get(id.0);
+        account.is_some_and(|account| account.line.has_of(handle.login()))
+    }
+
+    /// Whether somebody of the tenant waits who may have a connection as one of its login.
     pub(super) fn has_waiting(&self, id: AccountId) -> bool {
         let account = self.accounts.get(id.0);
-        account.is_some_and(|account| !account.line.is_empty())
+        account.is_some_and(|account| account.line.is_servable())
     }
 
     /// Its turn comes after that of those who wait already.
     fn give_turn(&mut self, pool: &Pool, id: AccountId) {
         if let Some(account) = self.accounts.get_mut(id.0)
             && !account.in_turn
-            && !account.line.is_empty()
+            && account.line.is_servable()
         {
             account.in_turn = true;
             self.turns.push_back(id);
@@ -321,7 +374,7 @@ impl Queue {
             let Some(account) = accounts.get_mut(id.0) else {
                 return false;
             };
-            account.in_turn = !account.line.is_empty();
+            account.in_turn = account.line.is_servable();
             account.in_turn
         });
         pool.waiting.sub(before - self.turns.len());

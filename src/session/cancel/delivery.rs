@@ -132,6 +132,12 @@ impl Deliveries {
             .await;
     }
 
+    /// Whether the server has taken a request, and every one that was handed to it.
+    pub(super) fn has_struck(&self) -> bool {
+        let state = lock(&self.state);
+        state.struck && !state.in_doubt && !state.under_way
+    }
+
     /// The session gives the connection up.
     pub(super) fn give_up(&self) -> Aftermath {
         let mut state = lock(&self.state);

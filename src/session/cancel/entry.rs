@@ -13,7 +13,7 @@ use crate::directory::Principal;
 use crate::pool::{Guest, Pool};
 use crate::server::BackendKey;
 use crate::session::orders::{Ending, Inbox, Membership, Order, When};
-use crate::tenant::{LoginName, SharedTenant, TenantId};
+use crate::tenant::{LoginName, SharedProfile, SharedTenant, TenantId};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -143,6 +143,11 @@ impl Entry {
         }
     }
 
+    /// Whether the server has taken a request, and every one that was sent.
+    pub(super) fn has_struck(&self) -> bool {
+        self.running().has_struck()
+    }
+
     async fn send(&self) -> Option<(Arc<Deliveries>, u64)> {
         let mut turn = None;
         loop {
@@ -256,6 +261,11 @@ impl Entry {
     /// The tenant as the session was told last.
     pub(super) fn tenant_now(&self) -> SharedTenant {
         lock(&self.told).membership().tenant.clone()
+    }
+
+    /// The profile as the session was told last.
+    pub(super) fn profile_now(&self) -> Option<SharedProfile> {
+        lock(&self.told).membership().login.profile.clone()
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {

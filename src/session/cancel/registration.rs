@@ -53,6 +53,16 @@ impl Registration {
         &self.entry.secret
     }
 
+    /// Cancels what the session runs on its server. Says whether the server has taken the
+    /// request.
+    pub(in crate::session) fn cancel(&self) -> impl Future<Output = bool> + Send + use<> {
+        let entry = self.entry.clone();
+        async move {
+            entry.cancel().await;
+            entry.has_struck()
+        }
+    }
+
     /// A session of the same login and tenant, perhaps this one; not one that
     /// has been ended.
     pub(in crate::session) fn find(&self, pid: u32) -> Option<Peer> {

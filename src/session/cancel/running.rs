@@ -80,6 +80,11 @@ impl Running {
         Some((deliveries.clone(), number))
     }
 
+    /// Whether the server has taken a request, and every one that was sent.
+    pub(super) fn has_struck(&self) -> bool {
+        self.sent.as_ref().is_some_and(|sent| sent.has_struck())
+    }
+
     pub(super) fn backend(&self) -> Option<BackendKey> {
         match self.on {
             Activity::Using(key) => Some(key),

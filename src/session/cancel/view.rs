@@ -7,7 +7,7 @@ use super::shown::Hold;
 use super::{Ending, lock};
 use crate::config::PoolMode;
 use crate::server::BackendKey;
-use crate::tenant::{Endpoint, LoginName, SharedTenant, TenantId};
+use crate::tenant::{Endpoint, LoginName, SharedProfile, SharedTenant, TenantId};
 use crate::transport::ClientAddress;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub struct SessionView {
     pub tenant: SharedTenant,
     /// Its login.
     pub login: LoginName,
+    /// What that may, if a profile says so, as it was told last.
+    pub profile: Option<SharedProfile>,
     /// Where the client comes from.
     pub address: ClientAddress,
     /// Where it has come to.
@@ -193,6 +195,7 @@ fn view(id: u32, entry: &Entry) -> SessionView {
         id,
         tenant,
         login: entry.login.clone(),
+        profile: entry.profile_now(),
         address: visitor.address,
         local: visitor.local,
         database: visitor.database.clone(),

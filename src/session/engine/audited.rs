@@ -4,6 +4,7 @@
 
 use super::super::statements::Statement;
 use super::link::Link;
+use super::tally::TOO_MUCH;
 use super::{Engine, Up};
 use crate::audit::{Event, Outcome, Ran, Room, Statements, Text, redact};
 use crate::guard::{Refusal, Verdict};
@@ -213,6 +214,10 @@ impl Engine {
     /// A statement of the oldest that was sent is answered so. Nothing more of it comes
     /// if it is an Execute.
     pub(super) fn audit_answer(&self, link: &mut Link, outcome: Outcome<'_>) {
+        let outcome = match link.tally.is_to_be_recorded() {
+            true => Outcome::Failed(TOO_MUCH),
+            false => outcome,
+        };
         let Some(front) = link.audited.sent.front_mut() else {
             return;
         };
@@ -294,6 +299,27 @@ impl Engine {
             room: None,
         };
         self.record(&mut sent, Outcome::Done(tag));
+    }
+
+    /// The statement that runs is ended.
+    pub(super) fn audit_refusal_of_running(&self, refusal: &Refusal) {
+        let span = &self.span;
+        if !span.log().is_on() {
+            return;
+        }
+        span.count_refused();
+        if span.rules().statements == Statements::None {
+            return;
+        }
+        span.log().record(&Event::Refused {
+            client: span.client(),
+            statement: span.last_statement(),
+            rule: refusal.rule,
+            sqlstate: refusal.sqlstate,
+            reason: &refusal.message,
+            enforced: true,
+            text: None,
+        });
     }
 
     /// A statement with this text is refused, or would be.

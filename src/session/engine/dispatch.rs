@@ -169,7 +169,7 @@ impl Engine {
         }
     }
 
-    fn next_message(&mut self, up: Option<&mut Up<'_>>) -> Result<Next, FrameError> {
+    pub(super) fn next_message(&mut self, up: Option<&mut Up<'_>>) -> Result<Next, FrameError> {
         let longest = self.guard.longest();
         match up {
             Some(up) => {

@@ -184,7 +184,18 @@ impl Engine {
         refused(refusal)
     }
 
+    /// Audits that a statement which runs is ended.
+    pub(super) fn audit_ended(&self, refusal: &Refusal) {
+        self.tell_of(refusal, true, b"");
+        self.audit_refusal_of_running(refusal);
+    }
+
     fn audit(&self, refusal: &Refusal, enforced: bool, sql: &[u8]) {
+        self.tell_of(refusal, enforced, sql);
+        self.audit_refusal(refusal, enforced, sql);
+    }
+
+    fn tell_of(&self, refusal: &Refusal, enforced: bool, sql: &[u8]) {
         let (login, tenant, client) = self.span.who();
         self.meter.refuses(Refused {
             time: SystemTime::now(),
@@ -205,7 +216,6 @@ impl Engine {
             sqlstate = refusal.sqlstate,
             reason = %refusal.message,
         );
-        self.audit_refusal(refusal, enforced, sql);
     }
 
     /// The statement at the buffer's head, to be judged elsewhere.

@@ -6,6 +6,7 @@ use super::followup::Followup;
 use super::outstanding::Outstanding;
 use super::portals::{Portals, UnnamedPortal};
 use super::sql_prepared::SqlPrepared;
+use super::tally::Tally;
 use crate::attach::{Cleanup, Random};
 use crate::guard::{Unsettled, Verdict};
 use crate::protocol::backend::TransactionStatus;
@@ -39,6 +40,8 @@ pub(in crate::session) struct Link {
     /// Portals whose execution changes more than data.
     pub(super) portals: Portals,
     pub(super) unnamed_portal: UnnamedPortal,
+    /// What the statement that runs has answered, where that is limited.
+    pub(super) tally: Tally,
     /// What the audit log is still to be told of.
     pub(super) audited: Audited,
     /// Whether the connection stays with the client.
@@ -147,6 +150,7 @@ impl Link {
             has_unnamed: false,
             portals: Portals::default(),
             unnamed_portal: UnnamedPortal::default(),
+            tally: Tally::default(),
             audited: Audited::default(),
             pinned: Pinned::No,
             temporary: BTreeSet::new(),

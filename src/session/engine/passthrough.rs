@@ -72,6 +72,8 @@ impl Engine {
             || !self.portals.is_empty()
             || self.lost.is_some()
             || self.span.rules().follow()
+            || link.tally.is_on()
+            || self.login.most_result().is_some()
     }
 }
 

@@ -69,6 +69,10 @@ impl Engine {
                 }
             };
             let len = backend::HEADER + header.body;
+            let fate = match link.tally.is_on() {
+                true => self.tally(link, pipe, (header.tag, len), fate)?,
+                false => fate,
+            };
             match fate {
                 Fate::Pass => link.scan.pass(&pipe.input, len),
                 Fate::Drop => {
@@ -87,6 +91,9 @@ impl Engine {
     /// Passes messages that are whole, and of which there is nothing to note but
     /// that they have come: most are so.
     fn pass_plain_responses(&mut self, link: &mut Link, input: &Buffer) {
+        if link.tally.is_over() {
+            return;
+        }
         let bytes = link.scan.unseen(input);
         let mut len = 0;
         while let Some(rest) = bytes.get(len..)
@@ -94,9 +101,14 @@ impl Engine {
             && rest.len() >= backend::HEADER + header.body
         {
             match (header.tag, link.outstanding.front()) {
-                (b'D' | b'd', Some(Reply::Query(_) | Reply::Execute(_)))
-                | (b'T', Some(Reply::Query(_))) => {}
+                (b'D' | b'd', Some(Reply::Query(_) | Reply::Execute(_))) => {
+                    if !link.tally.admits(backend::HEADER + header.body) {
+                        break;
+                    }
+                }
+                (b'T', Some(Reply::Query(_))) => {}
                 (b'C', Some(Reply::Query(verdict))) if !is_noted(verdict) => {
+                    link.tally.step(header.tag);
                     self.audit_command(link, body_of(rest, header.body));
                 }
                 (b'1', Some(Reply::Parse(_))) => {
@@ -375,6 +387,7 @@ fn become_ready(link: &mut Link, status: TransactionStatus) {
     link.unnamed_portal.is_left &= status == TransactionStatus::Failed;
     if status == TransactionStatus::Idle {
         link.audited.end_portals();
+        link.tally.end_portals();
         link.portals.clear();
         link.local &= !link.outstanding.is_empty();
         if link.outstanding.is_empty() && !link.unsure {

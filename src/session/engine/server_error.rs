@@ -45,6 +45,8 @@ impl Engine {
             Some(
                 Reply::RefusedQuery(ours) | Reply::Refused(ours) | Reply::RefusedUnnamed(ours),
             ) => Fate::Replace(std::mem::take(ours)),
+            // The client was told of another error.
+            _ if link.tally.is_over() => Fate::Drop,
             _ => {
                 self.meter.errs(&report.sqlstate);
                 renamed.map_or(Fate::Pass, Fate::Replace)

@@ -4,6 +4,7 @@
 pub(super) mod code;
 pub(super) mod configuration;
 pub(super) mod keys;
+pub(super) mod masking;
 pub(super) mod members;
 pub(super) mod policies;
 pub(super) mod roles;
@@ -56,10 +57,12 @@ pub(super) enum Kind {
     Database,
     /// The roles of tenants that share tables.
     Member,
+    /// The views and the role of masked logins.
+    Masked,
 }
 
 /// All checks, by id.
-pub static CHECKS: [&Check; 80] = [
+pub static CHECKS: [&Check; 84] = [
     &configuration::GUARD_REPORTS,
     &configuration::OPAQUE,
     &configuration::SERVER_CLEAR_TEXT,
@@ -140,6 +143,10 @@ pub static CHECKS: [&Check; 80] = [
     &members::MEMBER_PASSWORD,
     &members::GROUP_LOGS_IN,
     &members::MAY_STORE,
+    &masking::CLEAR,
+    &masking::NOT_MADE,
+    &masking::DEFINER,
+    &masking::PERSONAL,
 ];
 
 /// The check with this id, in either case.

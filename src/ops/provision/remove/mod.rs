@@ -73,7 +73,7 @@ impl Removal<'_> {
         let at = &tenant.placement.endpoint;
         let role = |one: &Tenant| match &one.placement.identity {
             Identity::Tenant(role) => Some(role.name.to_string()),
-            Identity::Server => None,
+            Identity::Server | Identity::Masked(_) => None,
         };
         let own_database = matches!(tenant.placement.attachment, Attachment::Database);
         let others =

@@ -29,7 +29,7 @@ pub(super) async fn remove(
     let database = removal.url.connect_to(&endpoint.database).await?;
     let role = match &tenant.placement.identity {
         Identity::Tenant(role) => Some(&*role.name),
-        Identity::Server => None,
+        Identity::Server | Identity::Masked(_) => None,
     };
     let work = Work {
         database: &database,

@@ -1,10 +1,10 @@
-//! The clients of one tenant who wait.
+//! The clients of one login who wait.
 
 use super::Waiter;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// By how many of its tenant's, beyond those who wait, a client may be overtaken whose
+/// By how many of its login's, beyond those who wait, a client may be overtaken whose
 /// worker has given nothing back. To hand a connection to another worker costs a wake-up
 /// across threads and the move of the connection, so it is done seldom; how many
 /// connections a worker has follows from it in the end.
@@ -13,9 +13,9 @@ const PATIENCE: u64 = 16;
 /// For so long at most.
 const PATIENT_FOR: Duration = Duration::from_millis(20);
 
-/// Clients of one tenant who wait, each with its worker.
+/// Clients of one login who wait, each with its worker.
 #[derive(Debug, Default)]
-pub(in crate::pool::queue) struct Line {
+pub(super) struct Line {
     /// One queue a worker.
     by_worker: Vec<VecDeque<Waiting>>,
     len: usize,
@@ -30,11 +30,11 @@ struct Waiting {
 }
 
 impl Line {
-    pub(in crate::pool::queue) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    pub(in crate::pool::queue) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
@@ -65,7 +65,7 @@ impl Line {
     }
 
     /// How long the one who came first has waited.
-    pub(in crate::pool::queue) fn longest_wait(&self) -> Duration {
+    pub(super) fn longest_wait(&self) -> Duration {
         let first = self.first();
         first.map_or(Duration::ZERO, |first| first.seniority.since.elapsed())
     }
@@ -97,7 +97,7 @@ impl Line {
 
     /// Those whose time is over. Each queue is in the order of its deadlines, but for
     /// those who have waited elsewhere, by a little.
-    pub(in crate::pool::queue) fn take_late(&mut self, now: Instant) -> std::vec::IntoIter<Waiter> {
+    pub(super) fn take_late(&mut self, now: Instant) -> std::vec::IntoIter<Waiter> {
         let mut late = Vec::new();
         for queue in &mut self.by_worker {
             let is_late = |waiting: &mut Waiting| waiting.waiter.seniority.deadline <= now;
@@ -110,7 +110,7 @@ impl Line {
     }
 
     /// Nobody's time is over before `deadline`.
-    pub(in crate::pool::queue) fn put_off(&mut self, deadline: Instant) {
+    pub(super) fn put_off(&mut self, deadline: Instant) {
         for waiting in self.by_worker.iter_mut().flatten() {
             let seniority = &mut waiting.waiter.seniority;
             seniority.deadline = seniority.deadline.max(deadline);
@@ -118,7 +118,7 @@ impl Line {
     }
 
     /// Takes out all.
-    pub(in crate::pool::queue) fn drain(&mut self) -> impl Iterator<Item = Waiter> {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Waiter> {
         self.len = 0;
         let queues = std::mem::take(&mut self.by_worker).into_iter();
         queues.flatten().map(|waiting| waiting.waiter)

@@ -95,6 +95,7 @@ impl Engine {
         up: &mut Up<'_>,
     ) {
         self.forget_portal(portal);
+        up.link.tally.forget(portal);
         let unnamed = portal.is_empty();
         up.link.unnamed_portal.is_bound |= unnamed;
         let Some(verdict) = noted else {

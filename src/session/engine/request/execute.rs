@@ -26,6 +26,7 @@ impl Engine {
         if up.link.is_left_by_query(portal) {
             return self.refuse(header, &in_failed_transaction(), Some(up));
         }
+        let limited = self.limited_portal(portal);
         let (statement, room) = match self.execute_room(portal, up.link) {
             Ok(room) => room,
             Err(error) => return self.refuse(header, &error, Some(up)),
@@ -35,6 +36,7 @@ impl Engine {
             up.begin_pipeline();
             up.link.outstanding.push(Reply::Execute(None));
             self.client.pass(header);
+            self.limit_execute(limited.as_deref(), up);
             return Step::Done;
         };
         if !up.link.is_answered() {
@@ -56,6 +58,7 @@ impl Engine {
         self.execute_sent(statement.as_ref(), room, up.link);
         up.link.outstanding.push(Reply::Execute(Some(verdict)));
         self.client.pass(header);
+        self.limit(limited.as_deref(), up);
         self.client.stage(&mut up.pipe.output);
         up.link.hold(up.pipe);
         Step::Done

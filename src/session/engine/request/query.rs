@@ -123,6 +123,7 @@ impl Engine {
         let verdict = admitted.into_verdict();
         up.link.outstanding.push(Reply::Query(verdict));
         self.judged = None;
+        self.limit(None, up);
         Step::Done
     }
 }
