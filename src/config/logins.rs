@@ -119,7 +119,7 @@ fn login(
         methods: Arc::from(methods?),
         limits: LoginLimits {
             own_audit: audit,
-            own_timeouts: timeouts?,
+            own_timeouts: timeouts?.any().map(Arc::new),
             profile: profile?,
         },
     })

@@ -4,6 +4,7 @@ use super::{MostResult, SharedProfile};
 use crate::audit::Statements;
 use crate::transport::ClientAddress;
 use ipnet::IpNet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the clients of a tenant may do.
@@ -87,6 +88,12 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
+    /// The same, unless there is none.
+    #[must_use]
+    pub fn any(self) -> Option<Self> {
+        (self != Self::default()).then_some(self)
+    }
+
     /// Of each the shorter one.
     #[must_use]
     pub fn stricter(self, other: Self) -> Self {
@@ -117,8 +124,8 @@ impl Timeouts {
 pub struct LoginLimits {
     /// Which statements of its clients are recorded, if it says so itself.
     pub own_audit: Option<Statements>,
-    /// Where it is stricter than its tenant by itself.
-    pub own_timeouts: Timeouts,
+    /// Where it is stricter than its tenant by itself: few are.
+    pub own_timeouts: Option<Arc<Timeouts>>,
     /// What it may, where a `[profiles.NAME]` says so.
     pub profile: Option<SharedProfile>,
 }
@@ -144,9 +151,10 @@ impl LoginLimits {
     /// Most time that its sessions have, where it is stricter than its tenant.
     #[must_use]
     pub fn timeouts(&self) -> Timeouts {
+        let own = self.own_timeouts.as_deref().copied().unwrap_or_default();
         match &self.profile {
-            Some(profile) => self.own_timeouts.stricter(profile.limits.timeouts),
-            None => self.own_timeouts,
+            Some(profile) => own.stricter(profile.limits.timeouts),
+            None => own,
         }
     }
 
