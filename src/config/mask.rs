@@ -251,11 +251,17 @@ fn of_text(text: &str) -> Option<How> {
             Some(How::With("partial", shown.to_string()))
         }
         "range" => Some(How::With("range", number(argument)?)),
-        "noise" => Some(How::With("noise", number(argument)?)),
+        "noise" => {
+            let near: f64 = number(argument)?.parse().ok()?;
+            (near <= MOST_NOISE).then(|| How::With("noise", argument.to_owned()))
+        }
         "constant" => Some(How::With("constant", names::literal(argument)?)),
         _ => None,
     }
 }
+
+/// Dates could leave what their type holds beyond it.
+const MOST_NOISE: f64 = 10_000.0;
 
 /// A number greater than 0, as SQL writes it.
 fn number(text: &str) -> Option<String> {

@@ -188,7 +188,7 @@ fn cases() -> Vec<(String, Vec<String>)> {
 fn collect(value: &Value, into: &mut Vec<String>) {
     match value {
         Value::String(text) if text.contains(' ') && !text.contains('\0') => {
-            into.push(text.clone())
+            into.push(text.clone());
         }
         Value::Array(values) => values.iter().for_each(|value| collect(value, into)),
         Value::Object(fields) => fields.values().for_each(|value| collect(value, into)),

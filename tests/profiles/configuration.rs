@@ -73,7 +73,7 @@ fn assert_says(text: &str, expected: &[&str]) {
 
 #[test]
 fn every_key_is_read_and_comes_to_the_login() {
-    let lines = "read_only = true\nmasked = true\nserver = \"copy\"\nstatement_timeout = \"30s\"\n\
+    let lines = "read_only = true\nmasked = false\nserver = \"copy\"\nstatement_timeout = \"30s\"\n\
         idle_in_transaction_timeout = \"10s\"\ntransaction_timeout = \"1min\"\n\
         client_idle_timeout = \"1h\"\nmax_clients = 20\npool_size = 2\nmax_rows = 5\n\
         max_result_bytes = \"1MiB\"\nallowed = [\"10.0.5.0/24\"]\naudit = \"all\"";
@@ -81,7 +81,7 @@ fn every_key_is_read_and_comes_to_the_login() {
     let login = settings.directory.find("innovate").unwrap();
     let profile = login.principal.limits.profile.clone().unwrap();
     assert_eq!(profile, settings.profiles[&ProfileName::new("bi")]);
-    assert!(profile.read_only && profile.masked);
+    assert!(profile.read_only && !profile.masked);
     let limits = &profile.limits;
     assert_eq!((limits.max_clients, limits.pool_size), (Some(20), Some(2)));
     let most = MostResult {

@@ -67,22 +67,27 @@ impl PoolSum {
     }
 }
 
-/// A pool: its server, its database and the isolation whose own it is.
-type PoolName<'s> = (&'s ServerName, &'s str, Option<&'s IsolationName>);
+/// A pool: its server, its database, the isolation whose own it is, and whether it is for
+/// masked logins.
+type PoolName<'s> = (&'s ServerName, &'s str, Option<&'s IsolationName>, bool);
 
 /// The pools of these tenants, with their sizes.
 pub(super) fn pools<'s>(
     settings: &'s Settings,
     wanted: impl Fn(&Tenant) -> bool,
 ) -> BTreeMap<PoolName<'s>, usize> {
-    let tenants = placed(settings).filter(|tenant| wanted(tenant));
+    let is_used = settings.profiles.values().any(|profile| profile.masked);
+    let masked = settings.directory.masked().filter(|_| is_used);
+    let tenants = placed(settings).chain(masked.map(|tenant| &**tenant));
+    let tenants = tenants.filter(|tenant| wanted(tenant));
     let pools = tenants.map(|tenant| {
         let endpoint = &tenant.placement.endpoint;
         let isolation = settings.isolations.get(&tenant.isolation);
         let own = isolation.and_then(|isolation| isolation.pool.as_ref());
         let name = own.map(|_| &tenant.isolation);
         let size = own.unwrap_or(&settings.pool).size;
-        ((&endpoint.server, &*endpoint.database, name), size)
+        let masked = tenant.placement.masked;
+        ((&endpoint.server, &*endpoint.database, name, masked), size)
     });
     pools.collect()
 }
