@@ -1,7 +1,7 @@
 //! `pgtenant check`
 
 mod explain;
-mod report;
+pub(super) mod report;
 
 use super::{Failure, directory, print, runtime, url};
 use clap::Args;

@@ -12,6 +12,7 @@ mod import;
 mod journal;
 mod man;
 mod mask;
+mod prove;
 mod provision;
 mod reload;
 mod removal;
@@ -62,8 +63,8 @@ const EXIT_CODES: &str = concat!(
     "\
 Exit codes:
   0  done, or stopped in good order (Ctrl-C, SIGTERM)
-  1  failed while running
-  2  the configuration or the command line is wrong
+  1  failed while running; `prove`: a promise is broken
+  2  the configuration or the command line is wrong; `prove` cannot be run
   3  a program that is needed is not installed
   4  `check` found warnings
   5  `check` found errors
@@ -105,6 +106,17 @@ enum Command {
     /// id, the object, why it matters and the SQL that changes it. Nothing is
     /// changed.
     Check(check::Arguments),
+    /// Prove to yourself that two of your tenants are kept apart
+    ///
+    /// Logs in as both of them through the proxy, as their applications do, and tries
+    /// to get at the other's rows: by the tenant's setting in every spelling, by what is
+    /// left on a server connection, by the channels between sessions, by writes. Compares
+    /// what both see of every table, and looks at the deployment: TLS, the role, the seal,
+    /// the way past the proxy. Reports each promise of SECURITY.md with its tests and what
+    /// they have shown.
+    ///
+    /// Plants nothing: the rows are those that are there. What it writes it rolls back.
+    Prove(Box<prove::Arguments>),
     /// Seal the tenants' context in the database
     ///
     /// Adds to the database of an isolation of kind "setting" what makes its
@@ -191,6 +203,7 @@ pub(crate) fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Prove(arguments) => prove::run(&arguments),
         Command::Harden(arguments) => harden::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Mask(arguments) => mask::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Provision(arguments) => provision::run(&arguments).map(|()| ExitCode::SUCCESS),

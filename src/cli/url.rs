@@ -24,16 +24,17 @@ pub(super) fn help(purpose: &str) -> String {
 
 /// The account of the URL that stands at `argument`, or that standard input has.
 pub(super) fn account(argument: &str, text: &str, settings: &Settings) -> Result<Account, Failure> {
-    let read;
-    let text = match text {
-        "-" => {
-            read = read_line()?;
-            &read
-        }
-        text => text,
-    };
+    let text = self::text(text)?;
     let url = Url::parse(text.trim()).map_err(|error| wrong(argument, error))?;
     Account::new(url, settings).map_err(|error| wrong(argument, error))
+}
+
+/// The text of a URL, or the next line of standard input for `-`.
+pub(super) fn text(text: &str) -> Result<String, Failure> {
+    match text {
+        "-" => read_line(),
+        text => Ok(text.to_owned()),
+    }
 }
 
 /// A failure because of the URL at `argument`.

@@ -54,6 +54,17 @@ pub(super) async fn ask(
     row.map_err(ConnectError::Refused)
 }
 
+/// Logs in for somebody who speaks the protocol by themselves: what comes up to
+/// ReadyForQuery is in the buffer, or still to be read.
+pub(crate) async fn log_in(
+    secured: Secured,
+    target: &Target<'_>,
+    address: Address,
+) -> Result<(Transport, Buffer), ConnectError> {
+    let login = Login::enter(secured, target, address).await?;
+    Ok((login.transport, login.input))
+}
+
 pub(super) struct Login {
     pub(super) transport: Transport,
     input: Buffer,

@@ -122,7 +122,7 @@ fn summary(report: &Report) -> String {
 }
 
 /// Names come from a database: nothing in them may steer the terminal.
-fn plain(text: &str) -> String {
+pub(in crate::cli) fn plain(text: &str) -> String {
     let plain = |c: char| match c {
         '\n' | '\t' | '\r' => " ".to_owned(),
         c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) => {
@@ -134,12 +134,12 @@ fn plain(text: &str) -> String {
 }
 
 /// Breaks text into lines of at most [`WIDTH`] columns, each behind `indent`.
-pub(super) fn wrap(text: &str, indent: &str) -> String {
+pub(in crate::cli) fn wrap(text: &str, indent: &str) -> String {
     wrap_hanging(text, indent, indent)
 }
 
 /// The same, with another beginning of the first line.
-fn wrap_hanging(text: &str, first: &str, rest: &str) -> String {
+pub(in crate::cli) fn wrap_hanging(text: &str, first: &str, rest: &str) -> String {
     let mut lines = Vec::new();
     let mut current = first.to_owned();
     let mut is_empty = true;

@@ -180,6 +180,14 @@ impl Url {
         &self.server
     }
 
+    /// The server in clear text, where the URL would make do with that.
+    #[must_use]
+    pub fn in_clear_text(&self) -> Option<Server> {
+        let tls = ServerTls::Off;
+        let server = self.server.clone();
+        self.may_fall_back.then_some(Server { tls, ..server })
+    }
+
     /// The database; the user's name where the URL has none.
     #[must_use]
     pub fn database(&self) -> &str {
