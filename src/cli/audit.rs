@@ -18,12 +18,11 @@ const MOST_SHOWN: usize = 100;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Find what was done to an audit log
+    /// Find tampering with an audit log
     ///
-    /// Reads the files of a log, in whatever order they are named, and says in which
-    /// line of which file a record was changed, taken out, put in or moved, where a
-    /// file is missing or was cut off. Takes an export of `pgtenant audit export`, too.
-    /// Exits with 1 if it has found something.
+    /// Reads the files of a log, in any order, and reports the file and line of changed,
+    /// removed, inserted and moved records, and missing or truncated files. Also reads
+    /// an export of `pgtenant audit export`. The exit code is 1 if it finds anything.
     Verify(Verify),
     /// Write one tenant's records, with proofs that they are part of the log
     ///
@@ -40,7 +39,7 @@ pub(super) struct Verify {
     key: Option<PathBuf>,
     /// A file with checkpoints of the log that were kept elsewhere, one a line
     ///
-    /// The file FILE.checkpoint beside a log is read in any case.
+    /// The file FILE.checkpoint beside a log is always read.
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
     /// The files of the log
@@ -63,10 +62,10 @@ pub(super) struct Export {
 
 #[derive(Debug, Args)]
 pub(super) struct Key {
-    /// A key for HMAC-SHA256, which whoever verifies needs too
+    /// A key for HMAC-SHA256, which verification needs too
     ///
-    /// Without this the key is one for Ed25519: FILE.pub gets the public key, which
-    /// is enough to verify.
+    /// The default is a key for Ed25519: FILE.pub gets the public key, which is enough
+    /// to verify.
     #[arg(long)]
     hmac: bool,
     /// The file to make

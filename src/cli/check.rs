@@ -15,11 +15,11 @@ use std::process::ExitCode;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  nothing found, or notices alone
-  1  a database could not be looked at, in whole or in part
+  1  a database could not be read, in whole or in part
   2  the configuration or the command line is wrong
   4  warnings
   5  errors
-What --severity or an ignore list leaves out does not count.";
+Findings that --severity or an ignore list leaves out do not count.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
@@ -32,12 +32,12 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
 
-    /// Look as another user, at the server of this URL
+    /// Connect as another user, to the server of this URL
     #[arg(
         long,
         value_name = "URL",
         conflicts_with = "offline",
-        long_help = url::help("Look as another user, at the server of this URL (at others as the proxy)")
+        long_help = url::help("Connect as another user, to the server of this URL (to others as the proxy)")
     )]
     url: Option<String>,
 
@@ -45,13 +45,13 @@ pub(super) struct Arguments {
     #[arg(long)]
     offline: bool,
 
-    /// Show only findings that matter so much, or more
+    /// Show only findings of this severity or above
     #[arg(long, value_name = "error|warning|notice", default_value = "notice", value_parser = severity)]
     severity: Severity,
 
     /// Leave out a finding: "PGT502", or of one object "PGT209 table public.t"
     ///
-    /// Can be given several times. `ignore` in [check] of the configuration file
+    /// May be given several times. `ignore` in [check] of the configuration file
     /// does the same.
     #[arg(long, value_name = "FINDING")]
     ignore: Vec<String>,
@@ -60,7 +60,7 @@ pub(super) struct Arguments {
     #[arg(long, exclusive = true)]
     list: bool,
 
-    /// Tell more of one check: PGT201
+    /// Explain one check: PGT201
     #[arg(long, value_name = "ID", exclusive = true)]
     explain: Option<String>,
 }

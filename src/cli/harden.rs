@@ -18,27 +18,27 @@ pub(super) struct Arguments {
     /// The isolation, if there are several of kind "setting"
     #[arg(long, value_name = "NAME")]
     isolation: Option<String>,
-    /// Another seal than the configuration's, with the same key; needed where that
-    /// is "off"
+    /// Another seal than the configuration's, with the same key; needed if that is
+    /// "off"
     #[arg(long, value_enum, value_name = "KIND", conflicts_with_all = REMOVING)]
     seal: Option<SealKind>,
     /// A table whose policies do not read the setting themselves, and its column
-    /// that holds the tenant; may be given several times
+    /// with the tenant; may be given several times
     #[arg(long = "table", value_name = "SCHEMA.TABLE=COLUMN", value_parser = table, conflicts_with_all = REMOVING)]
     tables: Vec<(String, String)>,
-    /// Make what the proxy needs, and seal no further table
+    /// Create the objects that the proxy needs, and seal no further table
     #[arg(long, conflicts_with_all = ["undo", "unseal", "unseal_all", "tables"])]
     without_policies: bool,
-    /// Let the key of this file be valid too, beside the configuration's
+    /// Accept the key of this file too, beside the configuration's
     #[arg(long, value_name = "FILE", conflicts_with_all = REMOVING)]
     rotate: Option<PathBuf>,
-    /// Take the seal off this table; may be given several times
+    /// Remove the seal of this table; may be given several times
     #[arg(long, value_name = "SCHEMA.TABLE", value_parser = table_name, conflicts_with_all = ["undo", "unseal_all"])]
     unseal: Vec<String>,
-    /// Take the seal off all tables; the proxy can go on to seal
+    /// Remove the seal of all tables; the proxy may still use the seal
     #[arg(long, conflicts_with = "undo")]
     unseal_all: bool,
-    /// Take all away: the proxy must not seal any more
+    /// Remove everything; the proxy must not use the seal any more
     #[arg(long)]
     undo: bool,
     #[command(flatten)]
@@ -54,11 +54,11 @@ struct Output {
     /// Print a script for psql
     #[arg(long)]
     print: bool,
-    /// Run it in the isolation's database, as the user of this URL
+    /// Run the script in the isolation's database, as the user of this URL
     #[arg(
         long,
         value_name = "URL",
-        long_help = url::help("Run it in the isolation's database, as the user of this URL")
+        long_help = url::help("Run the script in the isolation's database, as the user of this URL")
     )]
     apply: Option<String>,
 }

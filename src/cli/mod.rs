@@ -34,11 +34,10 @@ use std::process::ExitCode;
 
 /// A tenant-aware proxy for PostgreSQL.
 ///
-/// Clients connect to pgtenant as they would to PostgreSQL. What a client logs in
-/// with decides which tenant it is; pgtenant attaches that tenant to every
-/// server connection that the client uses, and refuses statements that would
-/// change it. The tenants' data can be kept apart by row-level security, by
-/// schema or by database.
+/// Clients connect to pgtenant as they would to PostgreSQL. A client's credential
+/// decides its tenant; pgtenant attaches that tenant to every server connection
+/// that the client uses, and refuses statements that would change it. Tenants can
+/// be isolated by row-level security, by schema or by database.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
 struct Arguments {
@@ -71,18 +70,18 @@ Exit codes:
 
 ",
     start_here!(),
-    "`pgtenant help COMMAND` tells more of a command."
+    "`pgtenant help COMMAND` explains a command."
 );
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the proxy
     ///
-    /// Reads the configuration file, then serves clients until it is told to
-    /// stop with Ctrl-C or SIGTERM. Running transactions get `drain_timeout` to
-    /// end; a second signal ends them at once.
+    /// Reads the configuration file, then serves clients until Ctrl-C or SIGTERM.
+    /// Running transactions get `drain_timeout` to end; a second signal ends them at
+    /// once. SIGHUP reads the configuration again.
     ///
-    /// Every key can be set from the environment too: PGTENANT__POOL__SIZE=40 is
+    /// Every key can also be set from the environment: PGTENANT__POOL__SIZE=40 is
     /// `size = 40` in the section `[pool]`.
     Run {
         /// The configuration file (TOML)
@@ -92,19 +91,18 @@ enum Command {
     /// Try it: a PostgreSQL of its own, example tenants and the proxy
     ///
     /// Starts a throwaway PostgreSQL server, loads an example with six tenants in
-    /// three layouts, starts the proxy before it, and prints connection strings
+    /// three layouts, starts the proxy in front of it, and prints connection strings
     /// to paste. Ctrl-C stops everything and removes it. Needs PostgreSQL's
     /// server programs on this machine, but no running server.
     #[cfg(feature = "demo")]
     Demo(demo::Arguments),
     /// Look for gaps: in the configuration, and in the tenants' databases
     ///
-    /// First prints every problem of the configuration, one a line, with the
-    /// file, the key, the value and what would be right. If there is none,
-    /// connects to the database of each tenant as the proxy does, reads its
-    /// catalogs and lists what does not keep tenants apart: each finding with an
-    /// id, the object, why it matters and the SQL that changes it. Nothing is
-    /// changed.
+    /// Prints every problem of the configuration, one a line, with the file, the
+    /// key, the value and a valid one. If there is none, connects to the database
+    /// of each tenant as the proxy does, reads its catalogs and lists the gaps in
+    /// the isolation of tenants: each finding with an id, the object, the reason
+    /// and the SQL that closes it. Nothing is changed.
     Check(check::Arguments),
     /// Prove to yourself that two of your tenants are kept apart
     ///
@@ -119,23 +117,22 @@ enum Command {
     Prove(Box<prove::Arguments>),
     /// Seal the tenants' context in the database
     ///
-    /// Adds to the database of an isolation of kind "setting" what makes its
-    /// context impossible to forge: a schema `pgtenant` with the key and the
-    /// functions that verify what the proxy signs, and a restrictive policy on
-    /// every table whose policies read the setting. What is there stays as it is.
-    /// Runs in one transaction, can be repeated and undone.
+    /// Makes the context of an isolation of kind "setting" impossible to forge: adds
+    /// to its database a schema `pgtenant` with the key and the functions that verify
+    /// the proxy's signatures, and a restrictive policy on every table whose policies
+    /// read the setting. Existing objects stay as they are. Runs in one transaction,
+    /// can be repeated and undone.
     ///
-    /// What is sealed stays sealed until it is asked for: `--unseal SCHEMA.TABLE`,
-    /// `--unseal-all`, `--undo`.
+    /// A sealed table stays sealed until `--unseal SCHEMA.TABLE`, `--unseal-all` or
+    /// `--undo`.
     ///
     /// To switch it on without a pause for clients: `seal_key_file` in the
     /// configuration, `harden --seal KIND --without-policies`, `seal = KIND` in the
     /// configuration, `harden`. To switch it off: `harden --unseal-all`,
     /// `seal = "off"`, `harden --undo`. To change the key: `harden --rotate
     /// NEW_KEY_FILE`, the new `seal_key_file` in the configuration, `harden`, which
-    /// forgets the old key. To change from one kind to the other: `harden
-    /// --unseal-all`, `harden --seal KIND --without-policies`, `seal = KIND` in the
-    /// configuration, `harden`.
+    /// removes the old key. To change the kind: `harden --unseal-all`, `harden
+    /// --seal KIND --without-policies`, `seal = KIND` in the configuration, `harden`.
     Harden(harden::Arguments),
     /// Make views for logins that may see masked data alone
     ///
@@ -150,42 +147,43 @@ enum Command {
     Mask(mask::Arguments),
     /// Make what tenants need in PostgreSQL: schema or database, role, tables
     ///
-    /// For tenants of isolations of kind `schema` and `database`. What is there
-    /// already is left as it is, so that it can be run again at any time. Each
-    /// tenant is made as a whole or not at all, and prints one line.
+    /// For tenants of isolations of kind `schema` and `database`. Existing objects
+    /// stay as they are, so it can be run again at any time. Each tenant is created
+    /// as a whole or not at all, and has one line of output. A failure does not stop
+    /// the others.
     ///
     /// The role of a tenant gets the password that the proxy derives for it; the
-    /// server is told its SCRAM verifier alone.
+    /// server gets its SCRAM verifier alone.
     Provision(provision::Arguments),
-    /// Make a configuration from that of PgBouncer
+    /// Translate a configuration of PgBouncer
     ///
-    /// Prints a `pgtenant.toml` for a `pgbouncer.ini` and its user list. What has a
-    /// counterpart is translated; what has none stands as a comment, with the reason.
-    /// What only you can know, above all whose login is which tenant's, is marked
+    /// Prints a `pgtenant.toml` for a `pgbouncer.ini` and its user list. Keys with a
+    /// counterpart are translated; keys without one become comments, with the reason.
+    /// Decisions that are yours, above all the tenant of each login, are marked
     /// DECIDE, with the key that `pgtenant check --offline` names. Plain passwords
     /// become SCRAM verifiers and are not printed.
     Import(import::Arguments),
-    /// Make a key for the audit log, verify it, and export a tenant's records
+    /// Make a key for the audit log, verify the log, export a tenant's records
     #[command(subcommand)]
     Audit(audit::Command),
     /// List the rules by which statements are refused
     ///
-    /// Each with its name, which errors and the log show, the SQLSTATE of its
-    /// error, what it catches and why, and what to do instead.
+    /// Each with its name, as errors and the log show it, its SQLSTATE, the refused
+    /// statements, the reason, and what to do instead.
     Rules,
-    /// Say whether the running proxy can serve clients
+    /// Show whether the running proxy can serve clients
     ///
-    /// Asks the process over `admin.address` of its configuration file: whether its
-    /// workers get on, and whether it can serve clients. Exit code 0 if so, and 1 if
-    /// not or if there is no answer: fit for the health check of a container. Over TLS
-    /// only the process that has the certificate of the configuration is believed.
+    /// Asks the process at `admin.address` of its configuration file whether its
+    /// workers run and whether it can serve clients. The exit code is 0 if so, and 1 if
+    /// not or without an answer: fit for the health check of a container. Over TLS, only
+    /// the certificate of the configuration is accepted.
     Status(status::Arguments),
-    /// Make the text for `scram` in a `[[logins]]` section from a password
+    /// Make the verifier of a password, for `scram` in a `[[logins]]` section
     ///
-    /// Asks for the password twice without showing it; when standard input is
-    /// not a terminal, reads it from there as one line. Prints a SCRAM-SHA-256
-    /// verifier, from which the password cannot be computed. PostgreSQL takes it
-    /// as well: ALTER ROLE … PASSWORD '<verifier>'.
+    /// Asks for the password twice without showing it; if standard input is not a
+    /// terminal, reads it from there as one line. Prints a SCRAM-SHA-256 verifier,
+    /// from which the password cannot be computed. PostgreSQL accepts it too:
+    /// ALTER ROLE … PASSWORD '<verifier>'.
     Verifier,
     /// Print the completion of this command line for a shell
     ///

@@ -16,15 +16,15 @@ pub(super) struct Arguments {
     /// The configuration file (TOML)
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Work as the user of this URL, who is to own what is made
+    /// Connect as the user of this URL, who will own the new objects
     #[arg(
         long,
         value_name = "URL",
-        long_help = url::help("Work as the user of this URL, who is to own what is made")
+        long_help = url::help("Connect as the user of this URL, who will own the new objects")
     )]
     url: String,
-    /// What tenants are made from: schema:NAME or database:NAME to copy (without
-    /// rows in a schema), dir:PATH for SQL files; may be given once of each
+    /// The template of tenants: schema:NAME or database:NAME to copy (a schema
+    /// without rows), dir:PATH for SQL files; each may be given once
     #[arg(long, value_name = "TEMPLATE")]
     template: Vec<String>,
     /// All tenants of kind `schema` and `database`, and of kind `setting` with `role`
@@ -36,8 +36,8 @@ pub(super) struct Arguments {
     /// Print the SQL and change nothing
     #[arg(long)]
     print: bool,
-    /// Put a trigger on the table of companies, which makes the schema of each
-    /// company that joins; needs --template schema:NAME
+    /// Put a trigger on the table of companies, which creates the schema of each
+    /// new company; needs --template schema:NAME
     #[arg(long, requires_all = ["directory_table", "schema_column"])]
     trigger: bool,
     /// For --trigger: the table, such as public.companies
@@ -46,11 +46,11 @@ pub(super) struct Arguments {
     /// For --trigger: its column with the name of the company's schema
     #[arg(long, value_name = "COLUMN", requires = "trigger")]
     schema_column: Option<String>,
-    /// Remove the schema and role, or the database, of tenants that are suspended, with all
+    /// Remove the schema and role, or the database, of suspended tenants, with all
     /// their data
     #[arg(long, requires = "tenants", conflicts_with_all = ["template", "all", "trigger"])]
     remove: bool,
-    /// With --remove: do not ask; needed where there is no terminal
+    /// With --remove: do not ask; needed without a terminal
     #[arg(long, requires = "remove", conflicts_with = "print")]
     yes: bool,
     /// Ids or names of tenants

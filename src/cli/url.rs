@@ -12,13 +12,12 @@ const LONGEST: u64 = 1 << 16;
 pub(super) fn help(purpose: &str) -> String {
     format!(
         "{purpose}: postgres://user@host:port/database\n\n\
-         Host and port say which server of the configuration it is for; where that has one \
-         server alone, they may be others, such as a tunnel's. Tenants' databases are those of \
-         the configuration; the URL's own is the one from which `provision` makes and removes \
-         databases. Without sslmode and sslrootcert the connection is secured as the section says \
-         whose host and port it has.\n\n\
-         `-` reads the URL from standard input, so that nobody sees it in the list of \
-         processes. The password may also be in PGPASSWORD."
+         Host and port select the server of the configuration; with one server alone they may \
+         be others, such as a tunnel's. The configuration names the tenants' databases; \
+         `provision` creates and removes databases from the URL's own. Without sslmode and \
+         sslrootcert, TLS is as in the section with this host and port.\n\n\
+         `-` reads the URL from standard input, which keeps it out of the list of processes. \
+         The password may also be in PGPASSWORD."
     )
 }
 

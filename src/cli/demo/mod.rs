@@ -25,18 +25,17 @@ struct Ports {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The port of the proxy on 127.0.0.1; 0 takes any that is free
+    /// The port of the proxy on 127.0.0.1; 0 takes any free port
     #[arg(long, default_value_t = 6432)]
     port: u16,
-    /// Write addresses and passwords to this file, as JSON, once all is ready
+    /// Write addresses and passwords to this file, as JSON, when everything is ready
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
-    /// The folder of PostgreSQL's server programs (initdb, postgres); by default
-    /// PATH, pg_config and the usual folders are searched
+    /// The folder of PostgreSQL's server programs (initdb, postgres); the default is
+    /// a search of PATH, pg_config and the usual folders
     #[arg(long, value_name = "DIR")]
     postgres_bin: Option<PathBuf>,
-    /// Put everything into this directory and leave it there when stopped; it
-    /// must be empty or not exist
+    /// Keep all files in this directory after the end; it must be empty or not exist
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }
