@@ -49,8 +49,8 @@ fn it_finds_what_a_masked_login_could_still_see() {
         assert_found(
             &lab,
             &[
-                "PGT802 mask people.email (email): there is no masked view",
-                "PGT802 mask people.\"homeAddress\" (null): there is no masked view",
+                "PGT902 mask people.email (email): there is no masked view",
+                "PGT902 mask people.\"homeAddress\" (null): there is no masked view",
             ],
         );
         lab.apply();
@@ -61,14 +61,14 @@ fn it_finds_what_a_masked_login_could_still_see() {
         lab.sql("ALTER TABLE people ADD phone text");
         assert_found(
             &lab,
-            &["PGT802 mask people.id (hash): the masked view shows the column as it is"],
+            &["PGT902 mask people.id (hash): the masked view shows the column as it is"],
         );
         lab.apply();
         assert_found(
             &lab,
             &[
-                "PGT804 column masked.people.homeAddress",
-                "PGT804 column masked.people.phone",
+                "PGT904 column masked.people.homeAddress",
+                "PGT904 column masked.people.phone",
             ],
         );
         lab.masks = masks.concat() + &mask("people", "phone", "with = \"null\"");
@@ -86,7 +86,7 @@ fn it_finds_what_a_masked_login_could_still_see() {
                 "it may read public.shown, by a grant to it",
                 "it may read public.people, by a grant of columns",
                 &format!("it is a member of role {role}_group"),
-                "PGT803 function public.leak()",
+                "PGT903 function public.leak()",
             ],
         );
         lab.sql(&format!("DROP ROLE {role}_group"));

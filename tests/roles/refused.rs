@@ -120,6 +120,7 @@ fn what_a_session_says_of_itself_is_what_counts() {
         },
         identity: Identity::Tenant(TenantRole::derive(b"key", "seven")),
         allow_unprotected_role: false,
+        masked: false,
     };
     let own = OwnSession::of(&placement).unwrap();
     let judge = |session, current, value, stored| {

@@ -5,7 +5,7 @@ use super::Kind::Masked;
 use super::Severity::{Error, Warning};
 
 pub(in crate::ops::check) static CLEAR: Check = Check {
-    id: "PGT801",
+    id: "PGT901",
     severity: Error,
     title: "a masked login could read what is not masked",
     why: "The role of masked logins may read the masked views alone, and row-level security must \
@@ -16,7 +16,7 @@ pub(in crate::ops::check) static CLEAR: Check = Check {
 };
 
 pub(in crate::ops::check) static NOT_MADE: Check = Check {
-    id: "PGT802",
+    id: "PGT902",
     severity: Error,
     title: "a mask of the configuration is not in the database",
     why: "Masked logins see what `pgtenant mask` has made. Run it again after a change of the \
@@ -27,7 +27,7 @@ pub(in crate::ops::check) static NOT_MADE: Check = Check {
 };
 
 pub(in crate::ops::check) static DEFINER: Check = Check {
-    id: "PGT803",
+    id: "PGT903",
     severity: Warning,
     title: "a masked login may call a function that runs with the rights of its owner",
     why: "It can read tables that the login may not, and return what is masked. PUBLIC may call \
@@ -38,7 +38,7 @@ pub(in crate::ops::check) static DEFINER: Check = Check {
 };
 
 pub(in crate::ops::check) static PERSONAL: Check = Check {
-    id: "PGT804",
+    id: "PGT904",
     severity: Warning,
     title: "a masked login sees a column as it is whose name is that of personal data",
     why: "Give it a [[mask]], or leave it out with `ignore` of [check].",
