@@ -9,10 +9,14 @@ use super::wire::Failed;
 /// What is said of an attack that ran and came to nothing.
 const WITHOUT_EFFECT: &str = "it ran, and the session is still its own tenant's";
 
+/// What is said where it changed the setting alone.
+const KEPT_BY_SEAL: &str = "the setting changed; the seal has kept the rows apart";
+
 /// Takes back what was seen where nothing could have been: the other's rows are not any more
 /// where they were.
 pub(super) fn take_back(test: &mut Test) {
-    if test.outcome == Outcome::Held(WITHOUT_EFFECT.to_owned()) {
+    let rests_on_rows = |text: &str| text == WITHOUT_EFFECT || text == KEPT_BY_SEAL;
+    if matches!(&test.outcome, Outcome::Held(text) if rests_on_rows(text)) {
         let why = "it ran, and the other's rows were changed meanwhile: try again";
         test.outcome = Outcome::NotTested(why.to_owned());
     }
@@ -38,9 +42,7 @@ pub(super) fn judge(
     match seen {
         Seen::Rows => return Outcome::Broken("rows of the other tenant are seen".to_owned()),
         Seen::Setting if must == Must::HoldRows && observer.is_sealed => {
-            return Outcome::Held(
-                "the setting changed; the seal has kept the rows apart".to_owned(),
-            );
+            return Outcome::Held(KEPT_BY_SEAL.to_owned());
         }
         Seen::Setting => {
             return Outcome::Broken("the setting holds the other tenant's value".to_owned());
