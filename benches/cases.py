@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import crowd
 import scripts
+import tenants
 from checkout import Checkout
 from crowd import Crowd
 from flood import Flood
@@ -165,6 +166,17 @@ def flood(name, script):
     ])
 
 
+def flood_within(name, script):
+    """One client of tenant 1, while another login of the tenant has 200 that do `script`."""
+    victim = Pgbench(scripts.SELECT, clients=1, latency=True)
+    others = Pgbench(script, clients=200, login=tenants.other_login(1)) if script else None
+    load = Flood(victim, others)
+    return Case(name, [
+        Contestant("pgtenant, no profile", Pgtenant(), load),
+        Contestant("pgtenant, pool_size 5", Pgtenant(profile="pool_size = 5"), load),
+    ])
+
+
 def workers(mode, many=False, tls=False):
     """What more workers bring, to one tenant and to one for each client."""
     if many:
@@ -304,6 +316,15 @@ GROUPS = [
               flood("B alone", None),
               flood("A floods with its SELECT", scripts.SELECT),
               flood("A floods with statements of 20 ms", scripts.SLOW),
+          ]),
+    Group("Fairness within a tenant",
+          "A client of a tenant's application, while the tenant's BI tool, with a login of its own,\n"
+          "floods with 200 clients. 20 server connections, which the tenant may all have: pgtenant\n"
+          "compared with itself, the BI tool without and with a profile.",
+          [P99, P50, RATE], [
+              flood_within("The application alone", None),
+              flood_within("Its BI tool floods with its SELECT", scripts.SELECT),
+              flood_within("Its BI tool floods with statements of 20 ms", scripts.SLOW),
           ]),
     Group("Workers",
           "48 server connections. The rate leads here: a worker needs a free core. pgtenant is\n"

@@ -34,6 +34,7 @@ class Pgbench:
     steady: bool = True  # measure between seconds, not from start to end: see `_window`
     latency: bool = False
     threads: int = 2  # of each process
+    login: str = ""  # the user name, if not the tenant's first
 
     fresh = False  # a proxy serves all samples of a case
 
@@ -92,6 +93,7 @@ class Pgbench:
 
     def _spawn(self, bench, running, tenant, script, extra):
         user, database = running.login(tenant)
+        user = self.login or user
         each = self.clients // len(self.tenants)
         threads = min(each, self.threads)
         org = tenants.tenant_id(tenant)

@@ -90,6 +90,7 @@ class Pgtenant:
     tenants: int = tenants.COUNT
     series: int = 0  # most tenants with metrics of their own; 0: metrics are not served
     audit: str = ""  # which statements are recorded; "": there is no audit log
+    profile: str = ""  # keys of the profile of tenant 1's other login; "": it has none
 
     def lacks(self, _bench, _mode):
         return None
@@ -154,7 +155,19 @@ user = "{tenants.login(number)}"
 tenant = "{tenants.tenant_id(number)}"
 scram = "{bench.database.verifier}"
 """)
+        parts.append(self._other_login(bench))
         return "".join(parts)
+
+    def _other_login(self, bench):
+        login = f"""
+[[logins]]
+user = "{tenants.other_login(1)}"
+tenant = "{tenants.tenant_id(1)}"
+scram = "{bench.database.verifier}"
+"""
+        if not self.profile:
+            return login
+        return f'{login}profile = "bi"\n[profiles.bi]\n{self.profile}\n'
 
     def _seal(self, bench):
         if self.seal == "off":

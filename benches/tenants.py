@@ -19,3 +19,8 @@ def tenant_id(number):
 def login(number):
     """The tenant's user name at pgtenant."""
     return f"tenant_{number}"
+
+
+def other_login(number):
+    """Another one of the same tenant, where there is one."""
+    return f"{login(number)}_bi"

@@ -703,7 +703,7 @@ fn logins_of_every_source_say_what_is_recorded_of_them() {
     let problems = read(&mut settings).unwrap();
     let of = |user: &str| {
         let login = settings.directory.find(user);
-        login.map(|login| login.principal.limits.audit)
+        login.map(|login| login.principal.limits.audit())
     };
     assert_eq!(of("row"), Some(Some(Statements::Write)));
     assert_eq!(of("plain"), Some(None));
@@ -760,6 +760,44 @@ fn logins_of_every_source_may_be_for_a_replica() {
         assert!(told.count() > 0, "{user}: {problems:#?}");
     }
     assert_eq!(problems.len(), 3, "{problems:#?}");
+}
+
+#[test]
+fn logins_of_every_source_may_have_a_profile() {
+    let source = Source::new(site());
+    let row = |user: &str, profile: &str| format!("('{user}', '{INNOVATE}', '{SCRAM}', {profile})");
+    let rows = [
+        row("row", "'bi'"),
+        row("plain", "NULL"),
+        row("misspelt", "'ib'"),
+        row("astray", "'far'"),
+    ];
+    let rows = rows.join(", ");
+    let logins = format!("SELECT * FROM (VALUES {rows}) AS t (\"user\", tenant, scram, profile)");
+    let keys = format!(
+        "tenants = \"SELECT id, name FROM tenant_directory.tenants\"\nlogins = {logins:?}\n"
+    );
+    let more = "[servers.stranger]\nhost = \"stranger\"\ntls = \"off\"\nuser = \"wellness_app\"\n\
+                [profiles.bi]\nread_only = true\n[profiles.far]\nserver = \"stranger\"\n";
+    let more = login("file", SYNERGY) + "profile = \"bi\"\n" + more;
+    let mut settings = source.settings(&keys, &more);
+    let problems = read(&mut settings).unwrap();
+    let reads_only = |user: &str| {
+        let login = settings.directory.find(user)?;
+        Some(login.principal.limits.is_read_only())
+    };
+    assert_eq!(reads_only("row"), Some(true));
+    assert_eq!(reads_only("plain"), Some(false));
+    assert_eq!(reads_only("file"), Some(true));
+    for (user, said) in [
+        ("misspelt", "no section [profiles.NAME] has the name \"ib\""),
+        ("astray", "is not known to be a replica of \"main\""),
+    ] {
+        assert_eq!(reads_only(user), None, "{user}");
+        let told = problems.iter().filter(|problem| problem.contains(said));
+        assert!(told.count() > 0, "{user}: {problems:#?}");
+    }
+    assert_eq!(problems.len(), 2, "{problems:#?}");
 }
 
 #[test]

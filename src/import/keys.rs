@@ -47,7 +47,10 @@ const CIPHERS: &str = "TLS 1.2 and 1.3 with the suites of rustls; there is nothi
 const LDAP: &str = "Use tokens of an identity provider ([jwt.NAME]), certificates or passwords.";
 const RESERVE: &str =
     "There is no reserve: pool.size_per_tenant keeps a quarter of a shared database for others.";
-const TENANT_LIMITS: &str = "Limits are a tenant's, not a user's: see [[tenants]].";
+const PROFILE: &str =
+    "Give the login a profile: [profiles.NAME] with pool_size, which holds for each login.";
+const PROFILE_CLIENTS: &str =
+    "Give the logins a profile: [profiles.NAME] with max_clients, which holds for each login.";
 const PER_DATABASE: &str =
     "It is not offered for one database, but for those of an isolation ([isolation.NAME.pool]).";
 const IN_DATABASE: &str = "Set it in PostgreSQL: ALTER DATABASE … SET, or ALTER ROLE … SET.";
@@ -132,7 +135,7 @@ pub const KEYS: &[Key] = &[
         "servers.NAME.max_connections",
         "A server is used by one role: the limit is that of the server.",
     ),
-    main("max_user_client_connections", "", TENANT_LIMITS),
+    main("max_user_client_connections", "", PROFILE_CLIENTS),
     main(
         "server_round_robin",
         "",
@@ -379,10 +382,10 @@ pub const KEYS: &[Key] = &[
         "",
         "servers.NAME.application_name is a server's, for all tenants.",
     ),
-    user("pool_size", "", TENANT_LIMITS),
+    user("pool_size", "", PROFILE),
     user("reserve_pool_size", "", RESERVE),
     user("pool_mode", "", "pool.mode holds for all users."),
-    user("max_user_connections", "", TENANT_LIMITS),
+    user("max_user_connections", "", PROFILE),
     user("query_timeout", "logins.statement_timeout", SHORTEST),
     user("query_wait_timeout", "", USER_WAIT),
     user(
@@ -400,7 +403,7 @@ pub const KEYS: &[Key] = &[
         "logins.client_idle_timeout",
         SHORTEST,
     ),
-    user("max_user_client_connections", "", TENANT_LIMITS),
+    user("max_user_client_connections", "", PROFILE_CLIENTS),
     key("peers", "host", "", PEERS),
     key("peers", "port", "", PEERS),
     key("peers", "pool_size", "", PEERS),

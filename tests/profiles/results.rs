@@ -122,7 +122,7 @@ fn what_is_committed_already_ends_the_session() {
             let mut client = bi(proxy);
             client.send_query(&string);
             let errors = client.until_closed().errors();
-            let codes: Vec<_> = errors.iter().map(|error| error.code()).collect();
+            let codes: Vec<_> = errors.iter().map(Fields::code).collect();
             assert_eq!(codes, ["54000", "40003"], "{string}");
             assert!(errors[1].hint().contains("look"), "{errors:?}");
         }

@@ -43,7 +43,7 @@ struct Tally {
     refused: AtomicUsize,
 }
 
-fn run(major: u32, clients: usize) {
+fn run(major: u32, clients: usize, profile: &'static str) {
     let Some(programs) = Programs::find(major) else {
         return;
     };
@@ -60,7 +60,7 @@ fn run(major: u32, clients: usize) {
         for number in 0..PAIRS {
             let (plain, tally, next, failures) = (&plain, &tally, &next, &failures);
             scope.spawn(move || {
-                let mut pair = Pair::start(plain, number, clients);
+                let mut pair = Pair::start(plain, number, clients, profile);
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let done = tally.sequences.load(Ordering::Relaxed);
@@ -105,22 +105,22 @@ fn run(major: u32, clients: usize) {
 
 #[test]
 fn one_client_gets_the_answers_of_postgresql_15() {
-    run(15, 1);
+    run(15, 1, "");
 }
 
 #[test]
 fn one_client_gets_the_answers_of_postgresql_18() {
-    run(18, 1);
+    run(18, 1, "");
 }
 
 #[test]
 fn clients_that_take_turns_get_the_answers_of_postgresql_15() {
-    run(15, 2);
+    run(15, 2, "");
 }
 
 #[test]
 fn clients_that_take_turns_get_the_answers_of_postgresql_18() {
-    run(18, 2);
+    run(18, 2, "");
 }
 
 /// The numbers of one session.
@@ -128,4 +128,17 @@ fn numbers(seed: usize, session: usize) -> Random {
     let mut random = Random::new((seed as u64) << 32 ^ session as u64);
     random.number();
     random
+}
+
+/// What its statements answer is counted, and never too much.
+const COUNTED: &str = "max_rows = 1000000";
+
+#[test]
+fn a_login_whose_answers_are_counted_gets_those_of_postgresql_15() {
+    run(15, 1, COUNTED);
+}
+
+#[test]
+fn a_login_whose_answers_are_counted_gets_those_of_postgresql_18() {
+    run(18, 1, COUNTED);
 }

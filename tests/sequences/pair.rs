@@ -36,6 +36,7 @@ pub struct Pair<'a> {
     databases: [String; 2],
     admins: [Raw; 2],
     proxy: Proxy,
+    profile: &'static str,
     next: Raw,
     /// What [`LOOK`] gives to the first who looks.
     fresh: String,
@@ -55,7 +56,8 @@ pub struct Outcome {
 pub type Fault = String;
 
 impl<'a> Pair<'a> {
-    pub fn start(plain: &'a Plain, number: usize, clients: usize) -> Self {
+    /// `profile`: the keys of the profile that its login has; none: it has no profile.
+    pub fn start(plain: &'a Plain, number: usize, clients: usize, profile: &'static str) -> Self {
         let databases = ["direct", "proxied"].map(|name| format!("{name}_{number}"));
         let admins = [0, 1].map(|side| {
             plain.copy_database(&databases[side]);
@@ -66,7 +68,7 @@ impl<'a> Pair<'a> {
             );
             admin
         });
-        let proxy = start_proxy(plain, &databases[1]);
+        let proxy = start_proxy(plain, &databases[1], profile);
         let mut next = plain.client_of(&databases[1], &proxy, NEXT);
         let fresh = next.value(LOOK);
         Self {
@@ -74,6 +76,7 @@ impl<'a> Pair<'a> {
             databases,
             admins,
             proxy,
+            profile,
             next,
             fresh,
             clients,
@@ -84,7 +87,7 @@ impl<'a> Pair<'a> {
     /// A new proxy, whatever the last one was left in.
     pub fn renew(&mut self) {
         // The last one ends here, and then what it has left on the server.
-        self.proxy = start_proxy(self.plain, &self.databases[1]);
+        self.proxy = start_proxy(self.plain, &self.databases[1], self.profile);
         wait_until("no session is left", || {
             let stop = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                         WHERE datname = current_database() AND usename = 'wellness_app' AND application_name <> 'pgtenant'";
@@ -187,10 +190,22 @@ impl<'a> Pair<'a> {
     }
 }
 
-fn start_proxy(plain: &Plain, database: &str) -> Proxy {
+fn start_proxy(plain: &Plain, database: &str, profile: &str) -> Proxy {
     let pool = "size = 1\nwait_timeout = \"6s\"\nreclaim_after = \"1min\"";
     let port = plain.cluster.port();
-    plain.proxy_of(database, port, pool, "channels = \"allow\"")
+    let text = plain.configuration(database, port, pool, "channels = \"allow\"");
+    let login = format!("[[logins]]\nuser = {LOGIN:?}\n");
+    let text = match profile {
+        "" => text,
+        keys => {
+            let named = format!("{login}profile = \"counted\"\n");
+            format!(
+                "{}[profiles.counted]\n{keys}\n",
+                text.replace(&login, &named)
+            )
+        }
+    };
+    plain.proxy_by(&text)
 }
 
 fn reader(raw: Raw) -> Reader {

@@ -135,7 +135,7 @@ impl Deliveries {
     /// Whether the server has taken a request, and every one that was handed to it.
     pub(super) fn has_struck(&self) -> bool {
         let state = lock(&self.state);
-        state.struck && !state.in_doubt && !state.under_way
+        state.struck && !state.in_doubt
     }
 
     /// The session gives the connection up.
