@@ -2204,6 +2204,7 @@ fn the_example_for_certificates_loads() {
 fn the_example_s_comments_load_too() {
     let folder = Folder::new();
     folder.put_secret("reports_app.password", "x");
+    folder.put_secret("wellness_bi.password", "x");
     folder.put_secret("seal.key", &"k".repeat(32));
     folder.put_secret("admin-token", &"t".repeat(32));
     folder.put_secret("audit.key", &"k".repeat(32));

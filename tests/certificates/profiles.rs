@@ -66,7 +66,6 @@ fn a_reload_changes_the_profile_of_who_is_there() {
         text.replace(name, &format!("{name}{profile}"))
     });
     assert_eq!(reads(), "on");
-    drop(reads);
     drop(input);
     assert!(psql.wait().unwrap().success());
 }

@@ -3,6 +3,7 @@
 use crate::lab::{Lab, mask, server};
 use pgtenant::config;
 use std::fs;
+use std::sync::Arc;
 
 fn lab() -> Lab {
     Lab::new(server(), "").with(&[mask("people", "name", "with = \"null\"")])
@@ -202,4 +203,28 @@ fn a_masked_profile_needs_a_masked_role() {
         found.contains("logins[3]") && found.contains("[isolation.other] has no `masked_user`"),
         "{found}"
     );
+}
+
+/// Tokens and certificates name a profile beside their login's.
+#[test]
+fn a_profile_that_a_credential_names_masks_too() {
+    let settings = config::load(&lab().config()).unwrap();
+    let directory = &settings.directory;
+    let principal = |login: &str| directory.find(login).unwrap().principal.clone();
+    let profile = settings.profiles.values().next().cloned();
+    let app = principal("app_a");
+    assert!(!app.tenant.placement.masked && principal("bi_a").tenant.placement.masked);
+    let named = directory.with_profile(app, profile.clone()).unwrap();
+    assert!(Arc::ptr_eq(&named.tenant, &principal("bi_a").tenant));
+    // One that its own login masks is not led out of it.
+    let named = directory.with_profile(principal("bi_a"), None).unwrap();
+    assert!(named.tenant.placement.masked);
+    // Where there is no masked role, there is no way in.
+    let mut bare = pgtenant::directory::Directory::new();
+    let mut tenant = (*principal("app_b").tenant).clone();
+    tenant.masked = None;
+    bare.insert_tenant(Arc::new(tenant.clone()));
+    let mut bare_principal = principal("app_b");
+    bare_principal.tenant = Arc::new(tenant);
+    assert!(bare.with_profile(bare_principal, profile).is_err());
 }
