@@ -7,24 +7,17 @@ use pgtenant::config::{Problems, Settings, load_with};
 use pgtenant::directory::Verifier;
 use pgtenant::throwaway::Authority;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 use testkit::{INNOVATE, SYNERGY, write_private};
 
-/// Names of secrets in files, for what each is.
-const SECRETS: [&str; 6] = [
-    "admin-token",
-    "audit.key",
-    "peers.key",
-    "role.key",
-    "seal.key",
-    "wellness_app.password",
-];
+/// What the pages call the certificates of authorities.
 const AUTHORITIES: [&str; 3] = ["server-ca.crt", "db-ca.crt", "clients-ca.crt"];
 const ENVIRONMENT: [&str; 2] = ["WELLNESS_APP_PASSWORD", "TENANT_DIRECTORY_PASSWORD"];
 
-/// The files that the pages name.
+/// The files that the pages name, but for secrets.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, text: &str| write_private(&folder.path().join(name), text);
@@ -34,9 +27,6 @@ fn folder() -> TempDir {
     put("server.key", &server.key_pem);
     for name in AUTHORITIES {
         put(name, &authority.certificate_pem());
-    }
-    for name in SECRETS {
-        put(name, &"k".repeat(64));
     }
     put("clients.crl", &revocations());
     folder
@@ -90,7 +80,22 @@ impl Section {
         }
     }
 
-    fn complete_as_shown(&mut self) {
+    /// The values of a key, if it is a text or a list of texts.
+    fn texts(&self, key: &str) -> Vec<String> {
+        let value = |line: &String| Some(line.strip_prefix(key)?.strip_prefix(" = ")?.to_owned());
+        let value = self.lines.iter().find_map(value).unwrap_or_default();
+        let quoted = value.split('"').skip(1).step_by(2);
+        quoted.map(str::to_owned).collect()
+    }
+
+    /// The name of `[isolation.NAME]` and its kin.
+    fn name(&self) -> &str {
+        let name = self.header.split_once('.').map_or("", |(_, name)| name);
+        name.trim_end_matches(']')
+    }
+
+    /// Adds what must be in the section and is left out, for tenants of `isolation`.
+    fn complete_as_shown(&mut self, isolation: &str) {
         let of_a_server = self.begins("servers.");
         let socket = self.lines.iter().any(|line| line.starts_with("host = \"/"));
         if of_a_server {
@@ -108,8 +113,23 @@ impl Section {
             self.complete(&[], "certificate = \"server.crt\"");
             self.complete(&[], "key = \"server.key\"");
         }
+        if of_a_server && self.name() != "main" {
+            self.complete(&[], "replica_of = \"main\"");
+        }
+        if self.begins("isolation.") && !self.name().ends_with(".pool") && !self.has("kind") {
+            self.complete(&[], "kind = \"setting\"");
+            self.complete(&[], "server = \"main\"");
+            self.complete(&[], "database = \"wellness_corp_db\"");
+            self.complete(&[], "setting = \"session.current_organization_id\"");
+        }
+        if self.begins("jwt.") {
+            self.complete(&[], "issuer = \"https://login.example.com\"");
+            self.complete(&[], "audience = \"pgtenant\"");
+            let jwks = "jwks_url = \"https://login.example.com/keys\"";
+            self.complete(&["jwks_file", "key_file"], jwks);
+        }
         if self.header == "[[tenants]]" {
-            self.complete(&[], "isolation = \"platform\"");
+            self.complete(&[], &format!("isolation = \"{isolation}\""));
         }
     }
 }
@@ -131,56 +151,64 @@ fn sections(text: &str) -> Vec<Section> {
 }
 
 /// The whole configuration that a block is a part of.
-fn whole(text: &str) -> String {
-    let mut all = sections(text);
-    for header in ["[tls]", "[servers.main]"] {
-        if !all.iter().any(|section| section.header == header) {
-            all.push(Section::new(header, &[]));
+fn whole(block: &str) -> Vec<Section> {
+    let mut all = sections(block);
+    let has = |all: &[Section], header: &str| all.iter().any(|one| one.header == header);
+    let add = |all: &mut Vec<Section>, header: &str| {
+        if !has(all, header) {
+            // A section stands before its parts, such as its `.pool`.
+            all.insert(0, Section::new(header, &[]));
+        }
+    };
+    // What a key names is a section.
+    for (key, kind) in [
+        ("server", "servers"),
+        ("profile", "profiles"),
+        ("profiles", "profiles"),
+    ] {
+        let names: Vec<_> = all.iter().flat_map(|one| one.texts(key)).collect();
+        for name in names {
+            add(&mut all, &format!("[{kind}.{name}]"));
         }
     }
-    let isolation = |header: &str| {
-        let lines = [
-            "kind = \"setting\"",
-            "server = \"main\"",
-            "database = \"wellness_corp_db\"",
-            "setting = \"session.current_organization_id\"",
-        ];
-        Section::new(header, &lines)
-    };
-    let own: Vec<_> = all.iter().filter(|s| s.begins("isolation.")).collect();
-    let pools: Vec<_> = own
-        .iter()
-        .filter_map(|section| Some(format!("{}]", section.header.strip_suffix(".pool]")?)))
-        .collect();
-    let alone = own.is_empty();
-    let missing = |header: &String| all.iter().all(|section| section.header != *header);
-    let missing: Vec<_> = pools.into_iter().filter(missing).collect();
-    // A section stands before its `.pool`.
-    for header in missing {
-        all.insert(0, isolation(&header));
-    }
-    if alone {
-        all.push(isolation("[isolation.platform]"));
-    }
-    if alone && !all.iter().any(|section| section.header == "[[tenants]]") {
+    add(&mut all, "[tls]");
+    add(&mut all, "[servers.main]");
+    let isolations = all.iter().filter(|one| one.begins("isolation."));
+    let isolation = isolations
+        .map(|one| one.name().trim_end_matches(".pool"))
+        .next();
+    let alone = isolation.is_none();
+    let isolation = isolation.unwrap_or("platform").to_owned();
+    add(&mut all, &format!("[isolation.{isolation}]"));
+    let of_tenants = has(&all, "[[logins]]") || has(&all, "[[certificates]]");
+    if (alone || of_tenants) && !has(&all, "[[tenants]]") {
         for id in [INNOVATE, SYNERGY] {
             all.push(Section::new("[[tenants]]", &[&format!("id = \"{id}\"")]));
         }
     }
-    let mut text = String::new();
-    for mut section in all {
-        section.complete_as_shown();
-        text += &format!("{}\n{}\n", section.header, section.lines.join("\n"));
+    for section in &mut all {
+        section.complete_as_shown(&isolation);
     }
-    text
+    all
 }
 
 fn load(folder: &Path, block: &str) -> Result<Settings, Problems> {
     let verifier = Verifier::derive("a password");
-    let text = whole(block)
+    let block = block
         .replace("SCRAM-SHA-256$…", &verifier)
         .replace("/etc/pgtenant/", "")
         .replace("/var/log/pgtenant/", "");
+    let mut text = String::new();
+    for section in whole(&block) {
+        let secrets = section.lines.iter().filter_map(|line| {
+            let (key, name) = line.split_once(" = ")?;
+            key.ends_with("_file").then(|| name.trim_matches('"'))
+        });
+        for secret in secrets {
+            write_private(&folder.join(secret), &"k".repeat(64));
+        }
+        let _ = writeln!(text, "{}\n{}", section.header, section.lines.join("\n"));
+    }
     let file = folder.join("pgtenant.toml");
     fs::write(&file, text).unwrap();
     let variables = ENVIRONMENT.map(|name| (OsString::from(name), OsString::from("x")));
