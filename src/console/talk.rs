@@ -280,10 +280,11 @@ impl<S: Steered> Talk<'_, S> {
                 backend::command_complete(&mut self.out, "SHOW");
             }
             Statement::Command(command) => {
-                let room = room(self.steered);
+                let (user, address) = (self.guest.user.as_str(), self.guest.address);
+                let room = room(self.steered, user, address, text);
                 let room = room.map_err(|text| ClientError::error("53100", text))?;
                 let done = self.carry_out(&command).await;
-                let (user, address) = (self.guest.user.as_str(), self.guest.address);
+                let user = self.guest.user.as_str();
                 tell(self.steered, user, address, text, &done, room);
                 done.map_err(|text| ClientError::error(command.failure(), text))?;
                 backend::command_complete(&mut self.out, command.tag());

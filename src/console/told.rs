@@ -11,10 +11,35 @@ const MOST: usize = 200;
 ///
 /// # Errors
 /// What the administrator is told, if it would go unrecorded.
-pub fn room(steered: &impl Steered) -> Result<Option<Room>, String> {
+pub fn room(
+    steered: &impl Steered,
+    user: &str,
+    address: ClientAddress,
+    text: &str,
+) -> Result<Option<Room>, String> {
     // Each character may be written as six.
     let room = steered.audit().room(8 * MOST);
-    room.map_err(|_| "the audit log cannot be written, and no command goes unrecorded".to_owned())
+    room.map_err(|_| {
+        let refusal = "the audit log cannot be written, and no command goes unrecorded";
+        log(user, address, &shown(text), refusal);
+        refusal.to_owned()
+    })
+}
+
+fn shown(text: &str) -> String {
+    let shown = text.trim().chars().take(MOST);
+    shown.flat_map(char::escape_debug).collect()
+}
+
+fn log(user: &str, address: ClientAddress, command: &str, outcome: &str) {
+    tracing::info!(
+        target: "pgtenant::audit",
+        event = "admin_command",
+        user,
+        client = %address,
+        command,
+        outcome,
+    );
 }
 
 /// Tells of a command, done or not.
@@ -26,17 +51,9 @@ pub fn tell(
     outcome: &Result<(), String>,
     room: Option<Room>,
 ) {
-    let shown = text.trim().chars().take(MOST);
-    let command: String = shown.flat_map(char::escape_debug).collect();
+    let command = shown(text);
     let outcome = outcome.as_ref().err().map_or("done", String::as_str);
-    tracing::info!(
-        target: "pgtenant::audit",
-        event = "admin_command",
-        user,
-        client = %address,
-        command,
-        outcome,
-    );
+    log(user, address, &command, outcome);
     let event = Event::AdminCommand {
         user,
         address,

@@ -62,6 +62,11 @@ fn with_stop_no_login_and_no_audited_statement_goes_unrecorded() {
     // Nor does an administrator do anything; what is shown changes nothing.
     assert_eq!(administrator(&audited).unwrap_err().code(), "53100");
     assert_eq!(admin.error("PAUSE").code(), "53100");
+    let line = audited.proxy.wait_for_log("no command goes unrecorded");
+    assert!(
+        line.contains("user=\"ops\"") && line.contains("PAUSE"),
+        "{line}"
+    );
     admin.run_ok("SHOW AUDIT");
     free(&audited);
     wait_until("statements run again", || {

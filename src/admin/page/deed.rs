@@ -43,20 +43,23 @@ impl Deed {
         user: &str,
         address: ClientAddress,
     ) -> Result<(), String> {
-        let room = console::room(shown)?;
-        let (text, outcome) = match self {
-            Self::Command(text) => (text.as_str(), command(text, shown, user)),
+        let text = match self {
+            Self::Command(text) => text.as_str(),
+            Self::Check => "check",
+            Self::VerifyAudit => "audit verify",
+        };
+        let room = console::room(shown, user, address, text)?;
+        let outcome = match self {
+            Self::Command(text) => command(text, shown, user),
             Self::Check => {
                 let checkup = shown.checkup();
                 let begun = checkup.ok_or_else(|| "there is no configuration file".to_owned());
-                let begun = begun.and_then(|checkup| errands.begin_check(checkup));
-                ("check", begun)
+                begun.and_then(|checkup| errands.begin_check(checkup))
             }
             Self::VerifyAudit => {
                 let options = shown.audit().options();
                 let begun = options.ok_or_else(|| "there is no audit log".to_owned());
-                let begun = begun.and_then(|options| errands.begin_audit(options));
-                ("audit verify", begun)
+                begun.and_then(|options| errands.begin_audit(options))
             }
         };
         console::tell(shown, user, address, text, &outcome, room);
