@@ -40,7 +40,6 @@ const fn user(name: &'static str, counterpart: &'static str, note: &'static str)
 }
 
 const LOG: &str = "The log goes to standard error, for systemd's journal or the container's log.";
-const NO_SOCKETS: &str = "Unix-domain sockets are not offered: clients use 127.0.0.1.";
 const AUDIT: &str = "Logins, their ends and refusals are records of the audit log ([audit]).";
 const DNS: &str = "Names are resolved anew for each connection to a server.";
 const CIPHERS: &str = "TLS 1.2 and 1.3 with the suites of rustls; there is nothing to choose.";
@@ -58,9 +57,9 @@ const HOSTS: &str = "servers.NAME.target says which of several hosts is meant.";
 const AUTH_QUERY: &str = "[directory.sql] reads logins and their tenants from a table of yours, \
                           and notices changes.";
 const BY_PASSWORD: &str = "pgtenant proves itself to a server by a password alone.";
-const PEERS: &str = "One process uses all cores (listen.workers) and needs no peers. Of several \
-                     replicas a cancel request must reach the client's own: balance by the \
-                     client's address.";
+const PEERS: &str = "One process uses all cores (listen.workers) and needs no peers. Several \
+                     replicas pass requests to cancel on to each other: `[[peers]]`, with \
+                     listen.peer_id, peer_address and peer_key_file.";
 const SYSTEM: &str = "It is left to the operating system.";
 const KEEPALIVE: &str = "servers.NAME.tcp_user_timeout and pool.check_after find lost connections.";
 const BUFFERS: &str = "Buffers are sized by themselves.";
@@ -89,9 +88,17 @@ pub const KEYS: &[Key] = &[
         "listen.address",
         "Each address has its port.",
     ),
-    main("unix_socket_dir", "", NO_SOCKETS),
-    main("unix_socket_mode", "", NO_SOCKETS),
-    main("unix_socket_group", "", NO_SOCKETS),
+    main(
+        "unix_socket_dir",
+        "listen.unix",
+        "Written as a comment: the folder should be one that the proxy's user alone can write to.",
+    ),
+    main("unix_socket_mode", "listen.unix_mode", "As a comment, too."),
+    main(
+        "unix_socket_group",
+        "",
+        "The socket has the group of the process: `Group=` of the systemd unit.",
+    ),
     main(
         "user",
         "",
@@ -339,7 +346,7 @@ pub const KEYS: &[Key] = &[
     db(
         "host",
         "servers.NAME.host",
-        "Or `hosts`, if there are several. No Unix-domain socket.",
+        "Or `hosts`, if there are several; or the folder of a Unix-domain socket.",
     ),
     db("port", "servers.NAME.port", ""),
     db(

@@ -26,6 +26,13 @@ pub(super) struct Server<'a> {
     pub(super) entries: Vec<&'a Entry<'a>>,
 }
 
+impl Server<'_> {
+    /// Whether its host is the folder of a Unix-domain socket.
+    pub(super) fn is_folder(&self) -> bool {
+        self.hosts.iter().any(|host| host.starts_with('/'))
+    }
+}
+
 /// A database: what becomes a tenant.
 pub(super) struct Database<'a> {
     /// Which of the servers.
@@ -150,7 +157,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// The hosts of an entry, and whether there is a Unix-domain socket instead.
+/// The hosts of an entry, or the folder of its Unix-domain socket; and whether it is that.
 fn hosts<'a>(entry: &'a Entry<'_>) -> (Vec<&'a str>, bool) {
     let mut hosts: Vec<&str> = Vec::new();
     for host in entry.get("host").unwrap_or_default().split(',') {
@@ -160,9 +167,11 @@ fn hosts<'a>(entry: &'a Entry<'_>) -> (Vec<&'a str>, bool) {
             hosts.push(host);
         }
     }
-    match hosts.is_empty() {
-        true => (vec!["127.0.0.1"], true),
-        false => (hosts, false),
+    let mut all = entry.get("host").unwrap_or_default().split(',');
+    match (hosts.is_empty(), all.find(|host| host.starts_with('/'))) {
+        (true, Some(folder)) => (vec![folder], true),
+        (true, None) => (vec!["127.0.0.1"], true),
+        (false, _) => (hosts, false),
     }
 }
 

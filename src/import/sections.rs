@@ -96,9 +96,12 @@ fn addresses(document: &mut Document, source: &mut Source<'_>) {
         .map(str::trim)
         .filter(|name| !name.is_empty())
         .collect();
+    let folder = main.text("unix_socket_dir");
+    let mode = main.text("unix_socket_mode");
+    socket(document, folder.filter(|one| !one.value.is_empty()), mode);
     let (Some(setting), false) = (listed, names.is_empty()) else {
         document.comment(
-            "It listened on a Unix-domain socket alone, which is not offered: clients use this \
+            "It listened on a Unix-domain socket alone. The socket of `unix` has the port of this \
              address.",
         );
         let address = format!("127.0.0.1:{port}");
@@ -113,6 +116,25 @@ fn addresses(document: &mut Document, source: &mut Source<'_>) {
         origin = format!("{origin}; {of_port}");
     }
     document.key("address", &values::texts(&all), &origin);
+}
+
+/// The socket, as a comment: who may write to its folder is not known here.
+fn socket(document: &mut Document, folder: Option<&Setting>, mode: Option<&Setting>) {
+    let Some(folder) = folder else {
+        return;
+    };
+    if folder.value.starts_with('@') {
+        return document.comment("An abstract socket is not offered; `unix` names a folder.");
+    }
+    document.comment(
+        "For clients of this machine as well, once the proxy's user alone can write to the folder:",
+    );
+    let shown = values::text(&folder.value);
+    document.comment(&format!("unix = {shown}  # {}", from(folder)));
+    if let Some(mode) = mode {
+        let shown = values::text(&mode.value);
+        document.comment(&format!("unix_mode = {shown}  # {}", from(mode)));
+    }
 }
 
 /// The addresses with their port that one of `listen_addr` stands for.

@@ -117,13 +117,15 @@ pub(super) fn from(setting: &Setting) -> String {
 }
 
 fn address(document: &mut Document, server: &Server<'_>) {
-    if server.is_socket {
+    if server.is_socket && !server.is_folder() {
         document.comment(
-            "It was reached over a Unix-domain socket, which is not offered: PostgreSQL must \
-             listen on 127.0.0.1, and pg_hba.conf must let the role in there by a password.",
+            "It was reached over a Unix-domain socket, in PgBouncer's usual folder: a folder as \
+             `host`, such as \"/var/run/postgresql\", does the same. Over 127.0.0.1 pg_hba.conf must \
+             let the role in by a password.",
         );
     }
-    let is_valid = |host: &str| rustls::pki_types::ServerName::try_from(host).is_ok();
+    let is_valid =
+        |host: &str| host.starts_with('/') || rustls::pki_types::ServerName::try_from(host).is_ok();
     let invalid = server.hosts.iter().find(|host| !is_valid(host));
     let several = server.hosts.len() > 1;
     if let Some(invalid) = invalid {
@@ -159,6 +161,9 @@ fn place(host: &str, port: u16) -> String {
 }
 
 fn tls(document: &mut Document, server: &Server<'_>, common: &Common<'_>) {
+    if server.is_folder() {
+        return;
+    }
     let is_local = server.hosts.iter().all(|host| is_local(host));
     let word = match common.mode {
         SslMode::Disable => "off",
