@@ -59,18 +59,18 @@ impl<'a> Script<'a> {
     /// Everything of the session goes: settings, temporary tables, prepared
     /// statements, cursors, LISTEN, advisory locks, sequence caches.
     pub(super) fn discard_all(&mut self) {
-        self.command("DISCARD ALL");
+        self.commit("DISCARD ALL");
     }
 
     /// All settings go back to those of the connection's start.
     pub(super) fn reset_all(&mut self) {
-        self.command("RESET ALL");
+        self.query("RESET ALL");
     }
 
     /// The role is the one that logged in: RESET ALL leaves it, and code that was not
     /// seen may have taken that of the group that the tenant's role is a member of.
     pub(super) fn reset_role(&mut self) {
-        self.command("RESET ROLE");
+        self.query("RESET ROLE");
     }
 
     /// Time limits that the last client has left end what follows no more.
@@ -87,16 +87,23 @@ impl<'a> Script<'a> {
         self.answers.push_back(Answer::Empty);
     }
 
-    /// Runs a command. The server answers together with what follows, in one write:
-    /// neither side is woken twice.
-    fn command(&mut self, sql: &str) {
+    fn query(&mut self, sql: &str) {
+        self.sync();
+        written(&frontend::query(sql, self.output));
+        self.answers.push_back(Answer::Command);
+    }
+
+    /// Runs a command that PostgreSQL commits by itself, in a pipeline too. It answers
+    /// together with what follows, in one write: neither side is woken twice. After any
+    /// other command the pipeline would be a transaction up to its Sync (from 17 on), which
+    /// a FunctionCall does not end.
+    fn commit(&mut self, sql: &str) {
         self.sync();
         self.run(sql, &[]);
         self.answers.push_back(Answer::Unsynced);
     }
 
-    /// Ends the transaction of a [command](Self::command), unless another request
-    /// has done so.
+    /// Ends the pipeline of a [command](Self::commit), unless another request has done so.
     fn sync(&mut self) {
         if let Some(last @ Answer::Unsynced) = self.answers.back_mut() {
             *last = Answer::Command;
