@@ -113,7 +113,6 @@ const VARIANTS: &[Variant] = &[
         except: &[RUNS_TEXT, SHADOWED],
         ..PLAIN
     },
-    ROLE,
     Variant {
         name: "role, both stay",
         keep_open: true,
