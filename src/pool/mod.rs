@@ -218,7 +218,16 @@ impl Pool {
             booking.customs_known = customs.len();
         }
         let (account, worker) = (booking.account, idle.connection.worker());
-        let own_waits = self.idle.put(idle)?;
+        let own_waits = match self.idle.put(idle) {
+            Ok(own_waits) => own_waits,
+            Err(idle) => {
+                // Its login uses one less all the same.
+                if let Some(login) = login {
+                    self.has_room(&idle.booking.tenant.id, login);
+                }
+                return Err(idle);
+            }
+        };
         if own_waits || login.is_some() || self.waiting.is_some() {
             let freed = Freed { account, login };
             let outcomes = lock(&self.queue).serve(self, Some(worker), Some(freed));

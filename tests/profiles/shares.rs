@@ -2,6 +2,7 @@
 //! is next.
 
 use crate::{bi, options, start, try_bi};
+use pgtenant::directory::Verifier;
 use testkit::{Options, Proxy, Raw, answers_soon, site, wait_until};
 
 fn start_with(profile: &str, options: impl FnOnce(Options) -> Options) -> Proxy {
@@ -74,6 +75,26 @@ fn a_login_uses_no_more_connections_than_its_profile_says() {
         drop(clients.remove(0));
         clients[1].until_ready().ok();
     }
+}
+
+#[test]
+fn who_waits_for_one_that_is_not_kept_gets_another() {
+    let verifier = Verifier::derive("a password");
+    let proxy = start_with("pool_size = 1", |options| Options {
+        more: options.more
+            + &format!("[[admins]]\nuser = \"ops\"\nrole = \"operator\"\nscram = {verifier:?}\n"),
+        ..options
+    });
+    let console = [("user", "ops"), ("database", "pgtenant")];
+    let mut admin = Raw::log_in(proxy.port, "a password", &console).unwrap();
+    let [mut first, mut second] = [(); 2].map(|()| bi(&proxy));
+    first.run_ok("BEGIN");
+    second.send_query("SELECT 1");
+    assert!(second.is_quiet());
+    // It is closed once it is given back.
+    admin.run_ok("RECONNECT");
+    first.run_ok("COMMIT");
+    second.until_ready().ok();
 }
 
 #[test]
