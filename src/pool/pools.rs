@@ -5,7 +5,7 @@ use super::halt::{Halt, Scope};
 use super::queue;
 use super::{Pool, lock};
 use crate::config::{self, Contact, Server};
-use crate::tenant::{IsolationName, Placement, ServerName};
+use crate::tenant::{Endpoint, IsolationName, Placement, ServerName};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Plans {
 /// Which pool it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    pub(super) endpoint: crate::tenant::Endpoint,
+    pub(super) endpoint: Endpoint,
     /// Whose it is alone.
     pub(super) isolation: Option<IsolationName>,
     /// Its connections show masked data alone, and no other pool's do.
@@ -187,7 +187,7 @@ impl Pools {
                 tracing::warn!(target: "pgtenant::server", "dropped a server connection whose cleanup failed");
                 pool.abandon(spoilt);
             }
-            queue::hand_out(swept.late);
+            queue::hand_out(swept.outcomes);
             pool.quotas.sweep();
             pool.reclaim();
         }
@@ -215,7 +215,7 @@ impl Pools {
     pub async fn close(&self) {
         for pool in self.all() {
             let swept = lock(&pool.queue).sweep(&pool, Duration::ZERO, 0);
-            queue::hand_out(swept.late);
+            queue::hand_out(swept.outcomes);
             drop(swept.spoilt);
             for connection in swept.evicted {
                 connection.close().await;

@@ -107,7 +107,7 @@ impl Quotas {
 impl Pool {
     /// The quota of a login whose clients may use `most` connections from now on.
     pub(super) fn quota(
-        self: &Arc<Self>,
+        &self,
         tenant: &TenantId,
         login: &LoginName,
         most: Option<usize>,
@@ -118,16 +118,14 @@ impl Pool {
         let key = (tenant.clone(), login.clone());
         let mut quotas = lock(&self.quotas.0);
         let known = quotas.get(&key).and_then(Weak::upgrade);
-        let Some(quota) = known else {
+        let quota = known.unwrap_or_else(|| {
             let quota = Arc::new(Quota::new(most));
             quotas.insert(key, Arc::downgrade(&quota));
-            return OfLogin(Some(quota));
-        };
-        drop(quotas);
-        let before = quota.most.swap(most, Ordering::SeqCst);
-        if before < most {
-            self.has_room(tenant, login);
-        }
+            quota
+        });
+        // Those who wait for more are served at the next sweep: the one who calls may be
+        // about to ask again, and comes before others then.
+        quota.most.store(most, Ordering::SeqCst);
         OfLogin(Some(quota))
     }
 

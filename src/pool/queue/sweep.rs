@@ -15,13 +15,14 @@ pub(in crate::pool) struct Swept {
     pub(in crate::pool) evicted: Evicted,
     /// Those whose cleanup has failed, or that their server has closed.
     pub(in crate::pool) spoilt: Vec<Idle>,
-    /// Those who have waited for too long.
-    pub(in crate::pool) late: Outcomes,
+    /// What those get who have waited for too long, or may have something now.
+    pub(in crate::pool) outcomes: Outcomes,
 }
 
 impl Queue {
     /// Takes out connections that have been idle for longer than `limit` or are too
-    /// old, or that their server has closed, and those who have waited for too long.
+    /// old, or that their server has closed, and those who have waited for too long; serves
+    /// the others.
     /// `least`: so many are kept, however long they have been idle.
     pub(in crate::pool) fn sweep(
         &mut self,
@@ -46,7 +47,8 @@ impl Queue {
             goes
         });
         let evicted = self.forget_all(stale);
-        let late = self.late(pool, now);
+        let mut outcomes = self.late(pool, now);
+        outcomes.extend(self.serve_all(pool));
         self.accounts.retain(|_, account| {
             let is_used = account.connections > 0 || account.in_turn || !account.line.is_empty();
             if !is_used {
@@ -57,7 +59,7 @@ impl Queue {
         Swept {
             evicted,
             spoilt,
-            late,
+            outcomes,
         }
     }
 

@@ -308,6 +308,22 @@ impl Queue {
         outcomes
     }
 
+    /// Gives what there is to those who wait, whoever may have come to be one who may have
+    /// it: a login may use more connections than before.
+    pub(super) fn serve_all(&mut self, pool: &Arc<Pool>) -> Outcomes {
+        if self.waiters == 0 {
+            return Outcomes::new();
+        }
+        let ids: Vec<_> = self.accounts.iter().map(|(id, _)| AccountId(id)).collect();
+        for id in ids {
+            if let Some(account) = self.accounts.get_mut(id.0) {
+                account.line.give_turns();
+            }
+            self.give_turn(pool, id);
+        }
+        self.serve(pool, None, None)
+    }
+
     /// Changes who waits whatever is free, and gives to those who need not any more.
     pub(in crate::pool) fn halt(&mut self, pool: &Arc<Pool>, halt: Halt) -> Outcomes {
         // While it counts as somebody who waits, no connection is taken past the queue.

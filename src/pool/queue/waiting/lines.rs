@@ -116,6 +116,16 @@ impl Lines {
         }
     }
 
+    /// The same for all logins.
+    pub(super) fn give_turns(&mut self) {
+        for (login, one) in &mut self.by_login {
+            if !one.in_turn && one.may_have() {
+                one.in_turn = true;
+                self.turns.push_back(login.clone());
+            }
+        }
+    }
+
     /// The one who is next where a worker has given a connection back. Who that is
     /// depends on the time: it is [taken](Self::take) then.
     pub(super) fn next(&mut self, worker: Option<usize>) -> Option<Next<'_>> {
