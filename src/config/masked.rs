@@ -89,7 +89,7 @@ pub(super) fn read(
             true => {
                 "has no meaning where each tenant has a `role`: use masked_role = \"{schema}_masked\""
             }
-            false => "has no meaning where tenants share a role: use `masked_user`",
+            false => "is for kind = \"schema\" with a `role` for each tenant: use `masked_user`",
         };
         section.refuse(other, reason);
     }

@@ -155,6 +155,49 @@ fn a_schema_for_each_tenant_and_one_role() {
 }
 
 #[test]
+fn names_of_schemas_and_roles_may_have_any_letters() {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    for server in servers() {
+        let number = number();
+        let database = format!("letters_{number}");
+        server.sql("postgres", &format!("CREATE DATABASE {database}"));
+        let schema = "O'Brien \"50%\" $pgtenant$ @app@";
+        let own = quoted(schema);
+        server.sql(
+            &database,
+            &format!(
+                "CREATE SCHEMA {own}; CREATE TABLE {own}.\"No't%e\" (note text);
+                 INSERT INTO {own}.\"No't%e\" VALUES ('a secret');
+                 GRANT USAGE ON SCHEMA {own} TO wellness_app;
+                 GRANT SELECT ON {own}.\"No't%e\" TO wellness_app"
+            ),
+        );
+        let password = file(server, "bi.password", PASSWORD);
+        let role = format!("Bi's \"%I\" $pgtenant$ {number}");
+        let sections = format!(
+            "[isolation.own]\nkind = \"schema\"\nserver = \"main\"\ndatabase = {database:?}\n\
+             search_path = [\"{{schema}}\"]\nmasked_user = {role:?}\n\
+             masked_password_file = {password:?}\n{}",
+            mask("\"No't%e\"", "note", "with = \"constant('$pgtenant$')\""),
+        );
+        let config = config(server, &sections, &[("1", &format!("schema = {schema:?}"))]);
+        for _ in 0..2 {
+            succeeded(&run(&server.cluster, &config, &["--apply"]));
+        }
+        let proxy = Proxy::run(&config);
+        let mut bi = client(&proxy, "bi_1", &database);
+        let note = "SELECT note FROM \"No't%e\"";
+        assert_eq!(rows(&mut bi, note), ["$pgtenant$"]);
+        let mut app = client(&proxy, "app_1", &database);
+        assert_eq!(rows(&mut app, note), ["a secret"]);
+        drop((bi, app, proxy));
+        succeeded(&run(&server.cluster, &config, &["--undo"]));
+        let left = format!("SELECT count(*) FROM pg_roles WHERE rolname ~ '^Bi.*{number}(_|$)'");
+        assert_eq!(server.sql("postgres", &left), "0");
+    }
+}
+
+#[test]
 fn a_database_for_each_tenant() {
     for server in servers() {
         let number = number();

@@ -50,11 +50,11 @@ pub(super) fn values(masking: &Masking) -> Values {
         ("@clear@", clear),
         ("@bind@", bind.to_owned()),
         ("@tenant@", tenant),
-        ("@ident_app@", identifier(&masking.app)),
-        ("@ident_role@", identifier(&masking.role)),
-        ("@ident_owner@", identifier(&owner)),
-        ("@ident_schema@", identifier(&masking.schema)),
-        ("@ident_database@", identifier(&masking.database)),
+        ("@ident_app@", escape_identifier(&masking.app)),
+        ("@ident_role@", escape_identifier(&masking.role)),
+        ("@ident_owner@", escape_identifier(&owner)),
+        ("@ident_schema@", escape_identifier(&masking.schema)),
+        ("@ident_database@", escape_identifier(&masking.database)),
         ("@app@", literal(&masking.app)),
         ("@role@", literal(&masking.role)),
         ("@owner@", literal(&owner)),
@@ -68,10 +68,18 @@ pub(super) fn values(masking: &Masking) -> Values {
     ]
 }
 
-/// Fills a piece; nothing is filled into what is filled in.
+/// What bodies stand between in the pieces.
+const BODY: &str = "$pgtenant$";
+
+/// Fills a piece; nothing is filled into what is filled in, which ends no body.
 pub(super) fn fill(piece: &str, values: &Values) -> String {
+    let tags = std::iter::once(BODY.to_owned()).chain((1..).map(|n| format!("$pgtenant{n}$")));
+    let is_free = |tag: &String| values.iter().all(|(_, value)| !value.contains(tag));
+    let mut free = tags.filter(is_free);
+    let tag = free.next().unwrap_or_default();
+    let piece = piece.replace(BODY, &tag);
     let mut filled = String::new();
-    let mut rest = piece;
+    let mut rest = &*piece;
     while let Some((before, behind)) = rest.split_once('@') {
         filled.push_str(before);
         let value = values.iter().find_map(|(name, value)| {
@@ -126,9 +134,4 @@ fn masks(masks: &[Mask]) -> String {
 
 fn literal(text: &str) -> String {
     escape_literal(text).trim_start().to_owned()
-}
-
-/// An identifier within a body in `$pgtenant$`, where nothing else has a meaning.
-fn identifier(name: &str) -> String {
-    escape_identifier(name)
 }

@@ -39,6 +39,7 @@ fn shared(
         database,
         setting,
         seal,
+        roles,
         ..
     } = &isolation.kind
     else {
@@ -52,9 +53,14 @@ fn shared(
     let servers = tenants.map(|tenant| tenant.placement.endpoint.server.clone());
     let servers: BTreeSet<_> = servers.chain([isolation.server.clone()]).collect();
     let one = |server| {
+        // Where each tenant has a role, that is a member of the one with the rights.
+        let app = match roles {
+            Some(roles) => roles.group.clone(),
+            None => settings.servers.get(&server)?.user.clone(),
+        };
         Some(Masking {
             what: format!("isolation \"{name}\""),
-            app: settings.servers.get(&server)?.user.clone(),
+            app,
             server,
             database: database.clone(),
             role: role.name.clone(),

@@ -11,7 +11,7 @@ CREATE TEMPORARY TABLE pgtenant_path ON COMMIT DROP AS
         text
     FROM (SELECT coalesce((SELECT substring(entry from 13) FROM pg_db_role_setting, unnest(setconfig) AS entry
             WHERE entry LIKE 'search\_path=%' AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-                AND setrole IN (0, @app@::regrole)
+                AND setrole IN (0, quote_ident(@app@)::regrole)
             ORDER BY setrole = 0, setdatabase = 0 LIMIT 1), '"$user", public')) AS path (text);
 CREATE TEMPORARY TABLE pgtenant_relations ON COMMIT DROP AS
     SELECT c.oid, c.relname AS name, n.nspname AS schema, c.relkind AS kind, format('%I.%I', n.nspname, c.relname) AS shown,

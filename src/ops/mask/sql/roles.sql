@@ -33,12 +33,12 @@ BEGIN
     END IF;
     ALTER ROLE @ident_role@ LOGIN PASSWORD @verifier@;
     -- Not as a member of other roles: their policies would show it rows, too.
-    IF EXISTS (SELECT FROM pg_auth_members WHERE member = @owner@::regrole AND roleid <> @app@::regrole) THEN
+    IF EXISTS (SELECT FROM pg_auth_members WHERE member = quote_ident(@owner@)::regrole AND roleid <> quote_ident(@app@)::regrole) THEN
         RAISE EXCEPTION 'role % is a member of other roles than %', @owner@, @app@
             USING HINT = 'Their rights would show through the masked views: REVOKE them.';
     END IF;
     IF current_setting('server_version_num')::integer >= 160000 THEN
-        EXECUTE 'GRANT @ident_app@ TO @ident_owner@ WITH INHERIT TRUE, SET FALSE, ADMIN FALSE';
+        EXECUTE format('GRANT %I TO %I WITH INHERIT TRUE, SET FALSE, ADMIN FALSE', @app@::text, @owner@::text);
     ELSE
         GRANT @ident_app@ TO @ident_owner@;
     END IF;
@@ -59,7 +59,7 @@ BEGIN
     IF NOT FOUND THEN
         CREATE SCHEMA @ident_schema@ AUTHORIZATION @ident_owner@;
         INSERT INTO pgtenant_report VALUES (format('created schema %I', @schema@::text));
-    ELSIF holder <> @owner@::regrole THEN
+    ELSIF holder <> quote_ident(@owner@)::regrole THEN
         RAISE EXCEPTION 'schema % belongs to role %, not to %', @schema@, holder::regrole, @owner@
             USING ERRCODE = 'duplicate_schema', HINT = 'Choose another masked_schema.';
     END IF;

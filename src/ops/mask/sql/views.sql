@@ -119,9 +119,9 @@ BEGIN
             wrong := wrong || format('%s: %s', sources[i], SQLERRM);
             CONTINUE;
         END;
-        EXECUTE format('GRANT SELECT ON %I.%I TO @ident_role@', @schema@::text, names[i]);
+        EXECUTE format('GRANT SELECT ON %I.%I TO %I', @schema@::text, names[i], @role@::text);
     END LOOP;
-    EXECUTE 'GRANT USAGE ON SCHEMA @ident_schema@ TO @ident_role@';
+    GRANT USAGE ON SCHEMA @ident_schema@ TO @ident_role@;
     RESET ROLE;
     IF wrong <> '{}' THEN
         RAISE EXCEPTION E'nothing is masked:\n%', array_to_string(wrong, E'\n');
