@@ -284,23 +284,33 @@ impl CancelConnection {
     /// server has closed the connection: from then on the signal is sent. After
     /// an error, or where this is dropped before its end, the request may still
     /// be carried out at any time. The caller bounds the time.
-    pub(crate) async fn ask(mut self, key: BackendKey) -> io::Result<()> {
-        let mut packet = BytesMut::new();
-        frontend::cancel_request(
-            i32::from_be_bytes(key.pid.to_be_bytes()),
-            i32::from_be_bytes(key.secret),
-            &mut packet,
-        );
-        self.0.write_all(&packet).await?;
-        let mut rest = [0; 64];
-        loop {
-            match std::future::poll_fn(|cx| self.0.poll_read(cx, &mut rest)).await {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                // Its process has ended, or it said no goodbye in TLS.
-                Err(error) if is_end(&error) => return Ok(()),
-                Err(error) => return Err(error),
-            }
+    pub(crate) async fn ask(self, key: BackendKey) -> io::Result<()> {
+        ask_to_cancel(self.0, key.pid, key.secret).await
+    }
+}
+
+/// Asks to cancel what runs under this process id and secret, over a connection that
+/// nobody is logged in on; the same as [`CancelConnection::ask`].
+pub(crate) async fn ask_to_cancel(
+    mut transport: Transport,
+    pid: u32,
+    secret: [u8; 4],
+) -> io::Result<()> {
+    let mut packet = BytesMut::new();
+    frontend::cancel_request(
+        i32::from_be_bytes(pid.to_be_bytes()),
+        i32::from_be_bytes(secret),
+        &mut packet,
+    );
+    transport.write_all(&packet).await?;
+    let mut rest = [0; 64];
+    loop {
+        match std::future::poll_fn(|cx| transport.poll_read(cx, &mut rest)).await {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            // Its process has ended, or it said no goodbye in TLS.
+            Err(error) if is_end(&error) => return Ok(()),
+            Err(error) => return Err(error),
         }
     }
 }

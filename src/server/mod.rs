@@ -22,7 +22,7 @@ mod vet;
 pub use addresses::Address;
 pub(crate) use addresses::{Attempt, addresses, first_of};
 pub(crate) use authenticate::log_in;
-pub(crate) use connect::{CancelConnection, dial_at, probe};
+pub(crate) use connect::{CancelConnection, ask_to_cancel, dial_at, probe};
 pub use connect::{ConnectError, Target, connect, not_served};
 pub use connection::{BackendKey, Connection, ConnectionId, Pipe, Unbound};
 pub use customs::Customs;

@@ -146,11 +146,11 @@ async fn ask(
     means: Means,
 ) -> Result<(), String> {
     let secret = match means {
-        Means::OwnKey => Some(&victim.secret),
+        Means::OwnKey => Some(victim.secret),
         Means::MixedKey if attacker.secret == victim.secret => {
             return Err("both sessions have the same secret".to_owned());
         }
-        Means::MixedKey => Some(&attacker.secret),
+        Means::MixedKey => Some(attacker.secret),
         Means::Function(_) | Means::OfServer(_) => None,
     };
     if let Some(secret) = secret {

@@ -1,14 +1,8 @@
 //! Names and texts within SQL.
 
-/// `text` as an identifier that is taken as it stands.
-pub(super) fn identifier(text: &str) -> String {
-    format!("\"{}\"", text.replace('"', "\"\""))
-}
-
-/// `text` as a string constant, where `standard_conforming_strings` is on.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
+pub(super) use postgres_protocol::escape::{
+    escape_identifier as identifier, escape_literal as literal,
+};
 
 /// The elements of an array of texts as PostgreSQL prints it: `{a,"b c"}`.
 pub(super) fn elements(text: &str) -> Vec<String> {
@@ -52,11 +46,5 @@ mod tests {
         assert_eq!(elements("{}"), Vec::<String>::new());
         assert_eq!(elements("{a,b}"), ["a", "b"]);
         assert_eq!(elements(r#"{"a,\"b\\",c}"#), ["a,\"b\\", "c"]);
-    }
-
-    #[test]
-    fn quotes_are_doubled() {
-        assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
-        assert_eq!(literal("a'b"), "'a''b'");
     }
 }

@@ -1,5 +1,6 @@
 //! Messages that are sent.
 
+use crate::protocol::frontend::write_function_call;
 use bytes::BytesMut;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
@@ -55,29 +56,13 @@ pub(super) fn write(message: &Message, out: &mut BytesMut) -> io::Result<()> {
             frontend::sync(out);
             Ok(())
         }
-        Message::Call(oid, values) => call(*oid, values, out),
+        Message::Call(oid, values) => {
+            let values: Vec<_> = values.iter().map(|value| Some(value.as_str())).collect();
+            write_function_call(out, *oid, &values).map_err(io::Error::other)
+        }
         Message::Raw(bytes) => {
             out.extend_from_slice(bytes);
             Ok(())
         }
     }
-}
-
-/// FunctionCall, with arguments and result as texts.
-fn call(oid: u32, values: &[String], out: &mut BytesMut) -> io::Result<()> {
-    let count = u16::try_from(values.len()).map_err(io::Error::other)?;
-    let mut body = oid.to_be_bytes().to_vec();
-    body.extend_from_slice(&0_u16.to_be_bytes());
-    body.extend_from_slice(&count.to_be_bytes());
-    for value in values {
-        let length = u32::try_from(value.len()).map_err(io::Error::other)?;
-        body.extend_from_slice(&length.to_be_bytes());
-        body.extend_from_slice(value.as_bytes());
-    }
-    body.extend_from_slice(&0_u16.to_be_bytes());
-    let length = u32::try_from(body.len() + 4).map_err(io::Error::other)?;
-    out.extend_from_slice(b"F");
-    out.extend_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(&body);
-    Ok(())
 }

@@ -6,7 +6,8 @@ use crate::config::{Secret, Server, ServerTls};
 use crate::ops::sql_client::Url;
 use crate::protocol::backend;
 use crate::server::{
-    Address, Attempt, ConnectError, Secured, Target, addresses, dial_at, first_of, log_in, secure,
+    Address, Attempt, ConnectError, Secured, Target, addresses, ask_to_cancel, dial_at, first_of,
+    log_in, secure,
 };
 use crate::tenant::Vetting;
 use crate::transport::{Buffer, Transport};
@@ -103,7 +104,7 @@ impl Login {
                 transport,
                 input,
                 pid: 0,
-                secret: Vec::new(),
+                secret: [0; 4],
                 notified: Vec::new(),
             };
             let greeting = session.answers(1).await;
@@ -124,25 +125,14 @@ impl Login {
     pub(in crate::ops::prove) async fn cancel(
         &self,
         pid: u32,
-        secret: &[u8],
+        secret: [u8; 4],
     ) -> Result<(), ConnectError> {
-        let (mut secured, _) = self.reach().await?;
-        let mut packet = Vec::new();
-        let length = u32::try_from(secret.len() + 12).unwrap_or(16);
-        packet.extend_from_slice(&length.to_be_bytes());
-        packet.extend_from_slice(&80_877_102_u32.to_be_bytes());
-        packet.extend_from_slice(&pid.to_be_bytes());
-        packet.extend_from_slice(secret);
-        let asked = async {
-            secured.transport.write_all(&packet).await?;
-            let mut buffer = Buffer::new();
-            // Its end is the sign that the request was passed on.
-            while secured.transport.read_some(&mut buffer).await.is_ok() {}
-            Ok(())
-        };
+        let (secured, _) = self.reach().await?;
         let limit = self.server.connect_timeout;
-        let asked = timeout(limit, asked).await;
-        asked.unwrap_or(Err(ConnectError::Timeout(limit)))
+        match timeout(limit, ask_to_cancel(secured.transport, pid, secret)).await {
+            Ok(asked) => Ok(asked?),
+            Err(_) => Err(ConnectError::Timeout(limit)),
+        }
     }
 }
 
@@ -152,7 +142,7 @@ pub(in crate::ops::prove) struct Session {
     input: Buffer,
     /// What its requests to cancel are made with.
     pub(in crate::ops::prove) pid: u32,
-    pub(in crate::ops::prove) secret: Vec<u8>,
+    pub(in crate::ops::prove) secret: [u8; 4],
     /// Payloads of notifications that came.
     pub(in crate::ops::prove) notified: Vec<String>,
 }
@@ -250,7 +240,9 @@ impl Session {
                 }
                 b'K' => {
                     let (pid, secret) = backend::backend_key_data(&body).ok_or_else(invalid)?;
-                    (self.pid, self.secret) = (pid, secret.to_vec());
+                    // As protocol 3.0 has it.
+                    let secret = secret.try_into().map_err(|_| invalid())?;
+                    (self.pid, self.secret) = (pid, secret);
                 }
                 b'Z' => ready -= 1,
                 // Notices, parameters, completions.
