@@ -19,11 +19,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tempfile::TempDir;
-use testkit::{INNOVATE, SYNERGY};
-
-const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2E=$\
-                     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\
-                     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+use testkit::{INNOVATE, SCRAM, SYNERGY};
 
 /// The least that loads: everything else has its default.
 const SMALL: &str = r#"

@@ -16,12 +16,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
-use testkit::{INNOVATE, PATIENCE, Proxy, Raw, SYNERGY, Site, site};
+use testkit::{INNOVATE, PATIENCE, Proxy, Raw, SCRAM, SYNERGY, Site, site};
 use tokio::time::timeout;
-
-const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2E=$\
-                     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\
-                     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// The least that loads.
 const SMALL: &str = r#"

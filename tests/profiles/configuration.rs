@@ -4,11 +4,7 @@ use pgtenant::audit::Statements;
 use pgtenant::config::load_with;
 use pgtenant::tenant::{MostResult, ProfileName};
 use std::time::Duration;
-use testkit::{INNOVATE, SYNERGY};
-
-const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2E=$\
-                     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\
-                     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+use testkit::{INNOVATE, SCRAM, SYNERGY};
 
 fn text(profile: &str, login: &str, more: &str) -> String {
     format!(

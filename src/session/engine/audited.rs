@@ -303,23 +303,9 @@ impl Engine {
 
     /// The statement that runs is ended.
     pub(super) fn audit_refusal_of_running(&self, refusal: &Refusal) {
-        let span = &self.span;
-        if !span.log().is_on() {
-            return;
+        if self.span.log().is_on() {
+            self.record_refusal(self.span.last_statement(), refusal, true, b"");
         }
-        span.count_refused();
-        if span.rules().statements == Statements::None {
-            return;
-        }
-        span.log().record(&Event::Refused {
-            client: span.client(),
-            statement: span.last_statement(),
-            rule: refusal.rule,
-            sqlstate: refusal.sqlstate,
-            reason: &refusal.message,
-            enforced: true,
-            text: None,
-        });
     }
 
     /// A statement with this text is refused, or would be.
@@ -333,6 +319,11 @@ impl Engine {
             true => span.count_statement(),
             false => span.next_statement(),
         };
+        self.record_refusal(statement, refusal, enforced, sql);
+    }
+
+    fn record_refusal(&self, statement: u64, refusal: &Refusal, enforced: bool, sql: &[u8]) {
+        let span = &self.span;
         span.count_refused();
         if span.rules().statements == Statements::None {
             return;

@@ -51,7 +51,7 @@ pub use proxy::Proxy;
 pub use random::Random;
 pub use raw::{Raw, cancel};
 pub use relay::Relay;
-pub use site::{INNOVATE, SYNERGY, Site, site, write_private};
+pub use site::{INNOVATE, SCRAM, SYNERGY, Site, site, write_private};
 pub use tls::Tls;
 
 use std::thread;

@@ -20,6 +20,10 @@ const TEMPLATE: &str = "wellness_template";
 pub const INNOVATE: &str = "11111111-1111-1111-1111-111111111111";
 /// The id of the tenant that logs in as `synergy`.
 pub const SYNERGY: &str = "22222222-2222-2222-2222-222222222222";
+/// A verifier that is valid, of no password.
+pub const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2E=$\
+                         AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\
+                         AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// The server that all tests of this binary share.
 pub fn site() -> &'static Site {
