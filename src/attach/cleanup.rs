@@ -27,35 +27,6 @@ pub enum Cleanup {
     DiscardAll,
 }
 
-/// How a session becomes a tenant's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reuse {
-    /// It is so already: nothing is sent.
-    Kept,
-    /// It is the tenant's, and something of the attachment is sent again.
-    Again,
-    /// It holds nothing of anybody: it is new, or was scrubbed when it was given back.
-    Fresh,
-    /// It is scrubbed of another tenant, or of what a client has left.
-    Scrubbed,
-}
-
-impl Reuse {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Kept, Self::Again, Self::Fresh, Self::Scrubbed];
-
-    /// Its name in metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Kept => "kept",
-            Self::Again => "again",
-            Self::Fresh => "fresh",
-            Self::Scrubbed => "scrubbed",
-        }
-    }
-}
-
 /// What the users of a session may know of the state of `random()`, from which the
 /// next numbers could be told. DISCARD ALL does not reset it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,6 +59,16 @@ pub(super) enum Holds {
 }
 
 impl Parked {
+    /// One that holds nothing of any tenant once the server has given these answers, which
+    /// it has owed since then.
+    pub(super) fn emptied(random: Random, answers: VecDeque<Answer>, asked: Instant) -> Self {
+        Self {
+            holds: Holds::Base(random),
+            answers,
+            asked: Some(asked),
+        }
+    }
+
     pub(super) fn tenants(attached: Attached) -> Self {
         Self {
             holds: Holds::Tenant(attached),
@@ -172,23 +153,6 @@ impl Connection<Parked> {
         match &self.state().holds {
             Holds::Base(_) => None,
             Holds::Tenant(attached) => Some(&attached.settings),
-        }
-    }
-
-    /// What makes it `tenant`'s, for a client with these settings.
-    #[must_use]
-    pub fn reuse(&self, tenant: &SharedTenant, settings: &SessionSettings) -> Reuse {
-        let state = self.state();
-        if state.is_ready_for(tenant, settings) {
-            return Reuse::Kept;
-        }
-        match &state.holds {
-            _ if !state.is_settled() => Reuse::Scrubbed,
-            Holds::Base(_) => Reuse::Fresh,
-            Holds::Tenant(_) if state.cleanup_for(tenant, settings) > Cleanup::Reattach => {
-                Reuse::Scrubbed
-            }
-            Holds::Tenant(_) => Reuse::Again,
         }
     }
 
@@ -284,6 +248,7 @@ impl Connection<Parked> {
                         renewal,
                         cleanup: Cleanup::None,
                         random,
+                        parting: None,
                     })
                 });
             }

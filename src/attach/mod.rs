@@ -29,11 +29,16 @@
 
 mod answer;
 mod cleanup;
+mod parting;
+mod reattach;
+mod reuse;
 mod script;
 mod session_settings;
 mod userset;
 
-pub use cleanup::{Cleanup, Parked, Random, Reuse};
+pub use cleanup::{Cleanup, Parked, Random};
+pub use reattach::{Expected, Reattach};
+pub use reuse::Reuse;
 pub use session_settings::SessionSettings;
 pub use userset::is_userset;
 
@@ -43,6 +48,8 @@ use crate::server::{Connection, Pipe};
 use crate::tenant::{Attachment, SharedTenant};
 use answer::Answer;
 use cleanup::Holds;
+use parting::Parting;
+use reattach::AttachedAgain;
 use script::{SEARCH_PATH, Script, left_by_attachment};
 use std::collections::VecDeque;
 use std::io;
@@ -72,6 +79,8 @@ struct Attached {
     cleanup: Cleanup,
     /// What its users may know of the state of `random()`.
     random: Random,
+    /// What takes everything away, once it is sent behind its client's last messages.
+    parting: Option<Box<Parting>>,
 }
 
 impl Attached {
@@ -134,49 +143,6 @@ impl<S: Relayed> Connection<S> {
     #[must_use]
     pub fn pipe_mut(&mut self) -> &mut Pipe {
         self.raw_pipe_mut()
-    }
-}
-
-/// What attaches a connection's tenant again, in the midst of a client's pipeline.
-pub trait Reattach {
-    /// Queues the attachment without a Sync, and the client's `settings` where all
-    /// settings have been reset. Returns what the server must answer.
-    fn reattach(&mut self, pipe: &mut Pipe, settings: Option<&SessionSettings>) -> Vec<Expected>;
-}
-
-/// An answer to an attachment within a pipeline, which must come as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expected {
-    /// A message of this type.
-    Message(u8),
-    /// A row with the tenant's value in each of so many columns.
-    Tenant(Arc<str>, usize),
-    /// A row.
-    Row,
-}
-
-#[derive(Debug)]
-struct AttachedAgain<'a> {
-    attached: &'a mut Attached,
-    pid: u32,
-    serial: u64,
-}
-
-impl Reattach for AttachedAgain<'_> {
-    fn reattach(&mut self, pipe: &mut Pipe, settings: Option<&SessionSettings>) -> Vec<Expected> {
-        let mut script = Script::in_pipeline(&mut pipe.output, self.pid, self.serial);
-        let tenant = self.attached.tenant.clone();
-        if let Some(settings) = settings {
-            script.attach(&tenant);
-            script.settings(&tenant, &SessionSettings::default(), settings);
-            self.attached.settings = settings.clone();
-        } else if tenant.placement.attachment.search_path().is_none() {
-            // A search_path may be the client's own by now.
-            script.attach(&tenant);
-        }
-        let (answers, renewal) = script.finish();
-        self.attached.renewal = renewal;
-        answers.into_iter().flat_map(Answer::in_pipeline).collect()
     }
 }
 
@@ -255,6 +221,7 @@ impl Connection<Parked> {
                 renewal,
                 cleanup: Cleanup::None,
                 random,
+                parting: None,
             };
             let (connection, _) = self.split();
             return Ok(connection.with_state(Attaching { attached, answers }));
@@ -320,7 +287,11 @@ impl Connection<Bound> {
     /// The connection as the pool keeps it: idle, every answer seen, with what the
     /// client has left in the session and may know, at worst.
     #[must_use]
-    pub fn park(self, cleanup: Cleanup, random: Random) -> Connection<Parked> {
+    pub fn park(mut self, cleanup: Cleanup, random: Random) -> Connection<Parked> {
+        let parting = self.state_mut().0.parting.take();
+        if let Some(parting) = parting {
+            return self.parted(*parting);
+        }
         let (connection, Bound(mut attached)) = self.split();
         attached.cleanup = attached.cleanup.max(cleanup);
         attached.random = attached.random.max(random);

@@ -60,7 +60,7 @@ pub use rewrite::Instead;
 pub use rules::{Rule, Switch, rules};
 pub use search_path::is_same_path;
 pub use settings::is_utf8;
-pub use verdict::{Effects, Refusal, Returned, TouchedSettings, Verdict};
+pub use verdict::{Effects, Refusal, Returned, TouchedSettings, Transaction, Verdict};
 
 use cache::Cache;
 use inspection::{Inspection, Judgement};
@@ -156,17 +156,17 @@ impl Guard {
         };
         let Judgement { mut verdict, key } = judge(&self.policy, plain.as_deref(), sql);
         let described = verdict.described.take();
+        let transaction = std::mem::take(&mut verdict.effects.transaction);
         let harmless = verdict == *self.harmless;
-        let verdict = if described.is_some() {
+        let verdict = if harmless && described.is_none() && transaction == Transaction::None {
+            Arc::clone(&self.harmless)
+        } else {
+            verdict.effects.transaction = transaction;
             Arc::new(Verdict {
                 described,
                 harmless,
                 ..verdict
             })
-        } else if harmless {
-            Arc::clone(&self.harmless)
-        } else {
-            Arc::new(verdict)
         };
         self.with_memory(|memory| {
             // It may rest on what is not so any more.

@@ -6,6 +6,7 @@ use super::inspection::{Inspection, Place, Scope, Visit};
 use super::prepared::SqlName;
 use super::rules;
 use super::settings::Change;
+use super::verdict::Transaction;
 use pg_raw_parse::nodes::{
     DiscardMode, DiscardStmt, TransactionStmt, TransactionStmtKind, VariableSetKind,
     VariableSetStmt,
@@ -87,7 +88,19 @@ pub(super) fn discard(
     Visit::Skip
 }
 
-pub(super) fn transaction(inspection: &mut Inspection<'_>, statement: &TransactionStmt) -> Visit {
+pub(super) fn transaction(
+    inspection: &mut Inspection<'_>,
+    statement: &TransactionStmt,
+    place: Place,
+) -> Visit {
+    let ends = matches!(
+        statement.kind,
+        TransactionStmtKind::TRANS_STMT_COMMIT | TransactionStmtKind::TRANS_STMT_ROLLBACK
+    );
+    inspection.effects.transaction = match ends && !statement.chain && place.alone {
+        true => Transaction::Ends,
+        false => Transaction::Any,
+    };
     let name = match statement.kind {
         TransactionStmtKind::TRANS_STMT_PREPARE => "PREPARE TRANSACTION",
         TransactionStmtKind::TRANS_STMT_COMMIT_PREPARED => "COMMIT PREPARED",

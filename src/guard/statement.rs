@@ -45,7 +45,7 @@ pub(super) fn visit(
     match node {
         Node::VariableSetStmt(statement) => set::variable_set(inspection, statement, scope, place),
         Node::DiscardStmt(statement) => set::discard(inspection, statement, place),
-        Node::TransactionStmt(statement) => set::transaction(inspection, statement),
+        Node::TransactionStmt(statement) => set::transaction(inspection, statement, place),
         Node::CopyStmt(statement) => copy(inspection, statement, scope),
         Node::ExplainStmt(statement) => explain(inspection, statement, scope),
         Node::LockStmt(statement) => lock(inspection, statement, scope),

@@ -30,7 +30,7 @@ pub struct Verdict {
     pub instead: Option<Arc<Instead>>,
     /// What its statements are, where they are audited.
     pub described: Option<Arc<Described>>,
-    /// It is nothing but described.
+    /// It is nothing but described, or about transactions.
     pub(super) harmless: bool,
 }
 
@@ -179,6 +179,8 @@ pub struct Effects {
     pub copies_in: bool,
     /// It removes all such objects (`DISCARD ALL`).
     pub clears_residue: bool,
+    /// What becomes of a transaction.
+    pub transaction: Transaction,
     /// It changes `random()`'s state, which DISCARD ALL does not reset.
     pub seeds: bool,
     /// It may read or change that state, by a call that it shows or as a statement
@@ -197,7 +199,38 @@ pub struct Effects {
     pub redefines: bool,
 }
 
+/// What a query string does about transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transaction {
+    /// Nothing: outside of one, its own ends with it.
+    #[default]
+    None,
+    /// It is a COMMIT or ROLLBACK alone, without AND CHAIN: none is open behind it.
+    Ends,
+    /// Anything else: one may be open behind it.
+    Any,
+}
+
 impl Effects {
+    /// Whether its client relies on nothing of it behind its answer, and no transaction is
+    /// open that was not: what code has done that was not seen is scrubbed.
+    #[must_use]
+    pub fn are_over_with_it(&self) -> bool {
+        let Self {
+            writes,
+            draws,
+            doubtful,
+            ..
+        } = *self;
+        let none = Self {
+            writes,
+            draws,
+            doubtful,
+            ..Self::default()
+        };
+        *self == none
+    }
+
     /// Whether something of the session is gone once the string has run: prepared
     /// statements, or what keeps its server connection.
     #[must_use]

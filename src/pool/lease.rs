@@ -13,6 +13,7 @@ use crate::tenant::{LoginName, SharedTenant};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -293,6 +294,17 @@ impl<S> Lease<S> {
         holding.holder.rest(within, waker);
     }
 
+    /// Whether clients of other tenants wait, and none of its own: whoever gets it next
+    /// will most likely have it scrubbed first.
+    #[must_use]
+    pub fn is_awaited_by_others(&self) -> bool {
+        self.place.booking.as_ref().is_some_and(|booking| {
+            self.place.pool().waiting.is_some()
+                && !booking.dedicated
+                && !booking.waits.load(Ordering::Relaxed)
+        })
+    }
+
     /// The client has gone on.
     pub fn busy(&self) {
         if let Some(holding) = &self.place.holding {
@@ -335,7 +347,7 @@ impl Lease<Parked> {
     ///
     /// # Errors
     /// If none comes within [`SETTLE_LIMIT`]: the connection is to be given up.
-    pub(super) async fn ask(&mut self) -> Result<(), AttachError> {
+    pub(crate) async fn ask(&mut self) -> Result<(), AttachError> {
         self.connection.check();
         in_time(SETTLE_LIMIT, self.connection.settle()).await
     }

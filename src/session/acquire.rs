@@ -1,7 +1,7 @@
 //! Getting a server connection, and making it the tenant's.
 
 use super::end::End;
-use super::engine::{Link, Step, Up};
+use super::engine::{Link, Step};
 use super::leaving::Leaving;
 use super::{Exchange, Session};
 use crate::attach::{self, AttachError, Attaching, Parked, Reuse};
@@ -115,6 +115,7 @@ impl Session {
 
     /// Queues the client's first messages behind an attachment.
     fn send_along(&mut self, lease: &mut Lease<Attaching>, link: &mut Link) -> Result<(), End> {
+        let is_awaited = !self.ends_after && lease.is_awaited_by_others();
         let connection = lease.connection_mut();
         if connection.is_confirmed() {
             return Ok(());
@@ -124,8 +125,10 @@ impl Session {
             Step::Terminate => self.leaving = Leaving::Terminated,
             _ => {
                 let client = &mut self.engine.client;
-                let up = Up { pipe, link };
-                client.scan.stage(&mut client.input, &mut up.pipe.output);
+                client.scan.stage(&mut client.input, &mut pipe.output);
+                if is_awaited && let Some(random) = self.engine.part(link, pipe) {
+                    connection.scrub_behind(random);
+                }
             }
         }
         Ok(())

@@ -68,6 +68,12 @@ impl End {
         ))
     }
 
+    /// The server's session is not as its statements must have left it.
+    pub(super) fn left_open() -> Self {
+        let message = "an answer that leaves a transaction open where none was begun";
+        Self::ServerGone(io::Error::other(message))
+    }
+
     /// Others need its server connection.
     pub(super) fn for_others(status: TransactionStatus, idle: bool) -> Self {
         let (sqlstate, doing) = match (status, idle) {

@@ -6,7 +6,7 @@ use super::engine::Pinned;
 use super::leaving::Leaving;
 use super::settings::{self, round_trip};
 use super::{Exchange, Session};
-use crate::attach::{AttachError, Bound, Cleanup, Random};
+use crate::attach::{AttachError, Bound, Cleanup};
 use crate::pool::Lease;
 use crate::server::Connection;
 use std::io;
@@ -120,10 +120,7 @@ impl Session {
         } = exchange;
         lease.connection_mut().customs_mut().extend(&link.customs);
         let mut cleanup = link.cleanup;
-        let random = match self.engine.guard.sees_draws() {
-            true => link.random,
-            false => Random::Seen,
-        };
+        let random = self.engine.known_of_random(&link);
         if self.engine.settings.forget_touched() {
             cleanup = cleanup.max(Cleanup::ResetAll);
         }
@@ -134,11 +131,18 @@ impl Session {
         match aftermath {
             Aftermath::None => lease.give_back(cleanup, random),
             Aftermath::Possible => {
+                // What it asked for may strike whatever runs now.
                 let settled = self.engine.registration.settled();
+                let mut lease = lease.map(|connection| connection.park(cleanup, random));
                 tokio::spawn(async move {
-                    let answered = after_requests(settled, lease.connection_mut());
+                    let answered = async {
+                        match settled.await {
+                            Settled::Surely => lease.ask().await,
+                            Settled::InDoubt => Err(AttachError::Unconfirmed),
+                        }
+                    };
                     match timeout(LIMIT, answered).await {
-                        Ok(Ok(())) => lease.give_back(cleanup, random),
+                        Ok(Ok(())) => lease.give_back(),
                         _ => lease.abandon(),
                     }
                 });

@@ -152,7 +152,7 @@ impl Session {
                         return Err(Outcome::Judge);
                     }
                     Step::Interrupt => return Err(Outcome::Interrupt),
-                    _ => {}
+                    _ => self.scrub_behind(exchange),
                 }
                 let after = (
                     self.engine.client.input.len(),
@@ -183,6 +183,18 @@ impl Session {
                 Poll::Ready(Err(error)) => return Err(gone(error)),
                 Poll::Pending => return Ok(()),
             }
+        }
+    }
+
+    /// Where others wait for the connection and the client will not need it any more: lets
+    /// the server scrub it by itself once it has answered.
+    fn scrub_behind(&mut self, exchange: &mut Exchange) {
+        if self.ends_after || !exchange.lease.is_awaited_by_others() {
+            return;
+        }
+        let connection = exchange.lease.connection_mut();
+        if let Some(random) = self.engine.part(&mut exchange.link, connection.pipe_mut()) {
+            connection.scrub_behind(random);
         }
     }
 
@@ -256,8 +268,9 @@ impl Session {
                 }
                 continue;
             }
-            if moved && link.is_answered() && connection.input().is_empty() {
-                // Nothing more is to come.
+            let over = connection.input().is_empty() || link.has_parted();
+            if moved && over && link.is_answered() {
+                // Nothing more is to come for the client.
                 return Ok(true);
             }
             match connection.poll_fill(cx) {

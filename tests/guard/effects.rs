@@ -3,6 +3,7 @@
 use crate::{SETTING, but_draws, guard};
 use pgtenant::guard::{
     Effects, Guard, Mode, Options, Permission, Policy, Returned, SqlName, TouchedSettings,
+    Transaction,
 };
 
 fn named(names: &[&str]) -> Effects {
@@ -387,5 +388,46 @@ fn a_part_of_the_date_style_behind_a_return_to_its_default_is_told() {
         let verdict = guard(SETTING).inspect(sql.as_bytes());
         assert_eq!(verdict.refusal, None, "{sql}");
         assert_eq!(verdict.effects.date_style, part, "{sql}");
+    }
+}
+
+#[test]
+fn what_becomes_of_a_transaction_is_told() {
+    let guard = guard(SETTING);
+    let cases = [
+        ("SELECT 1", Transaction::None),
+        ("INSERT INTO t VALUES (1); SELECT 1", Transaction::None),
+        ("COMMIT", Transaction::Ends),
+        ("end work /* now */;", Transaction::Ends),
+        ("ROLLBACK", Transaction::Ends),
+        ("ABORT", Transaction::Ends),
+        ("COMMIT AND NO CHAIN", Transaction::Ends),
+        ("COMMIT AND CHAIN", Transaction::Any),
+        ("ROLLBACK AND CHAIN", Transaction::Any),
+        ("BEGIN", Transaction::Any),
+        ("START TRANSACTION READ ONLY", Transaction::Any),
+        ("SELECT 1; BEGIN", Transaction::Any),
+        ("BEGIN; SELECT 1; COMMIT", Transaction::Any),
+        ("COMMIT; SELECT 1", Transaction::Any),
+        ("SAVEPOINT s", Transaction::Any),
+        ("RELEASE s", Transaction::Any),
+        ("ROLLBACK TO s", Transaction::Any),
+    ];
+    for (sql, transaction) in cases {
+        let effects = &guard.inspect(sql.as_bytes()).effects;
+        assert_eq!(effects.transaction, transaction, "{sql}");
+        let is_over = transaction == Transaction::None;
+        assert_eq!(effects.are_over_with_it(), is_over, "{sql}");
+    }
+    for sql in [
+        "SET work_mem = 1",
+        "LISTEN a",
+        "PREPARE p AS SELECT 1",
+        "COPY t FROM STDIN",
+    ] {
+        assert!(
+            !guard.inspect(sql.as_bytes()).effects.are_over_with_it(),
+            "{sql}"
+        );
     }
 }

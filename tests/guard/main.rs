@@ -21,7 +21,7 @@ mod shapes;
 mod soup;
 mod speed;
 
-use pgtenant::guard::{Effects, Guard, Mode, Options, Permission, Policy};
+use pgtenant::guard::{Effects, Guard, Mode, Options, Permission, Policy, Transaction};
 
 const SETTING: &str = "session.current_organization_id";
 
@@ -42,10 +42,11 @@ fn options(opaque: Permission, channels: Permission) -> Options {
     }
 }
 
-/// Effects but for [`Effects::draws`], of which `draws` has the tests.
+/// Effects on the session, but for [`Effects::draws`], of which `draws` has the tests.
 fn but_draws(effects: &Effects) -> Effects {
     Effects {
         draws: false,
+        transaction: Transaction::None,
         ..effects.clone()
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 #![allow(missing_docs, unreachable_pub)]
 
+mod behind;
 mod held;
 mod locks;
 mod other_setting;

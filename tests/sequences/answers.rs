@@ -25,6 +25,9 @@ pub enum Ending {
     Hangs,
 }
 
+/// What is to come is there by then, most often.
+const SOON: Duration = Duration::from_millis(50);
+
 /// The client's end of a connection.
 pub struct Reader {
     stream: TcpStream,
@@ -73,6 +76,23 @@ impl Reader {
             answers.messages.push(self.told(&message));
             if marked && message.tag == b'Z' {
                 return answers;
+            }
+        }
+    }
+
+    /// Waits until the last that has come is a ReadyForQuery, or no more comes soon.
+    pub fn until_ready(&mut self) {
+        let is_ready = |input: &[u8]| matches!(input, [.., b'Z', 0, 0, 0, 5, _]);
+        let mut chunk = [0; 16 << 10];
+        self.stream.set_read_timeout(Some(SOON)).unwrap();
+        loop {
+            match self.stream.read(&mut chunk) {
+                Ok(n) if n > 0 => self.input.extend_from_slice(&chunk[..n]),
+                // Whether it is closed is seen by who reads on.
+                _ => return,
+            }
+            if is_ready(&self.input) {
+                return;
             }
         }
     }

@@ -14,7 +14,7 @@ mod pair;
 mod shrink;
 
 use generate::Session;
-use pair::Pair;
+use pair::{Kind, Pair};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -43,13 +43,19 @@ struct Tally {
     refused: AtomicUsize,
 }
 
-fn run(major: u32, clients: usize, profile: &'static str) {
+fn run(major: u32, kind: Kind) {
     let Some(programs) = Programs::find(major) else {
         return;
     };
     let started = Instant::now();
-    // What a profile changes shows in fewer.
-    let most = SEQUENCES / if profile.is_empty() { 1 } else { 2 };
+    let share = match kind {
+        // Each takes its time.
+        Kind { crowded: true, .. } => 4,
+        // What a profile changes shows in fewer.
+        Kind { profile, .. } if !profile.is_empty() => 2,
+        _ => 1,
+    };
+    let most = SEQUENCES / share;
     let wanted = from_environment("PGTENANT_SEQUENCES", most);
     let seed = from_environment("PGTENANT_SEQUENCES_SEED", 1);
     let plain = Plain::start(
@@ -62,7 +68,7 @@ fn run(major: u32, clients: usize, profile: &'static str) {
         for number in 0..PAIRS {
             let (plain, tally, next, failures) = (&plain, &tally, &next, &failures);
             scope.spawn(move || {
-                let mut pair = Pair::start(plain, number, clients, profile);
+                let mut pair = Pair::start(plain, number, kind);
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let done = tally.sequences.load(Ordering::Relaxed);
@@ -70,7 +76,7 @@ fn run(major: u32, clients: usize, profile: &'static str) {
                         return;
                     }
                     let mut random = numbers(seed, number);
-                    let session = Session::generate(&mut random, clients);
+                    let session = Session::generate(&mut random, kind.clients);
                     match pair.run(&session) {
                         Ok(outcome) => {
                             let sequences = session.sequences.len();
@@ -105,24 +111,37 @@ fn run(major: u32, clients: usize, profile: &'static str) {
     assert!(refused * 3 < done, "{refused} of {done} were refused");
 }
 
+const ONE: Kind = Kind {
+    clients: 1,
+    profile: "",
+    crowded: false,
+};
+
+const TWO: Kind = Kind { clients: 2, ..ONE };
+
+const CROWDED: Kind = Kind {
+    crowded: true,
+    ..TWO
+};
+
 #[test]
 fn one_client_gets_the_answers_of_postgresql_15() {
-    run(15, 1, "");
+    run(15, ONE);
 }
 
 #[test]
 fn one_client_gets_the_answers_of_postgresql_18() {
-    run(18, 1, "");
+    run(18, ONE);
 }
 
 #[test]
 fn clients_that_take_turns_get_the_answers_of_postgresql_15() {
-    run(15, 2, "");
+    run(15, TWO);
 }
 
 #[test]
 fn clients_that_take_turns_get_the_answers_of_postgresql_18() {
-    run(18, 2, "");
+    run(18, TWO);
 }
 
 /// The numbers of one session.
@@ -133,14 +152,27 @@ fn numbers(seed: usize, session: usize) -> Random {
 }
 
 /// What its statements answer is counted, and never too much.
-const COUNTED: &str = "max_rows = 1000000";
+const COUNTED: Kind = Kind {
+    profile: "max_rows = 1000000",
+    ..ONE
+};
 
 #[test]
 fn a_login_whose_answers_are_counted_gets_those_of_postgresql_15() {
-    run(15, 1, COUNTED);
+    run(15, COUNTED);
 }
 
 #[test]
 fn a_login_whose_answers_are_counted_gets_those_of_postgresql_18() {
-    run(18, 1, COUNTED);
+    run(18, COUNTED);
+}
+
+#[test]
+fn clients_whose_connection_others_wait_for_get_the_answers_of_postgresql_15() {
+    run(15, CROWDED);
+}
+
+#[test]
+fn clients_whose_connection_others_wait_for_get_the_answers_of_postgresql_18() {
+    run(18, CROWDED);
 }

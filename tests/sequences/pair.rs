@@ -6,6 +6,9 @@ use crate::generate::{End, Sequence, Session, Step};
 use socket2::SockRef;
 use std::io::Write as _;
 use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use testkit::{Pipeline, Plain, Proxy, Raw, answers_soon, wait_until};
 
@@ -30,17 +33,28 @@ const LOOK: &str = "SELECT concat_ws(' / ', \
     pg_current_xact_id_if_assigned()::text, \
     (SELECT string_agg(email, ', ') FROM users))";
 
+/// Which sessions are compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// So many clients take turns.
+    pub clients: usize,
+    /// The keys of the profile that their login has; none: it has no profile.
+    pub profile: &'static str,
+    /// Somebody of another tenant waits for the connection all the time, and messages
+    /// come one by one.
+    pub crowded: bool,
+}
+
 pub struct Pair<'a> {
     plain: &'a Plain,
     /// The databases: direct, proxied.
     databases: [String; 2],
     admins: [Raw; 2],
     proxy: Proxy,
-    profile: &'static str,
+    kind: Kind,
     next: Raw,
     /// What [`LOOK`] gives to the first who looks.
     fresh: String,
-    clients: usize,
     count: usize,
 }
 
@@ -56,8 +70,7 @@ pub struct Outcome {
 pub type Fault = String;
 
 impl<'a> Pair<'a> {
-    /// `profile`: the keys of the profile that its login has; none: it has no profile.
-    pub fn start(plain: &'a Plain, number: usize, clients: usize, profile: &'static str) -> Self {
+    pub fn start(plain: &'a Plain, number: usize, kind: Kind) -> Self {
         let databases = ["direct", "proxied"].map(|name| format!("{name}_{number}"));
         let admins = [0, 1].map(|side| {
             plain.copy_database(&databases[side]);
@@ -68,7 +81,7 @@ impl<'a> Pair<'a> {
             );
             admin
         });
-        let proxy = start_proxy(plain, &databases[1], profile);
+        let proxy = start_proxy(plain, &databases[1], kind.profile);
         let mut next = plain.client_of(&databases[1], &proxy, NEXT);
         let fresh = next.value(LOOK);
         Self {
@@ -76,10 +89,9 @@ impl<'a> Pair<'a> {
             databases,
             admins,
             proxy,
-            profile,
+            kind,
             next,
             fresh,
-            clients,
             count: 0,
         }
     }
@@ -87,7 +99,7 @@ impl<'a> Pair<'a> {
     /// A new proxy, whatever the last one was left in.
     pub fn renew(&mut self) {
         // The last one ends here, and then what it has left on the server.
-        self.proxy = start_proxy(self.plain, &self.databases[1], self.profile);
+        self.proxy = start_proxy(self.plain, &self.databases[1], self.kind.profile);
         wait_until("no session is left", || {
             let stop = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                         WHERE datname = current_database() AND usename = 'wellness_app' AND application_name <> 'pgtenant'";
@@ -106,16 +118,28 @@ impl<'a> Pair<'a> {
         }
         let mut direct = Vec::new();
         let mut proxied = Vec::new();
-        for _ in 0..self.clients {
+        for _ in 0..self.kind.clients {
             direct.push(reader(self.plain.direct(&self.databases[0], TENANT)));
             let client = self.plain.client_of(&self.databases[1], &self.proxy, LOGIN);
             proxied.push(reader(client));
         }
+        let crowd = self.kind.crowded.then(|| {
+            let client = self.plain.client_of(&self.databases[1], &self.proxy, NEXT);
+            Crowd::start(client, self.fresh.clone())
+        });
         let mut outcome = Outcome { refused: false };
         for sequence in &session.sequences {
             self.count += 1;
             let marker = format!("end of {}", self.count);
-            let of = |readers: &mut [Reader]| ask(&mut readers[sequence.client], sequence, &marker);
+            let step_by_step = self.kind.crowded;
+            let of = |readers: &mut [Reader]| {
+                ask(
+                    &mut readers[sequence.client],
+                    sequence,
+                    &marker,
+                    step_by_step,
+                )
+            };
             let (expected, got) = (of(&mut direct), of(&mut proxied));
             if expected.end == got.end
                 && same(&expected, &got) == expected.messages.len().max(got.messages.len())
@@ -129,9 +153,13 @@ impl<'a> Pair<'a> {
             }
             return Err(format!("{}", Difference(sequence, &expected, &got)));
         }
+        if let Some(crowd) = crowd {
+            crowd.leave()?;
+        }
         // A client that has to do with objects may keep its connection to be safe.
-        let stays =
-            session.end == End::Stay && self.clients > 1 && keeps_nothing(&mut direct[0], session);
+        let stays = session.end == End::Stay
+            && self.kind.clients > 1
+            && keeps_nothing(&mut direct[0], session);
         for readers in [&direct, &proxied] {
             leave(readers, session, stays);
         }
@@ -214,15 +242,27 @@ fn reader(raw: Raw) -> Reader {
 
 /// Sends a sequence, and what leads back to a known state from wherever it is: the
 /// end of a COPY, of a pipeline, of a transaction.
-fn ask(reader: &mut Reader, sequence: &Sequence, marker: &str) -> Answers {
-    let steps = sequence.steps.iter();
-    let messages = steps.fold(Pipeline::new(), |all, step| step.append(all));
-    let messages = messages
-        .copy_fail("the end")
-        .sync()
-        .query("ROLLBACK")
-        .query(&format!("SELECT '{marker}'"));
-    // One that is closed already says so when it is read.
+/// `step_by_step`: each Query or pipeline once the one before is answered.
+fn ask(reader: &mut Reader, sequence: &Sequence, marker: &str, step_by_step: bool) -> Answers {
+    let mut messages = Pipeline::new();
+    let send = |reader: &mut Reader, messages: Pipeline| {
+        if !step_by_step {
+            return messages;
+        }
+        // One that is closed already says so when it is read.
+        let _ = reader.stream().write_all(messages.bytes());
+        reader.until_ready();
+        Pipeline::new()
+    };
+    for step in &sequence.steps {
+        messages = step.append(messages);
+        if matches!(step, Step::Query(_) | Step::Sync) {
+            messages = send(reader, messages);
+        }
+    }
+    messages = send(reader, messages.copy_fail("the end").sync());
+    messages = send(reader, messages.query("ROLLBACK"));
+    messages = messages.query(&format!("SELECT '{marker}'"));
     let _ = reader.stream().write_all(messages.bytes());
     let mut answers = reader.read(marker, BOUND);
     // It counts up, and a failure is to be told the same each time.
@@ -353,5 +393,39 @@ impl std::fmt::Display for Difference<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// A client of another tenant that wants the connection all the time.
+struct Crowd {
+    over: Arc<AtomicBool>,
+    client: JoinHandle<Result<(), Fault>>,
+}
+
+impl Crowd {
+    fn start(mut client: Raw, fresh: String) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let is_over = over.clone();
+        let client = thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                client.send_query(LOOK);
+                let Some(answer) = client.try_ready() else {
+                    return Err("the session of the one who waits was ended".to_owned());
+                };
+                let errors = answer.errors();
+                // The one before may keep the connection for longer than it waits.
+                let is_late = errors.iter().all(|error| error.code() == "53300");
+                if !is_late || (errors.is_empty() && answer.value() != fresh) {
+                    return Err(format!("the one who waits: {answer:?}, not {fresh:?}"));
+                }
+            }
+            Ok(())
+        });
+        Self { over, client }
+    }
+
+    fn leave(self) -> Result<(), Fault> {
+        self.over.store(true, Ordering::Relaxed);
+        self.client.join().unwrap()
     }
 }

@@ -251,6 +251,9 @@ impl Engine {
 
 /// Whether the client's next message may be dealt with.
 fn opens(link: &mut Link) -> bool {
+    if link.parted {
+        return false;
+    }
     if link.gate == Gate::UntilAnswered {
         // Copied data are part of what is waited for.
         if link.copy_in {

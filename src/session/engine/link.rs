@@ -26,6 +26,11 @@ pub(in crate::session) struct Link {
     pub(in crate::session) status: TransactionStatus,
     /// Where the client is in its pipeline.
     pub(super) phase: Phase,
+    /// What runs since the server was idle leaves nothing in the session, and no
+    /// transaction open.
+    pub(super) passes: bool,
+    /// What scrubs the session has been sent: nothing of the client's may follow.
+    pub(super) parted: bool,
     /// A Query has been sent within a pipeline: PostgreSQL 18 keeps a transaction
     /// open behind it, of which its answers do not always tell.
     pub(super) unsure: bool,
@@ -143,6 +148,8 @@ impl Link {
             outstanding,
             status: TransactionStatus::Idle,
             phase: Phase::Between,
+            passes: true,
+            parted: false,
             unsure: false,
             copy_in: false,
             gate: Gate::Open,
@@ -264,6 +271,36 @@ impl Link {
     /// Whether the server can fall over the portal `name`.
     pub(super) fn is_left_by_query(&self, name: &[u8]) -> bool {
         name.is_empty() && !self.unnamed_portal.is_bound && self.unnamed_portal.is_left
+    }
+
+    /// Whether what scrubs the session has been sent: its answers are no part of the
+    /// client's.
+    pub(in crate::session) fn has_parted(&self) -> bool {
+        self.parted
+    }
+
+    /// The same, and what comes now is that.
+    pub(in crate::session) fn is_parted(&self) -> bool {
+        self.has_parted() && self.is_answered()
+    }
+
+    /// Whether the exchange is over once what is owed has come, whatever that is.
+    pub(super) fn is_last(&self) -> bool {
+        let ends = match self.status {
+            TransactionStatus::Idle => self.passes && self.outstanding.is_one_pipeline(),
+            TransactionStatus::Open | TransactionStatus::Failed => {
+                self.outstanding.is_end_of_transaction()
+            }
+        };
+        ends && self.phase == Phase::Between
+            && !self.parted
+            && self.pinned == Pinned::No
+            && !self.unsure
+            && !self.copy_in
+            && self.followup.is_empty()
+            && self.portals.is_empty()
+            && !self.tally.is_on()
+            && !self.scan.is_within()
     }
 
     /// Whether the server ignores what is sent before a Sync.

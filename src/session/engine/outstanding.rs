@@ -1,7 +1,7 @@
 //! The responses that a server still owes, in their order.
 
 use super::super::statements::Statement;
-use crate::guard::Verdict;
+use crate::guard::{Transaction, Verdict};
 use crate::protocol::backend;
 use crate::server::PreparedId;
 use std::collections::VecDeque;
@@ -218,6 +218,22 @@ impl Outstanding {
     /// How many statements may be prepared with them, and what they take in bytes.
     pub(super) fn pending(&self) -> (usize, usize) {
         (self.names, self.bytes)
+    }
+
+    /// Whether they are those of one Query or one pipeline, whose end has been sent.
+    pub(super) fn is_one_pipeline(&self) -> bool {
+        let mut ends = self.queue.iter().filter(|reply| reply.ends_pipeline());
+        matches!(self.queue.back(), Some(Reply::Query(_) | Reply::Sync)) && ends.nth(1).is_none()
+    }
+
+    /// Whether it is that of a Query alone which ends the transaction.
+    pub(super) fn is_end_of_transaction(&self) -> bool {
+        match (self.queue.front(), self.queue.len()) {
+            (Some(Reply::Query(verdict)), 1) => {
+                verdict.effects.transaction == Transaction::Ends && verdict.refusal.is_none()
+            }
+            _ => false,
+        }
     }
 
     /// The last first.

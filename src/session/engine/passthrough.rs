@@ -54,7 +54,9 @@ impl Engine {
         link.has_unnamed
             && match self.known(b"", Some(link)) {
                 Known::Statement(unnamed) => {
-                    self.guard.is_harmless(&unnamed.verdict) && unnamed.as_of == self.guard.as_of()
+                    self.guard.is_harmless(&unnamed.verdict)
+                        && self.passes(&unnamed.verdict)
+                        && unnamed.as_of == self.guard.as_of()
                 }
                 Known::Missing | Known::Unsure => false,
             }

@@ -1,10 +1,10 @@
 //! What the server answers, and what is known from it.
 
 use super::content::{acted_upon, content, take_step};
-use super::link::{Gate, Link, Phase};
+use super::link::Link;
 use super::outstanding::Reply;
+use super::ready::become_ready;
 use super::{Engine, Fault};
-use crate::attach::Cleanup;
 use crate::audit::Outcome;
 use crate::guard::{self, Verdict};
 use crate::protocol::backend::{self, TransactionStatus};
@@ -46,6 +46,9 @@ impl Engine {
                 return Ok(());
             }
             self.pass_plain_responses(link, &pipe.input);
+            if link.is_parted() {
+                return Ok(());
+            }
             if self.put_in_ours(link, pipe) {
                 continue;
             }
@@ -280,65 +283,6 @@ impl Engine {
         }
     }
 
-    fn take_ready(&mut self, link: &mut Link, status: TransactionStatus) -> Result<Fate, Fault> {
-        let mut fate = Fate::Pass;
-        let front = link.outstanding.front();
-        let is_query = !matches!(front, Some(Reply::Sync | Reply::OurSync));
-        link.unnamed_portal.is_left |= is_query;
-        if matches!(front, Some(Reply::Query(_) | Reply::FailedQuery(_))) {
-            Self::audit_query_end(link);
-        }
-        match link.outstanding.pop() {
-            Some(Reply::Query(verdict)) => {
-                self.statements.remove(b"");
-                link.followup.has_reset(&verdict.effects);
-                if self.returns_to_startup(&verdict) {
-                    let defaults = &verdict.effects.defaults;
-                    link.followup.returned.extend_from_slice(defaults);
-                    link.followup.date_style = verdict.effects.date_style;
-                }
-            }
-            Some(Reply::FailedQuery(verdict)) => {
-                self.statements.remove(b"");
-                // What a part of it has done stays done, where it is not undone
-                // with the transaction.
-                link.followup.has_failed(&verdict.effects);
-                if verdict.effects.take_away() {
-                    link.cleanup = Cleanup::DiscardAll;
-                }
-            }
-            Some(Reply::RefusedQuery(_)) => self.statements.remove(b""),
-            Some(Reply::Sync | Reply::FunctionCall) => {}
-            Some(Reply::OurSync) => {
-                become_ready(link, status);
-                return Ok(Fate::Drop);
-            }
-            _ => return Err(UNEXPECTED),
-        }
-        link.count(status);
-        if status == TransactionStatus::Idle && !(link.unsure && is_query) {
-            self.registration.ends_transaction();
-        }
-        if is_query
-            && link.unsure
-            && status == TransactionStatus::Open
-            && link.outstanding.is_empty()
-        {
-            // It goes on up to the client's Sync, which has not been sent.
-            link.phase = Phase::Open;
-        }
-        become_ready(link, status);
-        if !link.followup.is_empty() {
-            if link.outstanding.is_empty() {
-                // It comes once the settings are set again.
-                link.followup.owes_ready = true;
-                fate = Fate::Drop;
-            }
-            link.gate = Gate::UntilAnswered;
-        }
-        Ok(fate)
-    }
-
     /// Whether settings are set again behind the query string that is answered now.
     fn resets(&self, link: &Link) -> bool {
         match link.outstanding.front() {
@@ -377,23 +321,6 @@ fn is_noted(verdict: &Verdict) -> bool {
     super::link::is_exclusive(verdict)
         || !effects.defaults.is_empty()
         || effects.date_style.is_some()
-}
-
-/// The server is ready for the next query, in this state.
-fn become_ready(link: &mut Link, status: TransactionStatus) {
-    link.status = status;
-    link.copy_in = false;
-    link.sql_prepared.begin();
-    link.unnamed_portal.is_left &= status == TransactionStatus::Failed;
-    if status == TransactionStatus::Idle {
-        link.audited.end_portals();
-        link.tally.end_portals();
-        link.portals.clear();
-        link.local &= !link.outstanding.is_empty();
-        if link.outstanding.is_empty() && !link.unsure {
-            link.unsettled = None;
-        }
-    }
 }
 
 /// The setting of which a ParameterStatus says that the server now splits texts

@@ -114,6 +114,7 @@ impl Engine {
         if let Err(error) = self.take_effects(&verdict, up.link) {
             return self.refuse(header, &error, Some(up));
         }
+        up.link.passes = false;
         up.begin_pipeline();
         self.client.pass(header);
         self.portal_bound(portal, None, up);

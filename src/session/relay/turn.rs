@@ -97,6 +97,16 @@ impl Session {
         if !answered || !connection.output().is_empty() || client.scan.has_approved() {
             return None;
         }
+        if link.has_parted() {
+            let is_over = link.is_idle()
+                && link.pinned == Pinned::No
+                && !link.is_unsure()
+                && self.engine.settings.are_known();
+            return Some(match is_over {
+                true => Outcome::Over,
+                false => Outcome::End(End::left_open()),
+            });
+        }
         let (pipe, mut tenant) = connection.parts_mut();
         if self.engine.follow_up(link, pipe, &mut tenant) {
             return None;

@@ -71,6 +71,7 @@ impl Engine {
         if notes {
             self.lend_to_bind(&statement.verdict, up);
         }
+        up.link.passes &= self.passes(&statement.verdict);
         let binding = Binding {
             header,
             portal: &portal,
