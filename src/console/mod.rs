@@ -6,6 +6,7 @@
 //! command. What it shows and changes is behind [`Steered`]: it knows nothing of
 //! listeners and workers.
 
+mod administrators;
 mod grammar;
 mod own;
 mod setting;
@@ -16,6 +17,7 @@ mod table;
 mod talk;
 mod told;
 
+pub use administrators::{Administrator, Administrators, Presence};
 pub use grammar::{Command, Shutdown, Statement, Whom, parse};
 pub use setting::Setting;
 pub use stats::{ByDatabase, PERIOD, Periods, counted};
@@ -44,6 +46,8 @@ pub trait Steered: Clone + Send + Sync + 'static {
     fn role(&self, user: &LoginName) -> Option<AdminRole>;
     /// The sessions there are.
     fn sessions(&self) -> Vec<SessionView>;
+    /// The administrators who are logged in, and what tells them apart.
+    fn administrators(&self) -> Vec<(u64, Administrator)>;
     /// The pools there are.
     fn pools(&self) -> Vec<PoolView>;
     /// The directory in force.

@@ -274,7 +274,10 @@ fn lists(steered: &impl Steered) -> Table {
         ("pools", pools.len()),
         ("peer_pools", steered.peers().len()),
         ("free_clients", 0),
-        ("used_clients", sessions.len()),
+        (
+            "used_clients",
+            sessions.len() + steered.administrators().len(),
+        ),
         ("login_clients", 0),
         ("free_servers", connections().count() - used),
         ("used_servers", used),

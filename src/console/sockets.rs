@@ -1,8 +1,8 @@
 //! `SHOW CLIENTS`, `SERVERS` and `SOCKETS`: each connection.
 
-use super::Steered;
 use super::show::{seconds, since};
 use super::table::{Table, Value};
+use super::{Administrator, Steered};
 use crate::pool::{ConnectionState, ConnectionView};
 use crate::session::SessionState;
 use crate::transport::ClientAddress;
@@ -83,6 +83,46 @@ fn of_clients(columns: &'static str, steered: &impl Steered, more: usize) -> Tab
             session.tls.as_deref().unwrap_or_default().into(),
             (&*session.application).into(),
             session.prepared.into(),
+        ];
+        table.row(
+            row.into_iter()
+                .chain(std::iter::repeat_n(Value::Number(0), more)),
+        );
+    }
+    for (number, administrator) in steered.administrators() {
+        let Administrator {
+            user,
+            database,
+            address,
+            local,
+            connected,
+            asked,
+            application,
+            tls,
+        } = administrator;
+        let [addr, port] = client(&address);
+        let [local_addr, local_port] = ip(local);
+        let row = [
+            "C".into(),
+            user.as_str().into(),
+            (&*database).into(),
+            "none".into(),
+            "active".into(),
+            addr,
+            port,
+            local_addr,
+            local_port,
+            connected.into(),
+            asked.into(),
+            Value::Number(0),
+            Value::Number(0),
+            Value::Number(0),
+            format!("admin-{number}").into(),
+            "".into(),
+            Value::Number(0),
+            tls.as_deref().unwrap_or_default().into(),
+            (&*application).into(),
+            Value::Number(0),
         ];
         table.row(
             row.into_iter()

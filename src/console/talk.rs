@@ -2,7 +2,7 @@
 
 use super::grammar::{Command, Statement, parse};
 use super::table::{Formats, Table};
-use super::{Steered, room, show, tell};
+use super::{Presence, Steered, room, show, tell};
 use crate::config::AdminRole;
 use crate::protocol::ClientError;
 use crate::protocol::backend::{self, TransactionStatus, message};
@@ -49,6 +49,8 @@ pub struct Guest {
     pub user: LoginName,
     /// Where it comes from.
     pub address: ClientAddress,
+    /// That it is there.
+    pub presence: Presence,
 }
 
 /// Serves an administrator until it leaves.
@@ -106,6 +108,7 @@ impl<S: Steered> Talk<'_, S> {
                 ClientError::fatal("57P01", gone).encode(&mut self.out);
                 return self.flush().await;
             }
+            self.guest.presence.asks();
             if self.take(kind, &body).await? == Next::Ends {
                 return self.flush().await;
             }

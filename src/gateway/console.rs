@@ -5,7 +5,7 @@ use super::{Control, Shared, cancel};
 use crate::admin::page::Checkup;
 use crate::audit::Event;
 use crate::config::AdminLogin;
-use crate::console::{self, DATABASES, Guest, Periods};
+use crate::console::{self, Administrator, Administrators, DATABASES, Guest, Periods};
 use crate::directory::Directory;
 use crate::login::{
     Arrival, Arrived, AuthenticatedAdmin, Failed, InProgress, Introduced, LoginError, Peer,
@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::SystemTime;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -84,6 +85,7 @@ pub(super) struct Console {
     places: Arc<Semaphore>,
     logging_in: Arc<Semaphore>,
     disabled: Mutex<HashSet<Scope>>,
+    pub(super) administrators: Arc<Administrators>,
     /// The pause of everybody began with SUSPEND.
     pub(super) suspended: AtomicBool,
     pub(super) asked: OnceLock<Asked>,
@@ -96,6 +98,7 @@ impl Default for Console {
             places: Arc::new(Semaphore::new(MOST)),
             logging_in: Arc::new(Semaphore::new(MOST_LOGGING_IN)),
             disabled: Mutex::default(),
+            administrators: Arc::default(),
             suspended: AtomicBool::new(false),
             asked: OnceLock::new(),
             periods: Periods::default(),
@@ -254,6 +257,20 @@ async fn log_in(
     if shared.audit.settle(&login).await.is_err() {
         return Err((Some(Box::new(wire)), LoginError::told(unrecorded())));
     }
+    let now = SystemTime::now();
+    let administrator = Administrator {
+        user: user.clone(),
+        database: database.into(),
+        address,
+        local: wire.local_addr(),
+        connected: now,
+        asked: now,
+        application: parameter(&startup, "application_name")
+            .unwrap_or_default()
+            .into(),
+        tls: wire.tls(),
+    };
+    let presence = shared.console.administrators.enter(administrator);
     let (transport, input) = wire.into_parts();
     let guest = Guest {
         transport,
@@ -261,6 +278,7 @@ async fn log_in(
         answer,
         user,
         address,
+        presence,
     };
     Ok((guest, place))
 }

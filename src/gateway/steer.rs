@@ -7,8 +7,8 @@ use crate::admin::page::Shown as _;
 use crate::audit::Log;
 use crate::config::AdminRole;
 use crate::console::{
-    self, Awaited, ByDatabase, Command, Configured, DATABASES, Memory, Periods, Shutdown, Steered,
-    Whom,
+    self, Administrator, Awaited, ByDatabase, Command, Configured, DATABASES, Memory, Periods,
+    Shutdown, Steered, Whom,
 };
 use crate::directory::{Directory, Login};
 use crate::metrics::Refused;
@@ -142,6 +142,10 @@ impl Steered for Control {
 
     fn sessions(&self) -> Vec<SessionView> {
         Self::sessions(self)
+    }
+
+    fn administrators(&self) -> Vec<(u64, Administrator)> {
+        self.shared.console.administrators.all()
     }
 
     fn pools(&self) -> Vec<PoolView> {

@@ -5,6 +5,7 @@ use crate::protocol::ClientError;
 use crate::protocol::startup::{self, StartupError};
 use crate::transport::{Buffer, Transport};
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -121,6 +122,12 @@ impl Wire {
     #[must_use]
     pub fn tls(&self) -> Option<Box<str>> {
         self.transport.tls()
+    }
+
+    /// Where the client has come to, over TCP.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.transport.local_addr()
     }
 
     /// Whether it is secured by TLS.

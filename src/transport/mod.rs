@@ -11,6 +11,7 @@ pub use socket::Socket;
 use bytes::{Buf as _, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -107,6 +108,15 @@ impl Transport {
         let version = session.protocol_version()?.as_str()?.replace('_', ".");
         let suite = session.negotiated_cipher_suite()?.suite().as_str()?;
         Some(format!("{version}/{suite}").into())
+    }
+
+    /// This end's address, over TCP.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Plain(socket) => socket.local_addr(),
+            Self::Tls(stream) => stream.get_ref().0.local_addr(),
+        }
     }
 
     /// Reads what has arrived into `into`: 0 bytes at the end of the stream.

@@ -1,6 +1,6 @@
 //! What commands do.
 
-use super::{cell, operator, proxy, proxy_before};
+use super::{cell, count_clients, operator, port, proxy, proxy_before, try_admin};
 use pgtenant::throwaway::wellness::APP_ROLE;
 use std::process::Command;
 use testkit::{
@@ -155,11 +155,11 @@ fn clients_and_tenants_are_ended_and_nobody_else() {
     first.run_ok("BEGIN");
     first.run_ok("SELECT 1");
     admin.run_ok(&format!("KILL_CLIENT {}", first.pid));
-    assert_eq!(admin.run_ok("SHOW CLIENTS").rows().len(), 2);
+    assert_eq!(count_clients(&mut admin), 2);
     assert_eq!(ended(&mut first), "57P01");
     assert_eq!(second.value("SELECT 1"), "1");
     admin.run_ok(&format!("KILL_TENANT {INNOVATE}"));
-    assert_eq!(admin.run_ok("SHOW CLIENTS").rows().len(), 1);
+    assert_eq!(count_clients(&mut admin), 1);
     assert_eq!(ended(&mut second), "57P01");
     assert_eq!(other.value("SELECT 1"), "1");
     // A database is paused, too.
@@ -271,7 +271,7 @@ fn everybody_is_ended_and_nobody_served_until_it_is_resumed() {
     clients[0].run_ok("BEGIN");
     clients[0].run_ok("SELECT 1");
     admin.run_ok("KILL");
-    assert_eq!(admin.run_ok("SHOW CLIENTS").rows().len(), 0);
+    assert_eq!(count_clients(&mut admin), 0);
     for client in &mut clients {
         assert_eq!(ended(client), "57P01");
     }
@@ -346,5 +346,37 @@ fn who_waits_and_who_keeps_a_connection_is_shown() {
     let so = [("list", "used_servers")];
     wait_until("nobody uses one", || {
         cell(&mut admin, "SHOW LISTS", "items", &so) == "0"
+    });
+}
+
+#[test]
+fn administrators_are_shown_among_the_clients() {
+    let proxy = proxy(Options::default());
+    let mut admin = operator(&proxy);
+    let client = proxy.raw("innovate");
+    let eyes = try_admin(&proxy, port(&proxy), "eyes", "pgbouncer").unwrap();
+    let so = [("user", "eyes")];
+    for (column, value) in [("database", "pgbouncer"), ("state", "active"), ("link", "")] {
+        assert_eq!(cell(&mut admin, "SHOW CLIENTS", column, &so), value);
+    }
+    let so = [("database", "pgtenant"), ("user", "ops")];
+    let local = cell(&mut admin, "SHOW CLIENTS", "local_port", &so);
+    assert_eq!(local, port(&proxy).to_string());
+    let ptr = cell(&mut admin, "SHOW CLIENTS", "ptr", &so);
+    // Nothing of a tenant's has to do with it.
+    admin.error(&format!("KILL_CLIENT {ptr}"));
+    assert_eq!(count_clients(&mut admin), 1);
+    assert_eq!(
+        cell(
+            &mut admin,
+            "SHOW LISTS",
+            "items",
+            &[("list", "used_clients")]
+        ),
+        "3"
+    );
+    drop((client, eyes));
+    wait_until("they are gone", || {
+        admin.run_ok("SHOW CLIENTS").rows().len() == 1
     });
 }

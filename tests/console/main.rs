@@ -47,6 +47,14 @@ fn operator(proxy: &Proxy) -> Raw {
     try_admin(proxy, port(proxy), "ops", "pgtenant").unwrap()
 }
 
+/// How many clients of tenants there are: administrators are listed, too.
+fn count_clients(admin: &mut Raw) -> usize {
+    let answer = admin.run_ok("SHOW CLIENTS");
+    let rows = answer.rows();
+    let is_tenants = |row: &&Vec<Option<String>>| !row[14].as_ref().unwrap().starts_with("admin-");
+    rows.iter().filter(is_tenants).count()
+}
+
 /// The value of a column in the only row in which the others are so.
 fn cell(admin: &mut Raw, show: &str, column: &str, so: &[(&str, &str)]) -> String {
     let answer = admin.run_ok(show);

@@ -1,7 +1,7 @@
 //! What the console asks of the process: reading the configuration again, settings,
 //! and the end.
 
-use super::{cell, operator, port, proxy, try_admin};
+use super::{cell, count_clients, operator, port, proxy, try_admin};
 use testkit::{Options, Proxy, Raw, wait_until};
 
 /// A proxy that reads its file again only when it is asked to.
@@ -189,7 +189,7 @@ fn a_shutdown_after_the_clients_lets_them_stay_and_nobody_in() {
     for _ in 0..3 {
         assert_eq!(client.value("SELECT 1"), "1");
     }
-    assert_eq!(operator(&proxy).run_ok("SHOW CLIENTS").rows().len(), 1);
+    assert_eq!(count_clients(&mut operator(&proxy)), 1);
     assert!(proxy.is_running());
     drop(client);
     assert!(proxy.wait().success());

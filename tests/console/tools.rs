@@ -132,7 +132,8 @@ async fn a_driver_that_prepares_and_reads_binary_values() {
     let used = rows
         .iter()
         .find(|row| row.get::<_, &str>(0) == "used_clients");
-    assert_eq!(used.unwrap().get::<_, i32>(1), 1);
+    // The administrator is one.
+    assert_eq!(used.unwrap().get::<_, i32>(1), 2);
     assert_eq!(admin.execute("RECONNECT", &[]).await.unwrap(), 0);
     let refused = admin.query("SHOW NOTHING AT ALL", &[]).await.unwrap_err();
     assert_eq!(refused.code().unwrap().code(), "08P01");
