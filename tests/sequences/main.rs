@@ -50,7 +50,7 @@ fn run(major: u32, kind: Kind) {
     let started = Instant::now();
     let share = match kind {
         // Each takes its time.
-        Kind { crowded: true, .. } => 4,
+        Kind { crowded: true, .. } => 8,
         // What a profile changes shows in fewer.
         Kind { profile, .. } if !profile.is_empty() => 2,
         _ => 1,
