@@ -297,7 +297,12 @@ impl Connection<Parked> {
         if let Poll::Ready(sent) = self.poll_flush(&mut cx) {
             sent?;
         }
-        while !self.is_settled() {
+        loop {
+            // Some may have come with what was read before.
+            self.take_answers()?;
+            if self.is_settled() {
+                return Ok(true);
+            }
             match self.poll_fill(&mut cx) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(0)) => {
@@ -305,9 +310,7 @@ impl Connection<Parked> {
                 }
                 Poll::Ready(n) => n.map(|_| ())?,
             }
-            self.take_answers()?;
         }
-        Ok(true)
     }
 
     /// Sends the cleanup that is queued and reads the server's answers. After an

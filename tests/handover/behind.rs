@@ -3,7 +3,8 @@
 //! tenant gets it clean, and a client that is not done keeps it.
 
 use crate::{LOOK, NOTHING, Place};
-use testkit::{Passed, Pipeline, Raw, answers_soon};
+use pgtenant::directory::Verifier;
+use testkit::{Passed, Pipeline, Raw, answers_soon, wait_until};
 
 /// What cleans a connection.
 const CLEANUP: &str = "DISCARD ALL";
@@ -236,5 +237,57 @@ fn a_connection_that_breaks_in_its_cleanup_is_nobody_s() {
             "PostgreSQL {major}"
         );
         assert_eq!(a.value("SELECT 7"), "7");
+    }
+}
+
+/// Who waited has gone: nobody takes the connection, whose cleanup is answered together
+/// with its client.
+#[test]
+fn a_connection_that_nobody_waits_for_any_more_is_kept() {
+    let verifier = Verifier::derive("of ops");
+    let admins = format!("[[admins]]\nuser = \"ops\"\nscram = {verifier:?}");
+    for major in [15, 18] {
+        let Some(place) = Place::start(major, "", &admins) else {
+            continue;
+        };
+        let console = [("user", "ops"), ("database", "pgtenant")];
+        let mut admin = Raw::log_in(place.proxy.port, "of ops", &console).unwrap();
+        for round in 0..2 {
+            let what = format!("PostgreSQL {major}, round {round}");
+            let [mut a, mut b] = ["innovate", "synergy"].map(|login| place.client(login));
+            a.run_ok("BEGIN");
+            b.send_query(LOOK);
+            assert!(b.is_quiet());
+            place.relay.forget();
+            place.relay.hold_answer_to("of_a");
+            a.send_query("COMMIT /* of_a */");
+            place.relay.wait_until_held();
+            place
+                .relay
+                .wait_for(&what, |passed| is_cleaned_behind(passed, "of_a"));
+            drop(b);
+            let clients = |admin: &mut Raw| {
+                let clients = admin.run_ok("SHOW CLIENTS");
+                clients
+                    .rows()
+                    .into_iter()
+                    .filter_map(|row| row[1].clone())
+                    .collect::<Vec<_>>()
+            };
+            wait_until("who waited has gone", || {
+                !clients(&mut admin).contains(&"synergy".to_owned())
+            });
+            place.relay.release();
+            a.until_ready().ok();
+            wait_until(&what, || {
+                let servers = admin.run_ok("SHOW SERVERS");
+                let states: Vec<_> = servers
+                    .rows()
+                    .into_iter()
+                    .map(|row| row[4].clone())
+                    .collect();
+                states == [Some("idle".to_owned())]
+            });
+        }
     }
 }
