@@ -124,6 +124,23 @@ impl Parked {
     }
 }
 
+impl<S> Connection<S> {
+    /// What `random()` is to start from, if something may be known of its state, and what
+    /// may be known of it then.
+    pub(super) fn seed(&mut self, known: Random) -> (Option<[u8; 4]>, Random) {
+        let seed = match known {
+            Random::Seen => self.random(),
+            Random::Unseen => None,
+        };
+        let known = if seed.is_some() {
+            Random::Unseen
+        } else {
+            known
+        };
+        (seed, known)
+    }
+}
+
 impl Connection<Unbound> {
     /// A connection that has just been opened, as the pool hands it out.
     #[must_use]
@@ -199,15 +216,10 @@ impl Connection<Parked> {
         let tenant = attached.tenant.clone();
         let has_timeout = attached.settings.has_timeout();
         let mut random = attached.random;
+        let mut seed = None;
         if cleanup == Cleanup::DiscardAll {
             self.prepared().clear();
-        }
-        let seed = match (cleanup, random) {
-            (Cleanup::DiscardAll, Random::Seen) => self.random(),
-            _ => None,
-        };
-        if seed.is_some() {
-            random = Random::Unseen;
+            (seed, random) = self.seed(random);
         }
         let mut script = Script::new(self);
         if has_timeout && cleanup > Cleanup::Reattach {
@@ -224,8 +236,7 @@ impl Connection<Parked> {
                 script.attach(&tenant);
             }
             Cleanup::DiscardAll => {
-                script.discard_all();
-                script.reseed(seed);
+                script.scrub(seed);
                 if let Some((tenant, settings)) = next {
                     script.attach(tenant);
                     script.settings(tenant, &SessionSettings::default(), settings);

@@ -73,20 +73,13 @@ fn scrub_behind<S: Attaches>(connection: &mut Connection<S>, random: Random) {
         return;
     }
     let has_timeout = attached.settings.has_timeout();
-    let mut random = attached.random.max(random);
-    let seed = match random {
-        Random::Seen => connection.random(),
-        Random::Unseen => None,
-    };
-    if seed.is_some() {
-        random = Random::Unseen;
-    }
+    let known = attached.random.max(random);
+    let (seed, random) = connection.seed(known);
     let mut script = Script::new(connection);
     if has_timeout {
         script.lift_timeouts();
     }
-    script.discard_all();
-    script.reseed(seed);
+    script.scrub(seed);
     let (answers, _) = script.finish();
     connection.state_mut().attached().parting = Some(Box::new(Parting { answers, random }));
 }

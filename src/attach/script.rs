@@ -58,8 +58,15 @@ impl<'a> Script<'a> {
 
     /// Everything of the session goes: settings, temporary tables, prepared
     /// statements, cursors, LISTEN, advisory locks, sequence caches.
-    pub(super) fn discard_all(&mut self) {
+    fn discard_all(&mut self) {
         self.commit("DISCARD ALL");
+    }
+
+    /// The same of whatever tenant, for whom the session holds nothing then; `random()`
+    /// starts anew from `seed`, if there is one.
+    pub(super) fn scrub(&mut self, seed: Option<[u8; 4]>) {
+        self.discard_all();
+        self.reseed(seed);
     }
 
     /// All settings go back to those of the connection's start.
@@ -164,7 +171,7 @@ impl<'a> Script<'a> {
 
     /// `random()` starts anew: its state survives DISCARD ALL, and from it one
     /// tenant could tell the next one's numbers.
-    pub(super) fn reseed(&mut self, random: Option<[u8; 4]>) {
+    fn reseed(&mut self, random: Option<[u8; 4]>) {
         // Not necessary, or there is no randomness.
         let Some(random) = random else {
             return;

@@ -102,7 +102,7 @@ impl Session {
         let read = async {
             if aftermath == Aftermath::Possible {
                 // A request to cancel what ran before must not strike this.
-                after_requests(settled, connection).await?;
+                after_requests(settled, round_trip(connection)).await?;
             }
             settings.read_back(connection).await
         };
@@ -135,13 +135,7 @@ impl Session {
                 let settled = self.engine.registration.settled();
                 let mut lease = lease.map(|connection| connection.park(cleanup, random));
                 tokio::spawn(async move {
-                    let answered = async {
-                        match settled.await {
-                            Settled::Surely => lease.ask().await,
-                            Settled::InDoubt => Err(AttachError::Unconfirmed),
-                        }
-                    };
-                    match timeout(LIMIT, answered).await {
+                    match timeout(LIMIT, after_requests(settled, lease.ask())).await {
                         Ok(Ok(())) => lease.give_back(),
                         _ => lease.abandon(),
                     }
@@ -184,8 +178,7 @@ impl Session {
         if self.engine.registration.done() == Aftermath::Possible {
             // A request to cancel what ran before must not strike this.
             let settled = self.engine.registration.settled();
-            let connection = lease.connection_mut();
-            let answered = after_requests(settled, connection);
+            let answered = after_requests(settled, round_trip(lease.connection_mut()));
             if !matches!(timeout(LIMIT, answered).await, Ok(Ok(()))) {
                 lease.abandon();
                 return Err(self.not_attached(AttachError::Unconfirmed));
@@ -220,13 +213,13 @@ impl Session {
 }
 
 /// Waits until no request to cancel can strike any more: once the server has
-/// answered again, a signal that was sent before has struck.
-async fn after_requests<S>(
+/// answered again, to what `ask` sends, a signal that was sent before has struck.
+async fn after_requests<E: From<io::Error>>(
     settled: impl Future<Output = Settled>,
-    connection: &mut Connection<S>,
-) -> io::Result<()> {
+    ask: impl Future<Output = Result<(), E>>,
+) -> Result<(), E> {
     match settled.await {
-        Settled::Surely => round_trip(connection).await,
-        Settled::InDoubt => Err(io::ErrorKind::TimedOut.into()),
+        Settled::Surely => ask.await,
+        Settled::InDoubt => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
 }

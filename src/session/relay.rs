@@ -268,7 +268,7 @@ impl Session {
                 }
                 continue;
             }
-            let over = connection.input().is_empty() || link.has_parted();
+            let over = connection.input().is_empty() || link.parted;
             if moved && over && link.is_answered() {
                 // Nothing more is to come for the client.
                 return Ok(true);

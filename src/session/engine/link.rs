@@ -30,7 +30,7 @@ pub(in crate::session) struct Link {
     /// transaction open.
     pub(super) passes: bool,
     /// What scrubs the session has been sent: nothing of the client's may follow.
-    pub(super) parted: bool,
+    pub(in crate::session) parted: bool,
     /// A Query has been sent within a pipeline: PostgreSQL 18 keeps a transaction
     /// open behind it, of which its answers do not always tell.
     pub(super) unsure: bool,
@@ -273,15 +273,9 @@ impl Link {
         name.is_empty() && !self.unnamed_portal.is_bound && self.unnamed_portal.is_left
     }
 
-    /// Whether what scrubs the session has been sent: its answers are no part of the
-    /// client's.
-    pub(in crate::session) fn has_parted(&self) -> bool {
-        self.parted
-    }
-
-    /// The same, and what comes now is that.
-    pub(in crate::session) fn is_parted(&self) -> bool {
-        self.has_parted() && self.is_answered()
+    /// Whether what comes now are the answers to what scrubs the session.
+    pub(super) fn is_parted(&self) -> bool {
+        self.parted && self.is_answered()
     }
 
     /// Whether the exchange is over once what is owed has come, whatever that is.

@@ -97,7 +97,7 @@ impl Session {
         if !answered || !connection.output().is_empty() || client.scan.has_approved() {
             return None;
         }
-        if link.has_parted() {
+        if link.parted {
             let is_over = link.is_idle()
                 && link.pinned == Pinned::No
                 && !link.is_unsure()
