@@ -20,6 +20,11 @@ impl Engine {
             && (self.guard.is_harmless(verdict) || effects.are_over_with_it())
     }
 
+    /// Takes note of a statement that is to run.
+    pub(super) fn note_passing(&self, verdict: &Arc<Verdict>, link: &mut Link) {
+        link.passes = link.passes && self.passes(verdict);
+    }
+
     /// Where the exchange is over once what has been taken from the client is answered:
     /// queues the rest of that, and lets nothing more be queued but what scrubs the
     /// session. What the client may know of `random()` is returned then.

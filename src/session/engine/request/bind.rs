@@ -71,7 +71,7 @@ impl Engine {
         if notes {
             self.lend_to_bind(&statement.verdict, up);
         }
-        up.link.passes &= self.passes(&statement.verdict);
+        self.note_passing(&statement.verdict, up.link);
         let binding = Binding {
             header,
             portal: &portal,

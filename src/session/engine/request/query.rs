@@ -118,7 +118,7 @@ impl Engine {
         self.query_sent(sql, admitted.verdict(), room, up.link);
         // A simple query ends the unnamed statement.
         up.link.has_unnamed = false;
-        up.link.passes &= self.passes(admitted.verdict());
+        self.note_passing(admitted.verdict(), up.link);
         self.client
             .pass_statement(header, &admitted, &mut up.pipe.output);
         let verdict = admitted.into_verdict();
