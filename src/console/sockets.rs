@@ -1,10 +1,11 @@
 //! `SHOW CLIENTS`, `SERVERS` and `SOCKETS`: each connection.
 
+use super::Steered;
 use super::show::{seconds, since};
 use super::table::{Table, Value};
-use super::{Administrator, Steered};
 use crate::pool::{ConnectionState, ConnectionView};
 use crate::session::SessionState;
+use crate::tenant::LoginName;
 use crate::transport::ClientAddress;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -44,90 +45,102 @@ fn ip(address: Option<SocketAddr>) -> [Value; 2] {
     }
 }
 
+/// A client or an administrator, as a row.
+struct Client<'a> {
+    user: &'a LoginName,
+    database: &'a str,
+    state: &'static str,
+    address: &'a ClientAddress,
+    local: Option<SocketAddr>,
+    connected: SystemTime,
+    asked: SystemTime,
+    wait: Duration,
+    ptr: String,
+    /// The server's process that serves it.
+    backend: Option<u32>,
+    tls: Option<&'a str>,
+    application: &'a str,
+    prepared: u32,
+}
+
+impl Client<'_> {
+    fn row(self, more: usize) -> impl Iterator<Item = Value> {
+        let link = self.backend.map_or(String::new(), |pid| pid.to_string());
+        let [addr, port] = client(self.address);
+        let [local_addr, local_port] = ip(self.local);
+        let row = [
+            "C".into(),
+            self.user.as_str().into(),
+            self.database.into(),
+            "none".into(),
+            self.state.into(),
+            addr,
+            port,
+            local_addr,
+            local_port,
+            self.connected.into(),
+            self.asked.into(),
+            seconds(self.wait),
+            self.wait.subsec_micros().into(),
+            Value::Number(0),
+            self.ptr.into(),
+            link.into(),
+            self.backend.unwrap_or_default().into(),
+            self.tls.unwrap_or_default().into(),
+            self.application.into(),
+            self.prepared.into(),
+        ];
+        row.into_iter()
+            .chain(std::iter::repeat_n(Value::Number(0), more))
+    }
+}
+
 fn of_clients(columns: &'static str, steered: &impl Steered, more: usize) -> Table {
     let mut table = Table::new(columns);
     let mut sessions = steered.sessions();
     sessions.sort_by_key(|session| session.id);
-    for session in sessions {
-        let state = match session.state {
-            SessionState::Waiting => "waiting",
-            SessionState::Idle => "idle",
-            SessionState::Attaching | SessionState::Active => "active",
+    for session in &sessions {
+        let row = Client {
+            user: &session.login,
+            database: &session.database,
+            state: match session.state {
+                SessionState::Waiting => "waiting",
+                SessionState::Idle => "idle",
+                SessionState::Attaching | SessionState::Active => "active",
+            },
+            address: &session.address,
+            local: session.local,
+            connected: session.connected,
+            asked: session.since,
+            wait: match session.state {
+                SessionState::Waiting => since(session.since),
+                _ => Duration::ZERO,
+            },
+            ptr: session.id.to_string(),
+            backend: session.backend.map(|key| key.pid),
+            tls: session.tls.as_deref(),
+            application: &session.application,
+            prepared: session.prepared,
         };
-        let wait = match session.state {
-            SessionState::Waiting => since(session.since),
-            _ => Duration::ZERO,
-        };
-        let backend = session.backend.map(|key| key.pid);
-        let link = backend.map_or(String::new(), |pid| pid.to_string());
-        let [addr, port] = client(&session.address);
-        let [local_addr, local_port] = ip(session.local);
-        let row = [
-            "C".into(),
-            session.login.as_str().into(),
-            (&*session.database).into(),
-            "none".into(),
-            state.into(),
-            addr,
-            port,
-            local_addr,
-            local_port,
-            session.connected.into(),
-            session.since.into(),
-            seconds(wait),
-            wait.subsec_micros().into(),
-            Value::Number(0),
-            session.id.to_string().into(),
-            link.into(),
-            backend.unwrap_or_default().into(),
-            session.tls.as_deref().unwrap_or_default().into(),
-            (&*session.application).into(),
-            session.prepared.into(),
-        ];
-        table.row(
-            row.into_iter()
-                .chain(std::iter::repeat_n(Value::Number(0), more)),
-        );
+        table.row(row.row(more));
     }
-    for (number, administrator) in steered.administrators() {
-        let Administrator {
-            user,
-            database,
-            address,
-            local,
-            connected,
-            asked,
-            application,
-            tls,
-        } = administrator;
-        let [addr, port] = client(&address);
-        let [local_addr, local_port] = ip(local);
-        let row = [
-            "C".into(),
-            user.as_str().into(),
-            (&*database).into(),
-            "none".into(),
-            "active".into(),
-            addr,
-            port,
-            local_addr,
-            local_port,
-            connected.into(),
-            asked.into(),
-            Value::Number(0),
-            Value::Number(0),
-            Value::Number(0),
-            format!("admin-{number}").into(),
-            "".into(),
-            Value::Number(0),
-            tls.as_deref().unwrap_or_default().into(),
-            (&*application).into(),
-            Value::Number(0),
-        ];
-        table.row(
-            row.into_iter()
-                .chain(std::iter::repeat_n(Value::Number(0), more)),
-        );
+    for (number, administrator) in &steered.administrators() {
+        let row = Client {
+            user: &administrator.user,
+            database: &administrator.database,
+            state: "active",
+            address: &administrator.address,
+            local: administrator.local,
+            connected: administrator.connected,
+            asked: administrator.asked,
+            wait: Duration::ZERO,
+            ptr: format!("admin-{number}"),
+            backend: None,
+            tls: administrator.tls.as_deref(),
+            application: &administrator.application,
+            prepared: 0,
+        };
+        table.row(row.row(more));
     }
     table
 }
